@@ -1,0 +1,32 @@
+"""scikit-learn compatible recommenders on text that large language models encode.
+
+Importing the package is cheap: a name is imported when it is first used, torch and transformers when a
+model is first loaded.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0.dev0"
+
+# public name -> the package that holds it
+_PUBLIC = {
+    "FeatureMFRecommender": "recommenders",
+    "PairwiseRecommender": "recommenders",
+    "PopularityRecommender": "recommenders",
+}
+_PACKAGES = ("base", "comparison", "datasets", "encoders", "exceptions", "metrics", "model_selection",
+             "preprocessing", "recommenders", "testing")  # fmt: skip
+
+__all__ = sorted([*_PUBLIC, *_PACKAGES, "__version__"])
+
+
+def __getattr__(name):
+    if name in _PUBLIC:
+        return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    if name in _PACKAGES:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__

@@ -1,0 +1,1 @@
+"""Numerical kernels: arrays in, arrays out, formula and source in each docstring."""

@@ -1,0 +1,1 @@
+"""The contracts: BaseRecommender and BaseTextEncoder."""

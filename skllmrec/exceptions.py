@@ -1,0 +1,17 @@
+"""Errors and warnings of the package; every error is a ValueError that says what, where and what to do."""
+
+
+class UnknownIdError(ValueError):
+    """A user or an item was not seen by `fit` and `handle_unknown="error"`."""
+
+
+class ModelNotFoundError(ValueError):
+    """A language model could not be found under the given name; the message lists every place tried."""
+
+
+class StoreError(ValueError):
+    """An embedding store cannot be used: not writable, of another format, or damaged beyond its checksums."""
+
+
+class RatingScaleWarning(UserWarning):
+    """Implicit weights look like star ratings, so that dislikes would count as positives."""

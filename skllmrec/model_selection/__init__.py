@@ -1,0 +1,1 @@
+"""Splitters of interactions."""

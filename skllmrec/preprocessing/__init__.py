@@ -1,0 +1,1 @@
+"""What happens to text and tables before they are encoded."""

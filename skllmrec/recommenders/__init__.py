@@ -1,0 +1,1 @@
+"""Recommenders: estimators on rows of interactions."""
