@@ -1,0 +1,210 @@
+"""Ids of users and items: read them from X, compare them by value, map them to positions."""
+
+import numbers
+
+import numpy as np
+
+from skllmrec._sklearn import is_frame, take_columns
+
+
+def column(X, key, *, name="column"):
+    """Read one column of ids, by name or position, as a normalised array.
+
+    Parameters
+    ----------
+    X : dataframe or array-like of shape (n_samples, n_features)
+        The rows.
+    key : str or int
+        Name or position of the column.
+    name : str, default="column"
+        What the column is, for error messages, e.g. ``"user"``.
+
+    Returns
+    -------
+    ids : ndarray of shape (n_samples,)
+        int64, float64 or object (of str), see `normalise_ids`.
+
+    Raises
+    ------
+    ValueError
+        If the column does not exist, or an id is missing.
+    TypeError
+        If an id is neither a string nor a number.
+    """
+    if isinstance(key, str):
+        if not is_frame(X):
+            raise ValueError(
+                f"{name}={key!r} names a column, but X is a {type(X).__name__} without column names: "
+                f"pass a dataframe, or the position of the column"
+            )
+        if key not in list(X.columns):
+            raise ValueError(f"{name}={key!r} is not a column of X; its columns are {list(X.columns)}")
+    else:
+        X = X if hasattr(X, "shape") else np.asarray(X, dtype=object)
+        if not -X.shape[1] <= key < X.shape[1]:
+            raise ValueError(
+                f"{name}={key} is not a position of a column of X, which has {X.shape[1]} columns"
+            )
+    label = f"{name} column {key!r}"
+    return normalise_ids(take_columns(X, key), name=label)
+
+
+def normalise_ids(values, *, name="ids"):
+    """Turn ids of any container and dtype into one of three comparable forms.
+
+    Parameters
+    ----------
+    values : array-like of shape (n,)
+        Ids: integers, floats or strings, in a list, array, Series or categorical.
+    name : str
+        What they are, for error messages.
+
+    Returns
+    -------
+    ids : ndarray of shape (n,)
+        int64 where every id is a whole number (whatever the dtype), float64 for other numbers, object for
+        strings.
+
+    Raises
+    ------
+    ValueError
+        If the ids are not one-dimensional, or one is missing (None, NaN) or infinite.
+    TypeError
+        If an id is neither a string nor a number, or strings and numbers are mixed.
+    """
+    if isinstance(values, str):
+        raise ValueError(f"{name} is the string {values!r}: pass a list, such as [{values!r}]")
+    ids = np.asarray(values)
+    if ids.ndim != 1:
+        raise ValueError(f"{name} must be one-dimensional, got shape {ids.shape}")
+    if ids.dtype.kind in "biu":
+        return ids.astype(np.int64)
+    if ids.dtype.kind == "f":
+        return _normalise_floats(ids.astype(np.float64), name)
+    if ids.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {name} has dtype {ids.dtype}")
+    return _normalise_objects(ids.astype(object), name)
+
+
+def _normalise_floats(ids, name):
+    bad = np.flatnonzero(~np.isfinite(ids))
+    if bad.size:
+        raise ValueError(
+            f"{name} has a missing id (NaN, None or inf) at position {bad[0]} ({bad.size} in total): "
+            f"remove these rows or give them an id"
+        )
+    whole = ids.astype(np.int64) if np.all(np.abs(ids) < 2.0**53) else None
+    return whole if whole is not None and np.array_equal(whole, ids) else ids
+
+
+def _normalise_objects(ids, name):
+    if all(type(value) is str for value in ids):
+        return ids
+    numeric = sum(isinstance(value, numbers.Real | np.bool_) for value in ids)
+    for position, value in enumerate(ids):
+        if value is None or value != value or type(value).__name__ in {"NAType", "NaTType"}:
+            raise ValueError(
+                f"{name} has a missing id (NaN or None) at position {position}: "
+                f"remove this row or give it an id"
+            )
+        if not isinstance(value, numbers.Real | np.bool_ | str):
+            raise TypeError(
+                f"{name}: argument must be a string or a number, got {type(value).__name__} at position {position}"
+            )
+    if numeric == len(ids):
+        return normalise_ids(np.array(ids.tolist()), name=name)
+    if numeric:
+        raise TypeError(f"{name} mixes strings and numbers: convert them to one type, e.g. with astype(str)")
+    return np.array([str(value) for value in ids], dtype=object)
+
+
+def missing_id(ids):
+    """Return the value that pads lists of these ids: None for strings, NaN for floats, else int64's minimum."""
+    if ids.dtype == object:
+        return None
+    return np.nan if ids.dtype.kind == "f" else np.iinfo(np.int64).min
+
+
+class IdIndex:
+    """Positions of ids.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n,)
+        Distinct normalised ids, in the order of their positions.
+    """
+
+    __slots__ = ("_lookup", "ids")
+
+    def __init__(self, ids):
+        self.ids = ids
+        self._lookup = None
+
+    def __len__(self):
+        return len(self.ids)
+
+    def __getstate__(self):
+        return self.ids  # the look-up is made again when it is needed
+
+    def __setstate__(self, ids):
+        self.ids, self._lookup = ids, None
+
+    @classmethod
+    def from_values(cls, values):
+        """Index the sorted distinct ids among `values`; returns the index and the position of each value."""
+        if values.dtype != object:
+            ids, codes = np.unique(values, return_inverse=True)
+            return cls(ids), codes.astype(np.intp)
+        index = cls(np.array(sorted(set(values)), dtype=object))
+        return index, index.encode(values)
+
+    def encode(self, values):
+        """Position of each id, -1 where it is unknown; ids compare by value, not by dtype.
+
+        Parameters
+        ----------
+        values : array-like of shape (n,)
+            Ids.
+
+        Returns
+        -------
+        positions : ndarray of shape (n,), intp
+        """
+        values = normalise_ids(values)
+        if (values.dtype == object) != (self.ids.dtype == object) or len(self) == 0:
+            return np.full(len(values), -1, dtype=np.intp)  # a string never equals a number
+        return self._encode_strings(values) if values.dtype == object else self._encode_numbers(values)
+
+    def _encode_strings(self, values):
+        if self._lookup is None:
+            self._lookup = {value: position for position, value in enumerate(self.ids)}
+        lookup = self._lookup
+        return np.fromiter((lookup.get(value, -1) for value in values), dtype=np.intp, count=len(values))
+
+    def _encode_numbers(self, values):
+        if self._lookup is None:
+            order = np.argsort(self.ids, kind="stable")
+            self._lookup = order, self.ids[order]
+        order, ordered = self._lookup
+        place = np.minimum(np.searchsorted(ordered, values), len(self) - 1)
+        return np.where(ordered[place] == values, order[place], -1)
+
+    def extended(self, new_ids):
+        """Return an index with the unknown ones among `new_ids` appended, in sorted order.
+
+        Raises
+        ------
+        TypeError
+            If the new ids are strings and the known ones numbers, or the other way round.
+        """
+        new_ids = normalise_ids(new_ids)
+        if len(new_ids) == 0:
+            return self
+        if (new_ids.dtype == object) != (self.ids.dtype == object):
+            raise TypeError(
+                f"known ids are of dtype {self.ids.dtype}, the new ones of dtype {new_ids.dtype}: "
+                f"a string never equals a number, convert them to one type"
+            )
+        unknown = new_ids[self.encode(new_ids) < 0]
+        fresh = IdIndex.from_values(unknown)[0].ids
+        return IdIndex(np.concatenate([self.ids, fresh]))

@@ -1,0 +1,84 @@
+"""Every private or moving scikit-learn name the package uses, in one place."""
+
+from contextlib import contextmanager
+
+import numpy as np
+from sklearn.base import _fit_context as fit_context
+from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils._indexing import _get_column_indices
+from sklearn.utils.validation import _check_feature_names as check_feature_names
+from sklearn.utils.validation import _check_n_features as check_n_features
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from sklearn.utils.validation import _num_samples as num_rows
+from sklearn.utils.validation import validate_data
+
+try:  # scikit-learn >= 1.9
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+
+    class CallbackSupportMixin:
+        """Stand-in where scikit-learn has no callbacks yet."""
+
+    def with_callbacks(method):
+        """Return the method as it is: there are no callbacks to tear down."""
+        return method
+
+
+__all__ = [
+    "CallbackSupportMixin",
+    "check_feature_names",
+    "check_n_features",
+    "check_sample_weight",
+    "column_positions",
+    "fit_context",
+    "fit_progress",
+    "get_tags",
+    "is_frame",
+    "num_rows",
+    "take_columns",
+    "take_rows",
+    "validate_data",
+    "with_callbacks",
+]
+
+
+def is_frame(X):
+    """Whether X is a dataframe of any library (it has named columns)."""
+    return hasattr(X, "columns") and hasattr(X, "shape") and len(X.shape) == 2
+
+
+def take_rows(X, rows):
+    """Rows of an array, sparse matrix, list, Series or frame by position, in the given order."""
+    return _safe_indexing(X, rows, axis=0)
+
+
+def take_columns(X, key):
+    """Columns of an array, sparse matrix or frame; a scalar key gives one dimension, a list two."""
+    return _safe_indexing(X, key, axis=1)
+
+
+def column_positions(X, key):
+    """Positions of the columns that a scikit-learn column key (name, position, list, slice, mask) selects."""
+    return np.asarray(_get_column_indices(X, key), dtype=np.intp)
+
+
+@contextmanager
+def fit_progress(estimator, max_iter):
+    """Report the iterations of a fit to scikit-learn's callbacks.
+
+    Yields a function ``report(iteration, **fit_state)`` that returns True when a callback asks to stop. On
+    scikit-learn versions without callbacks it does nothing.
+    """
+    if not hasattr(estimator, "_init_callback_context"):
+        yield lambda iteration, **state: False
+        return
+    root = estimator._init_callback_context(max_subtasks=max_iter)
+    root.call_on_fit_task_begin(estimator=estimator)
+
+    def report(iteration, **state):
+        task = root.subcontext(task_name="iteration")
+        task.call_on_fit_task_begin(estimator=estimator)
+        return bool(task.call_on_fit_task_end(estimator=estimator, **state))
+
+    yield report
+    root.call_on_fit_task_end(estimator=estimator)
