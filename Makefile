@@ -1,0 +1,50 @@
+# The commands of the project. Each needs Python 3.11+, make and a package index, and no other step: it makes .venv
+# and installs what it needs there, pinned by constraints.txt. `make PYTHON=python3.12 test` picks another Python.
+PYTHON ?= python3
+WORKERS ?= 2
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# Real data sets beside the checkout. Without them the tests that need them are skipped.
+ifneq ($(wildcard ../shared/data),)
+SKLLMREC_DATA ?= $(abspath ../shared/data)
+endif
+export SKLLMREC_DATA
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint docs
+
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed-demo  ## compare LLM, TF-IDF and id-only recommenders on MovieLens 100K (ARGS="--help" lists options)
+	@echo "==> comparing recommenders on MovieLens 100K; the report goes to skllmrec-report/"
+	$(BIN)/python -m skllmrec compare $(ARGS)
+
+test: $(VENV)/.installed-test  ## run the whole test suite (ARGS="tests/metrics -x" runs a part)
+	@echo "==> testing with $(WORKERS) workers; real data: $(or $(SKLLMREC_DATA),none here, tests that need it are skipped)"
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+lint: $(VENV)/.installed-lint  ## check style, names and complexity
+	@echo "==> checking style"
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+docs: $(VENV)/.installed-docs  ## build README, user guide and API reference; a warning is an error
+	@echo "==> building docs/_build/html"
+	$(BIN)/python -m sphinx -W --keep-going -n -b html docs docs/_build/html
+
+$(VENV)/.created:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 11) and f"skllmrec needs Python 3.11 or newer, but $(PYTHON) is {v}; name another one: make PYTHON=python3.12")'
+	@echo "==> making $(VENV) with $$($(PYTHON) --version)"
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make virtual environments: install its venv module (python3-venv on Debian)"; exit 1; }
+	@touch $@
+
+$(VENV)/.installed-%: setup.cfg pyproject.toml constraints.txt | $(VENV)/.created
+	@echo "==> installing skllmrec[$*] into $(VENV), pinned by constraints.txt; the first time takes some minutes"
+	$(BIN)/python -m pip install -c constraints.txt -e ".[$*]"
+	@touch $@

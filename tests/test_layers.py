@@ -1,0 +1,68 @@
+"""A file imports only from lower layers, and importing the package loads nothing heavy."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import skllmrec
+
+ROOT = Path(skllmrec.__file__).parent
+LAYERS = [
+    {"_validation", "_optional", "_random", "_device", "_sklearn", "exceptions"},
+    {"_kernels", "_ids"},
+    {"metrics", "datasets", "_backbone", "_training", "_store"},
+    {"preprocessing", "privacy", "base"},
+    {"encoders", "language_models", "recommenders"},
+    {"testing", "model_selection", "inspection", "retrieval"},
+    {"comparison"},
+    {"__init__", "__main__"},  # the catalogue and the command line stand on everything
+]
+LAYER_OF = {name: level for level, names in enumerate(LAYERS) for name in names}
+FILES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def imported_parts(module, tree):
+    """First-level modules of the package that a file imports anywhere, inside functions too."""
+    package = ["skllmrec", *module.split(".")[:-1]]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            base = [*base, node.module] if node.module else base
+            names = [".".join([*base, alias.name]) for alias in node.names]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "skllmrec":
+                known = len(parts) > 1 and ((ROOT / parts[1]).is_dir() or (ROOT / f"{parts[1]}.py").is_file())
+                yield parts[1] if known else "__init__"
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_imports_only_from_lower_layers(module):
+    part = module.split(".")[0]
+    assert part in LAYER_OF, f"give {part!r} a layer: DESIGN names them, LAYERS above lists them"
+    for other in set(imported_parts(module, ast.parse(FILES[module].read_bytes()))) - {part}:
+        assert LAYER_OF[other] < LAYER_OF[part], (
+            f"{module} (layer {LAYER_OF[part]}) imports {other} (layer {LAYER_OF[other]}): "
+            "a file imports only from lower layers"
+        )
+
+
+def test_importing_every_package_loads_nothing_heavy():
+    # None in sys.modules makes an import fail; scikit-learn guards its own import of pandas
+    heavy = ("torch", "transformers", "numba", "pandas", "polars", "pyarrow", "matplotlib", "tqdm", "skops")
+    packages = [
+        f"skllmrec.{name}" for name in skllmrec._PACKAGES if (ROOT / name).exists() or name == "exceptions"
+    ]
+    code = (
+        f"import sys, importlib; sys.modules.update(dict.fromkeys({heavy!r}))\n"
+        f"for name in {['skllmrec', *packages]!r}: importlib.import_module(name)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
