@@ -1,0 +1,228 @@
+"""Pictures of a comparison: accuracy against diversity, and relative gains; readable by everyone."""
+
+import io
+
+import numpy as np
+
+from skllmrec._optional import import_optional
+
+# colours that people with any colour vision tell apart (Okabe and Ito 2008), with a marker each
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+# where a label may stand, seen from its point, in font sizes: near first, then further away
+_PLACES = [
+    (dx * reach, dy * reach)
+    for reach in (1.0, 2.2, 3.6, 5.2)
+    for dx, dy in ((1, 0), (1, 0.9), (1, -0.9), (-1, 0), (-1, 0.9), (-1, -0.9), (0, 1.3), (0, -1.3))
+]
+
+
+def _style(position):
+    return {
+        "color": _COLOURS[position % len(_COLOURS)],
+        "marker": _MARKERS[position % len(_MARKERS)],
+        "markersize": 8,
+    }
+
+
+def _new_axes():
+    pyplot = import_optional("matplotlib.pyplot", extra="demo", purpose="Comparison.plot")
+    return pyplot.subplots(figsize=(7, 4.6), layout="constrained")[1]
+
+
+def _error(row):
+    """Lengths of the two halves of an error bar, or None where there is no interval."""
+    if not np.isfinite(row["ci_low"]):
+        return None
+    return [[max(row["mean"] - row["ci_low"], 0.0)], [max(row["ci_high"] - row["mean"], 0.0)]]
+
+
+def _tidy(ax):
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    ax.grid(alpha=0.25, linewidth=0.7)
+    ax.set_axisbelow(True)
+
+
+def _overlap(box, boxes):
+    return sum(
+        max(0.0, min(box.x1, other.x1) - max(box.x0, other.x0))
+        * max(0.0, min(box.y1, other.y1) - max(box.y0, other.y0))
+        for other in boxes
+    )
+
+
+def _outside(box, frame):
+    width = max(0.0, frame.x0 - box.x0) + max(0.0, box.x1 - frame.x1)
+    height = max(0.0, frame.y0 - box.y0) + max(0.0, box.y1 - frame.y1)
+    return width * box.height + height * box.width
+
+
+def _label_points(ax, rows_x, rows_y, names):
+    """Write each name beside its point, where it covers no point, no bar, no other name and no edge.
+
+    Each label tries the places of `_PLACES` in turn and takes the one with the least overlap; a thin line
+    leads from the point to a label that had to move away.
+    """
+    from matplotlib.transforms import Bbox
+
+    figure, size = ax.get_figure(), 9
+    figure.draw_without_rendering()  # fixes the layout, so that pixels can be compared
+    frame, scale = ax.get_window_extent(), figure.dpi / 72
+    pixels = ax.transData.transform([(x["mean"], y["mean"]) for x, y in zip(rows_x, rows_y, strict=True)])
+    half = 6 * scale  # of a marker
+    taken = [Bbox.from_extents(px - half, py - half, px + half, py + half) for px, py in pixels]
+    taken += _bar_boxes(ax, rows_x, rows_y)
+    for (px, py), x, y, name in zip(pixels, rows_x, rows_y, names, strict=True):
+        label = ax.annotate(
+            name,
+            (x["mean"], y["mean"]),
+            textcoords="offset points",
+            xytext=(0, 0),
+            fontsize=size,
+            va="center",
+        )
+        extent = label.get_window_extent()
+        best = None
+        for dx, dy in _PLACES:
+            left = px + dx * size * scale - extent.width * (0.5 - 0.5 * np.sign(dx))
+            bottom = py + dy * size * scale - extent.height / 2
+            box = Bbox.from_bounds(left, bottom, extent.width, extent.height)
+            cost = _overlap(box, taken) + _outside(box, frame)
+            if best is None or cost < best[0]:
+                best = cost, (dx, dy), box
+        taken.append(best[2])
+        _move(label, best[1], size)
+
+
+def _bar_boxes(ax, rows_x, rows_y):
+    """Boxes, in pixels, of the error bars."""
+    from matplotlib.transforms import Bbox
+
+    boxes = []
+    for x, y in zip(rows_x, rows_y, strict=True):
+        spans = [((x["mean"], y["ci_low"]), (x["mean"], y["ci_high"]))]
+        spans.append(((x["ci_low"], y["mean"]), (x["ci_high"], y["mean"])))
+        for start, end in spans:
+            if np.isfinite([*start, *end]).all():
+                (x0, y0), (x1, y1) = ax.transData.transform([start, end])
+                boxes.append(Bbox.from_extents(x0 - 3, y0 - 3, x1 + 3, y1 + 3))
+    return boxes
+
+
+def _move(label, place, size):
+    """Move a label to its place; where that is not next to the point, draw a line between them."""
+    dx, dy = place
+    label.set_ha("left" if dx > 0 else "right" if dx < 0 else "center")
+    label.set_position((dx * size, dy * size))
+    if max(abs(dx), abs(dy)) > 1.5:
+        label.axes.annotate(
+            "", label.xy, textcoords="offset points", xytext=(dx * size, dy * size), zorder=0,
+            arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.7, "shrinkA": 0, "shrinkB": 4},
+        )  # fmt: skip
+
+
+def scatter_plot(comparison, x, y, *, ax=None):
+    """Draw one metric against another: a point per estimator, bars for the intervals that exist.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What to draw.
+    x, y : str
+        Labels of two metrics.
+    ax : matplotlib Axes or None, default=None
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    ax : matplotlib Axes
+    """
+    ax = _new_axes() if ax is None else ax
+    rows = comparison.frame.set_index(["estimator", "metric"])
+    rows_x, rows_y = ([rows.loc[(name, axis)] for name in comparison.estimators] for axis in (x, y))
+    for position, (row_x, row_y) in enumerate(zip(rows_x, rows_y, strict=True)):
+        ax.errorbar(
+            row_x["mean"], row_y["mean"], xerr=_error(row_x), yerr=_error(row_y), linestyle="none",
+            elinewidth=1.2, capsize=3, **_style(position),
+        )  # fmt: skip
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
+    ax.margins(x=0.15, y=0.15)
+    _tidy(ax)
+    _label_points(ax, rows_x, rows_y, comparison.estimators)
+    return ax
+
+
+def gain_plot(comparison, metric, *, ax=None):
+    """Draw the gain of each estimator over the reference, with its confidence interval.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What to draw.
+    metric : str
+        Label of a metric that exists per user.
+    ax : matplotlib Axes or None, default=None
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    ax : matplotlib Axes
+    """
+    ax = _new_axes() if ax is None else ax
+    reference = comparison.settings["reference"]
+    names = comparison.estimators
+    for position, name in enumerate(names):
+        gain, low, high = (
+            100 * comparison.value(name, metric, column) for column in ("gain", "gain_low", "gain_high")
+        )
+        if not np.isfinite(gain):
+            continue
+        height = len(names) - 1 - position
+        if np.isfinite(low) and np.isfinite(high):
+            ax.plot([low, high], [height, height], color=_style(position)["color"], linewidth=2)
+        ax.plot(gain, height, **_style(position))
+        text, place, align = f"{gain:+.1f} %", (0, 9), "center"
+        if name == reference:
+            text, place, align = "reference", (8, 0), "left"
+        ax.annotate(
+            text, (gain, height), textcoords="offset points", xytext=place, ha=align,
+            va="center" if name == reference else "baseline", fontsize=9,
+        )  # fmt: skip
+    ax.axvline(0, color="0.4", linewidth=1)
+    ax.set_yticks(range(len(names)), names[::-1])
+    ax.set_ylim(-0.6, len(names) - 0.2)
+    ax.margins(x=0.12)
+    ax.set_xlabel(f"gain of {metric} over {reference!r} in %, with 95 % interval over users")
+    _tidy(ax)
+    ax.grid(axis="y", visible=False)
+    return ax
+
+
+def svg(draw, *, width=7.0, height=4.6):
+    """Draw into a figure of its own and return it as an SVG element that scales with the page.
+
+    Parameters
+    ----------
+    draw : callable
+        Takes an Axes.
+    width, height : float
+        Size in inches.
+
+    Returns
+    -------
+    element : str
+        ``<svg ...>...</svg>``, text drawn as paths, so that it looks the same everywhere.
+    """
+    import_optional("matplotlib", extra="demo", purpose="the report")
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({"svg.hashsalt": "skllmrec", "font.size": 10}):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        draw(figure.add_subplot())
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]

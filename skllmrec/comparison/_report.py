@@ -1,0 +1,232 @@
+"""A comparison as one self-contained page: verdict first, then table, pictures and protocol."""
+
+from html import escape
+
+import numpy as np
+
+from skllmrec.comparison._plots import gain_plot, scatter_plot, svg
+from skllmrec.comparison._result import lower_is_better, significant_digits, stars
+
+_STYLE = """
+:root { color-scheme: light; }
+body { font: 16px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; color: #1a1a1a; background: #fff;
+       max-width: 62rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 .3rem; }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; padding-top: .6rem; border-top: 1px solid #ddd; }
+.lead { color: #555; margin: 0 0 1rem; }
+.verdict { background: #eef4fa; border-left: 4px solid #0072B2; padding: .8rem 1rem; font-size: 1.05rem;
+           margin: 1rem 0; }
+.verdict p { margin: .3rem 0; }
+.scroll { overflow-x: auto; }
+table.skllmrec { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
+table.skllmrec th, table.skllmrec td { padding: .35rem .7rem; border-bottom: 1px solid #e4e4e4;
+           text-align: left; vertical-align: top; }
+table.skllmrec thead th { border-bottom: 2px solid #888; }
+table.skllmrec td.best b { background: #e3f1e8; padding: 0 .2rem; border-radius: .2rem; }
+table.skllmrec small { display: block; color: #555; white-space: nowrap; font-size: .82em; }
+figure { margin: 1rem 0; } figure svg { width: 100%; max-width: 46rem; height: auto; display: block; }
+figcaption, .note { color: #555; font-size: .9rem; max-width: 46rem; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; font-size: .92rem; }
+dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; }
+@media (max-width: 40rem) { dl { grid-template-columns: 1fr; } dd { margin: 0 0 .4rem .8rem; } }
+ol { padding-left: 1.6rem; } .columns { display: flex; flex-wrap: wrap; gap: 0 3rem; }
+.columns > div { flex: 1 1 20rem; } code { background: #f3f3f3; padding: 0 .25rem; }
+"""
+
+
+def _cell(row, metric, is_reference, is_best):
+    value = significant_digits(row["mean"], metric)
+    lines = []
+    if np.isfinite(row["ci_low"]):
+        low, high = (significant_digits(row[c], metric) for c in ("ci_low", "ci_high"))
+        lines.append(f"{low} to {high}")
+    if is_reference:
+        lines.append("reference")
+    elif np.isfinite(row["gain"]) and not metric.endswith("_seconds"):
+        gain = f"{row['gain']:+.1%}"
+        if np.isfinite(row["p_holm"]):
+            p = row["p_holm"]
+            gain += f", p {'&lt; .001' if p < 0.001 else f'= {p:.3f}'} {stars(p)}"
+        lines.append(gain)
+    value = f"<b>{value}</b>" if is_best else value
+    small = "".join(f"<small>{line}</small>" for line in lines)
+    return f"<td{' class=best' if is_best else ''}>{value}{small}</td>"
+
+
+def metric_table(comparison, *, style=False):
+    """Render the table: a row per metric, a column per estimator, with intervals, gains and p-values.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What to show.
+    style : bool, default=False
+        Whether to bring the style sheet along (for a notebook).
+
+    Returns
+    -------
+    html : str
+    """
+    rows = comparison.frame.set_index(["metric", "estimator"])
+    head = "".join(f"<th scope=col>{escape(name)}</th>" for name in comparison.estimators)
+    body = []
+    for metric in comparison.metrics:
+        means = rows.loc[metric]["mean"]
+        best = means.min() if lower_is_better(metric) else means.max()
+        cells = "".join(
+            _cell(
+                rows.loc[(metric, name)],
+                metric,
+                name == comparison.settings["reference"],
+                means[name] == best,
+            )
+            for name in comparison.estimators
+        )
+        arrow = " &darr;" if lower_is_better(metric) else ""
+        body.append(f"<tr><th scope=row>{escape(metric)}{arrow}</th>{cells}</tr>")
+    table = (
+        f"<div class=scroll><table class=skllmrec><thead><tr><th scope=col>metric</th>{head}</tr></thead>"
+        f"<tbody>{''.join(body)}</tbody></table></div>"
+    )
+    return f"<style>{_STYLE}</style>{table}" if style else table
+
+
+def table_note(comparison):
+    """Explain the cells of `metric_table` in a sentence or two."""
+    s = comparison.settings
+    note = (
+        f"Each cell: mean, {s['level']:.0%} bootstrap interval over users, gain over "
+        f"{escape(repr(s['reference']))} with the Holm-adjusted p-value of a paired permutation test over users. "
+        f"&darr;: lower is better. Bold: best of the row. Coverage, Gini, errors and seconds exist once per fold "
+        f"and carry no test."
+    )
+    return note + (f" Diversity (ild) is measured in {escape(s['diversity'])}." if s.get("diversity") else "")
+
+
+def pictures(comparison, *, y="ndcg"):
+    """Draw the pictures a comparison allows: gains, accuracy against coverage and against diversity.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What to draw.
+    y : str, default="ndcg"
+        The accuracy metric; the first per-user metric stands in where it was not computed.
+
+    Returns
+    -------
+    html : str
+    """
+    names = {metric.partition("@")[0]: metric for metric in comparison.metrics}
+    tested = [metric for metric in comparison.metrics if metric in comparison.per_user.columns]
+    if not tested:
+        return ""
+    accuracy = names[y] if names.get(y) in tested else tested[0]
+    height = 1.2 + 0.55 * len(comparison.estimators)
+    drawn = [
+        (svg(lambda ax: gain_plot(comparison, accuracy, ax=ax), height=height),
+         f"Gain of {accuracy} over the reference; a bar that crosses zero may be chance.")
+    ]  # fmt: skip
+    for x, said in (
+        ("coverage", "how much of the catalogue is recommended"),
+        ("ild", "how varied a list is"),
+    ):
+        if x in names and names[x] != accuracy:
+            picture = svg(lambda ax, x=x: scatter_plot(comparison, names[x], accuracy, ax=ax))
+            drawn.append((picture, f"Accuracy against {said}: up and to the right is better."))
+    return "".join(
+        f"<figure>{image}<figcaption>{escape(text)}</figcaption></figure>" for image, text in drawn
+    )
+
+
+def definition_list(pairs):
+    """Render pairs of text as a definition list."""
+    items = "".join(f"<dt>{escape(str(key))}</dt><dd>{escape(str(value))}</dd>" for key, value in pairs)
+    return f"<dl>{items}</dl>"
+
+
+def chosen_table(comparison):
+    """Render what each search chose in each fold; empty where nothing was tuned."""
+    if comparison.chosen.empty:
+        return ""
+    rows = "".join(
+        f"<tr><td>{escape(row.estimator)}</td><td>{row.fold + 1}</td><td>{row.score:.4f}</td>"
+        f"<td>{escape(', '.join(f'{key}={value!r}' for key, value in row.params.items()))}</td></tr>"
+        for row in comparison.chosen.itertuples()
+    )
+    return (
+        "<div class=scroll><table class=skllmrec><thead><tr><th>estimator</th><th>fold</th>"
+        f"<th>inner score</th><th>chosen</th></tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def page(title, sections, *, lead=""):
+    """Assemble a page from its sections.
+
+    Parameters
+    ----------
+    title : str
+        Heading.
+    sections : list of (str, str)
+        Heading (may be empty) and HTML of each section; empty sections are left out.
+    lead : str
+        One line under the heading.
+
+    Returns
+    -------
+    html : str
+        A complete document that needs no other file.
+    """
+    body = "".join(
+        f"<section>{f'<h2>{escape(heading)}</h2>' if heading else ''}{content}</section>"
+        for heading, content in sections
+        if content
+    )
+    return (
+        "<!doctype html><html lang=en><head><meta charset=utf-8>"
+        "<meta name=viewport content='width=device-width, initial-scale=1'>"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>"
+        f"<h1>{escape(title)}</h1>{f'<p class=lead>{escape(lead)}</p>' if lead else ''}{body}</body></html>\n"
+    )
+
+
+def protocol(comparison):
+    """Pairs that say how the comparison was made."""
+    s = comparison.settings
+    threshold = "every test row" if s["threshold"] is None else f"y >= {s['threshold']:g}"
+    return [
+        ("Folds", s["n_folds"]),
+        ("Rows", s["n_rows"]),
+        ("List length k", s["k"]),
+        ("Relevant", threshold),
+        ("Candidates", s["candidates"]),
+        ("Reference", s["reference"]),
+        ("Permutations, resamples", f"{s['n_permutations']}, {s['n_resamples']}"),
+        ("Seed of tests and ties", s["seed"]),
+    ]
+
+
+def comparison_page(comparison, *, title):
+    """Render a comparison as a page of its own.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What to show.
+    title : str
+        Heading.
+
+    Returns
+    -------
+    html : str
+    """
+    table = metric_table(comparison) + f"<p class=note>{table_note(comparison)}</p>"
+    return page(
+        title,
+        [
+            ("", table),
+            ("Pictures", pictures(comparison)),
+            ("Protocol", definition_list(protocol(comparison))),
+            ("What the searches chose", chosen_table(comparison)),
+        ],
+    )

@@ -1,0 +1,262 @@
+"""The result of a comparison: frames, tables, pictures and files."""
+
+import numpy as np
+
+from skllmrec._optional import import_optional
+from skllmrec.comparison._files import replacing
+from skllmrec.comparison._summary import compare_columns, pool_users
+
+LOWER_IS_BETTER = frozenset({"gini", "rmse", "mae", "fit_seconds", "recommend_seconds"})
+
+
+def lower_is_better(metric):
+    """Whether less of a metric, e.g. ``"gini@20"``, is better."""
+    return metric.partition("@")[0] in LOWER_IS_BETTER
+
+
+def stars(p):
+    """``***`` below .001, ``**`` below .01, ``*`` below .05, else nothing."""
+    return "*" * int(np.sum(p < np.array([0.05, 0.01, 0.001]))) if np.isfinite(p) else ""
+
+
+def significant_digits(value, metric):
+    """Print a value with the digits that suit its metric."""
+    if not np.isfinite(value):
+        return "-"
+    if metric.endswith("_seconds"):
+        return f"{value:.2f}"
+    return f"{value:.4f}" if abs(value) < 2 else f"{value:.3f}"
+
+
+class Comparison:
+    """What `compare_recommenders` found.
+
+    Parameters
+    ----------
+    frame, per_user, per_fold : pandas.DataFrame
+        See Attributes.
+    chosen : pandas.DataFrame
+        See Attributes.
+    settings : dict
+        ``k, threshold, reference, candidates, n_folds, n_rows, level, n_permutations, n_resamples, seed`` and
+        ``diversity``, the name of the space of ``ild``.
+
+    Attributes
+    ----------
+    frame : pandas.DataFrame
+        A row per estimator and metric. Columns: ``estimator``, ``metric`` (as in ``"ndcg@20"``), ``mean``;
+        ``ci_low``, ``ci_high`` (bootstrap over users); ``gain`` over the reference as a fraction (.05 is 5 %),
+        ``gain_low``, ``gain_high``; ``effect_size`` (Cohen's d of paired samples), ``p_value`` (paired
+        permutation test over users), ``p_holm`` (Holm-adjusted over the estimators of this metric);
+        ``n_users``, ``n_folds``. What exists once per fold (coverage, Gini index, rmse, mae, seconds) has the
+        mean over folds, and NaN for intervals and tests.
+    per_user : pandas.DataFrame
+        A row per estimator, fold and test user: ``estimator, fold, user`` and a column per metric.
+    per_fold : pandas.DataFrame
+        A row per estimator and fold, with the quantities that exist once per fold.
+    chosen : pandas.DataFrame
+        A row per estimator and fold for the searches among the estimators: ``params`` (dict), ``score``.
+    settings : dict
+        How the comparison was made.
+
+    Examples
+    --------
+    See `compare_recommenders`.
+    """
+
+    def __init__(self, frame, per_user, per_fold, chosen, settings):
+        self.frame = frame
+        self.per_user = per_user
+        self.per_fold = per_fold
+        self.chosen = chosen
+        self.settings = settings
+
+    @property
+    def estimators(self):
+        """Names of the estimators, in the order given."""
+        return list(dict.fromkeys(self.frame["estimator"]))
+
+    @property
+    def metrics(self):
+        """Labels of the metrics, e.g. ``"ndcg@20"``, in the order of `frame`."""
+        return list(dict.fromkeys(self.frame["metric"]))
+
+    def label(self, metric):
+        """Label of a metric in `frame`: ``"ndcg"`` and ``"ndcg@20"`` both give ``"ndcg@20"``.
+
+        Parameters
+        ----------
+        metric : str
+            Name with or without the ``@k``.
+
+        Returns
+        -------
+        label : str
+
+        Raises
+        ------
+        ValueError
+            If the comparison does not have this metric.
+        """
+        for label in self.metrics:
+            if metric in (label, label.partition("@")[0]):
+                return label
+        raise ValueError(f"metric={metric!r} is not in this comparison, which has {self.metrics}")
+
+    def value(self, estimator, metric, column="mean"):
+        """One cell of `frame`, by estimator, metric (with or without ``@k``) and column."""
+        rows = self.frame[
+            (self.frame["estimator"] == estimator) & (self.frame["metric"] == self.label(metric))
+        ]
+        if rows.empty:
+            raise ValueError(
+                f"estimator={estimator!r} is not in this comparison, which has {self.estimators}"
+            )
+        return rows[column].iloc[0]
+
+    def contrast(self, estimator, reference, metric="ndcg"):
+        """Compare any two of the estimators on a metric that exists per user.
+
+        Parameters
+        ----------
+        estimator, reference : str
+            Names of two estimators.
+        metric : str, default="ndcg"
+            A metric that exists per user, with or without ``@k``.
+
+        Returns
+        -------
+        contrast : dict of str to float
+            ``mean, ci_low, ci_high, gain, gain_low, gain_high, effect_size, p_value`` of `estimator` against
+            `reference`, as in `frame`; one test, so without a correction.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, or the metric exists only once per fold.
+        """
+        label = self.label(metric)
+        if label not in self.per_user.columns:
+            raise ValueError(
+                f"metric={metric!r} exists once per fold, not per user: there is nothing to test"
+            )
+        for name in (estimator, reference):
+            self.value(name, label)
+        values = pool_users(self.per_user, [reference, estimator], [label])[label].to_numpy(float)
+        options = {key: self.settings[key] for key in ("level", "n_permutations", "n_resamples")}
+        result = compare_columns(values, 0, random_state=self.settings["seed"], **options)
+        return {key: float(column[1]) for key, column in result.items() if key not in ("p_holm", "n_users")}
+
+    def table(self, *, metrics=None):
+        """Lay the comparison out for reading: a row per metric, a column per estimator.
+
+        Parameters
+        ----------
+        metrics : list of str or None, default=None
+            Which metrics, with or without ``@k``; None: all.
+
+        Returns
+        -------
+        table : pandas.DataFrame of str
+            Cells such as ``"0.2641 +4.0% **"``: mean, gain over the reference, stars of the Holm-adjusted
+            p-value (* below .05, ** below .01, *** below .001).
+        """
+        labels = self.metrics if metrics is None else [self.label(metric) for metric in metrics]
+        rows = self.frame.set_index(["metric", "estimator"])
+        pd = import_optional("pandas", extra="demo", purpose="Comparison.table")
+        cells = {
+            name: [self._cell(rows.loc[(metric, name)], metric, name) for metric in labels]
+            for name in self.estimators
+        }
+        return pd.DataFrame(cells, index=pd.Index(labels, name="metric"))
+
+    def _cell(self, row, metric, name):
+        text = significant_digits(row["mean"], metric)
+        if (
+            name != self.settings["reference"]
+            and np.isfinite(row["gain"])
+            and not metric.endswith("_seconds")
+        ):
+            text += f" {row['gain']:+.1%} {stars(row['p_holm'])}"
+        return text.strip()
+
+    def legend(self):
+        """Say in one sentence how to read the signs in `table`."""
+        lower = [metric for metric in self.metrics if lower_is_better(metric)]
+        text = (
+            f"Percentages: gain over {self.settings['reference']!r}. Stars: paired permutation test over users, "
+            f"Holm-adjusted (* p < .05, ** p < .01, *** p < .001)."
+        )
+        return text + (f" Lower is better: {', '.join(lower)}." if lower else "")
+
+    def plot(self, x="coverage", y="ndcg", *, ax=None):
+        """Draw accuracy against diversity: one point per estimator, with confidence bars where they exist.
+
+        Parameters
+        ----------
+        x, y : str, default="coverage", "ndcg"
+            Metrics, with or without ``@k``.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        ax : matplotlib Axes
+
+        Raises
+        ------
+        ValueError
+            If the comparison does not have a metric.
+        ImportError
+            If matplotlib is missing.
+        """
+        from skllmrec.comparison._plots import scatter_plot
+
+        return scatter_plot(self, self.label(x), self.label(y), ax=ax)
+
+    def to_csv(self, path):
+        """Write `frame` as a CSV file: a row per estimator and metric.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; replaced as a whole.
+        """
+        with replacing(path) as temporary:
+            self.frame.to_csv(temporary, index=False)
+
+    def to_html(self, path=None, *, title="Comparison of recommenders"):
+        """Write a self-contained page: the table, the pictures, the protocol.
+
+        Parameters
+        ----------
+        path : str, Path or None, default=None
+            The file, replaced as a whole; None only returns the page.
+        title : str
+            Heading of the page.
+
+        Returns
+        -------
+        html : str
+        """
+        from skllmrec.comparison._report import comparison_page
+
+        page = comparison_page(self, title=title)
+        if path is not None:
+            with replacing(path) as temporary:
+                temporary.write_text(page, encoding="utf-8")
+        return page
+
+    def _repr_html_(self):
+        from skllmrec.comparison._report import metric_table
+
+        return metric_table(self, style=True)
+
+    def __repr__(self):
+        s = self.settings
+        users = int(self.frame["n_users"].max())
+        head = (
+            f"Comparison of {len(self.estimators)} estimators, {s['n_folds']} fold(s), {users} test users, "
+            f"k={s['k']}, candidates={s['candidates']!r}"
+        )
+        return f"{head}\n{self.table().to_string()}\n{self.legend()}"
