@@ -1,1 +1,28 @@
-"""Ranking metrics and scorers."""
+"""Ranking metrics and scorers.
+
+The metrics are functions of arrays: which items are relevant, which were recommended. They know nothing of
+estimators; `make_ranking_scorer` connects the two.
+"""
+
+from skllmrec.metrics._accuracy import (
+    hit_rate_at_k,
+    map_at_k,
+    mrr_at_k,
+    ndcg_at_k,
+    precision_at_k,
+    recall_at_k,
+)
+from skllmrec.metrics._diversity import catalog_coverage, gini_index, intra_list_diversity, novelty
+
+__all__ = [
+    "catalog_coverage",
+    "gini_index",
+    "hit_rate_at_k",
+    "intra_list_diversity",
+    "map_at_k",
+    "mrr_at_k",
+    "ndcg_at_k",
+    "novelty",
+    "precision_at_k",
+    "recall_at_k",
+]

@@ -1,0 +1,150 @@
+"""Lists of recommendations as arrays: validation, and which entries hit a relevant item."""
+
+from numbers import Integral
+
+import numpy as np
+from scipy.sparse import csr_array, issparse
+
+SCRATCH = 2**23  # entries of a block's working memory
+
+
+def check_k(k):
+    """Return the cut-off as an int, or raise a ValueError."""
+    if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
+        raise ValueError(f"k must be an integer >= 1, got {k!r}")
+    return int(k)
+
+
+def check_n_items(n_items):
+    """Return the number of items of the catalogue as an int, or raise a ValueError."""
+    if isinstance(n_items, bool) or not isinstance(n_items, Integral) or n_items < 1:
+        raise ValueError(f"n_items must be an integer >= 1, got {n_items!r}")
+    return int(n_items)
+
+
+def check_recommended(recommended, n_items, k):
+    """Validate lists of recommendations and cut them at k.
+
+    Parameters
+    ----------
+    recommended : array-like of int, shape (n_users, n)
+        Column indices of the recommended items, best first; -1 is padding.
+    n_items : int
+        Number of items, the bound of the indices.
+    k : int
+        Cut-off; what stands behind it is not read.
+
+    Returns
+    -------
+    lists : ndarray of shape (n_users, min(k, n)), int32 or int64
+
+    Raises
+    ------
+    ValueError
+        If the lists are not two-dimensional and integer, an index is out of range, or an item occurs twice in
+        one list.
+    """
+    lists = np.asarray(recommended)
+    if lists.ndim != 2 or lists.shape[1] == 0:
+        raise ValueError(f"recommended must have shape (n_users, n) with n >= 1, got shape {lists.shape}")
+    if lists.dtype.kind not in "iu":
+        raise ValueError(
+            f"recommended must hold column indices (integers, -1 for padding), got dtype {lists.dtype}"
+        )
+    lists = lists[:, :k]
+    if lists.size and (lists.min() < -1 or lists.max() >= n_items):
+        row, place = np.argwhere((lists < -1) | (lists >= n_items))[0]
+        raise ValueError(
+            f"recommended[{row}, {place}] is {lists[row, place]}, but there are {n_items} items: "
+            f"pass column indices from 0 to {n_items - 1}, or -1 for padding"
+        )
+    lists = lists.astype(np.int32 if n_items < 2**31 else np.int64, copy=False)
+    _check_distinct(lists)
+    return lists
+
+
+def _check_distinct(lists):
+    ordered = np.sort(lists, axis=1)
+    twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
+    if twice.any():
+        row, place = np.argwhere(twice)[0]
+        raise ValueError(
+            f"recommended lists item {ordered[row, place]} twice in row {row}: "
+            f"every list must hold distinct items"
+        )
+
+
+def check_relevant(relevant):
+    """Validate the relevant items and make their stored entries the relevant ones.
+
+    Parameters
+    ----------
+    relevant : sparse matrix or array of shape (n_users, n_items)
+        Positive entries are relevant.
+
+    Returns
+    -------
+    relevant : csr_array of bool, shape (n_users, n_items)
+        In canonical format; the argument is left as it is.
+
+    Raises
+    ------
+    ValueError
+        If it is not two-dimensional, or holds NaN.
+    """
+    matrix = relevant.tocsr() if issparse(relevant) else np.asarray(relevant)
+    if matrix.ndim != 2:
+        raise ValueError(f"relevant must have shape (n_users, n_items), got shape {matrix.shape}")
+    matrix = csr_array(matrix)
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()  # summing in place would alter the caller's matrix
+        matrix.sum_duplicates()
+    if matrix.data.dtype.kind == "f" and np.isnan(matrix.data).any():
+        row = np.searchsorted(matrix.indptr, np.flatnonzero(np.isnan(matrix.data))[0], side="right") - 1
+        raise ValueError(f"relevant holds NaN in row {row}: pass positive values for the relevant items")
+    positive = matrix.data > 0
+    if positive.all():
+        return csr_array((positive, matrix.indices, matrix.indptr), shape=matrix.shape)
+    kept = np.concatenate([[0], np.cumsum(positive)])[matrix.indptr]
+    return csr_array((positive[positive], matrix.indices[positive], kept), shape=matrix.shape)
+
+
+def find_hits(relevant, lists):
+    """Mark the recommendations that are relevant.
+
+    Works through blocks of users whose relevant items are scattered into one reused boolean table: one write
+    per relevant item and one read per recommendation.
+
+    Parameters
+    ----------
+    relevant : csr_array of bool, shape (n_users, n_items)
+        From `check_relevant`.
+    lists : ndarray of int, shape (n_users, k)
+        From `check_recommended`.
+
+    Returns
+    -------
+    hits : ndarray of bool, shape (n_users, k)
+    """
+    n_users, n_items = relevant.shape
+    width = n_items + 1  # index -1 reads the extra last column of the row before, which is never set
+    step = max(1, min(SCRATCH // width, n_users))
+    table = np.zeros(step * width, dtype=bool)
+    hits = np.empty(lists.shape, dtype=bool)
+    for start in range(0, n_users, step):
+        stop = min(start + step, n_users)
+        offsets = np.arange(stop - start) * width
+        pointers = relevant.indptr[start : stop + 1]
+        cells = np.repeat(offsets, np.diff(pointers)) + relevant.indices[pointers[0] : pointers[-1]]
+        table[cells] = True
+        hits[start:stop] = table[offsets[:, None] + lists[start:stop]]
+        table[cells] = False
+    return hits
+
+
+def summarise(values, average):
+    """Return one value per user, or their mean without the undefined ones (NaN if none is defined)."""
+    if not average:
+        return values
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if defined.size else float("nan")
