@@ -1,0 +1,285 @@
+"""Ridge maps from features to factors: one factorisation of the features, then cheap fits and leave-one-out errors."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+MAX_EXACT = 2048  # features (or rows, whichever are fewer) up to which the singular values are exact
+MAX_RANK = 512  # singular vectors kept beyond that
+STRENGTHS = np.logspace(-3, 4, 15)  # grid of "auto", in units of the mean squared singular value
+_BLOCK = 256  # columns handled at once, so that no (n, k) array is made
+_DENSE_COLUMN = 0.25  # a sparse column with more non-zeros than this share is computed with as a dense one
+_POWER_ITERATIONS = 2
+_OVERSAMPLING = 1.1
+_NEGLIGIBLE = 1e-10  # of the largest squared singular value: rounding noise
+
+
+@dataclass(frozen=True)
+class FeatureBasis:
+    """Thin singular value decomposition of the weighted, centred features: ``R^(1/2) (Z - 1 mean') = left S right'``.
+
+    Attributes
+    ----------
+    left : ndarray of shape (n, r)
+    singular : ndarray of shape (r,)
+        Descending.
+    right : ndarray of shape (k, r)
+    mean : ndarray of shape (k,)
+        Weighted mean of the features.
+    root : ndarray of shape (n,)
+        Square roots of the row weights R.
+    unit : float
+        Mean squared singular value (over the smaller side of Z), the unit of ridge strengths.
+    """
+
+    left: np.ndarray
+    singular: np.ndarray
+    right: np.ndarray
+    mean: np.ndarray
+    root: np.ndarray
+    unit: float
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """Affine map from features to factors: ``Z @ coef + intercept``.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (k, d)
+    intercept : ndarray of shape (d,)
+    """
+
+    coef: np.ndarray
+    intercept: np.ndarray
+
+    def predict(self, features):
+        """Factors of rows of features.
+
+        Parameters
+        ----------
+        features : {array-like, sparse matrix} of shape (n, k)
+
+        Returns
+        -------
+        ndarray of shape (n, d)
+        """
+        return np.asarray(features @ self.coef) + self.intercept
+
+
+class _CentredRows:
+    """Products with ``X = R^(1/2) (Z - 1 mean')``; dense and sparse columns are kept apart, X is never formed.
+
+    A feature union of TF-IDF and a language model is sparse in name only: its dense columns go through BLAS.
+    """
+
+    def __init__(self, features, weights):
+        self.shape = features.shape
+        self.root = np.sqrt(weights)
+        self.dense_columns, self.sparse_columns = np.arange(self.shape[1]), np.empty(0, np.intp)
+        self.dense, self.sparse = features, None
+        if sp.issparse(features):
+            features = sp.csc_array(features, dtype=np.float64)
+            often = np.diff(features.indptr) > _DENSE_COLUMN * self.shape[0]
+            self.dense_columns, self.sparse_columns = np.flatnonzero(often), np.flatnonzero(~often)
+            self.dense = features[:, self.dense_columns].toarray()
+            self.sparse = sp.csr_array(features[:, self.sparse_columns])
+        self.dense = np.asarray(self.dense, dtype=np.float64)
+        self.mean = np.zeros(self.shape[1])
+        self.mean = self._transposed_dot(weights[:, None])[:, 0] / weights.sum()
+
+    def dot(self, Y):
+        """X @ Y."""
+        product = self.dense @ Y[self.dense_columns]
+        if self.sparse is not None:
+            product += self.sparse @ Y[self.sparse_columns]
+        return self.root[:, None] * (product - self.mean @ Y)
+
+    def transposed_dot(self, Y):
+        """X.T @ Y."""
+        Y = self.root[:, None] * Y
+        return self._transposed_dot(Y) - np.outer(self.mean, Y.sum(axis=0))
+
+    def _transposed_dot(self, Y):
+        product = np.empty((self.shape[1], Y.shape[1]))
+        product[self.dense_columns] = self.dense.T @ Y
+        if self.sparse is not None:
+            product[self.sparse_columns] = self.sparse.T @ Y
+        return product
+
+    def squared_norm(self):
+        """Sum of the squared entries of X."""
+        squares = np.einsum("ij,ij->i", self.dense, self.dense)
+        if self.sparse is not None:
+            squares += np.asarray(self.sparse.multiply(self.sparse).sum(axis=1)).ravel()
+        return float(max(self.root**2 @ squares - (self.root @ self.root) * (self.mean @ self.mean), 0.0))
+
+
+def _product_with_identity(product, size):
+    """``product(I)`` for an identity of the given size, a block of columns at a time."""
+    result = np.empty((size, size))
+    for first in range(0, size, _BLOCK):
+        block = np.eye(size, min(_BLOCK, size - first), -first)
+        result[:, first : first + block.shape[1]] = product(block)
+    return result
+
+
+def _orthonormal(Y):
+    return np.linalg.qr(Y)[0]
+
+
+def _randomized_right(rows, rank, seed):
+    """Leading right singular vectors by randomized subspace iteration (Halko, Martinsson, Tropp 2011)."""
+    width = min(int(rank * _OVERSAMPLING), *rows.shape)
+    sample = np.random.default_rng(seed).standard_normal((rows.shape[0], width))
+    right = _orthonormal(rows.transposed_dot(sample))
+    for _ in range(_POWER_ITERATIONS):
+        right = _orthonormal(rows.transposed_dot(_orthonormal(rows.dot(right))))
+    image = rows.dot(right)
+    values, vectors = np.linalg.eigh(image.T @ image)
+    return values[::-1][:rank], (right @ vectors)[:, ::-1][:, :rank]
+
+
+def factorise_features(features, weights, *, max_rank=MAX_RANK, seed=0):
+    """Decompose features once, so that every later ridge fit on them is a pair of thin products.
+
+    Exact up to 2,048 features or rows (eigenvalues of the smaller Gram matrix); beyond that the leading `max_rank`
+    singular vectors, by randomized subspace iteration with implicit centring. Cost of the latter: six passes over the
+    stored values times 1.1 `max_rank`, and memory for ``(n + k) * max_rank`` numbers.
+
+    Parameters
+    ----------
+    features : {ndarray, sparse matrix} of shape (n, k)
+        Z; never densified beyond the columns that are mostly non-zero.
+    weights : ndarray of shape (n,)
+        Non-negative row weights R; all zero counts as all one.
+    max_rank : int, default=512
+    seed : int, default=0
+        Of the randomized decomposition.
+
+    Returns
+    -------
+    FeatureBasis
+    """
+    weights = np.asarray(weights, dtype=np.float64)
+    weights = weights if weights.any() else np.ones_like(weights)
+    rows = _CentredRows(features, weights)
+    n, k = rows.shape
+    if min(n, k) > MAX_EXACT:
+        squares, right = _randomized_right(rows, max_rank, seed)
+    elif k <= n:
+        squares, right = np.linalg.eigh(_product_with_identity(lambda Y: rows.transposed_dot(rows.dot(Y)), k))
+    else:
+        squares, dual = np.linalg.eigh(_product_with_identity(lambda Y: rows.dot(rows.transposed_dot(Y)), n))
+        right = rows.transposed_dot(dual)
+    order = np.argsort(-squares)
+    total = rows.squared_norm()
+    order = order[squares[order] > _NEGLIGIBLE * total]
+    right = right[:, order]
+    right /= np.linalg.norm(right, axis=0)
+    left = rows.dot(right)
+    singular = np.linalg.norm(left, axis=0)
+    return FeatureBasis(left / singular, singular, right, rows.mean, rows.root, total / max(min(n, k), 1))
+
+
+def _shrinkage(basis, strength):
+    """Share of each component that the ridge lets through: s^2 / (s^2 + strength * unit)."""
+    squares = basis.singular**2
+    return squares / (squares + strength * basis.unit)
+
+
+def _project(basis, V):
+    """Weighted mean of V, and the components of the weighted, centred V on the left singular vectors."""
+    mean = (basis.root**2 @ V) / (basis.root @ basis.root)
+    return mean, basis.left.T @ (basis.root[:, None] * (V - mean))
+
+
+def fit_rows(basis, V, strength):
+    """What the ridge map predicts for its own training rows, and for each of them when it is left out.
+
+    Minimises ``sum_i r_i |v_i - c - B' z_i|^2 + strength * unit * |B|^2`` over B and c. Left-out predictions are
+    exact, without a refit: ``v_i - (v_i - fit_i) / (1 - h_i)`` with ``h_i`` the row's own influence on its fit.
+
+    Parameters
+    ----------
+    basis : FeatureBasis
+    V : ndarray of shape (n, d)
+        Factors.
+    strength : float
+
+    Returns
+    -------
+    fitted : ndarray of shape (n, d)
+    left_out : ndarray of shape (n, d)
+    """
+    mean, components = _project(basis, V)
+    share = _shrinkage(basis, strength)
+    weights = basis.root**2
+    inverse_root = np.divide(1, basis.root, out=np.zeros_like(basis.root), where=basis.root > 0)
+    fitted = mean + inverse_root[:, None] * (basis.left @ (share[:, None] * components))
+    influence = weights / weights.sum() + (basis.left**2) @ share
+    left_out = V - (V - fitted) / np.maximum(1 - influence, 1e-9)[:, None]
+    return fitted, left_out
+
+
+def loo_error(basis, V, strength):
+    """Weighted squared leave-one-out error of the ridge map, ``sum_i r_i |v_i - left_out_i|^2``.
+
+    Parameters
+    ----------
+    basis : FeatureBasis
+    V : ndarray of shape (n, d)
+    strength : float
+
+    Returns
+    -------
+    float
+    """
+    _, left_out = fit_rows(basis, V, strength)
+    return float(basis.root**2 @ ((V - left_out) ** 2).sum(axis=1))
+
+
+def choose_strength(basis, V, start=None):
+    """Position in `STRENGTHS` with the least leave-one-out error.
+
+    Parameters
+    ----------
+    basis : FeatureBasis
+    V : ndarray of shape (n, d)
+    start : int, default=None
+        Walk downhill from this position instead of trying the whole grid.
+
+    Returns
+    -------
+    int
+    """
+    if start is None:
+        return int(np.argmin([loo_error(basis, V, strength) for strength in STRENGTHS]))
+    best, error = start, loo_error(basis, V, STRENGTHS[start])
+    for step in (-1, 1):
+        while 0 <= best + step < len(STRENGTHS):
+            candidate = loo_error(basis, V, STRENGTHS[best + step])
+            if candidate >= error:
+                break
+            best, error = best + step, candidate
+    return best
+
+
+def fit_map(basis, V, strength):
+    """Coefficients of the ridge map, for rows that were not in the fit.
+
+    Parameters
+    ----------
+    basis : FeatureBasis
+    V : ndarray of shape (n, d)
+    strength : float
+
+    Returns
+    -------
+    FeatureMap
+    """
+    mean, components = _project(basis, V)
+    slopes = _shrinkage(basis, strength) / np.maximum(basis.singular, np.finfo(float).tiny)
+    coef = basis.right @ (slopes[:, None] * components)
+    return FeatureMap(coef, mean - basis.mean @ coef)
