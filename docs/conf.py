@@ -1,0 +1,54 @@
+"""Sphinx configuration; the API pages are written from the catalogue of the package by reference.py."""
+
+import inspect
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import reference  # noqa: E402 - a neighbour of this file
+
+import skllmrec  # noqa: E402 - the same block of imports
+
+project = "skllmrec"
+author = "skllmrec developers"
+copyright = f"2026, {author}"
+version = release = skllmrec.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "myst_parser",
+]
+exclude_patterns = ["_build"]
+templates_path = ["_templates"]
+default_role = "py:obj"  # `fit` in a docstring: a link where the name is known, code where it is not
+
+# Our own cross-references must resolve; other projects' inventories are not fetched, so theirs cannot.
+nitpick_ignore_regex = [("py:.*", r"(?!skllmrec\b).*")]
+
+autosummary_generate = True
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_heading_anchors = 3
+suppress_warnings = ["config.cache"]  # the configuration holds a pattern that Sphinx cannot pickle
+
+html_theme = "furo"
+html_title = f"skllmrec {release}"
+html_show_sourcelink = False
+
+
+def skip_inherited(app, what, name, obj, skip, options):
+    """Leave out methods that scikit-learn defines: their pages are scikit-learn's."""
+    function = inspect.unwrap(getattr(obj, "fget", obj) or obj)
+    return skip or not getattr(function, "__module__", "skllmrec").startswith("skllmrec")
+
+
+def setup(app):
+    """Write the API reference before autosummary looks for it."""
+    app.connect("config-inited", lambda app, config: reference.write(HERE / "api"))
+    app.connect("autodoc-skip-member", skip_inherited)

@@ -1,0 +1,76 @@
+"""Every public name is listed, importable and documented: parameters, returns, errors, an example."""
+
+import ast
+import importlib
+import inspect
+import textwrap
+
+import pytest
+from numpydoc.docscrape import get_doc_object
+from numpydoc.validate import validate
+
+import skllmrec
+
+# numpydoc's codes: docstring, order of sections, summary, parameters as in the signature with type and text
+CODES = {"GL07", "GL08", "SS01", "SS06", "PR01", "PR02", "PR03", "PR04", "PR07", "PR10", "RT01", "YD01"}
+PUBLIC = [f"skllmrec.{package}.{name}" for name, package in sorted(skllmrec._PUBLIC.items())]
+PACKAGES = [package for package in skllmrec._PACKAGES if package != "exceptions"]
+
+
+def load(path):
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def own_callables(path):
+    """The public object at `path` and those of its public methods that this package defines, by path."""
+    found = {path: load(path)}
+    if inspect.isclass(found[path]):
+        for name, member in inspect.getmembers(found[path]):
+            function = inspect.unwrap(getattr(member, "__func__", member)) if callable(member) else None
+            if not name.startswith("_") and getattr(function, "__module__", "").startswith("skllmrec."):
+                found[f"{path}.{name}"] = function
+    return found
+
+
+def raises(function):
+    """Whether the body of a function holds a `raise` that names an error."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    return any(isinstance(node, ast.Raise) and node.exc is not None for node in ast.walk(tree))
+
+
+def test_catalogue_is_sorted_and_lists_all():
+    assert skllmrec.__all__ == sorted(skllmrec.__all__) == dir(skllmrec)
+    assert set(skllmrec.__all__) == {*skllmrec._PUBLIC, *skllmrec._PACKAGES, "__version__"}
+    for name in skllmrec.__all__:
+        assert getattr(skllmrec, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        skllmrec.Nonsense  # noqa: B018 - the access is the test
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_catalogue_agrees_with_package(package):
+    module = importlib.import_module(f"skllmrec.{package}")
+    assert list(module.__all__) == sorted(module.__all__)
+    assert set(module.__all__) == {name for name, home in skllmrec._PUBLIC.items() if home == package}
+    assert module.__doc__
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_public_object_is_documented(path):
+    problems = []
+    for where, function in own_callables(path).items():
+        found = [error for error in validate(where)["errors"] if error[0] in CODES]
+        problems += [f"{where}: {code} {text}" for code, text in found]
+        documented = get_doc_object(function)["Raises"]
+        if not inspect.isclass(function) and raises(function) and not documented:
+            problems.append(f"{where}: raises an error that its docstring does not name")
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_public_object_has_an_example(path):
+    obj = load(path)
+    if inspect.isclass(obj) and issubclass(obj, Exception):
+        return
+    assert ">>> " in "\n".join(get_doc_object(obj)["Examples"]), f"{path} has no example that runs"
