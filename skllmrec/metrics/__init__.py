@@ -13,16 +13,21 @@ from skllmrec.metrics._accuracy import (
     recall_at_k,
 )
 from skllmrec.metrics._diversity import catalog_coverage, gini_index, intra_list_diversity, novelty
+from skllmrec.metrics._ranking import RankedUsers, rank_test_users
+from skllmrec.metrics._scorer import make_ranking_scorer
 
 __all__ = [
+    "RankedUsers",
     "catalog_coverage",
     "gini_index",
     "hit_rate_at_k",
     "intra_list_diversity",
+    "make_ranking_scorer",
     "map_at_k",
     "mrr_at_k",
     "ndcg_at_k",
     "novelty",
     "precision_at_k",
+    "rank_test_users",
     "recall_at_k",
 ]

@@ -44,8 +44,7 @@ def _hits(relevant, recommended, k):
     lists = check_recommended(recommended, relevant.shape[1], k)
     if relevant.shape[0] != len(lists):
         raise ValueError(
-            f"relevant has {relevant.shape[0]} rows and recommended has {len(lists)}: "
-            f"pass one row per user in both"
+            f"relevant has {relevant.shape[0]} rows and recommended has {len(lists)}: pass one row per user in both"
         )
     n_relevant = np.diff(relevant.indptr).astype(np.float64)
     n_relevant[n_relevant == 0] = np.nan  # makes every metric of these users undefined

@@ -26,9 +26,7 @@ def _selection(lists, n_items, dtype):
     """Return a csr_array (n_users, n_items) with a one per listed item; padding is left out."""
     listed = lists >= 0
     pointers = np.concatenate([[0], np.cumsum(listed.sum(axis=1))])
-    return csr_array(
-        (np.ones(pointers[-1], dtype=dtype), lists[listed], pointers), shape=(len(lists), n_items)
-    )
+    return csr_array((np.ones(pointers[-1], dtype=dtype), lists[listed], pointers), shape=(len(lists), n_items))
 
 
 def intra_list_diversity(recommended, item_vectors, *, k=10, average=True):
@@ -76,9 +74,7 @@ def intra_list_diversity(recommended, item_vectors, *, k=10, average=True):
     """
     vectors = _unit_rows(item_vectors)
     lists = check_recommended(recommended, vectors.shape[0], check_k(k))
-    length = np.asarray(
-        vectors.multiply(vectors).sum(axis=1) if issparse(vectors) else (vectors**2).sum(axis=1)
-    )
+    length = np.asarray(vectors.multiply(vectors).sum(axis=1) if issparse(vectors) else (vectors**2).sum(axis=1))
     diversity = np.empty(len(lists))
     step = max(1, SCRATCH // vectors.shape[1])
     for start in range(0, len(lists), step):
@@ -140,7 +136,8 @@ def gini_index(recommended, n_items, *, k=10):
     """How unevenly the recommendations fall on the catalogue: 0 (evenly, best) to ``1 - 1 / n_items``.
 
     ``G = sum_r (2 r - n_items - 1) x_(r) / (n_items sum x)``, x_(r) ascending, x the number of lists that
-    hold an item; items that nobody is shown count with 0. With fewer recommendations than items 0 is out of reach.
+    hold an item; items that nobody is shown count with 0. With fewer recommendations than items 0 is out of
+    reach.
 
     Parameters
     ----------
@@ -229,9 +226,7 @@ def novelty(recommended, item_counts, n_users, *, k=10, average=True):
         raise ValueError(f"item_counts must have shape (n_items,), got shape {counts.shape}")
     wrong = np.flatnonzero(~((counts >= 0) & (counts <= n_users)))
     if wrong.size:
-        raise ValueError(
-            f"item_counts[{wrong[0]}] is {counts[wrong[0]]:g}: it must be between 0 and n_users={n_users}"
-        )
+        raise ValueError(f"item_counts[{wrong[0]}] is {counts[wrong[0]]:g}: it must be between 0 and n_users={n_users}")
     lists = check_recommended(recommended, len(counts), check_k(k))
     bits = -np.log2(np.append(np.maximum(counts, 1.0), n_users) / n_users)  # padding, -1, reads 0 bits
     n_listed = np.count_nonzero(lists >= 0, axis=1).astype(np.float64)

@@ -48,9 +48,7 @@ def check_recommended(recommended, n_items, k):
     if lists.ndim != 2 or lists.shape[1] == 0:
         raise ValueError(f"recommended must have shape (n_users, n) with n >= 1, got shape {lists.shape}")
     if lists.dtype.kind not in "iu":
-        raise ValueError(
-            f"recommended must hold column indices (integers, -1 for padding), got dtype {lists.dtype}"
-        )
+        raise ValueError(f"recommended must hold column indices (integers, -1 for padding), got dtype {lists.dtype}")
     lists = lists[:, :k]
     if lists.size and (lists.min() < -1 or lists.max() >= n_items):
         row, place = np.argwhere((lists < -1) | (lists >= n_items))[0]
@@ -69,8 +67,7 @@ def _check_distinct(lists):
     if twice.any():
         row, place = np.argwhere(twice)[0]
         raise ValueError(
-            f"recommended lists item {ordered[row, place]} twice in row {row}: "
-            f"every list must hold distinct items"
+            f"recommended lists item {ordered[row, place]} twice in row {row}: every list must hold distinct items"
         )
 
 

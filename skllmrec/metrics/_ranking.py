@@ -1,0 +1,291 @@
+"""Rank the users of a test set with a fitted recommender: where estimators meet the array metrics."""
+
+from dataclasses import dataclass
+from numbers import Real
+
+import numpy as np
+from scipy.sparse import csr_array
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import check_random_state
+
+from skllmrec._ids import IdIndex, column
+from skllmrec._sklearn import take_rows
+from skllmrec.metrics._accuracy import (
+    hit_rate_at_k,
+    map_at_k,
+    mrr_at_k,
+    ndcg_at_k,
+    precision_at_k,
+    recall_at_k,
+)
+from skllmrec.metrics._diversity import catalog_coverage, gini_index, novelty
+from skllmrec.metrics._lists import check_k
+
+CANDIDATES = ("all", "fitted", "test")
+USER_METRICS = {
+    "hit_rate": hit_rate_at_k,
+    "map": map_at_k,
+    "mrr": mrr_at_k,
+    "ndcg": ndcg_at_k,
+    "precision": precision_at_k,
+    "recall": recall_at_k,
+}
+CATALOGUE_METRICS = {"coverage": catalog_coverage, "gini": gini_index}
+METRIC_NAMES = tuple(sorted([*USER_METRICS, *CATALOGUE_METRICS, "novelty"]))
+LOWER_IS_BETTER = frozenset({"gini"})
+
+
+@dataclass(frozen=True)
+class RankedUsers:
+    """Test users with what was relevant to them and what they were recommended.
+
+    Attributes
+    ----------
+    users : ndarray of shape (n_users,)
+        Ids of the test users with a relevant candidate, sorted.
+    items : ndarray of shape (n_items,)
+        Ids of the candidates: the columns of `relevant`, and what `recommended` points to.
+    relevant : csr_array of bool, shape (n_users, n_items)
+        The relevant candidates of each user.
+    recommended : ndarray of intp, shape (n_users, min(k, n_items))
+        Positions in `items`, best first; -1 where a user has fewer unseen candidates.
+    item_counts : ndarray of shape (n_items,) or None
+        Number of training users of each candidate; None if the recommender has no `seen_`.
+    n_training_users : int or None
+        Number of training users; None if the recommender has no `seen_`.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    relevant: csr_array
+    recommended: np.ndarray
+    item_counts: np.ndarray | None = None
+    n_training_users: int | None = None
+
+    def evaluate(self, metric, *, k=None, average=True):
+        """Apply a metric.
+
+        Parameters
+        ----------
+        metric : str or callable
+            ``"ndcg"``, ``"recall"``, ``"precision"``, ``"hit_rate"``, ``"map"``, ``"mrr"``, ``"novelty"``,
+            ``"coverage"``, ``"gini"`` (its plain value: lower is better), or a function
+            ``f(relevant, recommended, k=...)``.
+        k : int, default=None
+            Length of the lists that are judged, clipped to the length of the lists; None: all of it.
+        average : bool, default=True
+            False gives one value per user, which coverage and Gini do not have. It is not passed to functions
+            of one's own.
+
+        Returns
+        -------
+        value : float, or ndarray of shape (n_users,)
+
+        Raises
+        ------
+        ValueError
+            If the metric is unknown, has no values per user, or needs the training counts and there are none.
+        """
+        longest = self.recommended.shape[1]
+        k = longest if k is None else min(check_k(k), longest)
+        if callable(metric):
+            return metric(self.relevant, self.recommended, k=k)
+        check_metric(metric)
+        if metric in USER_METRICS:
+            return USER_METRICS[metric](self.relevant, self.recommended, k=k, average=average)
+        if metric in CATALOGUE_METRICS:
+            if not average:
+                raise ValueError(f"{metric!r} is a property of all lists together: it has no values per user")
+            return CATALOGUE_METRICS[metric](self.recommended, len(self.items), k=k)
+        if self.item_counts is None:
+            raise ValueError("'novelty' needs the training counts: the recommender must have a `seen_` matrix")
+        return novelty(self.recommended, self.item_counts, self.n_training_users, k=k, average=average)
+
+
+def check_metric(metric):
+    """Raise a ValueError unless the metric is a known name or a function."""
+    if not callable(metric) and metric not in METRIC_NAMES:
+        raise ValueError(
+            f"metric={metric!r} is unknown: pass one of {', '.join(METRIC_NAMES)}, "
+            f"or a function f(relevant, recommended, k=...)"
+        )
+
+
+def check_ranking_options(k, threshold, candidates):
+    """Raise a ValueError for the first bad option of `rank_test_users`."""
+    check_k(k)
+    if threshold is not None and (not isinstance(threshold, Real) or np.isnan(threshold)):
+        raise ValueError(f"threshold must be a number or None, got {threshold!r}")
+    if candidates not in CANDIDATES:
+        raise ValueError(f"candidates must be one of {CANDIDATES}, got {candidates!r}")
+
+
+def _unwrap(estimator, X):
+    """Return the recommender inside searches and pipelines, and X as it reaches it."""
+    outermost = type(estimator).__name__
+    while not hasattr(estimator, "recommend"):
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif isinstance(getattr(estimator, "steps", None), list):
+            for _, step in estimator.steps[:-1]:
+                X = X if step in (None, "passthrough") else step.transform(X)
+            estimator = estimator.steps[-1][1]
+        else:
+            raise TypeError(
+                f"{outermost} cannot be ranked: {type(estimator).__name__} has no `recommend` method. Pass a "
+                f"fitted recommender, or a Pipeline or search (fitted with refit=True) that ends in one"
+            )
+    for name in ("user", "item"):
+        if not hasattr(estimator, name):
+            raise TypeError(
+                f"{type(estimator).__name__} has no parameter {name!r}: a recommender names the columns of X "
+                f"that hold the ids"
+            )
+    if not hasattr(estimator, "items_"):
+        raise NotFittedError(f"this {type(estimator).__name__} is not fitted: call fit first")
+    return estimator, X if hasattr(X, "shape") else np.asarray(X, dtype=object)
+
+
+def _relevant_rows(y, threshold, n_rows):
+    """Mark the rows of X that are relevant, (n_rows,)."""
+    if y is None:
+        if threshold is not None:
+            raise ValueError(f"threshold={threshold} needs ratings, but y is None: pass y, or threshold=None")
+        return np.ones(n_rows, dtype=bool)
+    y = np.asarray(y)
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    if y.shape != (n_rows,):
+        raise ValueError(f"y must have one value per row of X, {n_rows}, got shape {y.shape}")
+    try:
+        y = y.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"y must be numbers, got dtype {y.dtype}: {error}") from error
+    missing = np.flatnonzero(np.isnan(y))
+    if missing.size:
+        raise ValueError(f"y is NaN at position {missing[0]}: remove such rows ({missing.size} in total)")
+    return y > 0 if threshold is None else y >= threshold
+
+
+def _candidate_items(recommender, X, item_ids, candidates, random):
+    """Return the ids to rank, in a random order, and how `recommend` is told of them.
+
+    `recommend` breaks ties by the position of the candidates, so their order is shuffled: the order of ids
+    often follows popularity. New items are passed as rows of X, which bring their features.
+    """
+    fitted = np.asarray(recommender.items_)
+    known = random.permutation(fitted)
+    if candidates == "fitted":
+        return known, known
+    index, codes = IdIndex.from_values(item_ids)
+    is_new = IdIndex(fitted).encode(index.ids) < 0
+    kept = random.permutation(len(index) if candidates == "test" else np.flatnonzero(is_new))
+    rows = np.unique(codes, return_index=True)[1][kept]
+    if candidates == "test":
+        return index.ids[kept], take_rows(X, rows) if is_new.any() else index.ids[kept]
+    if len(kept) == 0:
+        return known, known
+    if (fitted.dtype == object) != (index.ids.dtype == object):
+        raise TypeError(
+            f"the items of X have dtype {index.ids.dtype}, those of fit {fitted.dtype}: "
+            f"a string never equals a number, convert them to one type"
+        )
+    return np.concatenate([known, index.ids[kept]]), (known, take_rows(X, rows))
+
+
+def _positions(items, ids, scores):
+    """Turn recommended ids into positions in `items`, -1 for padding."""
+    ids, scores = np.asarray(ids), np.asarray(scores)
+    positions = np.full(ids.shape, -1, dtype=np.intp)
+    listed = scores > -np.inf
+    positions[listed] = items.encode(ids[listed])
+    stray = listed & (positions < 0)
+    if stray.any():
+        row, place = np.argwhere(stray)[0]
+        raise ValueError(f"recommend returned {ids[row, place]!r} for the user in row {row}, which is not a candidate")
+    return positions
+
+
+def _training_counts(recommender, items):
+    """Return how many training users each item has, and how many users there are; None where unknown."""
+    seen = getattr(recommender, "seen_", None)
+    if seen is None:
+        return None, None
+    codes = IdIndex(np.asarray(recommender.items_)).encode(items)
+    counts = np.bincount(seen.tocoo().col, minlength=seen.shape[1])
+    return np.where(codes >= 0, counts[codes], 0), seen.shape[0]
+
+
+def rank_test_users(estimator, X, y=None, *, k=10, threshold=None, candidates="all", random_state=0):
+    """Recommend to every user of a test set, and line the lists up with what was relevant.
+
+    What a user had in training is excluded from the lists, so that a test row that training saw can never be
+    a hit. Users without a relevant candidate are left out.
+
+    Parameters
+    ----------
+    estimator : fitted recommender, or a fitted Pipeline or search that ends in one
+        The earlier steps of a pipeline transform X. A recommender has parameters `user` and `item` (columns
+        of X), the attribute `items_` and the method `recommend`.
+    X : dataframe or array-like of shape (n_samples, n_features)
+        Test rows. The first row of a new user or item brings its features.
+    y : array-like of shape (n_samples,), default=None
+        Ratings or weights.
+    k : int, default=10
+        Length of the lists, clipped to the number of candidates.
+    threshold : float, default=None
+        A row is relevant if ``y >= threshold``; with None if ``y > 0``, or always if y is None. An item is
+        relevant to a user if one of their rows is.
+    candidates : {"all", "fitted", "test"}, default="all"
+        What is ranked: the items of `fit` ("fitted"), those of X ("test"), or both together. With "fitted" an
+        item that is new in X is not ranked and does not count as relevant; to count it as a miss, use "all".
+    random_state : int, RandomState instance or None, default=0
+        Shuffles the candidates, whose order decides ties: equal scores are not ranked by id. A known item
+        still wins a tie with a new one.
+
+    Returns
+    -------
+    ranked : RankedUsers
+
+    Raises
+    ------
+    TypeError
+        If the estimator holds no recommender, or X has ids of another type than `fit` had.
+    NotFittedError
+        If the recommender is not fitted.
+    ValueError
+        If an option is unknown, a column is missing, y is not numeric or has another length than X, a
+        threshold is given without y, or `recommend` returns something that is not a candidate.
+
+    Examples
+    --------
+    >>> from skllmrec.metrics import rank_test_users
+    >>> from skllmrec.recommenders import PopularityRecommender
+    >>> X = [["ann", "alien"], ["bob", "alien"], ["bob", "heat"], ["cem", "up"], ["cem", "heat"]]
+    >>> recommender = PopularityRecommender(feedback="implicit").fit(X)
+    >>> ranked = rank_test_users(recommender, [["ann", "heat"], ["cem", "brazil"]], k=2)
+    >>> [ranked.items[row].tolist() for row in ranked.recommended]
+    [['heat', 'up'], ['alien', 'brazil']]
+    >>> ranked.evaluate("mrr")
+    0.75
+    """
+    check_ranking_options(k, threshold, candidates)
+    recommender, X = _unwrap(estimator, X)
+    user_ids = column(X, recommender.user, name="user")
+    item_ids = column(X, recommender.item, name="item")
+    random = check_random_state(random_state)
+    items, asked = _candidate_items(recommender, X, item_ids, candidates, random)
+    index = IdIndex(items)
+    codes = index.encode(item_ids)
+    rows = np.flatnonzero(_relevant_rows(y, threshold, len(user_ids)) & (codes >= 0))
+    users, user_codes = IdIndex.from_values(user_ids[rows])
+    shape = len(users), len(items)
+    relevant = csr_array((np.ones(len(rows), dtype=bool), (user_codes, codes[rows])), shape=shape)
+    relevant.sum_duplicates()
+    k = min(k, len(items))
+    recommended = np.empty((0, k), dtype=np.intp)
+    if len(users):
+        first_rows = rows[np.unique(user_codes, return_index=True)[1]]
+        ids, scores = recommender.recommend(take_rows(X, first_rows), n_items=k, candidates=asked, exclude_seen=True)
+        recommended = _positions(index, ids, scores)
+    counts, n_training_users = _training_counts(recommender, items)
+    return RankedUsers(users.ids, items, relevant, recommended, counts, n_training_users)
