@@ -42,9 +42,7 @@ def column(X, key, *, name="column"):
     else:
         X = X if hasattr(X, "shape") else np.asarray(X, dtype=object)
         if not -X.shape[1] <= key < X.shape[1]:
-            raise ValueError(
-                f"{name}={key} is not a position of a column of X, which has {X.shape[1]} columns"
-            )
+            raise ValueError(f"{name}={key} is not a position of a column of X, which has {X.shape[1]} columns")
     label = f"{name} column {key!r}"
     return normalise_ids(take_columns(X, key), name=label)
 
@@ -74,7 +72,8 @@ def normalise_ids(values, *, name="ids"):
     """
     if isinstance(values, str):
         raise ValueError(f"{name} is the string {values!r}: pass a list, such as [{values!r}]")
-    ids = np.asarray(values)
+    # numpy would turn a list of 1 and "a" into two strings: objects keep what they are
+    ids = np.array(values, dtype=object) if isinstance(values, list | tuple) else np.asarray(values)
     if ids.ndim != 1:
         raise ValueError(f"{name} must be one-dimensional, got shape {ids.shape}")
     if ids.dtype.kind in "biu":
@@ -104,8 +103,7 @@ def _normalise_objects(ids, name):
     for position, value in enumerate(ids):
         if value is None or value != value or type(value).__name__ in {"NAType", "NaTType"}:
             raise ValueError(
-                f"{name} has a missing id (NaN or None) at position {position}: "
-                f"remove this row or give it an id"
+                f"{name} has a missing id (NaN or None) at position {position}: remove this row or give it an id"
             )
         if not isinstance(value, numbers.Real | np.bool_ | str):
             raise TypeError(
@@ -118,8 +116,13 @@ def _normalise_objects(ids, name):
     return np.array([str(value) for value in ids], dtype=object)
 
 
+def shown(value):
+    """Return an id as a plain Python value, as error messages show it: 7 and not np.int64(7)."""
+    return repr(value.item() if hasattr(value, "item") else value)
+
+
 def missing_id(ids):
-    """Return the value that pads lists of these ids: None for strings, NaN for floats, else int64's minimum."""
+    """Return the value that pads lists of these ids: None (strings), NaN (floats), the minimum of int64."""
     if ids.dtype == object:
         return None
     return np.nan if ids.dtype.kind == "f" else np.iinfo(np.int64).min

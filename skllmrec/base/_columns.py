@@ -1,0 +1,77 @@
+"""Which columns of X hold the ids and the features, remembered by name and by position."""
+
+import numpy as np
+
+from skllmrec._sklearn import column_positions, is_frame, take_columns
+
+
+class ColumnKey:
+    """A column key resolved on the X of `fit`, to be read from any later X.
+
+    A frame with the same names is read by name, so that a frame with only some of the columns will do; anything
+    else by position.
+
+    Parameters
+    ----------
+    positions : ndarray of shape (n_columns,)
+        Positions in the X of `fit`.
+    names : list of str or None
+        Names in the X of `fit`, where it had names.
+    scalar : bool
+        Whether one column was asked for as a scalar; it is then read one-dimensional.
+    """
+
+    __slots__ = ("names", "positions", "scalar")
+
+    def __init__(self, positions, names, scalar):
+        self.positions = positions
+        self.names = names
+        self.scalar = scalar
+
+    @classmethod
+    def resolve(cls, X, key, *, name):
+        """Resolve a name, position, list, slice, mask or callable on X.
+
+        Raises
+        ------
+        ValueError
+            If X has no such column, or no column names at all.
+        """
+        key = key(X) if callable(key) else key
+        try:
+            positions = column_positions(X, key)
+        except (ValueError, IndexError, KeyError, TypeError) as error:
+            has = f"its columns are {list(X.columns)}" if is_frame(X) else f"it has {X.shape[1]} unnamed columns"
+            raise ValueError(f"{name}={key!r} does not select columns of X: {has}") from error
+        if len(positions) == 0:
+            raise ValueError(f"{name}={key!r} selects no column")
+        names = [X.columns[position] for position in positions] if is_frame(X) else None
+        if names is not None and not all(isinstance(label, str) for label in names):
+            names = None  # scikit-learn takes a column key that is a number as a position
+        return cls(positions, names, np.isscalar(key))
+
+    def label(self, name):
+        """How error messages call the first column."""
+        return f"{name} column {self.names[0] if self.names else int(self.positions[0])!r}"
+
+    def found_in(self, X):
+        """Whether a later X holds all the columns."""
+        if self.names is not None and is_frame(X):
+            return set(self.names) <= set(X.columns)
+        return self.positions.max() < X.shape[1]
+
+    def read(self, X):
+        """Return the columns of a later X, as it comes: Series, frame or array.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing.
+        """
+        if not self.found_in(X):
+            wanted = self.names if self.names is not None and is_frame(X) else self.positions.tolist()
+            has = list(X.columns) if is_frame(X) else f"{X.shape[1]} unnamed columns"
+            raise ValueError(f"columns {wanted} are needed here, but X has {has}")
+        by_name = self.names is not None and is_frame(X)
+        keys = self.names if by_name else self.positions.tolist()
+        return take_columns(X, keys[0] if self.scalar else keys)

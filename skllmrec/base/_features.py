@@ -1,0 +1,321 @@
+"""One side of the interactions, users or items: their features, and whom a call is about."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import clone
+
+from skllmrec._ids import IdIndex, normalise_ids, shown
+from skllmrec._sklearn import is_frame, take_rows
+from skllmrec.base._columns import ColumnKey
+from skllmrec.exceptions import UnknownIdError
+
+
+@dataclass(frozen=True)
+class Entities:
+    """Users or items that a call is about.
+
+    Attributes
+    ----------
+    ids : ndarray of shape (n,)
+    codes : ndarray of shape (n,), intp
+        Position among the known ids, -1 for new ones.
+    features : ndarray or csr_matrix of shape (n_new, n_features), or None
+        Encoded features of the distinct new ids; None where nothing is known about them.
+    rows : ndarray of shape (n,), intp
+        Row of `features` of each new id, -1 for known ones.
+    """
+
+    ids: np.ndarray
+    codes: np.ndarray
+    features: object = None
+    rows: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.ids)
+
+    def take(self, positions):
+        """Return the entities at some positions."""
+        rows = None if self.rows is None else self.rows[positions]
+        return Entities(self.ids[positions], self.codes[positions], self.features, rows)
+
+    def fill(self, known, new, default):
+        """Assemble one row for each entity: known[code], new[row], or the default.
+
+        Parameters
+        ----------
+        known : ndarray of shape (n_known, n_columns)
+        new : ndarray of shape (n_new, n_columns) or None
+        default : ndarray of shape (n_columns,)
+
+        Returns
+        -------
+        ndarray of shape (n, n_columns)
+        """
+        out = np.empty((len(self), known.shape[1]), dtype=known.dtype)
+        is_known = self.codes >= 0
+        out[is_known] = known[self.codes[is_known]]
+        out[~is_known] = default if new is None else new[self.rows[~is_known]]
+        return out
+
+
+class Side:
+    """The users or the items of a fitted recommender: index of ids, feature columns, fitted encoder.
+
+    Parameters
+    ----------
+    name : {"user", "item"}
+    id_key : ColumnKey
+    feature_key : ColumnKey or None
+    encoder : fitted transformer or None
+    index : IdIndex
+    """
+
+    __slots__ = ("encoder", "feature_key", "id_key", "index", "name")
+
+    def __init__(self, name, id_key, feature_key, encoder, index):
+        self.name = name
+        self.id_key = id_key
+        self.feature_key = feature_key
+        self.encoder = encoder
+        self.index = index
+
+    def read_ids(self, X):
+        """Ids of each row of X."""
+        return normalise_ids(self.id_key.read(X), name=self.label)
+
+    @property
+    def label(self):
+        """How error messages call the id column."""
+        return self.id_key.label(self.name)
+
+    def extend(self, ids, X):
+        """Take in the unknown ones among the ids of the rows of X.
+
+        Returns
+        -------
+        side : Side
+            With the new ids appended.
+        codes : ndarray of shape (n_samples,)
+            Position of each row's id.
+        features : ndarray, csr_matrix or None
+            Encoded features of the new ids, shape (n_new, n_features).
+        """
+        index = self.index.extended(ids)
+        codes = index.encode(ids)
+        n_known, n_new = len(self.index), len(index) - len(self.index)
+        if n_new == 0:
+            return self, codes, None
+        fresh = np.flatnonzero(codes >= n_known)
+        features = self.encode(X, fresh[first_rows(codes[fresh] - n_known, n_new)])
+        return Side(self.name, self.id_key, self.feature_key, self.encoder, index), codes, features
+
+    def encode(self, X, rows):
+        """Encode the features of some rows of X; None where X does not hold the feature columns."""
+        if self.feature_key is None or len(rows) == 0 or not self.feature_key.found_in(X):
+            return None
+        table = take_rows(self.feature_key.read(X), rows)
+        if self.encoder is None:
+            return as_matrix(table, self.name)
+        return as_matrix(_explained(self.encoder.transform, table, self.name), self.name)
+
+    def entities(self, ids, X=None, *, handle_unknown="prior"):
+        """Look ids up; new ones are encoded from their first row of X where it has the feature columns.
+
+        Raises
+        ------
+        UnknownIdError
+            If an id is unknown and `handle_unknown="error"`.
+        """
+        codes = self.index.encode(ids)
+        unknown = np.flatnonzero(codes < 0)
+        if len(unknown) == 0:
+            return Entities(ids, codes)
+        if handle_unknown == "error":
+            raise UnknownIdError(
+                f"{self.label}: {self.name} {shown(ids[unknown[0]])} at position {unknown[0]} was not seen by fit "
+                f"({len(unknown)} such rows): remove them, or use handle_unknown='prior'"
+            )
+        if X is None:
+            return Entities(ids, codes)
+        distinct, place = IdIndex.from_values(ids[unknown])
+        features = self.encode(X, unknown[first_rows(place, len(distinct))])
+        if features is None:
+            return Entities(ids, codes)
+        rows = np.full(len(ids), -1, dtype=np.intp)
+        rows[unknown] = place
+        return Entities(ids, codes, features, rows)
+
+    def read(self, given, *, handle_unknown="prior", distinct=False):
+        """Read what a caller names users or items by: ids, rows laid out like X, or a tuple of both.
+
+        Parameters
+        ----------
+        given : array-like of ids, dataframe or 2-D array of rows, or tuple (ids, rows)
+        handle_unknown : {"prior", "error"}
+        distinct : bool
+            Keep the first of equal ids only.
+
+        Raises
+        ------
+        UnknownIdError
+            If an id is unknown and `handle_unknown="error"`.
+        """
+        if isinstance(given, tuple) and len(given) == 2 and np.ndim(given[1]) == 2:
+            known = self.read(given[0], handle_unknown="error", distinct=distinct)
+            return _concatenated(known, self.read(given[1], handle_unknown=handle_unknown, distinct=distinct))
+        X = given if hasattr(given, "shape") else np.array(given, dtype=object)
+        if len(X.shape) == 2:
+            ids = self.read_ids(X)
+        else:
+            ids, X = normalise_ids(given, name=f"{self.name} ids"), None
+        if distinct and len(ids):
+            kept = _positions_of_distinct(ids)
+            if len(kept) < len(ids):
+                ids, X = ids[kept], None if X is None else take_rows(X, kept)
+        return self.entities(ids, X, handle_unknown=handle_unknown)
+
+
+def first_rows(codes, n):
+    """Position of the first row of each code 0..n-1; every code must occur."""
+    return np.unique(codes, return_index=True)[1][:n]
+
+
+def _positions_of_distinct(ids):
+    _, codes = IdIndex.from_values(ids)
+    return np.sort(np.unique(codes, return_index=True)[1])
+
+
+def _concatenated(first, second):
+    """Entities of two parts; those of the second that stand in the first already are left out."""
+    second = second.take(np.flatnonzero(IdIndex(first.ids).encode(second.ids) < 0))
+    ids = np.concatenate([first.ids, second.ids])
+    codes = np.concatenate([first.codes, second.codes])
+    if second.features is None:
+        return Entities(ids, codes)
+    rows = np.concatenate([np.full(len(first), -1, dtype=np.intp), second.rows])
+    return Entities(ids, codes, second.features, rows)
+
+
+def _explained(call, table, name, *targets):
+    """Call an encoder; where it fails on a missing value, say which one, as most encoders do not."""
+    try:
+        return call(table, *targets)
+    except (ValueError, TypeError, AttributeError) as error:
+        cells = np.asarray(table, dtype=object).reshape(len(table), -1)
+        missing = np.argwhere(cells != cells) if cells.size else []
+        missing = missing if len(missing) else np.argwhere(np.equal(cells, None))
+        if len(missing) == 0:
+            raise
+        row, position = missing[0]
+        label = getattr(table, "name", None) or (table.columns[position] if is_frame(table) else position)
+        raise ValueError(
+            f"{name}_encoder failed ({error}): {name}_features column {label!r} has {cells[row, position]!r} for the "
+            f"{name} in row {row} of the distinct {name}s ({len(missing)} missing values in all): fill them, e.g. "
+            f"with '', or put a TextTemplate first"
+        ) from error
+
+
+def as_matrix(features, name):
+    """Return encoded features as a finite float64 or float32 matrix, sparse ones as CSR.
+
+    Raises
+    ------
+    ValueError
+        If the features are not numbers, or not finite.
+    """
+    if sparse.issparse(features):
+        matrix = features.tocsr()
+        values = matrix.data
+    else:
+        try:
+            matrix = np.asarray(features)
+            matrix = matrix if matrix.dtype in (np.float32, np.float64) else matrix.astype(np.float64)
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"{name}_features hold values that are not numbers ({error}): give {name}_encoder= a transformer "
+                f"that encodes them, e.g. a LLMTextEncoder or a TfidfVectorizer"
+            ) from error
+        matrix = matrix.reshape(len(matrix), -1)
+        values = matrix
+    if not np.isfinite(values).all():
+        row = np.flatnonzero(~np.isfinite(values).all(axis=1))[0] if values.ndim == 2 else 0
+        raise ValueError(f"encoded {name}_features have NaN or inf, first in row {row} of the {name} table")
+    return matrix
+
+
+def stack(parts):
+    """Stack encoded feature matrices; sparse if one of them is."""
+    if any(sparse.issparse(part) for part in parts):
+        return sparse.vstack(parts, format="csr")
+    return np.concatenate(parts)
+
+
+def fit_side(name, X, *, id_key, features, encoder, table, ids, targets):
+    """Fit the encoder of one side on its ids that have interactions, and encode the rest of its catalogue.
+
+    Parameters
+    ----------
+    name : {"user", "item"}
+    X : dataframe or array
+        Training rows.
+    id_key : ColumnKey
+    features : column key, callable or None
+    encoder : transformer or None
+        It is cloned.
+    table : FeatureTable or None
+        Where the features come from, instead of X.
+    ids : tuple of (IdIndex, ndarray)
+        The sorted ids with interactions, and the code of each row of X.
+    targets : csr_matrix of shape (n_ids, n_others)
+        Rows of the table, what its encoder may learn from.
+
+    Returns
+    -------
+    side : Side
+        Its index holds the ids with interactions first, then the rest of the table's.
+    matrix : ndarray, csr_matrix or None
+        Encoded features of every id of the index.
+
+    Raises
+    ------
+    ValueError
+        If there is an encoder without features, the columns do not exist, or the table lacks an id.
+    """
+    index, codes = ids
+    if features is None:
+        if encoder is not None:
+            raise ValueError(f"{name}_encoder is given, but {name}_features is None: name the columns it shall encode")
+        index = index if table is None else index.extended(table.index.ids)
+        return Side(name, id_key, None, None, index), None
+    source = X if table is None else table.frame
+    key = ColumnKey.resolve(source, features, name=f"{name}_features")
+    if table is None:
+        rows = first_rows(codes, len(index))
+    else:
+        rows, index = _rows_of_table(name, table, index)
+    trained = len(targets.indptr) - 1
+    values = key.read(source)
+    if encoder is None:
+        return Side(name, id_key, key, None, index), as_matrix(take_rows(values, rows), name)
+    encoder = clone(encoder)
+    known, rest = take_rows(values, rows[:trained]), take_rows(values, rows[trained:])
+    parts = [as_matrix(_explained(encoder.fit_transform, known, name, targets), name)]
+    if len(rows) > trained:
+        parts.append(as_matrix(_explained(encoder.transform, rest, name), name))
+    return Side(name, id_key, key, encoder, index), stack(parts)
+
+
+def _rows_of_table(name, table, index):
+    rows = table.index.encode(index.ids)
+    absent = np.flatnonzero(rows < 0)
+    if len(absent):
+        raise ValueError(
+            f"{name}_table lacks {len(absent)} of the {len(index)} {name}s of X, e.g. {shown(index.ids[absent[0]])}: "
+            f"add a row for each, or remove their interactions"
+        )
+    rest = np.ones(len(table.index), dtype=bool)
+    rest[rows] = False
+    rest = np.flatnonzero(rest)
+    return np.concatenate([rows, rest]), IdIndex(np.concatenate([index.ids, table.index.ids[rest]]))

@@ -1,0 +1,173 @@
+"""Rows of interactions as one sparse matrix: checked, aggregated, merged."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import check_array, column_or_1d
+
+from skllmrec._ids import IdIndex
+from skllmrec._sklearn import check_sample_weight
+from skllmrec.exceptions import RatingScaleWarning
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """What a recommender learns from.
+
+    Attributes
+    ----------
+    users, items : IdIndex
+        The ids of the rows and columns of `weights`.
+    weights : csr_matrix of shape (n_users, n_items), float64
+        Sum of the weights of each observed pair, sorted indices; a stored zero is an observed zero.
+    ratings : ndarray of shape (weights.nnz,) or None
+        Weighted mean rating of each stored pair; None for implicit feedback.
+    user_features, item_features : ndarray or csr_matrix or None
+        Encoded features of each user and item, shape (n_users, n_user_features), (n_items, n_item_features).
+    """
+
+    users: IdIndex
+    items: IdIndex
+    weights: sparse.csr_matrix
+    ratings: np.ndarray | None
+    user_features: object = None
+    item_features: object = None
+
+    @property
+    def targets(self):
+        """Users x items: the ratings (explicit feedback) or the weights, as encoders see them."""
+        if self.ratings is None:
+            return self.weights
+        return sparse.csr_matrix((self.ratings, self.weights.indices, self.weights.indptr), self.weights.shape)
+
+
+def check_feedback(estimator, X, y, sample_weight, *, feedback):
+    """Check y and the sample weights.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_samples,), float64
+    ratings : ndarray of shape (n_samples,), float64, or None for implicit feedback
+    kept : ndarray of bool of shape (n_samples,)
+        False where the sample weight is zero: such rows count as removed.
+
+    Raises
+    ------
+    ValueError
+        If y is missing, has NaN, inf or a wrong length, a weight is negative, or all weights are zero.
+    """
+    name = type(estimator).__name__
+    sample_weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    kept = sample_weight > 0
+    if not kept.any():
+        raise ValueError(f"{name}: every sample weight is zero, no row is left to learn from")
+    if feedback == "explicit":
+        if y is None:
+            raise ValueError(f"{name} requires y to be passed, but the target y is None")
+        return sample_weight, _check_numbers(y, len(kept), name), kept
+    if y is None:
+        return sample_weight, None, kept
+    y = _check_numbers(y, len(kept), name)
+    negative = np.flatnonzero(y < 0)
+    if negative.size:
+        raise ValueError(
+            f"Negative values in data passed to y of {name}: implicit weights count how much a user liked an item, "
+            f"y[{negative[0]}] is {y[negative[0]]}; for ratings use feedback='explicit'"
+        )
+    if _looks_like_ratings(y):
+        warnings.warn(
+            f"y looks like ratings between {y.min():g} and {y.max():g}: as implicit weights, low ratings count as "
+            f"likes. Keep only the rows that are likes (e.g. y >= {0.7 * y.max():g}), or use feedback='explicit'",
+            RatingScaleWarning,
+            stacklevel=4,
+        )
+    return sample_weight * y, None, kept
+
+
+def _check_numbers(y, n_samples, name):
+    # finiteness is checked below, so that the message can say where
+    y = check_array(y, ensure_2d=False, dtype=None, input_name="y", ensure_all_finite=False)
+    y = column_or_1d(y, warn=True)
+    try:
+        y = y.astype(np.float64)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name}: y must hold numbers, got dtype {y.dtype}: {error}") from error
+    if len(y) != n_samples:
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: {n_samples} rows in X, {len(y)} in y"
+        )
+    bad = np.flatnonzero(~np.isfinite(y))
+    if bad.size:
+        raise ValueError(
+            f"{name}: y contains NaN or inf, {y[bad[0]]} at position {bad[0]} ({bad.size} in total): remove these "
+            f"rows or give them a value"
+        )
+    return y
+
+
+def _looks_like_ratings(y):
+    """Star ratings: a few half-integer levels up to 5 or 10, most of them in the upper half (counts are mostly 1)."""
+    if len(y) < 20 or y.max() not in (5, 10) or y.min() <= 0:
+        return False
+    levels = np.unique(y)
+    return 3 <= len(levels) <= 20 and np.array_equal(levels * 2, np.round(levels * 2)) and y.mean() > y.max() / 2
+
+
+def aggregate(users, items, weights, ratings, shape):
+    """Sum the rows of equal pairs.
+
+    Parameters
+    ----------
+    users, items : ndarray of shape (n_samples,), intp
+        Positions.
+    weights : ndarray of shape (n_samples,)
+    ratings : ndarray of shape (n_samples,) or None
+    shape : tuple
+        (n_users, n_items).
+
+    Returns
+    -------
+    matrix : csr_matrix of shape `shape`
+        Summed weights, indices sorted.
+    ratings : ndarray of shape (matrix.nnz,) or None
+        Weighted means.
+    """
+    pairs = users.astype(np.int64) * shape[1] + items
+    order = np.argsort(pairs, kind="stable")
+    pairs, weights = pairs[order], weights[order]
+    starts = np.flatnonzero(np.r_[True, pairs[1:] != pairs[:-1]]) if len(pairs) else np.zeros(0, dtype=np.intp)
+    summed = np.add.reduceat(weights, starts) if len(starts) else np.zeros(0)
+    distinct = pairs[starts]
+    indptr = np.searchsorted(distinct, np.arange(shape[0] + 1) * shape[1])
+    index_type = np.int32 if max(len(distinct), *shape) < 2**31 else np.int64
+    parts = (summed, (distinct % max(shape[1], 1)).astype(index_type), indptr.astype(index_type))
+    matrix = sparse.csr_matrix(parts, shape=shape)
+    matrix.has_sorted_indices = True
+    if ratings is None:
+        return matrix, None
+    return matrix, np.add.reduceat(weights * ratings[order], starts) / summed
+
+
+def merge(known, known_ratings, added, added_ratings):
+    """Add newly observed interactions to the known ones, on a shape that holds both.
+
+    Parameters
+    ----------
+    known, added : csr_matrix
+        Weights; `added` has at least as many rows and columns.
+    known_ratings, added_ratings : ndarray or None
+        Ratings of their stored pairs.
+
+    Returns
+    -------
+    matrix, ratings
+        As from `aggregate`.
+    """
+    parts = [matrix.tocoo() for matrix in (known, added)]
+    users = np.concatenate([part.row for part in parts])
+    items = np.concatenate([part.col for part in parts])
+    weights = np.concatenate([part.data for part in parts])
+    ratings = None if known_ratings is None else np.concatenate([known_ratings, added_ratings])
+    return aggregate(users, items, weights, ratings, added.shape)

@@ -1,0 +1,432 @@
+"""The contract of every recommender: rows of interactions in, scores and ranked lists out."""
+
+from abc import ABCMeta, abstractmethod
+from numbers import Integral
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+
+from skllmrec._ids import IdIndex, missing_id, normalise_ids
+from skllmrec._kernels.topk import topk_dense
+from skllmrec._sklearn import (
+    HasMethods,
+    StrOptions,
+    check_feature_names,
+    check_n_features,
+    fit_context,
+    is_frame,
+    num_rows,
+    take_rows,
+    validate_data,
+)
+from skllmrec.base._columns import ColumnKey
+from skllmrec.base._feature_table import FeatureTable
+from skllmrec.base._features import Entities, fit_side
+from skllmrec.base._interactions import Interactions, aggregate, check_feedback, merge
+from skllmrec.metrics import make_ranking_scorer
+
+_BLOCK_SCORES = 2**22  # scores of one block of recommend: 32 MiB of float64
+
+
+class BaseRecommender(RegressorMixin, BaseEstimator, metaclass=ABCMeta):
+    """What all recommenders share: reading X and y, encoding features, ranking, folding in.
+
+    A subclass stores its parameters, among them ``user`` and ``item`` and, if it knows them, ``user_features``,
+    ``item_features``, ``user_encoder``, ``item_encoder``, ``feedback`` and ``handle_unknown``, and implements
+
+    - ``_fit_interactions(interactions)``: learn from an `Interactions`;
+    - ``_score_block(users, items)``: the scores of two `Entities`, ndarray of shape (n_users, n_items);
+
+    and, where it can do better than the defaults, ``_score_pairs(users, items)``,
+    ``_partial_fit_interactions(interactions, users, items)`` and ``_similarity_block(queries, items)``.
+
+    Attributes
+    ----------
+    users_, items_ : ndarray of shape (n_users,), (n_items,)
+        Ids: those with interactions in sorted order, then those that only a table or `partial_fit` brought.
+    seen_ : csr_matrix of shape (n_users, n_items)
+        Summed weights of the training interactions.
+    user_encoder_, item_encoder_ : fitted encoders or None
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of str
+        Names of the columns of X, where it had names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skllmrec.base import BaseRecommender
+    >>> class Constant(BaseRecommender):
+    ...     def __init__(self, *, user=0, item=1):
+    ...         self.user, self.item = user, item
+    ...     def _fit_interactions(self, interactions):
+    ...         self.mean_ = np.average(interactions.ratings, weights=interactions.weights.data)
+    ...     def _score_block(self, users, items):
+    ...         return np.full((len(users), len(items)), self.mean_)
+    >>> Constant().fit([["ann", "alien"], ["bob", "heat"]], [3, 4]).predict([["ann", "heat"]])
+    array([3.5])
+    """
+
+    _parameter_constraints: dict = {
+        "user": [str, Integral],
+        "item": [str, Integral],
+        "user_features": [None, str, Integral, list, slice, callable],
+        "item_features": [None, str, Integral, list, slice, callable],
+        "user_encoder": [None, HasMethods(["fit_transform", "transform"])],
+        "item_encoder": [None, HasMethods(["fit_transform", "transform"])],
+        "feedback": [StrOptions({"explicit", "implicit"})],
+        "handle_unknown": [StrOptions({"prior", "error"})],
+    }
+
+    # -- what a subclass implements ---------------------------------------------------------------------------
+
+    @abstractmethod
+    def _fit_interactions(self, interactions):
+        """Learn from an `Interactions`."""
+
+    @abstractmethod
+    def _score_block(self, users, items):
+        """Return the score of every pair of two `Entities`, ndarray of shape (n_users, n_items)."""
+
+    def _score_pairs(self, users, items):
+        """Return the score of the pairs (users[j], items[j]), ndarray of shape (n,)."""
+        scores = np.empty(len(users))
+        for start in range(0, len(users), 256):
+            rows = np.arange(start, min(start + 256, len(users)))
+            block = self._score_block(users.take(rows), items.take(rows))
+            scores[rows] = np.diagonal(block)
+        return scores
+
+    def _partial_fit_interactions(self, interactions, users, items):
+        """Fold new interactions in; `users` and `items` are the positions that got some."""
+        raise AttributeError(f"{type(self).__name__} cannot fold in new interactions: call fit on all of them")
+
+    def _similarity_block(self, queries, items):
+        """Return the similarity of every pair of two `Entities` of items, ndarray (n_queries, n_items)."""
+        raise AttributeError(f"{type(self).__name__} has no representation of items that could be compared")
+
+    # -- fit --------------------------------------------------------------------------------------------------
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, *, sample_weight=None, user_table=None, item_table=None):
+        """Learn from interactions.
+
+        Parameters
+        ----------
+        X : dataframe or array-like of shape (n_samples, n_features)
+            One row for each interaction: the ids of the user and the item, and columns that describe them.
+        y : array-like of shape (n_samples,), default=None
+            Ratings (explicit feedback), or non-negative weights, None for all one (implicit feedback).
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row: zero counts as removed, two as repeated.
+        user_table, item_table : FeatureTable, default=None
+            Every user or item with its features, those without interactions included. The feature columns are
+            then read from here instead of X.
+
+        Returns
+        -------
+        self : object
+            The fitted recommender.
+
+        Raises
+        ------
+        ValueError
+            If X is empty, a column is missing, an id, rating or feature is missing or not finite, a weight is
+            negative, or a table lacks an id.
+        TypeError
+            If an id is neither string nor number, X is sparse, or a table is not a FeatureTable.
+        """
+        X = self._checked(X, reset=True)
+        for name, table in (("user_table", user_table), ("item_table", item_table)):
+            if table is not None and not isinstance(table, FeatureTable):
+                raise TypeError(f"{name} must be a FeatureTable(frame, key=...), got {type(table).__name__}")
+        keys = {side: ColumnKey.resolve(X, getattr(self, side), name=side) for side in ("user", "item")}
+        X, ids, weights, ratings = self._read_rows(X, y, sample_weight, keys)
+        indexed = [IdIndex.from_values(values) for values in ids]
+        (users, user_codes), (items, item_codes) = indexed
+        observed, ratings = aggregate(user_codes, item_codes, weights, ratings, (len(users), len(items)))
+        targets = Interactions(users, items, observed, ratings).targets
+        user_side, user_features = self._fit_side(X, keys, "user", user_table, indexed[0], targets)
+        item_side, item_features = self._fit_side(X, keys, "item", item_table, indexed[1], targets.T.tocsr())
+        observed.resize(len(user_side.index), len(item_side.index))
+        interactions = Interactions(user_side.index, item_side.index, observed, ratings, user_features, item_features)
+        self._fit_interactions(interactions)
+        self._remember(user_side, item_side, interactions)
+        return self
+
+    def partial_fit(self, X, y=None, *, sample_weight=None):
+        """Fold in new interactions, users and items without retraining; on an unfitted estimator it is `fit`.
+
+        Parameters
+        ----------
+        X : dataframe or array-like of shape (n_samples, n_features)
+            New rows, laid out as in `fit`.
+        y, sample_weight : array-like of shape (n_samples,), default=None
+            As in `fit`.
+
+        Returns
+        -------
+        self : object
+            The updated recommender.
+
+        Raises
+        ------
+        ValueError
+            As in `fit`.
+        """
+        if not hasattr(self, "seen_"):
+            return self.fit(X, y, sample_weight=sample_weight)
+        X = self._checked(X, reset=False)
+        keys = {"user": self._user_side.id_key, "item": self._item_side.id_key}
+        X, (user_ids, item_ids), weights, ratings = self._read_rows(X, y, sample_weight, keys)
+        user_side, users, user_features = self._user_side.extend(user_ids, X)
+        item_side, items, item_features = self._item_side.extend(item_ids, X)
+        shape = len(user_side.index), len(item_side.index)
+        added = aggregate(users, items, weights, ratings, shape)
+        merged, ratings = merge(self.seen_, self._ratings, *added)
+        interactions = Interactions(user_side.index, item_side.index, merged, ratings, user_features, item_features)
+        self._partial_fit_interactions(interactions, np.unique(users), np.unique(items))
+        self._remember(user_side, item_side, interactions)
+        return self
+
+    # -- inference --------------------------------------------------------------------------------------------
+
+    def predict(self, X):
+        """Score each row's pair of user and item.
+
+        Parameters
+        ----------
+        X : dataframe or array-like of shape (n_samples, n_features)
+            Rows laid out as in `fit`; unknown users and items bring their features, if they have any.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            Predicted ratings (explicit feedback) or preference scores; always finite.
+
+        Raises
+        ------
+        UnknownIdError
+            If a user or item is unknown and `handle_unknown="error"`.
+        """
+        users, items = self._pairs(X)
+        return np.asarray(self._score_pairs(users, items), dtype=np.float64)
+
+    def recommend(self, users, n_items=10, *, candidates=None, exclude_seen=True):
+        """Rank items for users.
+
+        Parameters
+        ----------
+        users : array-like of shape (n_users,), or rows laid out like X of shape (n_users, n_columns)
+            Ids, or rows that hold the user's columns, so that new users bring their features.
+        n_items : int, default=10
+            Length of each list.
+        candidates : array-like of shape (n_candidates,), rows laid out like X, or a tuple of both, default=None
+            What is ranked: ids, rows that hold the item's columns (new items bring their features; equal ids
+            count once), ``(ids, rows)`` for both together, or None for all of `items_`.
+        exclude_seen : bool, default=True
+            Leave out what the user had in training.
+
+        Returns
+        -------
+        ids : ndarray of shape (n_users, n_items)
+            Best first; equal scores in the order of the candidates. Where a user has fewer unseen candidates,
+            the rest is the missing id: None for strings, the minimum of int64 for integers, NaN for floats.
+        scores : ndarray of shape (n_users, n_items), float64
+            Their scores, -inf for missing ids.
+
+        Raises
+        ------
+        UnknownIdError
+            If a user or item is unknown and `handle_unknown="error"`.
+        ValueError
+            If `n_items` exceeds the number of candidates.
+        """
+        check_is_fitted(self)
+        users = self._user_side.read(users, handle_unknown=self._handle_unknown)
+        items = self._candidates(candidates)
+        _check_n_items(n_items, len(items))
+        prepared = self._prepare_items(items)
+        blocks = []
+        for block in _blocks(users, max(1, _BLOCK_SCORES // len(items))):
+            seen = self._seen_among(block, items) if exclude_seen else _nothing(len(block), len(items))
+            blocks.append(self._rank(block, prepared, n_items, seen))
+        return _ranked_ids(items.ids, blocks, n_items)
+
+    def similar_items(self, items, n_items=10):
+        """Find the items most like some items.
+
+        Parameters
+        ----------
+        items : array-like of shape (n_queries,), or rows laid out like X of shape (n_queries, n_columns)
+            Ids, or rows that hold the item's columns: new items are compared by their features.
+        n_items : int, default=10
+            Length of each list.
+
+        Returns
+        -------
+        ids : ndarray of shape (n_queries, n_items)
+            Most similar first, the item itself left out; padded as in `recommend`.
+        scores : ndarray of shape (n_queries, n_items), float64
+            Similarities.
+
+        Raises
+        ------
+        UnknownIdError
+            If an item is unknown and `handle_unknown="error"`.
+        ValueError
+            If `n_items` exceeds the number of items.
+        """
+        check_is_fitted(self)
+        queries = self._item_side.read(items, handle_unknown=self._handle_unknown)
+        known = self._candidates(None)
+        _check_n_items(n_items, len(known))
+        blocks = []
+        for block in _blocks(queries, max(1, _BLOCK_SCORES // len(known))):
+            own = np.flatnonzero(block.codes >= 0)
+            itself = sparse.csr_matrix((np.ones(len(own)), (own, block.codes[own])), shape=(len(block), len(known)))
+            blocks.append(topk_dense(self._similarity_block(block, known), n_items, itself))
+        return _ranked_ids(known.ids, blocks, n_items)
+
+    def score(self, X, y=None, sample_weight=None):
+        """Measure the predictions on X.
+
+        Parameters
+        ----------
+        X : dataframe or array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,), default=None
+        sample_weight : array-like of shape (n_samples,), default=None
+            Only for explicit feedback.
+
+        Returns
+        -------
+        score : float
+            R squared of the ratings (explicit feedback), or NDCG@10 over the users of X among all known items and
+            those of X (implicit feedback); the latter is always 0 on training rows, because seen items are
+            excluded.
+        """
+        if self._feedback == "explicit":
+            return super().score(X, y, sample_weight)
+        check_is_fitted(self)
+        return make_ranking_scorer("ndcg", k=10)(self, self._checked(X, reset=False), y)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        implicit = self._feedback == "implicit"
+        tags.target_tags.required = not implicit
+        tags.target_tags.positive_only = implicit
+        tags.regressor_tags.poor_score = implicit  # the score of training rows is 0 by its definition
+        return tags
+
+    # -- private steps ----------------------------------------------------------------------------------------
+
+    @property
+    def _feedback(self):
+        return getattr(self, "feedback", "explicit")
+
+    @property
+    def _handle_unknown(self):
+        return getattr(self, "handle_unknown", "prior")
+
+    def _fit_side(self, X, keys, name, table, ids, targets):
+        return fit_side(
+            name,
+            X,
+            id_key=keys[name],
+            features=getattr(self, f"{name}_features", None),
+            encoder=getattr(self, f"{name}_encoder", None),
+            table=table,
+            ids=ids,
+            targets=targets,
+        )
+
+    def _pairs(self, X):
+        """Entities of the users and the items of each row of X."""
+        check_is_fitted(self)
+        X = self._checked(X, reset=False)
+        sides = self._user_side, self._item_side
+        return tuple(side.read(X, handle_unknown=self._handle_unknown) for side in sides)
+
+    def _candidates(self, candidates):
+        if candidates is None:
+            return Entities(self.items_, np.arange(len(self.items_)))
+        return self._item_side.read(candidates, handle_unknown=self._handle_unknown, distinct=True)
+
+    def _seen_among(self, users, items):
+        """Find what each user has seen, in positions of the candidates."""
+        seen = self.seen_[np.maximum(users.codes, 0)]
+        position = np.full(len(self.items_), -1, dtype=np.intp)
+        known = np.flatnonzero(items.codes >= 0)
+        position[items.codes[known]] = known
+        columns = position[seen.indices]
+        kept = (columns >= 0) & np.repeat(users.codes >= 0, np.diff(seen.indptr))
+        indptr = np.r_[0, np.cumsum(kept)][seen.indptr]
+        columns = columns[kept]
+        return sparse.csr_matrix((np.ones(len(columns)), columns, indptr), shape=(len(users), len(items)))
+
+    def _prepare_items(self, items):
+        """Compute what `_rank` needs of the candidates, once for all blocks of users."""
+        return items
+
+    def _rank(self, users, items, n_items, seen):
+        """Positions and scores of the best unseen candidates, each (n_users, n_items)."""
+        return topk_dense(self._score_block(users, items), n_items, seen)
+
+    def _checked(self, X, *, reset):
+        """Check the container; frames stay frames, so that columns keep their own types."""
+        if is_frame(X) and not sparse.issparse(X):
+            check_feature_names(self, X, reset=reset)
+            check_n_features(self, X, reset=reset)
+            if num_rows(X) == 0:
+                raise ValueError(
+                    f"Found array with 0 sample(s) while a minimum of 1 is required by {type(self).__name__}"
+                )
+            return X
+        least = 2 if reset else 1  # later on, the number of columns is compared with that of fit
+        return validate_data(self, X, dtype=None, ensure_all_finite=False, ensure_min_features=least, reset=reset)
+
+    def _read_rows(self, X, y, sample_weight, keys):
+        """Ids (of users, of items), weights and ratings of the rows of X that have a weight."""
+        ids = [normalise_ids(key.read(X), name=key.label(side)) for side, key in keys.items()]
+        weights, ratings, kept = check_feedback(self, X, y, sample_weight, feedback=self._feedback)
+        if not kept.all():
+            X = take_rows(X, np.flatnonzero(kept))
+            ids = [values[kept] for values in ids]
+            weights, ratings = weights[kept], None if ratings is None else ratings[kept]
+        return X, ids, weights, ratings
+
+    def _remember(self, user_side, item_side, interactions):
+        self._user_side, self._item_side = user_side, item_side
+        self.users_, self.items_ = user_side.index.ids, item_side.index.ids
+        self.user_encoder_, self.item_encoder_ = user_side.encoder, item_side.encoder
+        self.seen_, self._ratings = interactions.weights, interactions.ratings
+
+
+def _blocks(entities, size):
+    for start in range(0, len(entities), size):
+        yield entities.take(np.arange(start, min(start + size, len(entities))))
+
+
+def _check_n_items(n_items, n_candidates):
+    if not isinstance(n_items, Integral) or n_items < 1:
+        raise ValueError(f"n_items must be a positive integer, got {n_items!r}")
+    if n_items > n_candidates:
+        raise ValueError(
+            f"n_items={n_items} exceeds the {n_candidates} candidates: ask for at most {n_candidates} items"
+        )
+
+
+def _nothing(n_rows, n_columns):
+    return sparse.csr_matrix((n_rows, n_columns))
+
+
+def _ranked_ids(ids, blocks, n_items):
+    """Turn blocks of positions into ids, and pad."""
+    if not blocks:
+        return np.empty((0, n_items), dtype=ids.dtype), np.empty((0, n_items))
+    positions, scores = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    ranked = ids[positions]
+    ranked[positions < 0] = missing_id(ids)
+    return ranked, scores.astype(np.float64)
