@@ -10,9 +10,27 @@ __version__ = "0.1.0.dev0"
 
 # public name -> the package that holds it
 _PUBLIC = {
+    "ColdItemKFold": "model_selection",
+    "ColdUserKFold": "model_selection",
     "FeatureMFRecommender": "recommenders",
+    "LeaveLastOut": "model_selection",
     "PairwiseRecommender": "recommenders",
+    "PerUserKFold": "model_selection",
     "PopularityRecommender": "recommenders",
+    "RankedUsers": "metrics",
+    "TemporalSplit": "model_selection",
+    "catalog_coverage": "metrics",
+    "gini_index": "metrics",
+    "hit_rate_at_k": "metrics",
+    "intra_list_diversity": "metrics",
+    "make_ranking_scorer": "metrics",
+    "map_at_k": "metrics",
+    "mrr_at_k": "metrics",
+    "ndcg_at_k": "metrics",
+    "novelty": "metrics",
+    "precision_at_k": "metrics",
+    "rank_test_users": "metrics",
+    "recall_at_k": "metrics",
 }
 _PACKAGES = ("base", "comparison", "datasets", "encoders", "exceptions", "metrics", "model_selection",
              "preprocessing", "recommenders", "testing")  # fmt: skip

@@ -1,1 +1,11 @@
-"""Splitters of interactions."""
+"""Splitters of interactions, with scikit-learn's interface.
+
+Warm: `PerUserKFold`, `LeaveLastOut`. In time: `TemporalSplit`, `LeaveLastOut`. Cold: `ColdItemKFold`,
+`ColdUserKFold`.
+"""
+
+from skllmrec.model_selection._cold import ColdItemKFold, ColdUserKFold
+from skllmrec.model_selection._per_user import PerUserKFold
+from skllmrec.model_selection._temporal import LeaveLastOut, TemporalSplit
+
+__all__ = ["ColdItemKFold", "ColdUserKFold", "LeaveLastOut", "PerUserKFold", "TemporalSplit"]
