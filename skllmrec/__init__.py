@@ -12,7 +12,9 @@ __version__ = "0.1.0.dev0"
 _PUBLIC = {
     "ColdItemKFold": "model_selection",
     "ColdUserKFold": "model_selection",
+    "BaseTextEncoder": "base",
     "FeatureMFRecommender": "recommenders",
+    "LLMTextEncoder": "encoders",
     "LeaveLastOut": "model_selection",
     "PairwiseRecommender": "recommenders",
     "PerUserKFold": "model_selection",

