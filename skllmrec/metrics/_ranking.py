@@ -39,7 +39,7 @@ LOWER_IS_BETTER = frozenset({"gini"})
 class RankedUsers:
     """Test users with what was relevant to them and what they were recommended.
 
-    Attributes
+    Parameters
     ----------
     users : ndarray of shape (n_users,)
         Ids of the test users with a relevant candidate, sorted.
@@ -53,6 +53,25 @@ class RankedUsers:
         Number of training users of each candidate; None if the recommender has no `seen_`.
     n_training_users : int or None
         Number of training users; None if the recommender has no `seen_`.
+
+    See Also
+    --------
+    rank_test_users : Makes them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse import csr_array
+    >>> from skllmrec.metrics import RankedUsers
+    >>> relevant = csr_array(np.array([[True, False, True], [False, True, False]]))
+    >>> ranked = RankedUsers(
+    ...     users=np.array(["ann", "bob"], dtype=object),
+    ...     items=np.array(["alien", "heat", "up"], dtype=object),
+    ...     relevant=relevant,
+    ...     recommended=np.array([[1, 0], [1, -1]]),
+    ... )
+    >>> ranked.evaluate("mrr", average=False)
+    array([0.5, 1. ])
     """
 
     users: np.ndarray

@@ -68,14 +68,14 @@ class ColdItemKFold(_ColdKFold):
         Seed of the assignment. The type of the ids has no influence: items count in the order of their
         appearance.
 
+    See Also
+    --------
+    ColdUserKFold : The same for users.
+
     Notes
     -----
     ``split`` raises a ValueError if `n_splits` is not an integer >= 2 or exceeds the number of items, if the
     column does not exist, or an id is missing.
-
-    See Also
-    --------
-    ColdUserKFold : The same for users.
 
     Examples
     --------
@@ -83,8 +83,8 @@ class ColdItemKFold(_ColdKFold):
     >>> X = [["ann", "alien"], ["bob", "alien"], ["ann", "heat"], ["bob", "heat"]]
     >>> for train, test in ColdItemKFold(n_splits=2, random_state=0).split(X):
     ...     print({X[row][1] for row in train}, {X[row][1] for row in test})
-    {'heat'} {'alien'}
     {'alien'} {'heat'}
+    {'heat'} {'alien'}
     """
 
     _side = "item"
@@ -111,14 +111,14 @@ class ColdUserKFold(_ColdKFold):
         Seed of the assignment. The type of the ids has no influence: users count in the order of their
         appearance.
 
+    See Also
+    --------
+    ColdItemKFold : The same for items.
+
     Notes
     -----
     ``split`` raises a ValueError if `n_splits` is not an integer >= 2 or exceeds the number of users, if the
     column does not exist, or an id is missing.
-
-    See Also
-    --------
-    ColdItemKFold : The same for items.
 
     Examples
     --------
@@ -126,8 +126,8 @@ class ColdUserKFold(_ColdKFold):
     >>> X = [["ann", "alien"], ["bob", "alien"], ["ann", "heat"], ["bob", "heat"]]
     >>> for train, test in ColdUserKFold(n_splits=2, random_state=0).split(X):
     ...     print({X[row][0] for row in train}, {X[row][0] for row in test})
-    {'bob'} {'ann'}
     {'ann'} {'bob'}
+    {'bob'} {'ann'}
     """
 
     _side = "user"

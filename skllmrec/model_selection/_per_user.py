@@ -24,15 +24,15 @@ class PerUserKFold(BaseInteractionSplitter):
     random_state : int, RandomState instance or None, default=None
         Seed of the shuffle. The type of the ids has no influence: users count in the order of their appearance.
 
-    Notes
-    -----
-    ``split`` raises a ValueError if `n_splits` is not an integer >= 2, exceeds the number of rows, or no user has
-    two rows, if the column does not exist, an id is missing, or a seed is given without `shuffle`.
-
     See Also
     --------
     ColdItemKFold : Test items that training does not know.
     TemporalSplit : Test rows that are later than training.
+
+    Notes
+    -----
+    ``split`` raises a ValueError if `n_splits` is not an integer >= 2, exceeds the number of rows, or no user has
+    two rows, if the column does not exist, an id is missing, or a seed is given without `shuffle`.
 
     Examples
     --------
