@@ -52,7 +52,7 @@ class RankedUsers:
     item_counts : ndarray of shape (n_items,) or None
         Number of training users of each candidate; None if the recommender has no `seen_`.
     n_training_users : int or None
-        Number of training users; None if the recommender has no `seen_`.
+        Number of training users with an interaction; None if the recommender has no `seen_`.
 
     See Also
     --------
@@ -230,8 +230,10 @@ def _training_counts(recommender, items):
     if seen is None:
         return None, None
     codes = IdIndex(np.asarray(recommender.items_)).encode(items)
-    counts = np.bincount(seen.tocoo().col, minlength=seen.shape[1])
-    return np.where(codes >= 0, counts[codes], 0), seen.shape[0]
+    users, columns = seen.nonzero()
+    counts = np.bincount(columns, minlength=seen.shape[1])
+    # a table can bring users without an interaction: they say nothing about how well known an item is
+    return np.where(codes >= 0, counts[codes], 0), max(1, len(np.unique(users)))
 
 
 def rank_test_users(estimator, X, y=None, *, k=10, threshold=None, candidates="all", random_state=0):

@@ -28,9 +28,11 @@ class _RankingScorer:
 
     def __repr__(self):
         """Return the call that makes it."""
-        metric = [_name(metric) for metric in self._metric] if isinstance(self._metric, list) else self._metric
+        several = isinstance(self._metric, list)
+        shown = [_name(m) if callable(m) else repr(m) for m in (self._metric if several else [self._metric])]
+        metric = f"[{', '.join(shown)}]" if several else shown[0]
         options = ", ".join(f"{name}={value!r}" for name, value in self._options.items())
-        return f"make_ranking_scorer({_name(metric) if callable(metric) else repr(metric)}, {options})"
+        return f"make_ranking_scorer({metric}, {options})"
 
 
 def _name(metric):
@@ -71,7 +73,7 @@ def make_ranking_scorer(metric, *, k=10, threshold=None, candidates="all", rando
     Raises
     ------
     ValueError
-        If the metric or an option is unknown.
+        If the metric or an option is unknown, or the list is empty.
 
     See Also
     --------
@@ -89,6 +91,8 @@ def make_ranking_scorer(metric, *, k=10, threshold=None, candidates="all", rando
     (3,)
     """
     metric = list(metric) if isinstance(metric, list | tuple) else metric
+    if metric == []:
+        raise ValueError("metric is an empty list: pass at least one metric")
     for single in metric if isinstance(metric, list) else [metric]:
         check_metric(single)
     check_ranking_options(k, threshold, candidates)

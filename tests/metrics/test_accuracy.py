@@ -64,8 +64,7 @@ def make_lists(seed, n_users=40, n_items=30, n=12, density=0.2, padding=True):
 def test_equals_a_loop_over_users(name, k, seed):
     relevant, recommended = make_lists(seed)
     expected = [
-        naive(name, set(np.flatnonzero(row)), list(items), k)
-        for row, items in zip(relevant, recommended, strict=True)
+        naive(name, set(np.flatnonzero(row)), list(items), k) for row, items in zip(relevant, recommended, strict=True)
     ]
     values = METRICS[name](csr_array(relevant), recommended, k=k, average=False)
     np.testing.assert_allclose(values, expected, rtol=1e-12)
@@ -123,12 +122,8 @@ def test_only_positive_entries_are_relevant_and_the_matrix_is_left_alone():
     data = np.array([2.0, 0.0, -1.0, 3.0, -3.0, 5.0])
     relevant = csr_array((data, [0, 1, 2, 4, 4, 3], [0, 3, 6]), shape=(2, 5))  # item 4: 3 - 3 = 0
     before = relevant.copy()
-    np.testing.assert_array_equal(
-        recall_at_k(relevant, [[0, 1, 2], [4, 3, 0]], k=3, average=False), [1.0, 1.0]
-    )
-    np.testing.assert_array_equal(
-        precision_at_k(relevant, [[1, 2, 0], [4, 0, 3]], k=2, average=False), [0, 0]
-    )
+    np.testing.assert_array_equal(recall_at_k(relevant, [[0, 1, 2], [4, 3, 0]], k=3, average=False), [1.0, 1.0])
+    np.testing.assert_array_equal(precision_at_k(relevant, [[1, 2, 0], [4, 0, 3]], k=2, average=False), [0, 0])
     np.testing.assert_array_equal(relevant.indices, before.indices)
     np.testing.assert_array_equal(relevant.data, before.data)
 

@@ -49,9 +49,7 @@ def test_intra_list_diversity_in_blocks_and_in_single_precision(container, monke
     recommended, vectors = make_lists(4), make_vectors(4)
     whole = intra_list_diversity(recommended, container(vectors), average=False)
     monkeypatch.setattr(_diversity, "SCRATCH", 20)
-    np.testing.assert_allclose(
-        intra_list_diversity(recommended, container(vectors), average=False), whole, atol=1e-12
-    )
+    np.testing.assert_allclose(intra_list_diversity(recommended, container(vectors), average=False), whole, atol=1e-12)
     single = container(vectors.astype(np.float32))
     np.testing.assert_allclose(intra_list_diversity(recommended, single, average=False), whole, atol=1e-5)
     whole_numbers = container(np.eye(40, dtype=int))
