@@ -8,6 +8,7 @@ from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names as check_feature_names
+from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_n_features as check_n_features
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import _num_samples as num_rows
@@ -31,6 +32,7 @@ __all__ = [
     "Interval",
     "StrOptions",
     "check_feature_names",
+    "check_feature_names_in",
     "check_n_features",
     "check_sample_weight",
     "column_positions",
@@ -70,16 +72,16 @@ def column_positions(X, key):
 def fit_progress(estimator, max_iter):
     """Report the iterations of a fit to scikit-learn's callbacks.
 
-    Yields a function ``report(iteration, **fit_state)`` that returns True when a callback asks to stop. On
+    Yields a function ``report(**state)``, called after each iteration, that returns True when a callback asks to stop. On
     scikit-learn versions without callbacks it does nothing.
     """
     if not hasattr(estimator, "_init_callback_context"):
-        yield lambda iteration, **state: False
+        yield lambda **state: False
         return
     root = estimator._init_callback_context(max_subtasks=max_iter)
     root.call_on_fit_task_begin(estimator=estimator)
 
-    def report(iteration, **state):
+    def report(**state):
         task = root.subcontext(task_name="iteration")
         task.call_on_fit_task_begin(estimator=estimator)
         return bool(task.call_on_fit_task_end(estimator=estimator, **state))

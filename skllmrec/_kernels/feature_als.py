@@ -1,6 +1,6 @@
 """Matrix factorisation whose factors are drawn towards what the features predict: a whole fit on plain arrays."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.sparse as sp
@@ -8,7 +8,6 @@ import scipy.sparse as sp
 from .als import solve_rows, solve_rows_exactly, squared_error
 from .feature_map import (
     STRENGTHS,
-    FeatureBasis,
     FeatureMap,
     choose_strength,
     factorise_features,
@@ -46,6 +45,7 @@ class Entities:
     feature_map: FeatureMap | None = None
     prior_strength: float = 0.0
     feature_alpha: float = float("nan")
+    ridge_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,9 @@ class _Side:
     def __init__(self, weights, targets, features, settings):
         self.weights, self.targets = weights, targets
         counts = np.asarray(weights.sum(axis=1), dtype=np.float64).ravel()
-        self.ridge = row_ridge(counts, weights.shape[1], settings)
+        sizes = row_sizes(counts, weights.shape[1], settings.unobserved_weight)
+        self.ridge_scale = settings.alpha * sizes.mean() / (sizes**settings.nu).mean()
+        self.ridge = self.ridge_scale * sizes**settings.nu
         self.basis, self.position, self.strength = None, None, float("nan")
         if features is not None:
             self.basis = factorise_features(features, self.ridge, seed=settings.seed)
@@ -117,9 +119,7 @@ class _Side:
         else:
             self.strength = float(settings.feature_alpha)
         fitted, left_out = fit_rows(self.basis, self.table, self.strength)
-        self.prior = (settings.prior_strength * (left_out if settings.loo else fitted)).astype(
-            self.table.dtype
-        )
+        self.prior = (settings.prior_strength * (left_out if settings.loo else fitted)).astype(self.table.dtype)
 
     def export(self, settings, scale):
         """Users or items in the units of the ratings."""
@@ -132,7 +132,12 @@ class _Side:
         table = self.table * units.astype(self.table.dtype)
         bias = table[:, d].copy() if settings.explicit else np.zeros(len(table), table.dtype)
         return Entities(
-            np.ascontiguousarray(table[:, :d]), bias, feature_map, settings.prior_strength, self.strength
+            np.ascontiguousarray(table[:, :d]),
+            bias,
+            feature_map,
+            settings.prior_strength,
+            self.strength,
+            self.ridge_scale,
         )
 
 
@@ -149,22 +154,8 @@ class _Settings:
     loo: bool = False
 
 
-def row_ridge(counts, n_others, settings):
-    """Strength of the ridge of each row, ``alpha (N + a0 n_others)^nu``.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (n,)
-        N, the sum of the weights of each row.
-    n_others : int
-        Rows of the other side.
-    settings : object with attributes alpha, nu, unobserved_weight
-
-    Returns
-    -------
-    ndarray of shape (n,), float64
-    """
-    return settings.alpha * (counts + settings.unobserved_weight * n_others) ** settings.nu
+def row_sizes(counts, n_others, unobserved_weight):
+    return counts + unobserved_weight * n_others
 
 
 def _as_regressors(table, explicit):
@@ -177,9 +168,7 @@ def _as_regressors(table, explicit):
 
 
 def _transpose(weights, targets):
-    by_item = sp.csr_matrix(
-        (np.arange(weights.nnz), weights.indices, weights.indptr), weights.shape
-    ).T.tocsr()
+    by_item = sp.csr_matrix((np.arange(weights.nnz), weights.indices, weights.indptr), weights.shape).T.tocsr()
     transposed = sp.csr_matrix((weights.data[by_item.data], by_item.indices, by_item.indptr), by_item.shape)
     return transposed, targets[by_item.data]
 
@@ -199,14 +188,11 @@ def _objective(users, items, settings):
     d = settings.n_components
     zero = np.zeros(1)
     biases = [
-        side.table[:, d] if settings.explicit else np.broadcast_to(zero, len(side.table))
-        for side in (users, items)
+        side.table[:, d] if settings.explicit else np.broadcast_to(zero, len(side.table)) for side in (users, items)
     ]
     value = squared_error(users.weights, users.targets, users.table[:, :d], items.table[:, :d], *biases).sum()
     if settings.unobserved_weight > 0:
-        value += settings.unobserved_weight * np.sum(
-            (users.table.T @ users.table) * (items.table.T @ items.table)
-        )
+        value += settings.unobserved_weight * np.sum((users.table.T @ users.table) * (items.table.T @ items.table))
     for side in (users, items):
         value += side.ridge @ ((side.table - side.prior) ** 2).sum(axis=1)
     return float(value)
@@ -271,9 +257,7 @@ def _sweep(users, items, settings, max_iter, tol, callback):
     rng = np.random.default_rng(settings.seed)
     width = settings.n_components + settings.explicit
     for side in (users, items):
-        start = rng.standard_normal((side.weights.shape[0], width)) * (
-            _INIT_SD / np.sqrt(settings.n_components)
-        )
+        start = rng.standard_normal((side.weights.shape[0], width)) * (_INIT_SD / np.sqrt(settings.n_components))
         if settings.explicit:
             start[:, -1] = 0
         side.table, side.prior = start.astype(dtype), np.zeros_like(start, dtype)
@@ -290,7 +274,7 @@ def _sweep(users, items, settings, max_iter, tol, callback):
     return n_iter, history
 
 
-def fold_in(model, side, weights, ratings=None, *, features=None):
+def fold_in(model, side, weights, ratings=None, *, features=None, prior=None):
     """Factors of new or changed rows of one side, everything else held fixed: the exact minimum of their objective.
 
     Parameters
@@ -304,6 +288,8 @@ def fold_in(model, side, weights, ratings=None, *, features=None):
         In the order of ``weights.data``; explicit feedback only.
     features : {ndarray, sparse matrix} of shape (n_rows, k), default=None
         None: the priors are zero.
+    prior : ndarray of shape (n_rows, d or d + 1), default=None
+        Priors of the rows, ``[vector, bias]`` for explicit feedback, instead of what the features predict.
 
     Returns
     -------
@@ -313,7 +299,7 @@ def fold_in(model, side, weights, ratings=None, *, features=None):
     entities, others = (model.users, model.items) if side == "users" else (model.items, model.users)
     d, root = others.vectors.shape[1], np.sqrt(model.scale)
     units = np.r_[np.full(d, root), [model.scale] * model.explicit]
-    prior = np.zeros((weights.shape[0], len(units)))
+    prior = np.zeros((weights.shape[0], len(units))) if prior is None else prior / units
     if features is not None and entities.feature_map is not None:
         prior = entities.feature_map.predict(features) / units
     table = np.column_stack([others.vectors, others.bias] if model.explicit else [others.vectors]) / units
@@ -326,7 +312,7 @@ def fold_in(model, side, weights, ratings=None, *, features=None):
         factors,
         start=prior,
         prior=prior,
-        ridge=row_ridge(counts, len(table), model),
+        ridge=entities.ridge_scale * row_sizes(counts, len(table), model.unobserved_weight) ** model.nu,
         unobserved_weight=model.unobserved_weight,
         offsets=offsets,
     )

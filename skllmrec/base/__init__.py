@@ -1,10 +1,18 @@
 """The contracts: BaseRecommender and BaseTextEncoder."""
 
-from skllmrec.base._factors import BaseFactorRecommender
+from skllmrec.base._factors import BaseFactorRecommender, unit_rows
 from skllmrec.base._feature_table import FeatureTable
 from skllmrec.base._features import Entities
 from skllmrec.base._interactions import Interactions
 from skllmrec.base._recommender import BaseRecommender
 from skllmrec.base._text_encoder import BaseTextEncoder
 
-__all__ = ["BaseFactorRecommender", "BaseRecommender", "BaseTextEncoder", "Entities", "FeatureTable", "Interactions"]
+__all__ = [
+    "BaseFactorRecommender",
+    "BaseRecommender",
+    "BaseTextEncoder",
+    "Entities",
+    "FeatureTable",
+    "Interactions",
+    "unit_rows",
+]

@@ -36,6 +36,20 @@ class Interactions:
     item_features: object = None
 
     @property
+    def trained_shape(self):
+        """Numbers of users and items with interactions: the first rows and columns; the rest came from tables."""
+        with_interactions = np.flatnonzero(np.diff(self.weights.indptr))
+        return int(with_interactions[-1]) + 1, int(self.weights.indices.max()) + 1
+
+    def transposed(self):
+        """Weights as (n_items, n_users), and the ratings in their order, None for implicit feedback."""
+        order = np.arange(self.weights.nnz)
+        by_item = sparse.csr_matrix((order, self.weights.indices, self.weights.indptr), self.weights.shape).T.tocsr()
+        ratings = None if self.ratings is None else self.ratings[by_item.data]
+        by_item.data = self.weights.data[by_item.data]
+        return by_item, ratings
+
+    @property
     def targets(self):
         """Users x items: the ratings (explicit feedback) or the weights, as encoders see them."""
         if self.ratings is None:

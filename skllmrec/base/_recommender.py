@@ -176,7 +176,7 @@ class BaseRecommender(RegressorMixin, BaseEstimator, metaclass=ABCMeta):
         ValueError
             As in `fit`.
         """
-        if not hasattr(self, "seen_"):
+        if not hasattr(self, "seen_"):  # nothing to fold into
             return self.fit(X, y, sample_weight=sample_weight)
         X = self._checked(X, reset=False)
         keys = {"user": self._user_side.id_key, "item": self._item_side.id_key}
@@ -322,6 +322,17 @@ class BaseRecommender(RegressorMixin, BaseEstimator, metaclass=ABCMeta):
 
     # -- private steps ----------------------------------------------------------------------------------------
 
+    # properties, because joblib writes an array once for every attribute that holds it
+    @property
+    def users_(self):
+        """Ids of the users, in the order of their positions."""
+        return self._user_side.index.ids
+
+    @property
+    def items_(self):
+        """Ids of the items, in the order of their positions."""
+        return self._item_side.index.ids
+
     @property
     def _feedback(self):
         return getattr(self, "feedback", "explicit")
@@ -399,7 +410,6 @@ class BaseRecommender(RegressorMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _remember(self, user_side, item_side, interactions):
         self._user_side, self._item_side = user_side, item_side
-        self.users_, self.items_ = user_side.index.ids, item_side.index.ids
         self.user_encoder_, self.item_encoder_ = user_side.encoder, item_side.encoder
         self.seen_, self._ratings = interactions.weights, interactions.ratings
 

@@ -1,6 +1,7 @@
 """Recommenders: estimators on rows of interactions."""
 
+from skllmrec.recommenders._feature_mf import FeatureMFRecommender
 from skllmrec.recommenders._pairwise import PairwiseRecommender
 from skllmrec.recommenders._popularity import PopularityRecommender
 
-__all__ = ["PairwiseRecommender", "PopularityRecommender"]
+__all__ = ["FeatureMFRecommender", "PairwiseRecommender", "PopularityRecommender"]

@@ -6,8 +6,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import TransformerMixin
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
-from skllmrec._kernels.feature_als import FactorModel, SideFactors, fit_feature_als, fold_in
+from skllmrec._kernels.feature_als import Entities as FactorSide
+from skllmrec._kernels.feature_als import FactorModel, fit_feature_als, fold_in
 from skllmrec._sklearn import (
     CallbackSupportMixin,
     Interval,
@@ -16,7 +18,7 @@ from skllmrec._sklearn import (
     fit_progress,
     with_callbacks,
 )
-from skllmrec.base import BaseFactorRecommender
+from skllmrec.base import BaseFactorRecommender, unit_rows
 
 _GRADIENT_SOLVERS = ("adamw", "rmsprop", "sgd")
 
@@ -148,7 +150,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
         alpha=None,
         nu=1.0,
         feature_alpha="auto",
-        prior_strength="auto",
+        prior_strength=1.0,
         unobserved_weight=None,
         max_iter=15,
         tol=0.0,
@@ -175,3 +177,178 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
         self.handle_unknown = handle_unknown
         self.random_state = random_state
         self.verbose = verbose
+
+    @with_callbacks
+    def fit(self, X, y=None, *, sample_weight=None, user_table=None, item_table=None):  # noqa: D102
+        return super().fit(X, y, sample_weight=sample_weight, user_table=user_table, item_table=item_table)
+
+    fit.__doc__ = BaseFactorRecommender.fit.__doc__
+
+    def _fit_interactions(self, interactions):
+        if self.solver in _GRADIENT_SOLVERS:
+            raise ValueError(f"solver={self.solver!r} is not there yet: use solver='als'")
+        n_users, n_items = interactions.trained_shape
+        features = interactions.user_features, interactions.item_features
+        with fit_progress(self, self.max_iter) as report:
+            model = fit_feature_als(
+                interactions.weights[:n_users, :n_items],
+                interactions.ratings,
+                user_features=None if features[0] is None else features[0][:n_users],
+                item_features=None if features[1] is None else features[1][:n_items],
+                n_components=self.n_components,
+                alpha=self.alpha,
+                nu=self.nu,
+                unobserved_weight=self.unobserved_weight,
+                feature_alpha=self.feature_alpha,
+                prior_strength=self.prior_strength,
+                max_iter=self.max_iter,
+                tol=self.tol,
+                seed=check_random_state(self.random_state).randint(np.iinfo(np.int32).max),
+                callback=lambda iteration, objective: report(),
+            )
+        self.mean_, self.n_iter_ = model.mean, model.n_iter
+        self._settings = {
+            name: getattr(model, name) for name in ("scale", "explicit", "alpha", "nu", "unobserved_weight")
+        }
+        self._ridge_scale = {}
+        self._store("user", model.users, interactions.weights.shape[0], features[0])
+        self._store("item", model.items, interactions.weights.shape[1], features[1])
+
+    def _store(self, side, fitted, n_rows, features):
+        """Keep one side of the fitted model, extended to the rows that only a table brought."""
+        n_trained = len(fitted.vectors)
+        setattr(self, f"_{side}_map", fitted.feature_map)
+        setattr(self, f"{side}_prior_strength_", fitted.prior_strength)
+        self._ridge_scale[side] = fitted.ridge_scale
+        setattr(self, f"_{side}_prior", None)
+        if fitted.feature_map is not None:
+            width = self.n_components + (self.feedback == "explicit")
+            prior = fitted.prior_strength * self._predicted(side, features[:n_trained], n_trained)[:, :width]
+            setattr(self, f"_{side}_prior", prior.astype(fitted.vectors.dtype))
+        self._keep(side, np.column_stack([fitted.vectors, fitted.bias]))
+        self._append(side, None if features is None else features[n_trained:], n_rows)
+
+    def _keep(self, side, table):
+        """Set the factors and biases of a side from [factors | bias]."""
+        setattr(self, f"{side}_factors_", np.ascontiguousarray(table[:, :-1]))
+        setattr(self, f"{side}_biases_", table[:, -1].copy())
+
+    def _table(self, side):
+        """[factors | bias] of a side."""
+        return np.column_stack([getattr(self, f"{side}_factors_"), getattr(self, f"{side}_biases_")])
+
+    def _append(self, side, features, n_rows):
+        """Give the rows from the present end up to n_rows what their features predict."""
+        table, prior = self._table(side), getattr(self, f"_{side}_prior")
+        new = self._predicted(side, features, n_rows - len(table)).astype(table.dtype)
+        self._keep(side, np.concatenate([table, new]))
+        if prior is not None:
+            setattr(self, f"_{side}_prior", np.concatenate([prior, new[:, : prior.shape[1]]]))
+
+    def _predicted(self, side, features, n_rows):
+        """Factors and bias, (n_rows, n_components + 1), that the map of a side predicts; zeros where there is none."""
+        table = np.zeros((n_rows, self.n_components + 1))
+        feature_map = getattr(self, f"_{side}_map")
+        if feature_map is not None and features is not None:
+            predicted = feature_map.predict(features)
+            table[:, : predicted.shape[1]] = predicted
+        return table
+
+    def _partial_fit_interactions(self, interactions, users, items):
+        n_users, n_items = interactions.weights.shape
+        self._append("user", interactions.user_features, n_users)
+        self._append("item", interactions.item_features, n_items)
+        self._fold_in("user", users, interactions.weights, interactions.ratings)
+        self._fold_in("item", items, *interactions.transposed())
+
+    def _fold_in(self, side, rows, weights, ratings):
+        """Solve the factors of some rows of a side again, exactly, against the other side as it is."""
+        stored = sparse.csr_matrix((np.arange(weights.nnz), weights.indices, weights.indptr), weights.shape)[rows].data
+        prior = getattr(self, f"_{side}_prior")
+        vectors, biases = fold_in(
+            self._factor_model(),
+            f"{side}s",
+            weights[rows],
+            None if ratings is None else ratings[stored],
+            prior=None if prior is None else prior[rows],
+        )
+        getattr(self, f"{side}_factors_")[rows] = vectors
+        getattr(self, f"{side}_biases_")[rows] = biases
+
+    def _factor_model(self):
+        """The fitted state as the kernels take it."""
+        sides = (
+            FactorSide(self.user_factors_, self.user_biases_, ridge_scale=self._ridge_scale["user"]),
+            FactorSide(self.item_factors_, self.item_biases_, ridge_scale=self._ridge_scale["item"]),
+        )
+        return FactorModel(*sides, self.mean_, **self._settings)
+
+    def _side_vectors(self, side, entities, default):
+        """[factors | bias] of known and new entities."""
+        known, new = self._table(side), None
+        if entities.features is not None and getattr(self, f"_{side}_map") is not None:
+            new = self._predicted(side, entities.features, entities.features.shape[0]).astype(known.dtype)
+        return entities.fill(known, new, default)
+
+    def _user_vectors(self, users):
+        # a user of whom nothing is known gets the popular items: the mean user's factors where there are no biases
+        typical = np.zeros(self.n_components + 1)
+        if self.feedback == "implicit":
+            typical[:-1] = self.user_factors_.mean(axis=0)
+        table = self._side_vectors("user", users, typical)
+        return np.column_stack([table[:, :-1], table[:, -1] + self.mean_, np.ones(len(table), table.dtype)])
+
+    def _item_vectors(self, items):
+        table = self._side_vectors("item", items, np.zeros(self.n_components + 1))
+        return np.column_stack([table[:, :-1], np.ones(len(table), table.dtype), table[:, -1]])
+
+    def _similarity_block(self, queries, items):
+        vectors = (self._item_vectors(entities)[:, : self.n_components] for entities in (queries, items))
+        queries, items = map(unit_rows, vectors)
+        return queries @ items.T
+
+    def transform(self, X):
+        """Describe each row's pair of user and item.
+
+        Parameters
+        ----------
+        X : dataframe or array-like of shape (n_samples, n_features)
+            Rows laid out as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components + 2), float64
+            ``[p * q, b_u, b_i]``; with the mean, a row sums up to the prediction.
+
+        Raises
+        ------
+        UnknownIdError
+            If a user or item is unknown and `handle_unknown="error"`.
+        """
+        users, items = self._pairs(X)
+        p, q = self._user_vectors(users), self._item_vectors(items)
+        products = np.multiply(p, q, dtype=np.float64)
+        products[:, -2] -= self.mean_
+        return products
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns of `transform`.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Checked against the columns of X, otherwise not used.
+
+        Returns
+        -------
+        ndarray of str, shape (n_components + 2,)
+
+        Raises
+        ------
+        ValueError
+            If `input_features` are not the columns of X.
+        """
+        check_is_fitted(self)
+        check_feature_names_in(self, input_features, generate_names=False)
+        factors = [f"factor{position}" for position in range(self.n_components)]
+        return np.array([*factors, "user_bias", "item_bias"], dtype=object)
