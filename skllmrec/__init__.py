@@ -10,9 +10,10 @@ __version__ = "0.1.0.dev0"
 
 # public name -> the package that holds it
 _PUBLIC = {
+    "BaseTextEncoder": "base",
     "ColdItemKFold": "model_selection",
     "ColdUserKFold": "model_selection",
-    "BaseTextEncoder": "base",
+    "DenseTargets": "preprocessing",
     "FeatureMFRecommender": "recommenders",
     "LLMTextEncoder": "encoders",
     "LeaveLastOut": "model_selection",
@@ -21,7 +22,10 @@ _PUBLIC = {
     "PopularityRecommender": "recommenders",
     "RankedUsers": "metrics",
     "TemporalSplit": "model_selection",
+    "TextAnalyzer": "preprocessing",
+    "TextTemplate": "preprocessing",
     "catalog_coverage": "metrics",
+    "get_data_home": "datasets",
     "gini_index": "metrics",
     "hit_rate_at_k": "metrics",
     "intra_list_diversity": "metrics",

@@ -1,1 +1,7 @@
 """What happens to text and tables before they are encoded."""
+
+from skllmrec.preprocessing._dense_targets import DenseTargets
+from skllmrec.preprocessing._text_analyzer import TextAnalyzer
+from skllmrec.preprocessing._text_template import TextTemplate
+
+__all__ = ["DenseTargets", "TextAnalyzer", "TextTemplate"]

@@ -1,0 +1,30 @@
+"""The folder where data sets are kept."""
+
+import os
+from pathlib import Path
+
+
+def get_data_home(data_home=None):
+    """Return the folder where this package keeps downloaded data; it need not exist yet.
+
+    Parameters
+    ----------
+    data_home : str or path-like, default=None
+        The folder. None means the environment variable ``SKLLMREC_DATA_HOME``, else ``skllmrec`` in
+        ``$XDG_CACHE_HOME``, else ``~/.cache/skllmrec``.
+
+    Returns
+    -------
+    pathlib.Path
+        Absolute path, ``~`` expanded.
+
+    Examples
+    --------
+    >>> from skllmrec.datasets import get_data_home
+    >>> get_data_home("~/films").name
+    'films'
+    """
+    if data_home is None:
+        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        data_home = os.environ.get("SKLLMREC_DATA_HOME") or Path(cache, "skllmrec")
+    return Path(data_home).expanduser().absolute()

@@ -1,0 +1,234 @@
+"""A supervised scikit-learn transformer on sparse targets."""
+
+from numbers import Integral
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.extmath import randomized_svd
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skllmrec._sklearn import fit_context, get_tags
+
+
+def dense_targets(targets, n_components, random_state=None):
+    """Compress sparse targets to their leading principal directions, U S of a truncated SVD.
+
+    With ``targets = U S V'``, the rows of U S have the inner products of the rows of the best rank-k
+    approximation of the targets, so a linear map fitted to U S by least squares is the one fitted to that
+    approximation.
+
+    Parameters
+    ----------
+    targets : sparse matrix of shape (n_rows, n_others)
+        Ratings or weights; what is not stored is 0. Not centred, so that it stays sparse.
+    n_components : int
+        Number of directions k; clipped to min(n_rows, n_others).
+    random_state : int, RandomState instance or None, default=None
+        Starting vectors of the randomised SVD.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, k), or (n_rows,) where k is 1
+        float64, columns in order of falling singular value; the entry of largest magnitude of each left
+        singular vector is positive.
+
+    References
+    ----------
+    .. [1] N. Halko, P.-G. Martinsson, J. A. Tropp (2011), "Finding structure with randomness: probabilistic
+       algorithms for constructing approximate matrix decompositions", SIAM Review 53(2).
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_array
+    >>> targets = csr_array([[3.0, 0.0], [0.0, 2.0], [0.0, 0.0]])
+    >>> dense_targets(targets, 2).round(3) + 0.0
+    array([[3., 0.],
+           [0., 2.],
+           [0., 0.]])
+    """
+    n_components = min(n_components, *targets.shape)
+    left, singular_values, _ = randomized_svd(
+        targets.astype(np.float64), n_components, n_iter=7, flip_sign=True, random_state=random_state
+    )
+    y = left * singular_values
+    return y[:, 0] if n_components == 1 else y
+
+
+def _estimator_has(name):
+    return lambda self: hasattr(getattr(self, "estimator_", self.estimator), name)
+
+
+class DenseTargets(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
+    """Give a supervised scikit-learn transformer a dense y where the targets are sparse.
+
+    Recommenders pass their encoders the interactions as targets: a sparse matrix with one row per user or
+    item of the table. ``PLSRegression``, ``SelectKBest`` and others need a dense y. This wrapper fits them on
+    U S of the truncated SVD of the targets (`n_components` columns; one component is passed as a 1-D y, which
+    univariate selection needs). A dense y is handed on as it is.
+
+    Parameters
+    ----------
+    estimator : transformer
+        A scikit-learn transformer whose ``fit(X, y)`` needs a dense y. It is cloned.
+    n_components : int, default=16
+        Number of components of the targets; clipped to their smaller dimension.
+    random_state : int, RandomState instance or None, default=0
+        Starting vectors of the randomised SVD. The result hardly depends on it; the fixed default makes two
+        fits equal bit by bit.
+
+    Attributes
+    ----------
+    estimator_ : transformer
+        The fitted clone.
+    n_components_ : int
+        Number of columns of the y it was fitted on (1 for a 1-D y).
+    n_features_in_ : int
+        Number of features seen by `fit`, where the transformer tells it.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where the transformer tells them.
+
+    References
+    ----------
+    .. [1] N. Halko, P.-G. Martinsson, J. A. Tropp (2011), "Finding structure with randomness: probabilistic
+       algorithms for constructing approximate matrix decompositions", SIAM Review 53(2).
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_array
+    >>> from sklearn.feature_extraction.text import TfidfVectorizer
+    >>> from sklearn.feature_selection import SelectKBest, f_regression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skllmrec.preprocessing import DenseTargets
+    >>> texts = ["war film", "war drama", "love film", "love drama"]
+    >>> targets = csr_array([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
+    >>> select = DenseTargets(SelectKBest(f_regression, k=2), n_components=1)
+    >>> encoder = make_pipeline(TfidfVectorizer(), select).fit(texts, targets)
+    >>> encoder.get_feature_names_out()
+    array(['love', 'war'], dtype=object)
+    """
+
+    _parameter_constraints = {
+        "estimator": [HasMethods(["fit", "transform"])],
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, estimator, n_components=16, *, random_state=0):
+        self.estimator = estimator
+        self.n_components = n_components
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y):
+        """Fit a clone of the transformer on the compressed targets.
+
+        Parameters
+        ----------
+        X : whatever the transformer takes, n_rows rows
+            Features of the users or items.
+        y : sparse matrix of shape (n_rows, n_others), or array-like of shape (n_rows,) or (n_rows, n_outputs)
+            The targets; dense ones are handed on unchanged.
+
+        Returns
+        -------
+        self : DenseTargets
+
+        Raises
+        ------
+        ValueError
+            If y is None, or the transformer rejects X or y.
+        """
+        self.estimator_ = clone(self.estimator).fit(X, self._dense(y))
+        self._copy_input_attributes()
+        return self
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit_transform(self, X, y):
+        """Fit a clone of the transformer on the compressed targets and transform X.
+
+        Parameters
+        ----------
+        X : whatever the transformer takes, n_rows rows
+            Features of the users or items.
+        y : sparse matrix of shape (n_rows, n_others), or array-like of shape (n_rows,) or (n_rows, n_outputs)
+            The targets; dense ones are handed on unchanged.
+
+        Returns
+        -------
+        array of shape (n_rows, n_outputs)
+            What the transformer's ``fit_transform`` returns: not always what ``transform`` gives on the same
+            rows (``TargetEncoder``). Of a pair for X and y (``PLSRegression``), the part for X.
+
+        Raises
+        ------
+        ValueError
+            If y is None, or the transformer rejects X or y.
+        """
+        dense = self._dense(y)
+        self.estimator_ = clone(self.estimator)
+        if hasattr(self.estimator_, "fit_transform"):
+            transformed = self.estimator_.fit_transform(X, dense)
+        else:
+            transformed = self.estimator_.fit(X, dense).transform(X)
+        self._copy_input_attributes()
+        return transformed[0] if isinstance(transformed, tuple) else transformed
+
+    def transform(self, X):
+        """Transform X with the fitted transformer.
+
+        Parameters
+        ----------
+        X : whatever the transformer takes, n_rows rows
+            Features of known or new users or items.
+
+        Returns
+        -------
+        array of shape (n_rows, n_outputs)
+        """
+        check_is_fitted(self, "estimator_")
+        return self.estimator_.transform(X)
+
+    @available_if(_estimator_has("get_feature_names_out"))
+    def get_feature_names_out(self, input_features=None):
+        """Name the outputs as the transformer does.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_outputs,), dtype object
+        """
+        check_is_fitted(self, "estimator_")
+        return self.estimator_.get_feature_names_out(input_features)
+
+    def _dense(self, y):
+        """Compress sparse targets; remember how many columns the transformer is given."""
+        if y is None:
+            raise ValueError(
+                "DenseTargets requires y to be passed, but the target y is None: pass the targets of the rows "
+                "of X, e.g. the sparse matrix of their interactions (recommenders do)."
+            )
+        if issparse(y):
+            y = dense_targets(y, self.n_components, self.random_state)
+        shape = np.asarray(y).shape
+        self.n_components_ = 1 if len(shape) == 1 else shape[1]
+        return y
+
+    def _copy_input_attributes(self):
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self.estimator_, name):
+                setattr(self, name, getattr(self.estimator_, name))
+            elif hasattr(self, name):  # of an earlier fit
+                delattr(self, name)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags = get_tags(self.estimator).input_tags
+        tags.target_tags.required = True
+        return tags
