@@ -72,8 +72,8 @@ def column_positions(X, key):
 def fit_progress(estimator, max_iter):
     """Report the iterations of a fit to scikit-learn's callbacks.
 
-    Yields a function ``report(**state)``, called after each iteration, that returns True when a callback asks to stop. On
-    scikit-learn versions without callbacks it does nothing.
+    Yields a function ``report(**state)``, called after each iteration, that returns True when a callback asks to
+    stop. On scikit-learn versions without callbacks it does nothing.
     """
     if not hasattr(estimator, "_init_callback_context"):
         yield lambda **state: False

@@ -45,8 +45,8 @@ class FeatureTable:
             twice = np.flatnonzero(counts > 1)
             example = ids[first[twice[0]]]
             raise ValueError(
-                f"FeatureTable: {len(twice)} ids appear more than once in column {key!r}, e.g. {shown(example)} in rows "
-                f"{np.flatnonzero(ids == example)[:5].tolist()}: keep one row for each id"
+                f"FeatureTable: {len(twice)} ids appear more than once in column {key!r}, e.g. {shown(example)} in "
+                f"rows {np.flatnonzero(ids == example)[:5].tolist()}: keep one row for each id"
             )
         self.frame = frame
         self.key = key

@@ -179,7 +179,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
         self.verbose = verbose
 
     @with_callbacks
-    def fit(self, X, y=None, *, sample_weight=None, user_table=None, item_table=None):  # noqa: D102
+    def fit(self, X, y=None, *, sample_weight=None, user_table=None, item_table=None):
         return super().fit(X, y, sample_weight=sample_weight, user_table=user_table, item_table=item_table)
 
     fit.__doc__ = BaseFactorRecommender.fit.__doc__
@@ -276,7 +276,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
         getattr(self, f"{side}_biases_")[rows] = biases
 
     def _factor_model(self):
-        """The fitted state as the kernels take it."""
+        """Return the fitted state as the kernels take it."""
         sides = (
             FactorSide(self.user_factors_, self.user_biases_, ridge_scale=self._ridge_scale["user"]),
             FactorSide(self.item_factors_, self.item_biases_, ridge_scale=self._ridge_scale["item"]),

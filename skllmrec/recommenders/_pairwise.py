@@ -173,6 +173,6 @@ def _whole(weights, estimator):
     if np.array_equal(weights, np.round(weights)):
         return weights.astype(np.intp)
     raise ValueError(
-        f"{type(estimator).__name__} takes no sample_weight, so weights must be whole numbers (a row is then repeated), "
-        f"got {weights[weights != np.round(weights)][0]:g}: use a regressor with sample_weight"
+        f"{type(estimator).__name__} takes no sample_weight, so weights must be whole numbers (a row is then "
+        f"repeated), got {weights[weights != np.round(weights)][0]:g}: use a regressor with sample_weight"
     )

@@ -1,0 +1,150 @@
+"""Ranked lists of a fitted recommender: block by block, so that memory stays bounded."""
+
+from numbers import Integral
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import check_is_fitted
+
+from skllmrec._ids import missing_id
+from skllmrec._kernels.topk import topk_dense
+from skllmrec.base._features import Entities
+
+_BLOCK_SCORES = 2**22  # scores of one block of recommend: 32 MiB of float64
+
+
+class RankingMixin:
+    """`recommend` and `similar_items` on the hooks of `BaseRecommender`."""
+
+    def recommend(self, users, n_items=10, *, candidates=None, exclude_seen=True):
+        """Rank items for users.
+
+        Parameters
+        ----------
+        users : array-like of shape (n_users,), or rows laid out like X of shape (n_users, n_columns)
+            Ids, or rows that hold the user's columns, so that new users bring their features.
+        n_items : int, default=10
+            Length of each list.
+        candidates : array-like of shape (n_candidates,), rows laid out like X, or a tuple of both, default=None
+            What is ranked: ids, rows that hold the item's columns (new items bring their features; equal ids
+            count once), ``(ids, rows)`` for both together, or None for all of `items_`.
+        exclude_seen : bool, default=True
+            Leave out what the user had in training.
+
+        Returns
+        -------
+        ids : ndarray of shape (n_users, n_items)
+            Best first; equal scores in the order of the candidates. Where a user has fewer unseen candidates,
+            the rest is the missing id: None for strings, the minimum of int64 for integers, NaN for floats.
+        scores : ndarray of shape (n_users, n_items), float64
+            Their scores, -inf for missing ids.
+
+        Raises
+        ------
+        UnknownIdError
+            If a user or item is unknown and `handle_unknown="error"`.
+        ValueError
+            If `n_items` exceeds the number of candidates.
+        """
+        check_is_fitted(self)
+        users = self._user_side.read(users, handle_unknown=self._handle_unknown)
+        items = self._candidates(candidates)
+        _check_n_items(n_items, len(items))
+        prepared = self._prepare_items(items)
+        blocks = []
+        for block in _blocks(users, max(1, _BLOCK_SCORES // len(items))):
+            seen = self._seen_among(block, items) if exclude_seen else _nothing(len(block), len(items))
+            blocks.append(self._rank(block, prepared, n_items, seen))
+        return _ranked_ids(items.ids, blocks, n_items)
+
+    def similar_items(self, items, n_items=10):
+        """Find the items most like some items.
+
+        Parameters
+        ----------
+        items : array-like of shape (n_queries,), or rows laid out like X of shape (n_queries, n_columns)
+            Ids, or rows that hold the item's columns: new items are compared by their features.
+        n_items : int, default=10
+            Length of each list.
+
+        Returns
+        -------
+        ids : ndarray of shape (n_queries, n_items)
+            Most similar first, the item itself left out; padded as in `recommend`.
+        scores : ndarray of shape (n_queries, n_items), float64
+            Similarities.
+
+        Raises
+        ------
+        UnknownIdError
+            If an item is unknown and `handle_unknown="error"`.
+        ValueError
+            If `n_items` exceeds the number of items.
+        """
+        check_is_fitted(self)
+        queries = self._item_side.read(items, handle_unknown=self._handle_unknown)
+        known = self._candidates(None)
+        _check_n_items(n_items, len(known))
+        blocks = []
+        for block in _blocks(queries, max(1, _BLOCK_SCORES // len(known))):
+            own = np.flatnonzero(block.codes >= 0)
+            itself = sparse.csr_matrix((np.ones(len(own)), (own, block.codes[own])), shape=(len(block), len(known)))
+            blocks.append(topk_dense(self._similarity_block(block, known), n_items, itself))
+        return _ranked_ids(known.ids, blocks, n_items)
+
+    def _similarity_block(self, queries, items):
+        """Return the similarity of every pair of two `Entities` of items, ndarray (n_queries, n_items)."""
+        raise AttributeError(f"{type(self).__name__} has no representation of items that could be compared")
+
+    def _candidates(self, candidates):
+        if candidates is None:
+            return Entities(self.items_, np.arange(len(self.items_)))
+        return self._item_side.read(candidates, handle_unknown=self._handle_unknown, distinct=True)
+
+    def _seen_among(self, users, items):
+        """Find what each user has seen, in positions of the candidates."""
+        seen = self.seen_[np.maximum(users.codes, 0)]
+        position = np.full(len(self.items_), -1, dtype=np.intp)
+        known = np.flatnonzero(items.codes >= 0)
+        position[items.codes[known]] = known
+        columns = position[seen.indices]
+        kept = (columns >= 0) & np.repeat(users.codes >= 0, np.diff(seen.indptr))
+        indptr = np.r_[0, np.cumsum(kept)][seen.indptr]
+        columns = columns[kept]
+        return sparse.csr_matrix((np.ones(len(columns)), columns, indptr), shape=(len(users), len(items)))
+
+    def _prepare_items(self, items):
+        """Compute what `_rank` needs of the candidates, once for all blocks of users."""
+        return items
+
+    def _rank(self, users, items, n_items, seen):
+        """Positions and scores of the best unseen candidates, each (n_users, n_items)."""
+        return topk_dense(self._score_block(users, items), n_items, seen)
+
+
+def _blocks(entities, size):
+    for start in range(0, len(entities), size):
+        yield entities.take(np.arange(start, min(start + size, len(entities))))
+
+
+def _check_n_items(n_items, n_candidates):
+    if not isinstance(n_items, Integral) or n_items < 1:
+        raise ValueError(f"n_items must be a positive integer, got {n_items!r}")
+    if n_items > n_candidates:
+        raise ValueError(
+            f"n_items={n_items} exceeds the {n_candidates} candidates: ask for at most {n_candidates} items"
+        )
+
+
+def _nothing(n_rows, n_columns):
+    return sparse.csr_matrix((n_rows, n_columns))
+
+
+def _ranked_ids(ids, blocks, n_items):
+    """Turn blocks of positions into ids, and pad."""
+    if not blocks:
+        return np.empty((0, n_items), dtype=ids.dtype), np.empty((0, n_items))
+    positions, scores = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    ranked = ids[positions]
+    ranked[positions < 0] = missing_id(ids)
+    return ranked, scores.astype(np.float64)
