@@ -10,6 +10,8 @@ __version__ = "0.1.0.dev0"
 
 # public name -> the package that holds it
 _PUBLIC = {
+    "Comparison": "comparison",
+    "compare_recommenders": "comparison",
     "BaseTextEncoder": "base",
     "ColdItemKFold": "model_selection",
     "ColdUserKFold": "model_selection",

@@ -174,9 +174,7 @@ def gain_plot(comparison, metric, *, ax=None):
     reference = comparison.settings["reference"]
     names = comparison.estimators
     for position, name in enumerate(names):
-        gain, low, high = (
-            100 * comparison.value(name, metric, column) for column in ("gain", "gain_low", "gain_high")
-        )
+        gain, low, high = (100 * comparison.value(name, metric, column) for column in ("gain", "gain_low", "gain_high"))
         if not np.isfinite(gain):
             continue
         height = len(names) - 1 - position

@@ -96,9 +96,9 @@ def table_note(comparison):
     s = comparison.settings
     note = (
         f"Each cell: mean, {s['level']:.0%} bootstrap interval over users, gain over "
-        f"{escape(repr(s['reference']))} with the Holm-adjusted p-value of a paired permutation test over users. "
-        f"&darr;: lower is better. Bold: best of the row. Coverage, Gini, errors and seconds exist once per fold "
-        f"and carry no test."
+        f"{escape(repr(s['reference']))} with the Holm-adjusted p-value of a paired permutation test over "
+        "users. &darr;: lower is better. Bold: best of the row. Coverage, Gini, errors and seconds exist once "
+        "per fold and carry no test."
     )
     return note + (f" Diversity (ild) is measured in {escape(s['diversity'])}." if s.get("diversity") else "")
 
@@ -134,9 +134,7 @@ def pictures(comparison, *, y="ndcg"):
         if x in names and names[x] != accuracy:
             picture = svg(lambda ax, x=x: scatter_plot(comparison, names[x], accuracy, ax=ax))
             drawn.append((picture, f"Accuracy against {said}: up and to the right is better."))
-    return "".join(
-        f"<figure>{image}<figcaption>{escape(text)}</figcaption></figure>" for image, text in drawn
-    )
+    return "".join(f"<figure>{image}<figcaption>{escape(text)}</figcaption></figure>" for image, text in drawn)
 
 
 def definition_list(pairs):

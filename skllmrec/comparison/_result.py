@@ -45,8 +45,8 @@ class Comparison:
     ----------
     frame : pandas.DataFrame
         A row per estimator and metric. Columns: ``estimator``, ``metric`` (as in ``"ndcg@20"``), ``mean``;
-        ``ci_low``, ``ci_high`` (bootstrap over users); ``gain`` over the reference as a fraction (.05 is 5 %),
-        ``gain_low``, ``gain_high``; ``effect_size`` (Cohen's d of paired samples), ``p_value`` (paired
+        ``ci_low``, ``ci_high`` (bootstrap over users); ``gain`` over the reference as a fraction (.05 is
+        5 %), ``gain_low``, ``gain_high``; ``effect_size`` (Cohen's d of paired samples), ``p_value`` (paired
         permutation test over users), ``p_holm`` (Holm-adjusted over the estimators of this metric);
         ``n_users``, ``n_folds``. What exists once per fold (coverage, Gini index, rmse, mae, seconds) has the
         mean over folds, and NaN for intervals and tests.
@@ -61,7 +61,12 @@ class Comparison:
 
     Examples
     --------
-    See `compare_recommenders`.
+    >>> import pandas as pd
+    >>> from skllmrec import PopularityRecommender, compare_recommenders
+    >>> X = pd.DataFrame({"user": list("aaabbbccc"), "item": list("xyzxywxzw")})
+    >>> comparison = compare_recommenders({"count": PopularityRecommender(feedback="implicit")}, X, cv=3, k=2)
+    >>> comparison.metrics[:2]
+    ['ndcg@2', 'recall@2']
     """
 
     def __init__(self, frame, per_user, per_fold, chosen, settings):
@@ -105,13 +110,9 @@ class Comparison:
 
     def value(self, estimator, metric, column="mean"):
         """One cell of `frame`, by estimator, metric (with or without ``@k``) and column."""
-        rows = self.frame[
-            (self.frame["estimator"] == estimator) & (self.frame["metric"] == self.label(metric))
-        ]
+        rows = self.frame[(self.frame["estimator"] == estimator) & (self.frame["metric"] == self.label(metric))]
         if rows.empty:
-            raise ValueError(
-                f"estimator={estimator!r} is not in this comparison, which has {self.estimators}"
-            )
+            raise ValueError(f"estimator={estimator!r} is not in this comparison, which has {self.estimators}")
         return rows[column].iloc[0]
 
     def contrast(self, estimator, reference, metric="ndcg"):
@@ -137,9 +138,7 @@ class Comparison:
         """
         label = self.label(metric)
         if label not in self.per_user.columns:
-            raise ValueError(
-                f"metric={metric!r} exists once per fold, not per user: there is nothing to test"
-            )
+            raise ValueError(f"metric={metric!r} exists once per fold, not per user: there is nothing to test")
         for name in (estimator, reference):
             self.value(name, label)
         values = pool_users(self.per_user, [reference, estimator], [label])[label].to_numpy(float)
@@ -165,18 +164,13 @@ class Comparison:
         rows = self.frame.set_index(["metric", "estimator"])
         pd = import_optional("pandas", extra="demo", purpose="Comparison.table")
         cells = {
-            name: [self._cell(rows.loc[(metric, name)], metric, name) for metric in labels]
-            for name in self.estimators
+            name: [self._cell(rows.loc[(metric, name)], metric, name) for metric in labels] for name in self.estimators
         }
         return pd.DataFrame(cells, index=pd.Index(labels, name="metric"))
 
     def _cell(self, row, metric, name):
         text = significant_digits(row["mean"], metric)
-        if (
-            name != self.settings["reference"]
-            and np.isfinite(row["gain"])
-            and not metric.endswith("_seconds")
-        ):
+        if name != self.settings["reference"] and np.isfinite(row["gain"]) and not metric.endswith("_seconds"):
             text += f" {row['gain']:+.1%} {stars(row['p_holm'])}"
         return text.strip()
 
@@ -184,8 +178,8 @@ class Comparison:
         """Say in one sentence how to read the signs in `table`."""
         lower = [metric for metric in self.metrics if lower_is_better(metric)]
         text = (
-            f"Percentages: gain over {self.settings['reference']!r}. Stars: paired permutation test over users, "
-            f"Holm-adjusted (* p < .05, ** p < .01, *** p < .001)."
+            f"Percentages: gain over {self.settings['reference']!r}. Stars: paired permutation test over "
+            "users, Holm-adjusted (* p < .05, ** p < .01, *** p < .001)."
         )
         return text + (f" Lower is better: {', '.join(lower)}." if lower else "")
 

@@ -100,9 +100,7 @@ def bootstrap_means(values, *, n_resamples=2_000, random_state=None):
     for size in _blocks(n_resamples, n_users):
         drawn = rng.integers(0, n_users, size=(size, n_users))
         drawn += n_users * np.arange(size)[:, None]
-        counts = (
-            np.bincount(drawn.ravel(), minlength=size * n_users).reshape(size, n_users).astype(np.float64)
-        )
+        counts = np.bincount(drawn.ravel(), minlength=size * n_users).reshape(size, n_users).astype(np.float64)
         with np.errstate(invalid="ignore"):
             means.append((counts @ filled) / (counts @ present))
     return np.concatenate(means)

@@ -1,0 +1,194 @@
+"""One estimator on one fold: fit, rank the test users once, measure everything on the same lists."""
+
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.metrics import mean_absolute_error, root_mean_squared_error
+
+from skllmrec._sklearn import take_columns, take_rows
+from skllmrec.metrics import intra_list_diversity, rank_test_users
+from skllmrec.preprocessing import TextAnalyzer
+
+PER_USER = ("ndcg", "recall", "precision", "hit_rate", "map", "mrr", "ild", "novelty")
+PER_FOLD = ("coverage", "gini")
+ERRORS = {"rmse": root_mean_squared_error, "mae": mean_absolute_error}
+KNOWN = (*PER_USER, *PER_FOLD, *ERRORS)
+
+
+@dataclass
+class Task:
+    """What is the same for every estimator and fold.
+
+    Attributes
+    ----------
+    metrics : list of str
+        Names out of `KNOWN`.
+    k : int
+        Length of the lists.
+    threshold : float or None
+        Test rows with y at or above it are relevant; None: all.
+    candidates : {"all", "fitted", "test"}
+        What is ranked.
+    space : ItemSpace or None
+        Where ``ild`` is measured.
+    fit_params : dict
+        Tables handed to `fit`.
+    """
+
+    metrics: list
+    k: int
+    threshold: float | None = None
+    candidates: str = "all"
+    space: object = None
+    fit_params: dict = field(default_factory=dict)
+
+
+@dataclass
+class FoldResult:
+    """What one estimator reached on one fold.
+
+    Attributes
+    ----------
+    estimator : str
+    fold : int
+    users : ndarray of shape (n_users,)
+    per_user : dict of str to ndarray of shape (n_users,)
+    per_fold : dict of str to float
+    params, score : dict and float, or None
+        What a search chose, and its inner score.
+    """
+
+    estimator: str
+    fold: int
+    users: np.ndarray
+    per_user: dict
+    per_fold: dict
+    params: dict | None = None
+    score: float | None = None
+
+
+class ItemSpace:
+    """Vectors of items for measuring diversity, from a table: numbers as they are, text as TF-IDF.
+
+    Parameters
+    ----------
+    table : FeatureTable
+        Every item; all columns but its key are used.
+    """
+
+    def __init__(self, table):
+        columns = [name for name in table.frame.columns if name != table.key]
+        if not columns:
+            raise ValueError(f"item_vectors={table!r} has no column beside its key: add the ones that tell items apart")
+        values = [np.asarray(take_columns(table.frame, name)) for name in columns]
+        self.index = table.index
+        if all(column.dtype.kind in "biuf" for column in values):
+            self.name = f"the space of {', '.join(columns)}"
+            self.vectors = np.column_stack(values).astype(np.float64)
+            return
+        self.name = f"TF-IDF of {', '.join(columns)}"
+        texts = [" ".join(_text(value) for value in row) for row in zip(*values, strict=True)]
+        self.vectors = TfidfVectorizer(analyzer=TextAnalyzer()).fit_transform(texts)
+
+    def rows(self, items):
+        """Vectors of some items, an array or csr_matrix of shape (n_items, n_features).
+
+        Raises
+        ------
+        ValueError
+            If the table lacks an item.
+        """
+        positions = self.index.encode(items)
+        absent = np.flatnonzero(positions < 0)
+        if absent.size:
+            raise ValueError(
+                f"item_vectors lacks {absent.size} of the {len(items)} items, e.g. {items[absent[0]]!r}: "
+                f"add a row for each"
+            )
+        return self.vectors[positions]
+
+
+def _text(value):
+    return "" if value is None or value != value else str(value)
+
+
+def metric_label(metric, k):
+    """Label of a metric in frames: ``"ndcg@20"``; errors of predictions have no k."""
+    return metric if metric in ERRORS else f"{metric}@{k}"
+
+
+def _measure_lists(ranked, task):
+    """All metrics of the ranked lists: those per user and those per fold."""
+    per_user, per_fold = {}, {}
+    for metric in task.metrics:
+        label = metric_label(metric, task.k)
+        if metric == "ild":
+            vectors = task.space.rows(ranked.items)
+            per_user[label] = intra_list_diversity(ranked.recommended, vectors, k=task.k, average=False)
+        elif metric in PER_USER:
+            per_user[label] = ranked.evaluate(metric, average=False)
+        elif metric in PER_FOLD:
+            per_fold[label] = ranked.evaluate(metric)
+    return per_user, per_fold
+
+
+def _attempt(name, fold, doing, function, *args, **kwargs):
+    """Call a function; an error says which estimator failed, where and while doing what."""
+    try:
+        return function(*args, **kwargs)
+    except Exception as error:
+        raise ValueError(
+            f"estimator {name!r} failed on fold {fold + 1} while {doing}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def evaluate_fold(name, estimator, X, y, fold, train, test, task, seed):
+    """Fit a clone on the training rows, rank the test users once, and measure.
+
+    Parameters
+    ----------
+    name : str
+        Name of the estimator.
+    estimator : recommender, Pipeline or search
+        It is cloned.
+    X, y : rows and ratings or weights
+        y may be None.
+    fold : int
+        Number of the fold.
+    train, test : ndarray of int
+        Rows.
+    task : Task
+        What to measure.
+    seed : int
+        For the order of equal scores; the same for every estimator.
+
+    Returns
+    -------
+    result : FoldResult
+
+    Raises
+    ------
+    ValueError
+        If the estimator fails; the message names it.
+    """
+    X_train, X_test = take_rows(X, train), take_rows(X, test)
+    y_train, y_test = (None, None) if y is None else (take_rows(y, train), take_rows(y, test))
+    start = perf_counter()
+    fitted = _attempt(name, fold, "fitting", clone(estimator).fit, X_train, y_train, **task.fit_params)
+    fitted_at = perf_counter()
+    ranked = _attempt(
+        name, fold, "ranking", rank_test_users, fitted, X_test, y_test,
+        k=task.k, threshold=task.threshold, candidates=task.candidates, random_state=seed,
+    )  # fmt: skip
+    ranked_at = perf_counter()
+    per_user, per_fold = _measure_lists(ranked, task)
+    for metric in (m for m in task.metrics if m in ERRORS):
+        per_fold[metric] = ERRORS[metric](y_test, _attempt(name, fold, "predicting", fitted.predict, X_test))
+    per_fold |= {"fit_seconds": fitted_at - start, "recommend_seconds": ranked_at - fitted_at}
+    return FoldResult(
+        name, fold, ranked.users, per_user, per_fold,
+        getattr(fitted, "best_params_", None), getattr(fitted, "best_score_", None),
+    )  # fmt: skip
