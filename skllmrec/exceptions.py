@@ -13,5 +13,9 @@ class StoreError(ValueError):
     """An embedding store cannot be used: not writable, of another format, or damaged beyond its checksums."""
 
 
+class DatasetNotFoundError(OSError, ValueError):
+    """A data set is not where it was said to be, or none of its sources can be reached."""
+
+
 class RatingScaleWarning(UserWarning):
     """Implicit weights look like star ratings, so that dislikes would count as positives."""
