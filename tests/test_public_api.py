@@ -11,10 +11,17 @@ from numpydoc.validate import validate
 
 import skllmrec
 
+
+def public_names(module):
+    """`__all__`, or in a file that is public as a whole every name without an underscore."""
+    return list(getattr(module, "__all__", None) or sorted(name for name in vars(module) if name[0] != "_"))
+
+
 # numpydoc's codes: docstring, order of sections, summary, parameters as in the signature with type and text
 CODES = {"GL07", "GL08", "SS01", "SS06", "PR01", "PR02", "PR03", "PR04", "PR07", "PR10", "RT01", "YD01"}
-PUBLIC = [f"skllmrec.{package}.{name}" for name, package in sorted(skllmrec._PUBLIC.items())]
-PACKAGES = [package for package in skllmrec._PACKAGES if package != "exceptions"]
+PACKAGES = {name: importlib.import_module(f"skllmrec.{name}") for name in skllmrec._PACKAGES}
+PUBLIC = [f"skllmrec.{package}.{name}" for package, module in PACKAGES.items() for name in public_names(module)]
+NOT_ALL_LISTED = {"base", "exceptions", "metrics", "testing"}  # tools for one's own recommenders stay in their package
 
 
 def load(path):
@@ -50,10 +57,15 @@ def test_catalogue_is_sorted_and_lists_all():
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_catalogue_agrees_with_package(package):
-    module = importlib.import_module(f"skllmrec.{package}")
-    assert list(module.__all__) == sorted(module.__all__)
-    assert set(module.__all__) == {name for name, home in skllmrec._PUBLIC.items() if home == package}
+    module = PACKAGES[package]
     assert module.__doc__
+    assert public_names(module) == sorted(public_names(module))
+    listed = {name for name, home in skllmrec._PUBLIC.items() if home == package}
+    assert listed <= set(public_names(module))
+    if package not in NOT_ALL_LISTED:
+        assert listed == set(public_names(module)), (
+            "the catalogue in skllmrec/__init__.py lists every name of this package"
+        )
 
 
 @pytest.mark.parametrize("path", PUBLIC)
