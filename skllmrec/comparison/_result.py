@@ -109,7 +109,26 @@ class Comparison:
         raise ValueError(f"metric={metric!r} is not in this comparison, which has {self.metrics}")
 
     def value(self, estimator, metric, column="mean"):
-        """One cell of `frame`, by estimator, metric (with or without ``@k``) and column."""
+        """Look up one cell of `frame`.
+
+        Parameters
+        ----------
+        estimator : str
+            Name of an estimator.
+        metric : str
+            With or without ``@k``.
+        column : str, default="mean"
+            Column of `frame`.
+
+        Returns
+        -------
+        value : float
+
+        Raises
+        ------
+        ValueError
+            If the estimator or the metric is not in the comparison.
+        """
         rows = self.frame[(self.frame["estimator"] == estimator) & (self.frame["metric"] == self.label(metric))]
         if rows.empty:
             raise ValueError(f"estimator={estimator!r} is not in this comparison, which has {self.estimators}")
@@ -175,7 +194,12 @@ class Comparison:
         return text.strip()
 
     def legend(self):
-        """Say in one sentence how to read the signs in `table`."""
+        """Say how to read the signs in `table`.
+
+        Returns
+        -------
+        text : str
+        """
         lower = [metric for metric in self.metrics if lower_is_better(metric)]
         text = (
             f"Percentages: gain over {self.settings['reference']!r}. Stars: paired permutation test over "
