@@ -1,6 +1,7 @@
 """Sphinx configuration; the API pages are written from the catalogue of the package by reference.py."""
 
 import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -27,8 +28,8 @@ exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 default_role = "py:obj"  # `fit` in a docstring: a link where the name is known, code where it is not
 
-# Our own cross-references must resolve; other projects' inventories are not fetched, so theirs cannot.
-nitpick_ignore_regex = [("py:.*", r"(?!skllmrec\b).*")]
+# References to our public names must resolve; other projects' inventories are not fetched, so theirs cannot.
+nitpick_ignore_regex = [("py:.*", r"(?!skllmrec\b).*|.*\._.*")]
 
 autosummary_generate = True
 autodoc_member_order = "bysource"
@@ -45,10 +46,30 @@ html_show_sourcelink = False
 def skip_inherited(app, what, name, obj, skip, options):
     """Leave out methods that scikit-learn defines: their pages are scikit-learn's."""
     function = inspect.unwrap(getattr(obj, "fget", obj) or obj)
-    return skip or not getattr(function, "__module__", "skllmrec").startswith("skllmrec")
+    module = getattr(function, "__module__", None) or "skllmrec"
+    return skip or not module.startswith("skllmrec")
+
+
+def quote_attributes(app, what, name, obj, options, lines):
+    """Quote names such as n_features_in_ inside of shapes: reStructuredText takes the underscore for a link."""
+    for i, line in enumerate(lines):
+        before, mark, shape = line.partition("shape (")
+        lines[i] = before + mark + re.sub(r"(?<![`\w.])([a-z]\w*_)(?!\w)", r"`\1`", shape)
+
+
+def resolve_public_name(app, env, node, contnode):
+    """Link `LLMTextEncoder` and `skllmrec.LLMTextEncoder.fit` to the package that holds the name."""
+    name, _, member = node["reftarget"].removeprefix("skllmrec.").partition(".")
+    if node.get("refdomain") != "py" or name not in skllmrec._PUBLIC:
+        return None
+    target = f"skllmrec.{skllmrec._PUBLIC[name]}.{name}" + (f".{member}" if member else "")
+    python = env.domains.python_domain
+    return python.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], target, node, contnode)
 
 
 def setup(app):
-    """Write the API reference before autosummary looks for it."""
+    """Write the API reference before autosummary looks for it, and connect the functions above."""
     app.connect("config-inited", lambda app, config: reference.write(HERE / "api"))
     app.connect("autodoc-skip-member", skip_inherited)
+    app.connect("autodoc-process-docstring", quote_attributes, priority=400)  # numpydoc has 500
+    app.connect("missing-reference", resolve_public_name)
