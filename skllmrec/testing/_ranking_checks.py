@@ -1,0 +1,233 @@
+"""Checks of `predict`, `recommend` and `similar_items`: the first half of the contract of recommenders."""
+# ruff: noqa: D401 - the docstring of a check is the rule that it checks
+
+from unittest import SkipTest
+
+import numpy as np
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skllmrec._ids import missing_id
+from skllmrec.testing._expectations import TOLERANCE, expect_error, require
+from skllmrec.testing._tribes import N_ITEMS, N_UNSEEN, N_USERS, Tribes
+
+
+def _ranked_by_predict(model, data, user, items):
+    """The items, best first by `predict`, equal scores in the given order; and all scores."""
+    scores = model.predict(data.rows(user, items))
+    return np.asarray(items)[np.argsort(-scores, kind="stable")], scores
+
+
+def check_predict_is_finite_float64(recommender, personalised):
+    """`predict` returns one finite float64 for each row, for known and unknown users and items."""
+    data = Tribes(recommender)
+    model = data.fitted()
+    for users, items in ((data.user_codes, data.item_codes), ([0, N_USERS, N_USERS], [N_ITEMS, 0, N_ITEMS])):
+        scores = model.predict(data.rows(users, items))
+        require(isinstance(scores, np.ndarray), f"predict returned a {type(scores).__name__}, not an ndarray")
+        require(scores.dtype == np.float64, f"predict returned dtype {scores.dtype}, not float64")
+        require(scores.shape == (len(users),), f"predict returned shape {scores.shape} for {len(users)} rows")
+        require(np.isfinite(scores).all(), "predict returned NaN or inf")
+
+
+def check_predict_one_by_one(recommender, personalised):
+    """The score of a row does not depend on the other rows."""
+    data = Tribes(recommender)
+    model = data.fitted()
+    X = data.rows([0, 1, N_USERS, 5], [3, N_ITEMS, 2, 5])
+    one_by_one = np.concatenate([model.predict(X[row : row + 1]) for row in range(len(X))])
+    assert_allclose(one_by_one, model.predict(X), **TOLERANCE, err_msg="row by row and together differ")
+
+
+def check_recommend_shapes_and_order(recommender, personalised):
+    """`recommend` returns ids and float64 scores of shape (n_users, n_items), best first, no item twice."""
+    data = Tribes(recommender)
+    model = data.fitted()
+    for n_users in (N_USERS, 1, 0):
+        ids, scores = model.recommend(data.ids("user", np.arange(n_users)), n_items=4)
+        require(ids.shape == scores.shape == (n_users, 4), f"shapes {ids.shape}, {scores.shape}, not {(n_users, 4)}")
+        require(scores.dtype == np.float64, f"scores have dtype {scores.dtype}, not float64")
+        require(ids.dtype == data.ids("item", [0]).dtype, f"ids have dtype {ids.dtype}")
+        require((np.diff(scores, axis=1) <= 0).all(), "a score is higher than the one before it")
+        require(all(len(set(row)) == len(row) for row in ids.tolist()), "an item stands twice in one list")
+        require(np.isin(ids, model.items_).all(), "an id is not among items_")
+
+
+def check_recommend_one_by_one(recommender, personalised):
+    """The list of a user does not depend on the other users, and rows of X name users as ids do."""
+    data = Tribes(recommender)
+    model = data.fitted()
+    users = np.array([4, 0, 7, 4])
+    ids, scores = model.recommend(data.ids("user", users), n_items=3)
+    for row, user in enumerate(users):
+        one = model.recommend(data.ids("user", [user]), n_items=3)
+        assert_array_equal(one[0][0], ids[row], err_msg="a user alone gets another list than among others")
+        assert_allclose(one[1][0], scores[row], **TOLERANCE)
+    by_rows = model.recommend(data.rows(users, 0), n_items=3)
+    assert_array_equal(by_rows[0], ids, err_msg="rows of X and ids of the same users give different lists")
+
+
+def check_recommend_ranks_by_predict(recommender, personalised):
+    """`recommend` finds the unseen items with the highest scores of `predict`, and gives these scores."""
+    data = Tribes(recommender)
+    model = data.fitted()
+    for user in range(4):
+        unseen = np.setdiff1d(np.arange(N_ITEMS), data.seen(user))
+        ids, scores = model.recommend(data.ids("user", [user]), n_items=5)
+        codes = [list(data.ids("item", np.arange(N_ITEMS))).index(item) for item in ids[0].tolist()]
+        _, predicted = _ranked_by_predict(model, data, user, unseen)
+        assert_allclose(scores[0], np.sort(predicted)[::-1][:5], **TOLERANCE, err_msg="not the highest scores")
+        assert_allclose(scores[0], model.predict(data.rows(user, codes)), **TOLERANCE, err_msg="not predict's scores")
+
+
+def check_seen_items_are_excluded(recommender, personalised):
+    """`recommend` leaves out what a user had in training, unless `exclude_seen=False`."""
+    data = Tribes(recommender)
+    model = data.fitted()
+    for user in (0, 1, 2):
+        seen = data.ids("item", data.seen(user))
+        n_unseen = N_ITEMS - len(seen)
+        ids, _ = model.recommend(data.ids("user", [user]), n_items=n_unseen)
+        require(not np.isin(ids, seen).any(), "an item of the training rows of the user was recommended")
+        ids, _ = model.recommend(data.ids("user", [user]), n_items=N_ITEMS, exclude_seen=False)
+        require(set(ids[0]) == set(model.items_), "exclude_seen=False does not rank every item")
+
+
+def check_candidates_are_ranked_exactly(recommender, personalised):
+    """`candidates`, as ids, as rows or as (ids, rows), are ranked all and only; equal ones count once."""
+    data = Tribes(recommender)
+    model = data.fitted()
+    user, known, new = data.ids("user", [0]), np.array([9, 2, 5, 12]), np.array([N_ITEMS + 3, N_ITEMS])
+    everything = np.concatenate([known, new])
+    cases = {
+        "ids": (data.ids("item", known), known),
+        "list of ids": (data.ids("item", known).tolist(), known),
+        "equal ids": (data.ids("item", np.repeat(known, 2)), known),
+        "rows": (data.rows(0, known), known),
+        "rows with new items": (data.rows(0, everything), everything),
+        "(ids, rows)": ((data.ids("item", known), data.rows(0, new)), everything),
+        "(ids, rows) that overlap": ((data.ids("item", known), data.rows(0, everything)), everything),
+    }
+    for name, (candidates, codes) in cases.items():
+        best, scores = _ranked_by_predict(model, data, 0, codes)
+        ids, given = model.recommend(user, n_items=len(codes), candidates=candidates, exclude_seen=False)
+        require(set(ids[0]) == set(data.ids("item", codes)), f"candidates as {name}: other items were ranked")
+        assert_allclose(given[0], np.sort(scores)[::-1], **TOLERANCE, err_msg=f"candidates as {name}")
+        assert_array_equal(ids[0], data.ids("item", best), err_msg=f"candidates as {name}: order")
+    expect_error(ValueError, lambda: model.recommend(user, n_items=5, candidates=data.ids("item", [1, 1, 2])), 5, 2)
+
+
+def check_ties_go_by_position(recommender, personalised):
+    """Items with equal scores come in the order of the candidates."""
+    data = Tribes(recommender)
+    model = data.fitted()
+    twins = data.rows(0, np.full(4, N_ITEMS))  # new items that differ in nothing but the id
+    for order in ([0, 1, 2, 3], [2, 0, 3, 1]):
+        ids = data.ids("item", N_ITEMS + np.array(order))
+        twins[:, 1] = ids
+        given, scores = model.recommend(data.ids("user", [0]), n_items=4, candidates=twins)
+        require(np.ptp(scores) == 0, f"new items with equal features have different scores {scores[0]}")
+        assert_array_equal(given[0], ids, err_msg="equal scores are not in the order of the candidates")
+
+
+def check_lists_are_padded(recommender, personalised):
+    """A user with fewer unseen candidates gets the missing id (None, NaN, or the minimum of int64) and -inf."""
+    for kind in ("int", "float", "str"):
+        data = Tribes(recommender, kind=kind)
+        model = data.fitted()
+        candidates = np.append(data.seen(0)[:3], np.setdiff1d(np.arange(N_ITEMS), data.seen(0))[:1])
+        user = data.ids("user", [0])
+        ids, scores = model.recommend(user, n_items=4, candidates=data.ids("item", candidates))
+        require(ids[0, 0] == data.ids("item", candidates)[-1], "the only unseen candidate is not first")
+        expected = [missing_id(ids)] * 3
+        assert_array_equal(ids[0, 1:], np.array(expected, dtype=ids.dtype), err_msg=f"padding of {kind} ids")
+        assert_array_equal(scores[0, 1:], [-np.inf] * 3, err_msg="scores of missing ids")
+        require(np.isfinite(scores[0, 0]), "the score of an unseen candidate is NaN or inf")
+
+
+def check_too_many_items(recommender, personalised):
+    """More `n_items` than candidates is a ValueError that names both numbers."""
+    data = Tribes(recommender)
+    model, users = data.fitted(), data.ids("user", [0])
+    expect_error(ValueError, lambda: model.recommend(users, n_items=N_ITEMS + 1), N_ITEMS + 1, N_ITEMS)
+    candidates = data.ids("item", [3, 4])
+    expect_error(ValueError, lambda: model.recommend(users, n_items=7, candidates=candidates), 7, 2)
+    expect_error(ValueError, lambda: model.recommend(users, n_items=0), 0)
+
+
+def check_own_group_comes_first(recommender, personalised):
+    """A personalised recommender ranks the unseen items of a user's own group first."""
+    if not personalised:
+        raise SkipTest("the recommender is not personalised")
+    data = Tribes(recommender)
+    ids, _ = data.fitted().recommend(data.ids("user", np.arange(N_USERS)), n_items=N_UNSEEN)
+    for user in range(N_USERS):
+        own = np.setdiff1d(np.arange(user % 2, N_ITEMS, 2), data.seen(user))
+        expected = set(data.ids("item", own))
+        require(set(ids[user]) == expected, f"user {user} likes {expected}, but was recommended {set(ids[user])}")
+
+
+def check_new_items_follow_their_features(recommender, personalised):
+    """Items and users that `fit` did not see are ranked by their features."""
+    data = Tribes(recommender)
+    if not (personalised and data.has_features["item"]):
+        raise SkipTest("the recommender is not personalised or has no item features")
+    model = data.fitted()
+    new = N_ITEMS + np.arange(4)
+    users = np.arange(N_USERS + 2 if data.has_features["user"] else N_USERS)
+    ids, _ = model.recommend(data.rows(users, 0), n_items=2, candidates=data.rows(0, new))
+    for user in users:
+        expected = set(data.ids("item", new[new % 2 == user % 2]))
+        require(set(ids[user]) == expected, f"user {user}: {set(ids[user])} stand before {expected}")
+
+
+def check_similar_items(recommender, personalised):
+    """`similar_items` is shaped and sorted like `recommend`, leaves the item itself out, and finds its group."""
+    data = Tribes(recommender)
+    model = data.fitted()
+    queries = data.ids("item", np.arange(N_ITEMS))
+    try:
+        ids, scores = model.similar_items(queries, n_items=3)
+    except AttributeError as error:
+        raise SkipTest(str(error)) from error
+    require(ids.shape == scores.shape == (N_ITEMS, 3), f"shapes {ids.shape}, {scores.shape}")
+    require(scores.dtype == np.float64, f"scores have dtype {scores.dtype}, not float64")
+    require(np.isfinite(scores).all(), "a similarity is NaN or inf")
+    require((np.diff(scores, axis=1) <= 0).all(), "a similarity is higher than the one before it")
+    require(not (ids == queries[:, np.newaxis]).any(), "an item is similar to itself")
+    if personalised:
+        own = (np.searchsorted(queries, ids) - np.arange(N_ITEMS)[:, np.newaxis]) % 2 == 0
+        require(own.all(), f"the items most like {queries[~own.all(axis=1)]} are of the other group")
+    one, _ = model.similar_items(queries[3:4], n_items=3)
+    assert_array_equal(one[0], ids[3], err_msg="an item alone gets another list than among others")
+    full, last = model.similar_items(queries[:1], n_items=N_ITEMS)
+    require(full[0, -1] == missing_id(full), "the item itself leaves a missing id at the end of the full list")
+    require(last[0, -1] == -np.inf, "the score of a missing id is not -inf")
+    expect_error(ValueError, lambda: model.similar_items(queries[:1], n_items=N_ITEMS + 1), N_ITEMS + 1, N_ITEMS)
+
+
+def check_score(recommender, personalised):
+    """`score` is a finite number of at most 1, for held-out rows with new users and items among them."""
+    data = Tribes(recommender)
+    held_out = np.arange(len(data.y)) % 5 == 0
+    model = data.fitted(data.X[~held_out], data.y[~held_out])
+    X = np.concatenate([data.X[held_out], data.rows([0, N_USERS], [N_ITEMS, 1])])
+    score = model.score(X, np.append(data.y[held_out], [1.0, 2.0]))
+    require(np.isfinite(score) and score <= 1, f"score is {score}")
+
+
+RANKING_CHECKS = [
+    check_predict_is_finite_float64,
+    check_predict_one_by_one,
+    check_recommend_shapes_and_order,
+    check_recommend_one_by_one,
+    check_recommend_ranks_by_predict,
+    check_seen_items_are_excluded,
+    check_candidates_are_ranked_exactly,
+    check_ties_go_by_position,
+    check_lists_are_padded,
+    check_too_many_items,
+    check_own_group_comes_first,
+    check_new_items_follow_their_features,
+    check_similar_items,
+    check_score,
+]
