@@ -1,0 +1,73 @@
+"""Every recommender passes scikit-learn's checks and the contract of this package, without an expected failure."""
+
+import pytest
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import Lasso, Ridge
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.utils.estimator_checks import check_estimator
+
+from skllmrec.recommenders import FeatureMFRecommender, PairwiseRecommender, PopularityRecommender
+from skllmrec.testing import EXPECTED_FAILED_CHECKS, check_recommender
+
+SKLEARN = [
+    FeatureMFRecommender(),
+    FeatureMFRecommender(feedback="implicit"),
+    FeatureMFRecommender(3, alpha=0.5, nu=0.5, feature_alpha=2.0, prior_strength=0.0, max_iter=2, tol=1e-3),
+    FeatureMFRecommender(3, feedback="implicit", alpha=0.5, unobserved_weight=0.2, max_iter=1, random_state=3),
+    PopularityRecommender(),
+    PopularityRecommender(feedback="implicit"),
+    PopularityRecommender(damping=0.0),
+    PairwiseRecommender(Ridge()),
+    PairwiseRecommender(KNeighborsRegressor(1)),
+]
+
+TEXTS = {"item_features": "title", "item_encoder": TfidfVectorizer()}
+BOTH = {**TEXTS, "user_features": "text", "user_encoder": TfidfVectorizer()}
+NUMBERS = {"user_features": ["age"], "item_features": ["year"]}
+
+PERSONALISED = [
+    FeatureMFRecommender(8),
+    FeatureMFRecommender(8, feedback="implicit"),
+    FeatureMFRecommender(8, **TEXTS),
+    FeatureMFRecommender(8, feedback="implicit", **TEXTS),
+    FeatureMFRecommender(8, **BOTH),
+    FeatureMFRecommender(8, feedback="implicit", prior_strength=0.5, **BOTH),
+    FeatureMFRecommender(4, **NUMBERS),
+    FeatureMFRecommender(4, feedback="implicit", feature_alpha=0.1, **NUMBERS),
+    PairwiseRecommender(Ridge(alpha=0.1), **NUMBERS),
+    PairwiseRecommender(RandomForestRegressor(10, random_state=0), **NUMBERS),
+]
+THE_SAME_FOR_ALL = [
+    PopularityRecommender(),
+    PopularityRecommender(damping=0.0),
+    PopularityRecommender(feedback="implicit"),
+    PairwiseRecommender(Ridge(alpha=0.1)),  # of ids alone a linear model learns biases
+    PairwiseRecommender(Lasso(alpha=0.01), **TEXTS),
+]
+
+
+def shown(recommender):
+    return " ".join(repr(recommender).split())
+
+
+@pytest.mark.parametrize("recommender", SKLEARN, ids=shown)
+def test_scikit_learn_checks(recommender):
+    outcomes = check_estimator(recommender, on_skip=None)
+    skipped = {outcome["check_name"] for outcome in outcomes if outcome["status"] != "passed"}
+    assert skipped <= {"check_array_api_input"}, "only what needs SCIPY_ARRAY_API may be skipped"
+
+
+@pytest.mark.parametrize("recommender", PERSONALISED, ids=shown)
+def test_contract_of_personalised(recommender):
+    outcomes = check_recommender(recommender)
+    assert outcomes["check_own_group_comes_first"] == "passed"
+
+
+@pytest.mark.parametrize("recommender", THE_SAME_FOR_ALL, ids=shown)
+def test_contract_of_the_same_list_for_all(recommender):
+    check_recommender(recommender, personalised=False)
+
+
+def test_nothing_is_expected_to_fail():
+    assert EXPECTED_FAILED_CHECKS == {}
