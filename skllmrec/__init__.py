@@ -16,6 +16,7 @@ _PUBLIC = {
     "ColdItemKFold": "model_selection",
     "ColdUserKFold": "model_selection",
     "DenseTargets": "preprocessing",
+    "EmbeddingStore": "encoders",
     "FeatureMFRecommender": "recommenders",
     "LLMTextEncoder": "encoders",
     "LeaveLastOut": "model_selection",

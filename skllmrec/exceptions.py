@@ -19,3 +19,7 @@ class DatasetNotFoundError(OSError, ValueError):
 
 class RatingScaleWarning(UserWarning):
     """Implicit weights look like star ratings, so that dislikes would count as positives."""
+
+
+class StoreWarning(UserWarning):
+    """An embedding store was damaged and started anew, or could not keep vectors that were computed."""

@@ -1,12 +1,15 @@
 """What every text encoder shares: checked texts in, one vector per text out, each distinct text encoded once."""
 
 from abc import ABCMeta, abstractmethod
+from contextlib import ExitStack
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skllmrec._progress import progress_bar
 from skllmrec._sklearn import fit_context
+from skllmrec._store import EmbeddingStore
 from skllmrec._texts import check_texts
 
 
@@ -17,16 +20,24 @@ def _distinct(texts):
     return list(position), inverse
 
 
-class _ProgressJob:
-    """An encoding job that moves a progress bar."""
+class _CheckedJob:
+    """An encoding job whose vectors are checked before anybody keeps them, and that moves a progress bar."""
 
-    def __init__(self, job, bar):
-        self._job, self._bar = job, bar
+    def __init__(self, job, n_dims, name, advance):
+        self._job, self._n_dims, self._name, self._advance = job, n_dims, name, advance
         self.groups = job.groups
 
     def encode(self, positions):
-        vectors = self._job.encode(positions)
-        self._bar.update(int(self._job.costs[positions].sum()))
+        vectors = np.asarray(self._job.encode(positions), dtype=np.float32)
+        if vectors.shape != (len(positions), self._n_dims):
+            expected = len(positions), self._n_dims
+            raise ValueError(f"{self._name} gives vectors of shape {vectors.shape} where {expected} was expected")
+        if not np.isfinite(vectors).all():
+            raise ValueError(
+                f"{self._name} gives NaN or infinity for {np.count_nonzero(~np.isfinite(vectors).all(axis=1))} of "
+                f'{len(vectors)} texts: half precision overflows in some models, use dtype="float32"'
+            )
+        self._advance(int(self._job.costs[positions].sum()))
         return vectors
 
 
@@ -153,14 +164,38 @@ class BaseTextEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return self._encode_distinct(texts)[inverse]
 
     def _encode_distinct(self, texts):
-        job = self._job(texts)
-        vectors = np.empty((len(texts), self.embedding_size_), dtype=np.float32)
-        for group in job.groups:
-            vectors[group] = job.encode(group)
-        return vectors
+        """Vectors of distinct texts, out of the store where there is one."""
+        with ExitStack() as bars:
 
-    def _job(self, texts):
-        return self._start(texts)
+            def start(missing):
+                job = self._start(missing)
+                bar = progress_bar(
+                    int(job.costs.sum()),
+                    description=f"{type(self).__name__}, {len(missing)} texts",
+                    unit="tokens",
+                    enabled=getattr(self, "verbose", False),
+                )
+                return _CheckedJob(job, self.embedding_size_, type(self).__name__, bars.enter_context(bar))
+
+            memory = getattr(self, "memory", None)
+            if memory is not None:
+                store = memory if hasattr(memory, "fetch") else EmbeddingStore(memory)
+                return store.fetch(self._identity(), self.embedding_size_, texts, start)
+            vectors = np.empty((len(texts), self.embedding_size_), dtype=np.float32)
+            job = start(texts)
+            for group in job.groups:
+                vectors[group] = job.encode(group)
+            return vectors
+
+    def _identity(self):
+        """All that a vector depends on besides its text, for the store.
+
+        Returns
+        -------
+        dict
+            Anything that json can write.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has a parameter memory but does not name what it depends on")
 
     @property
     def _n_features_out(self):

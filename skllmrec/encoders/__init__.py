@@ -1,5 +1,6 @@
 """Text in, vectors out."""
 
+from skllmrec._store import EmbeddingStore
 from skllmrec.encoders._llm import LLMTextEncoder
 
-__all__ = ["LLMTextEncoder"]
+__all__ = ["EmbeddingStore", "LLMTextEncoder"]

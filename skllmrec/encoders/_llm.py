@@ -1,6 +1,7 @@
 """LLMTextEncoder: vectors of texts from the hidden states of a language model."""
 
 import os
+from dataclasses import asdict
 from numbers import Integral
 
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -162,6 +163,9 @@ class LLMTextEncoder(BaseTextEncoder):
             normalize=bool(self.normalize),
             dtype=self.dtype,
         )
+
+    def _identity(self):
+        return {"weights": self.weights_sha256_, **asdict(self._encoding())}
 
     def _start(self, texts):
         weights = find_weights(self.model, revision=self.revision)
