@@ -10,11 +10,10 @@ __version__ = "0.1.0.dev0"
 
 # public name -> the package that holds it
 _PUBLIC = {
-    "Comparison": "comparison",
-    "compare_recommenders": "comparison",
     "BaseTextEncoder": "base",
     "ColdItemKFold": "model_selection",
     "ColdUserKFold": "model_selection",
+    "Comparison": "comparison",
     "DenseTargets": "preprocessing",
     "EmbeddingStore": "encoders",
     "FeatureMFRecommender": "recommenders",
@@ -28,10 +27,14 @@ _PUBLIC = {
     "TextAnalyzer": "preprocessing",
     "TextTemplate": "preprocessing",
     "catalog_coverage": "metrics",
+    "compare_recommenders": "comparison",
+    "fetch_movielens_100k": "datasets",
     "get_data_home": "datasets",
     "gini_index": "metrics",
     "hit_rate_at_k": "metrics",
     "intra_list_diversity": "metrics",
+    "load_interactions": "datasets",
+    "make_interactions": "datasets",
     "make_ranking_scorer": "metrics",
     "map_at_k": "metrics",
     "mrr_at_k": "metrics",
