@@ -1,0 +1,175 @@
+"""The protocols and the estimators of the main job."""
+
+from dataclasses import dataclass
+from itertools import islice
+
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.model_selection import GridSearchCV, ParameterGrid, ParameterSampler
+from sklearn.pipeline import make_pipeline, make_union
+
+from skllmrec.comparison._job_data import ITEM, TIME, USER
+from skllmrec.encoders import LLMTextEncoder
+from skllmrec.metrics import make_ranking_scorer
+from skllmrec.model_selection import ColdItemKFold, PerUserKFold, TemporalSplit
+from skllmrec.preprocessing import TextAnalyzer, TextTemplate
+from skllmrec.recommenders import FeatureMFRecommender, PopularityRecommender
+
+POPULARITY, IDS, TFIDF, LLM, BOTH = "popularity", "ids", "ids + TF-IDF", "ids + LLM", "ids + TF-IDF + LLM"
+# what every search draws its candidates from; the defaults (None) are always the first candidate
+_SPACES = {
+    "implicit": {
+        "n_components": [32, 64, 128],
+        "alpha": [0.005, 0.01, None, 0.04],
+        "prior_strength": [0.3, 1.0],
+    },
+    "explicit": {
+        "n_components": [16, 32, 64],
+        "alpha": [0.05, None, 0.15, 0.2],
+        "prior_strength": [0.3, 1.0],
+    },
+}
+
+
+class FirstSplit:
+    """Only the first fold of a splitter: one validation split instead of k.
+
+    Parameters
+    ----------
+    splitter : splitter
+    """
+
+    def __init__(self, splitter):
+        self.splitter = splitter
+
+    def split(self, X, y=None, groups=None):
+        """Yield the first (train, test)."""
+        return islice(self.splitter.split(X, y, groups), 1)
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        """Return 1."""
+        return 1
+
+    def __repr__(self):
+        return f"FirstSplit({self.splitter!r})"
+
+
+@dataclass
+class Protocol:
+    """How rows are split, outside and inside, and what is ranked.
+
+    Attributes
+    ----------
+    outer, inner : splitters
+        `inner` gives one split that mirrors the outer ones.
+    candidates : {"all", "test"}
+    text : str
+        In words.
+    """
+
+    outer: object
+    inner: object
+    candidates: str
+    text: str
+
+
+def make_protocol(name, *, folds, seed, columns):
+    """Make the protocol of a name.
+
+    Parameters
+    ----------
+    name : {"warm", "cold-items", "temporal"}
+    folds : int
+        Outer folds; a temporal protocol has one.
+    seed : int
+    columns : sequence of str
+        Of X, where the times are looked for.
+
+    Returns
+    -------
+    protocol : Protocol
+
+    Raises
+    ------
+    ValueError
+        If a temporal protocol finds no times.
+    """
+    if name == "warm":
+        outer, inner = (PerUserKFold(n, user=USER, random_state=seed) for n in (folds, 5))
+        text = f"{folds} folds that part the rows of every user; every item is ranked but those of the training rows"
+        return Protocol(outer, FirstSplit(inner), "all", text)
+    if name == "cold-items":
+        outer, inner = (ColdItemKFold(n, item=ITEM, random_state=seed) for n in (folds, 5))
+        text = f"{folds} folds of items: those of a test fold have no training row and are ranked among themselves"
+        return Protocol(outer, FirstSplit(inner), "test", text)
+    if TIME not in columns:
+        raise ValueError(
+            f"--protocol temporal needs times: the interactions have no column {TIME!r}, only {list(columns)}"
+        )
+    split = TemporalSplit(time=TIME, test_size=0.2)
+    text = "the last 20 % of the rows in time are tested, by models that know the rows before; every item is ranked"
+    return Protocol(split, split, "all", text)
+
+
+def make_llm_encoder(options):
+    """Make the text encoder of the job; its store keeps every vector."""
+    return LLMTextEncoder(options.model, max_length=options.max_length, memory=options.store)
+
+
+def _text_encoders(data, options):
+    """One encoder per kind of text features; all read the same text."""
+    tfidf = TfidfVectorizer(analyzer=TextAnalyzer(), sublinear_tf=True)
+    llm = make_llm_encoder(options).set_params(normalize=True)
+    kinds = {TFIDF: tfidf, LLM: llm, BOTH: make_union(tfidf, llm)}
+    return {name: make_pipeline(TextTemplate(data.template), encoder) for name, encoder in kinds.items()}
+
+
+def make_candidates(feedback, trials, seed):
+    """Make the settings that every search tries: the defaults first, then random ones of a common space.
+
+    Parameters
+    ----------
+    feedback : {"implicit", "explicit"}
+    trials : int
+        How many.
+    seed : int
+
+    Returns
+    -------
+    candidates : list of dict
+        A parameter grid of one point each.
+    """
+    space = _SPACES[feedback]
+    n_others = min(trials, len(ParameterGrid(space))) - 1
+    drawn = list(ParameterSampler(space, n_others, random_state=seed)) if n_others > 0 else []
+    return [{}, *({name: [value] for name, value in point.items()} for point in drawn)]
+
+
+def make_estimators(data, options, protocol):
+    """Make the estimators that are compared; all but popularity are searches over the same candidates.
+
+    Parameters
+    ----------
+    data : JobData
+    options : argparse.Namespace
+        ``feedback, trials, k, seed, model, max_length, store``.
+    protocol : Protocol
+
+    Returns
+    -------
+    estimators : dict of str to estimator
+    """
+    columns = {"user": USER, "item": ITEM, "feedback": options.feedback}
+    scorer = make_ranking_scorer(
+        "ndcg", k=options.k, candidates=protocol.candidates,
+        threshold=data.threshold if options.feedback == "explicit" else None,
+    )  # fmt: skip
+    candidates = make_candidates(options.feedback, options.trials, options.seed)
+
+    def search(**parameters):
+        recommender = FeatureMFRecommender(**columns, random_state=options.seed, **parameters)
+        return GridSearchCV(recommender, candidates, scoring=scorer, cv=protocol.inner, error_score="raise")
+
+    estimators = {POPULARITY: PopularityRecommender(**columns), IDS: search()}
+    for name, encoder in _text_encoders(data, options).items():
+        estimators[name] = search(item_features=data.columns, item_encoder=encoder)
+    return estimators

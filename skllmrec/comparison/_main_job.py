@@ -1,0 +1,236 @@
+"""The main job: `python -m skllmrec compare`."""
+
+import shlex
+import sys
+from argparse import ArgumentTypeError, HelpFormatter
+from pathlib import Path
+from time import perf_counter
+
+import joblib
+
+from skllmrec._optional import import_optional
+from skllmrec.comparison import _job_output as output
+from skllmrec.comparison._compare import compare_recommenders
+from skllmrec.comparison._files import replacing
+from skllmrec.comparison._job_data import ML_100K, load_job_data
+from skllmrec.comparison._job_models import TFIDF, make_estimators, make_llm_encoder, make_protocol
+from skllmrec.comparison._plots import save_png
+from skllmrec.comparison._progress import say, seconds
+from skllmrec.datasets import get_data_home
+
+_FILES = ("report.html", "results.csv", "picture.png", "best_pipeline.joblib")
+_METRICS = ("ndcg", "recall", "precision", "hit_rate", "mrr", "coverage", "gini", "novelty", "ild")
+_DESCRIPTION = """\
+Compare recommenders on one data set: popularity, ids alone, ids + TF-IDF, ids + LLM, ids + both. All are tuned
+with the same number of candidates inside each training fold; every metric is tested over users. Prints the table
+and a verdict, and writes report.html, results.csv, picture.png and best_pipeline.joblib."""
+
+
+class UsageError(ValueError):
+    """An option, the data or the model does not fit; the message is for the user, without a traceback."""
+
+
+class _ShowDefaults(HelpFormatter):
+    """Tell the default of every option whose help does not do so itself."""
+
+    def _get_help_string(self, action):
+        if action.default in (None, [], "==SUPPRESS==") or not action.option_strings:
+            return action.help
+        return f"{action.help} (default: %(default)s)"
+
+
+def _count(minimum):
+    """Make an argparse type: a whole number from `minimum` up."""
+
+    def parse(text):
+        if not text.isdecimal() or int(text) < minimum:
+            raise ArgumentTypeError(f"{text!r} is not a whole number from {minimum} up")
+        return int(text)
+
+    return parse
+
+
+def _names(text):
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def add_parser(subparsers):
+    """Add the `compare` command.
+
+    Parameters
+    ----------
+    subparsers : argparse subparsers
+    """
+    parser = subparsers.add_parser(
+        "compare", help="compare LLM, TF-IDF and id-only recommenders on a data set", description=_DESCRIPTION,
+        formatter_class=_ShowDefaults, allow_abbrev=False,
+    )  # fmt: skip
+    add = parser.add_argument
+    add(
+        "--data",
+        default=ML_100K,
+        metavar="ml-100k|FOLDER",
+        help="MovieLens 100K, fetched once, or a folder with interactions.parquet and items.parquet (or .csv)",
+    )
+    add(
+        "--target",
+        default="rating",
+        metavar="COLUMN",
+        help="column of the interactions that holds the ratings, or 'none'; ignored for ml-100k",
+    )
+    add(
+        "--protocol",
+        default="warm",
+        choices=["warm", "cold-items", "temporal"],
+        help="known items; new items, ranked among themselves; or the last 20%% in time",
+    )
+    add(
+        "--text",
+        metavar="TEMPLATE",
+        help="the text of an item, as in '{title}. {genres}' (default: all columns that hold text, which are named "
+        "in the output; tags are left out, because the users under test wrote them)",
+    )
+    add(
+        "--feedback",
+        default="implicit",
+        choices=["implicit", "explicit"],
+        help="train on the positives alone, or on all ratings (which adds RMSE and MAE)",
+    )
+    add(
+        "--threshold",
+        type=float,
+        help="ratings at or above it are positives (default: 4 where the highest rating is 5, else 70%% of the "
+        "highest, e.g. 7 of 10; every interaction where all ratings are the same)",
+    )
+    add("--exclude-columns", type=_names, default=[], metavar="A,B", help="columns that no one may read")
+    add("--k", type=_count(1), default=20, help="length of the lists")
+    add("--folds", type=_count(2), default=5, help="outer folds; a temporal protocol has one")
+    add("--trials", type=_count(1), default=6, help="candidates of each search, the defaults included")
+    add("--max-users", type=_count(2), help="use a random part of the users (default: all)")
+    add("--seed", type=_count(0), default=0, help="of splits, searches, factors, ties and tests")
+    add("--model", default="sentence-transformers/all-MiniLM-L6-v2", help="language model: a name or a directory")
+    add("--max-length", type=_count(4), default=128, help="tokens of a text that the language model reads")
+    add("--n-jobs", type=_count(1), default=1, help="processes; one already uses all cores")
+    add(
+        "--store",
+        default=str(get_data_home() / "store"),
+        metavar="FOLDER",
+        help="keeps the vector of every text, so that it is encoded once",
+    )
+    add("--out", default="skllmrec-report", metavar="FOLDER", help="for the results; files in it are replaced")
+    parser.set_defaults(run=run)  # fmt: skip
+
+
+def _prepare(options):
+    """Everything that can be wrong with the options goes wrong here, before the long part."""
+    for module in ("pandas", "matplotlib"):
+        import_optional(module, extra="demo", purpose="python -m skllmrec compare")
+    out = Path(options.out)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {options.out} is a file: name a folder")
+    say(f"Data: {options.data}")
+    data = load_job_data(options)
+    protocol = make_protocol(options.protocol, folds=options.folds, seed=options.seed, columns=data.X.columns)
+    for key, value in [*data.describe()[1:], ("Protocol", protocol.text), ("Feedback", options.feedback)]:
+        say(f"  {key}: {value}")
+    for note in data.notes:
+        say(f"  - {note}")
+    _encode(data, options)
+    out.mkdir(parents=True, exist_ok=True)
+    return data, protocol, out
+
+
+def _encode(data, options):
+    """Encode every text once; all that follows reads the store."""
+    texts = data.texts
+    say(
+        f"\nEncoding {len(set(texts)):,} distinct texts with {options.model} (known ones are read from {options.store})"
+    )
+    start = perf_counter()
+    make_llm_encoder(options).set_params(verbose=sys.stderr.isatty()).fit_transform(texts)
+    say(f"  done in {seconds(perf_counter() - start)}")
+
+
+def _compare(data, protocol, options, estimators):
+    explicit = options.feedback == "explicit"
+    say(
+        f"\nComparing {len(estimators)} estimators; each search tries {options.trials} candidates "
+        "inside each training fold"
+    )
+    return compare_recommenders(
+        estimators, data.X, data.y, cv=protocol.outer, metrics=_METRICS + (("rmse", "mae") if explicit else ()),
+        k=options.k, threshold=data.threshold if explicit else None, reference=TFIDF,
+        candidates=protocol.candidates, item_vectors=data.item_vectors, item_table=data.item_table,
+        n_jobs=options.n_jobs, random_state=options.seed, verbose=True,
+    )  # fmt: skip
+
+
+def _refit(comparison, data, estimators):
+    """Tune and fit the best estimator on everything; what is kept does not need the store."""
+    name = output.best_estimator(comparison)
+    say(f"\nFitting the best estimator, {name!r}, on all interactions")
+    fitted = estimators[name].fit(data.X, data.y, item_table=data.item_table)
+    fitted = getattr(fitted, "best_estimator_", fitted)
+    stores = [key for key in fitted.get_params() if key.endswith("__memory") and "llmtextencoder" in key]
+    return name, fitted.set_params(**dict.fromkeys(stores))
+
+
+def run(options):
+    """Run the job.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        See `add_parser`.
+
+    Returns
+    -------
+    status : int
+        0.
+
+    Raises
+    ------
+    UsageError
+        If an option, the data or the model does not fit.
+    """
+    start = perf_counter()
+    try:
+        data, protocol, out = _prepare(options)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        raise UsageError(str(error)) from error
+    prepared = perf_counter()
+    estimators = make_estimators(data, options, protocol)
+    comparison = _compare(data, protocol, options, estimators)
+    compared = perf_counter()
+    sentences = output.verdict(comparison)
+    say(f"\n{comparison!r}\n\nVerdict")
+    for sentence in sentences:
+        say(f"  {sentence}")
+    name, fitted = _refit(comparison, data, estimators)
+    user = output.pick_user(data)
+    shown = (user, name, *output.lists_of_user(data, fitted, user))
+    for line in output.side_by_side(*shown[2:], (f"What user {user} liked", f"What {name!r} recommends")):
+        say(line)
+    ends = {"Preparing and encoding": prepared - start, "Comparing": compared - prepared}
+    ends |= {"Fitting the best on everything": perf_counter() - compared, "Together": perf_counter() - start}
+    page = output.report(
+        comparison, data=data, protocol=protocol, options=options, sentences=sentences, shown=shown,
+        times=[(key, seconds(value)) for key, value in ends.items()],
+        command=shlex.join(["python", "-m", "skllmrec", *sys.argv[1:]]),
+    )  # fmt: skip
+    _write(out, comparison, fitted, page)
+    say(f"\nDone in {seconds(ends['Together'])}. Load the best pipeline, fitted on everything, with")
+    say(f'  model = joblib.load("{out / "best_pipeline.joblib"}"); model.recommend([{user!r}], n_items=10)')
+    return 0
+
+
+def _write(out, comparison, fitted, page):
+    """Write the files; each replaces its predecessor as a whole."""
+    comparison.to_csv(out / "results.csv")
+    with replacing(out / "report.html") as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    with replacing(out / "picture.png") as temporary:
+        save_png(lambda ax: comparison.plot("coverage", "ndcg", ax=ax), temporary)
+    with replacing(out / "best_pipeline.joblib") as temporary:
+        joblib.dump(fitted, temporary)
+    say(f"\nWrote {', '.join(_FILES)} to {out}/")
