@@ -318,4 +318,5 @@ def _rows_of_table(name, table, index):
     rest = np.ones(len(table.index), dtype=bool)
     rest[rows] = False
     rest = np.flatnonzero(rest)
+    rest = rest[np.argsort(table.index.ids[rest], kind="stable")]  # whatever the order of the table's rows
     return np.concatenate([rows, rest]), IdIndex(np.concatenate([index.ids, table.index.ids[rest]]))
