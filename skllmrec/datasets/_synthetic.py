@@ -120,26 +120,32 @@ def _choose(preferences, topics, popularity, counts, noise, taste, rng):
     return np.concatenate(users), np.concatenate(items), np.concatenate(fits)
 
 
-def _check(n_users, n_items, n_topics, n_interactions, density, noise, feedback, language):
-    """Check the arguments of make_interactions; return the number of interactions."""
+def _check_counts(n_users, n_items, n_topics):
     for name, value in (("n_users", n_users), ("n_items", n_items), ("n_topics", n_topics)):
         if not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name} must be a positive int, got {value!r}.")
     most = len(concepts("en"))
     if n_topics > most:
         raise ValueError(f"n_topics must be at most {most}, the number of vocabularies, got {n_topics}.")
+
+
+def _check_kind(feedback, language, noise):
     for name, value, allowed in (("feedback", feedback, ("implicit", "explicit")), ("language", language, PHRASES)):
         if value not in allowed:
             raise ValueError(f"{name} must be one of {tuple(allowed)}, got {value!r}.")
     if not isinstance(noise, Real) or not 0 <= noise < np.inf:
         raise ValueError(f"noise must be a non-negative number, got {noise!r}.")
+
+
+def _n_interactions(n_pairs, n_interactions, density):
+    """Return the number of interactions that is asked for, one way or the other."""
     if n_interactions is None:
         if not isinstance(density, Real) or not 0 < density <= 1:
             raise ValueError(f"density must lie in (0, 1], got {density!r}.")
-        return max(1, round(density * n_users * n_items))
-    if not isinstance(n_interactions, Integral) or not 1 <= n_interactions <= n_users * n_items:
+        return max(1, round(density * n_pairs))
+    if not isinstance(n_interactions, Integral) or not 1 <= n_interactions <= n_pairs:
         raise ValueError(
-            f"n_interactions must lie between 1 and n_users * n_items = {n_users * n_items}, got {n_interactions!r}."
+            f"n_interactions must lie between 1 and n_users * n_items = {n_pairs}, got {n_interactions!r}."
         )
     return n_interactions
 
@@ -263,7 +269,9 @@ def make_interactions(
     ['user_id', 'item_id', 'rating', 'timestamp', 'title', 'description', 'year', 'age', 'about']
     """
     pandas = import_optional("pandas", extra="demo", purpose="make_interactions")
-    total = _check(n_users, n_items, n_topics, n_interactions, density, noise, feedback, language)
+    _check_counts(n_users, n_items, n_topics)
+    _check_kind(feedback, language, noise)
+    total = _n_interactions(n_users * n_items, n_interactions, density)
     rng = check_random_state(random_state)
     item_topics = _mixtures(n_items, n_topics, 0.1, rng)
     preferences = _mixtures(n_users, n_topics, 0.3, rng)
