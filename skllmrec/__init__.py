@@ -16,6 +16,7 @@ _PUBLIC = {
     "Comparison": "comparison",
     "DenseTargets": "preprocessing",
     "EmbeddingStore": "encoders",
+    "EmbeddingWhitener": "encoders",
     "FeatureMFRecommender": "recommenders",
     "LLMTextEncoder": "encoders",
     "LeaveLastOut": "model_selection",
