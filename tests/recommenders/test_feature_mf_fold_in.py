@@ -1,0 +1,128 @@
+"""partial_fit of FeatureMFRecommender against dense normal equations."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skllmrec.recommenders import FeatureMFRecommender
+
+USERS, ITEMS, WIDTH = 20, 14, 3
+FEEDBACKS = ["explicit", "implicit"]
+ALPHA, A0 = 0.1, 0.2
+
+
+def make_rows(seed):
+    """Interactions of 20 users with 14 items, two numbers for each item, ratings or weights between 1 and 5."""
+    rng = np.random.default_rng(seed)
+    users, items = np.nonzero(rng.random((USERS, ITEMS)) < 0.5)
+    z = rng.normal(size=(ITEMS + 2, 2))
+    frame = pd.DataFrame({"user": users, "item": items, "z0": z[items, 0], "z1": z[items, 1]})
+    return frame, rng.integers(2, 10, len(users)) / 2, z
+
+
+def fit(feedback, frame, y, **params):
+    recommender = FeatureMFRecommender(
+        WIDTH, user="user", item="item", feedback=feedback, alpha=ALPHA, unobserved_weight=A0, random_state=0, **params
+    )
+    return recommender.fit(frame, y)
+
+
+def solve(feedback, factors, biases, codes, y, mean, scale, prior):
+    """Factors and bias of one row from its interactions `codes`, all else fixed: the minimum of its objective."""
+    n, others = len(codes), factors.astype(float)
+    if feedback == "implicit":
+        ridge = ALPHA * (y.sum() + A0 * len(others))
+        left = A0 * others.T @ others + (others[codes].T * y) @ others[codes] + ridge * np.eye(WIDTH)
+        return np.append(np.linalg.solve(left, others[codes].T @ y + ridge * prior[:WIDTH]), 0)
+    # in units of the ratings: the ridge of factors is scaled by the standard deviation of all ratings
+    ridge = ALPHA * n * np.append(np.full(WIDTH, scale), 1)
+    design = np.column_stack([others[codes], np.ones(n)])
+    right = design.T @ (y - mean - biases[codes]) + ridge * prior
+    return np.linalg.solve(design.T @ design + np.diag(ridge), right)
+
+
+def tables(recommender):
+    return [
+        np.column_stack([getattr(recommender, f"{side}_factors_"), getattr(recommender, f"{side}_biases_")])
+        for side in ("user", "item")
+    ]
+
+
+@pytest.mark.parametrize("feedback", FEEDBACKS)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_new_user_then_the_items_they_touched(feedback, seed):
+    frame, y, _ = make_rows(seed)
+    recommender = fit(feedback, frame, y)
+    users, items = tables(recommender)
+    codes, ratings = np.array([2, 5, 9]), np.array([5.0, 1.0, 4.0])
+    recommender.partial_fit(pd.DataFrame({"user": 99, "item": codes, "z0": 0.0, "z1": 0.0}), ratings)
+    mean, scale, nothing = recommender.mean_, y.std(), np.zeros(WIDTH + 1)
+    new = solve(feedback, items[:, :WIDTH], items[:, WIDTH], codes, ratings, mean, scale, nothing)
+    users_after, items_after = tables(recommender)
+    assert_array_equal(users_after[:USERS], users, err_msg="other users changed")
+    assert_allclose(users_after[USERS], new, rtol=1e-3, atol=1e-5)
+    untouched = np.setdiff1d(np.arange(ITEMS), codes)
+    assert_array_equal(items_after[untouched], items[untouched], err_msg="other items changed")
+    for code, rating in zip(codes, ratings, strict=True):
+        raters = np.append(frame["user"][frame["item"] == code], USERS)
+        given = np.append(y[frame["item"] == code], rating)
+        args = users_after[:, :WIDTH], users_after[:, WIDTH], raters, given, mean, scale, nothing
+        assert_allclose(items_after[code], solve(feedback, *args), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("feedback", FEEDBACKS)
+def test_new_item_is_drawn_to_what_its_features_predict(feedback):
+    frame, y, z = make_rows(2)
+    recommender = fit(feedback, frame, y, item_features=["z0", "z1"])
+    new = pd.DataFrame({"user": 3, "item": [98, 99], "z0": z[ITEMS:, 0], "z1": z[ITEMS:, 1]})
+    before = recommender.predict(new)
+    users, _ = tables(recommender)
+    priors = recommender._predicted("item", z[ITEMS:], 2)
+    recommender.partial_fit(new.iloc[:1], [5.0])
+    assert_array_equal(recommender.items_[ITEMS:], [98])
+    expected = solve(
+        feedback,
+        tables(recommender)[0][:, :WIDTH],
+        tables(recommender)[0][:, WIDTH],
+        np.array([3]),
+        np.array([5.0]),
+        recommender.mean_,
+        y.std(),
+        priors[0],
+    )
+    assert_allclose(tables(recommender)[1][ITEMS], expected, rtol=1e-3, atol=1e-4)
+    assert recommender.predict(new)[0] != before[0], "its first rating says something"
+    others = np.delete(users, 3, axis=0)
+    assert_array_equal(np.delete(tables(recommender)[0], 3, axis=0), others)
+
+
+@pytest.mark.parametrize("feedback", FEEDBACKS)
+def test_known_pair_rated_again_counts_both(feedback):
+    frame, y, _ = make_rows(3)
+    recommender = fit(feedback, frame, y)
+    pair = frame.iloc[:1]
+    recommender.partial_fit(pair, [5.0])
+    user, item = pair[["user", "item"]].iloc[0]
+    assert recommender.seen_[user, item] == (2.0 if feedback == "explicit" else y[0] + 5)
+    assert recommender.seen_.nnz == len(y)
+
+
+@pytest.mark.parametrize("feedback", FEEDBACKS)
+def test_in_two_steps_nearly_as_in_one(feedback):
+    frame, y, _ = make_rows(4)
+    late = frame["user"] >= USERS - 3
+    recommender = fit(feedback, frame[~late], y[~late]).partial_fit(frame[late], y[late])
+    together = fit(feedback, frame, y)
+    rows = frame[late]
+    assert np.corrcoef(recommender.predict(rows), together.predict(rows))[0, 1] > 0.7
+    assert_array_equal(recommender.users_, together.users_)
+
+
+def test_order_of_the_rows_of_one_call_does_not_matter():
+    frame, y, _ = make_rows(5)
+    late = np.flatnonzero(frame["user"] >= USERS - 3)
+    shuffled = np.random.default_rng(0).permutation(late)
+    early = frame["user"] < USERS - 3
+    fits = [fit("explicit", frame[early], y[early]).partial_fit(frame.iloc[rows], y[rows]) for rows in (late, shuffled)]
+    assert_allclose(fits[0].predict(frame), fits[1].predict(frame))
