@@ -69,7 +69,7 @@ def check_texts(texts, *, name):
     Returns
     -------
     ndarray of shape (n,), dtype object
-        The texts, every one a str.
+        The texts, every one a str; it may share memory with the input.
 
     Raises
     ------

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tiny_models import save_bert, save_llama
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +17,15 @@ def data_folder():
     if not folder.is_dir():
         pytest.skip(f"SKLLMREC_DATA names {folder}, which is not a folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory):
+    """Directory of a two-layer BERT with 16 dimensions, random weights and a WordPiece tokenizer."""
+    return save_bert(tmp_path_factory.mktemp("tiny-bert"))
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(tmp_path_factory):
+    """Directory of a two-layer decoder-only model with a byte-level BPE tokenizer that has no padding token."""
+    return save_llama(tmp_path_factory.mktemp("tiny-llama"))
