@@ -79,7 +79,7 @@ def _save(path, tables):
 def _load(path):
     """Read the tables from the cache; its members carry checksums, any damage raises one of `_DAMAGED`."""
     tables = {"interactions": {}, "items": {}, "users": {}}
-    with np.load(path, allow_pickle=False) as columns:
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as columns:
         for key in columns.files:
             table, _, name = key.partition(".")
             tables[table][name] = columns[key]

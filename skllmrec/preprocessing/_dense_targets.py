@@ -87,7 +87,7 @@ class DenseTargets(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         Number of columns of the y it was fitted on (1 for a 1-D y).
     n_features_in_ : int
         Number of features seen by `fit`, where the transformer tells it.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where the transformer tells them.
 
     References

@@ -54,7 +54,7 @@ class TextTemplate(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         The columns of the template, in its order.
     n_features_in_ : int
         Number of columns seen by `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns seen by `fit`, where they are all strings.
 
     See Also
