@@ -240,7 +240,8 @@ def as_matrix(features, name):
         matrix = matrix.reshape(len(matrix), -1)
         values = matrix
     if not np.isfinite(values).all():
-        row = np.flatnonzero(~np.isfinite(values).all(axis=1))[0] if values.ndim == 2 else 0
+        first = np.argwhere(~np.isfinite(values))[0][0]
+        row = np.searchsorted(matrix.indptr, first, side="right") - 1 if sparse.issparse(matrix) else first
         raise ValueError(f"encoded {name}_features have NaN or inf, first in row {row} of the {name} table")
     return matrix
 
