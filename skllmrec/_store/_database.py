@@ -41,11 +41,13 @@ _WRITE = """
     SET space = excluded.space, vector = excluded.vector, checksum = excluded.checksum, encoded = encoded + 1
 """
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}  # our SQL is right, so the file is not
+# a message of SQLite may quote damaged bytes, which Python then fails to read
+TROUBLE = sqlite3.DatabaseError, UnicodeDecodeError
 
 
 def is_damage(error):
     """Whether an error of SQLite means that the file is no (sound) database."""
-    return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in _DAMAGE
+    return isinstance(error, UnicodeDecodeError) or (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in _DAMAGE
 
 
 def _checksum(digest, vector):
@@ -77,17 +79,15 @@ class Database:
         self.path = self.directory / FILE
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            if not os.access(self.directory, os.W_OK | os.X_OK):
-                raise PermissionError(f"no permission to write in {self.directory}")
             with self._alone():
                 try:
                     self._connect()
-                except sqlite3.DatabaseError as error:
+                except TROUBLE as error:
                     if not is_damage(error):
                         raise
                     self._rename(error)
                     self._connect()
-        except (OSError, sqlite3.DatabaseError) as error:
+        except (OSError, *TROUBLE) as error:
             raise StoreError(
                 f"the embedding store memory={str(self.directory)!r} cannot be used ({error}): choose a directory on "
                 "a local disk with free space that you may write to, or memory=None to encode without a store"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skllmrec._store._database import Database, is_damage
+from skllmrec._store._database import TROUBLE, Database, is_damage
 from skllmrec._store._locks import Owner
 from skllmrec.exceptions import StoreError, StoreWarning
 
@@ -79,7 +79,7 @@ class _Fetch:
                 break
             try:
                 return operation(self._database)
-            except (sqlite3.DatabaseError, OSError) as error:
+            except (*TROUBLE, OSError) as error:
                 self._recover(error, last=attempt == _ATTEMPTS - 1)
         return instead
 
@@ -108,7 +108,7 @@ class _Fetch:
         """Give up what is claimed but not encoded, and close the file."""
         if self._database is not None:
             if self._owner is not None:
-                with suppress(sqlite3.Error):  # claims of a closed owner are void anyway
+                with suppress(*TROUBLE):  # claims of a closed owner are void anyway
                     self._database.release(self._owner)
             self._database.close()
         if self._owner is not None:
@@ -216,11 +216,16 @@ class EmbeddingStore:
         Raises
         ------
         StoreError
-            If the directory cannot be written, or holds the file of another program.
+            If the directory cannot be written, or the file is damaged or of another program.
         """
         database = Database(self._directory)
         try:
             counts = dict(zip(("texts", "encoded", "encoders", "claims"), database.count(), strict=True))
+        except TROUBLE as error:
+            raise StoreError(
+                f"the embedding store {self._directory} cannot be counted ({error}): if it is damaged, the next "
+                "encoding sets the file aside and starts a new one"
+            ) from error
         finally:
             database.close()
         size = sum(file.stat().st_size for file in self._directory.glob(f"{database.path.name}*"))
