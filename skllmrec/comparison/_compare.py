@@ -54,9 +54,8 @@ def _check_metrics(metrics, y, has_space):
             "metric 'ild' needs item_vectors=FeatureTable(frame, key=...): a column such as the genres that tells "
             "items apart, best one that the models do not read"
         )
-    without_y = [metric for metric in metrics if metric in ERRORS] if y is None else []
-    if without_y:
-        raise ValueError(f"metrics {without_y} compare predictions with ratings: pass y")
+    if y is None and not ERRORS.keys().isdisjoint(metrics):
+        raise ValueError(f"metrics {sorted(ERRORS)} compare predictions with ratings: pass y")
     return metrics
 
 

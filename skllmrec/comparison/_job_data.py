@@ -157,6 +157,26 @@ def _threshold(ratings, given):
     return default, f"positives: ratings >= {default:g} (default: {rule}; change it with --threshold)"
 
 
+def _positives(ratings, options, notes):
+    """Return the threshold and which rows are positives."""
+    if ratings is None and options.threshold is not None:
+        raise ValueError("--threshold needs ratings, but --target none says that there are none")
+    threshold, note = _threshold(ratings, options.threshold)
+    notes.append(note)
+    if threshold is None:
+        if options.feedback == "explicit":
+            raise ValueError(
+                "--feedback explicit needs ratings that differ, but there are none: use --feedback implicit"
+            )
+        return None, None
+    positive = (ratings >= threshold).to_numpy()
+    if not positive.any():
+        raise ValueError(
+            f"--threshold {threshold:g} leaves nothing: the highest rating is {ratings.max():g}, choose a lower one"
+        )
+    return threshold, positive
+
+
 def _load(options):
     target = None if options.target.lower() == "none" else options.target
     if options.data == ML_100K:
@@ -214,34 +234,19 @@ def load_job_data(options):
     """
     notes = []
     bunch, target = _load(options)
-    frame = _subsample(bunch.frame, options, notes)
+    frame = _subsample(bunch.frame, options, notes).reset_index(drop=True)
     exclude = {USER, ITEM, *options.exclude_columns}
     items = bunch.items.drop(columns=[c for c in bunch.items.columns if c in options.exclude_columns])
     template, columns, leaking = _template(options, items, exclude, notes)
-    ratings = None if target is None else frame[target]
-    threshold, note = _threshold(ratings, options.threshold)
-    notes.append(note)
-    positive = np.ones(len(frame), bool) if threshold is None else (_ratings(ratings) >= threshold).to_numpy()
-    if not positive.any():
-        raise ValueError(
-            f"--threshold {threshold:g} leaves nothing: the highest rating is {ratings.max():g}, choose a lower one"
-        )
-    if options.feedback == "explicit" and threshold is None:
-        raise ValueError("--feedback explicit needs ratings that differ, but there are none: use --feedback implicit")
-    keep = positive if options.feedback == "implicit" else np.ones(len(frame), bool)
-    frame = frame[keep].reset_index(drop=True)
+    threshold, positive = _positives(None if target is None else frame[target], options, notes)
+    if options.feedback == "implicit" and positive is not None:
+        frame = frame[positive].reset_index(drop=True)
     diversity, where = _find_diversity(items, columns, leaking)
     notes.append(f"diversity of lists (ild) is measured in {where}")
-    X = frame[[USER, ITEM, *([TIME] if TIME in frame.columns else [])]]
-    strength = frame[target] if target else frame[USER].map(lambda _: 1.0)
+    X = frame[[name for name in (USER, ITEM, TIME) if name in frame.columns]]
+    strength = frame[target] if target else frame[ITEM].notna().astype(float)
     return JobData(
         options.data, X, frame[target] if options.feedback == "explicit" else None, items, threshold,
         template, list(columns), next((c for c in columns if c.lower() in _TITLES), columns[0]), strength,
         list(diversity), notes,
     )  # fmt: skip
-
-
-def _ratings(ratings):
-    if ratings is None:
-        raise ValueError("--threshold needs ratings, but --target none says that there are none")
-    return ratings

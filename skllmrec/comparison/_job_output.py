@@ -47,7 +47,7 @@ def _sentence(comparison, name, reference, contrast, p):
 def verdict(comparison):
     """Say in plain words whether the language model helps, and how sure that is.
 
-    The three contrasts are Holm-adjusted together.
+    The contrasts with TF-IDF (alone and beside it) and with ids alone are Holm-adjusted together.
 
     Parameters
     ----------
@@ -60,35 +60,37 @@ def verdict(comparison):
         The first one is the answer.
     """
     best_llm = max((LLM, BOTH), key=lambda name: comparison.value(name, "ndcg"))
-    pairs = [(LLM, TFIDF), (BOTH, TFIDF), (best_llm, IDS)]
+    pairs = [(LLM, TFIDF), (BOTH, TFIDF), (best_llm, IDS), (TFIDF, IDS)]
     contrasts = [comparison.contrast(name, reference) for name, reference in pairs]
     adjusted = holm_correction([contrast["p_value"] for contrast in contrasts])
-    alone, both, over_ids = zip(pairs, contrasts, adjusted, strict=True)
-    sentences = [_answer(alone, both), *(_sentence(comparison, *pair, c, p) for pair, c, p in (alone, both, over_ids))]
-    coverage = [comparison.value(name, "coverage") for name in (TFIDF, best_llm, IDS)]
-    sentences.append(
-        f"Coverage of the catalogue: {best_llm!r} {coverage[1]:.1%}, {TFIDF!r} {coverage[0]:.1%}, "
-        f"{IDS!r} {coverage[2]:.1%}."
-    )
+    gains = [contrast["gain"] for contrast in contrasts]
+    directions = [int(np.sign(gain)) * (p < 0.05) for gain, p in zip(gains, adjusted, strict=True)]
+    sentences = [_answer(directions[:3], gains[:3], best_llm)]
+    for pair, contrast, p in zip(pairs, contrasts, adjusted, strict=True):
+        sentences.append(_sentence(comparison, *pair, contrast, p))
+    coverage = [f"{name!r} {comparison.value(name, 'coverage'):.1%}" for name in (IDS, TFIDF, LLM, BOTH)]
+    sentences.append(f"Coverage of the catalogue: {', '.join(coverage)}.")
     best = best_estimator(comparison)
-    sentences.append(f"Best of all: {best!r}, ndcg@{comparison.settings['k']} {comparison.value(best, 'ndcg'):.4f}.")
+    sentences.append(f"Best of all: {best!r}, {comparison.label('ndcg')} {comparison.value(best, 'ndcg'):.4f}.")
     return sentences
 
 
-def _answer(alone, both):
-    """Say whether the language model helps over TF-IDF."""
-    (_, alone_contrast, alone_p), (_, both_contrast, both_p) = alone, both
-    alone_gain, both_gain = alone_contrast["gain"], both_contrast["gain"]
-    if alone_p < 0.05 and alone_gain > 0:
-        return f"Yes, the language model helps: over TF-IDF on the same text it gains {_percent(alone_gain)} NDCG."
-    if both_p < 0.05 and both_gain > 0:
+def _answer(directions, gains, best_llm):
+    """Answer the question from the significant directions (-1, 0, 1) of the contrasts."""
+    alone, both, over_ids = directions
+    if over_ids < 0:
         return (
-            f"Yes, beside TF-IDF: the two together gain {_percent(both_gain)} NDCG over TF-IDF alone; "
-            "the language model instead of TF-IDF does not."
+            f"No: on this data text does not help. Ids alone rank better than {best_llm!r}, "
+            f"which loses {_percent(gains[2])} NDCG."
         )
-    if alone_p < 0.05 and alone_gain < 0:
-        return f"No: the language model instead of TF-IDF loses {_percent(alone_gain)} NDCG on this data."
-    return "No clear difference: on this data the language model and TF-IDF rank about equally well."
+    if alone > 0 or both > 0:
+        how, gain = ("instead of", gains[0]) if alone > 0 else ("beside", gains[1])
+        ids = "and it beats ids alone" if over_ids > 0 else "but it is not clearly better than ids alone"
+        start = "Yes, the language model helps" if over_ids > 0 else "In part"
+        return f"{start}: {how} TF-IDF, on the same text, it gains {_percent(gain)} NDCG, {ids}."
+    if over_ids > 0:
+        return "Text helps, but the language model brings no clear gain over TF-IDF on the same text."
+    return "No clear difference: on this data the language model gains neither over TF-IDF nor over ids alone."
 
 
 def best_estimator(comparison):
@@ -100,7 +102,8 @@ def pick_user(data):
     """Choose a user to show: the one whose history has the median length, among those with at least five rows."""
     counts = data.X[USER].value_counts().sort_index(kind="stable")
     long_enough = counts[counts >= min(5, counts.max())].sort_values(kind="stable")
-    return long_enough.index[len(long_enough) // 2]
+    user = long_enough.index[len(long_enough) // 2]
+    return user.item() if hasattr(user, "item") else user
 
 
 def lists_of_user(data, recommender, user, n=10):
@@ -193,7 +196,7 @@ def report(comparison, *, data, protocol, options, sentences, shown, times, comm
         "the defaults), on one validation split inside each training fold that mirrors the outer one. The text "
         f"features all read the same text. Language model: {escape(options.model)}, {options.max_length} tokens.</p>"
     )
-    how = [*data.describe(), ("Protocol", protocol.text), ("Feedback", options.feedback)]
+    how = [*data.describe(), ("Protocol", protocol.text), ("Feedback", options.feedback), ("Seed", options.seed)]
     how += [pair for pair in _report.protocol(comparison) if pair[0] not in ("Relevant", "Rows")]
     notes = "".join(f"<li>{escape(note)}</li>" for note in data.notes)
     load = (

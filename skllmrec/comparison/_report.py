@@ -24,7 +24,9 @@ table.skllmrec th, table.skllmrec td { padding: .35rem .7rem; border-bottom: 1px
 table.skllmrec thead th { border-bottom: 2px solid #888; }
 table.skllmrec td.best b { background: #e3f1e8; padding: 0 .2rem; border-radius: .2rem; }
 table.skllmrec small { display: block; color: #555; white-space: nowrap; font-size: .82em; }
-figure { margin: 1rem 0; } figure svg { width: 100%; max-width: 46rem; height: auto; display: block; }
+table.skllmrec th[scope=row] { position: sticky; left: 0; background: #fff; }
+figure { margin: 1rem 0; overflow-x: auto; }
+figure svg { width: 100%; min-width: 30rem; max-width: 46rem; height: auto; display: block; }
 figcaption, .note { color: #555; font-size: .9rem; max-width: 46rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; font-size: .92rem; }
 dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; }
@@ -32,6 +34,12 @@ dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; }
 ol { padding-left: 1.6rem; } .columns { display: flex; flex-wrap: wrap; gap: 0 3rem; }
 .columns > div { flex: 1 1 20rem; } code { background: #f3f3f3; padding: 0 .25rem; }
 """
+
+
+def _gain(gain, p):
+    if not np.isfinite(p):
+        return f"{gain:+.1%}"
+    return f"{gain:+.1%}, p {'&lt; .001' if p < 0.001 else f'= {p:.3f}'} {stars(p)}"
 
 
 def _cell(row, metric, is_reference, is_best):
@@ -43,11 +51,7 @@ def _cell(row, metric, is_reference, is_best):
     if is_reference:
         lines.append("reference")
     elif np.isfinite(row["gain"]) and not metric.endswith("_seconds"):
-        gain = f"{row['gain']:+.1%}"
-        if np.isfinite(row["p_holm"]):
-            p = row["p_holm"]
-            gain += f", p {'&lt; .001' if p < 0.001 else f'= {p:.3f}'} {stars(p)}"
-        lines.append(gain)
+        lines.append(_gain(row["gain"], row["p_holm"]))
     value = f"<b>{value}</b>" if is_best else value
     small = "".join(f"<small>{line}</small>" for line in lines)
     return f"<td{' class=best' if is_best else ''}>{value}{small}</td>"
@@ -149,7 +153,7 @@ def chosen_table(comparison):
         return ""
     rows = "".join(
         f"<tr><td>{escape(row.estimator)}</td><td>{row.fold + 1}</td><td>{row.score:.4f}</td>"
-        f"<td>{escape(', '.join(f'{key}={value!r}' for key, value in row.params.items()))}</td></tr>"
+        f"<td>{escape(', '.join(f'{key}={value!r}' for key, value in row.params.items()) or 'the defaults')}</td></tr>"
         for row in comparison.chosen.itertuples()
     )
     return (
