@@ -74,8 +74,10 @@ def normalise_ids(values, *, name="ids"):
         raise ValueError(f"{name} is the string {values!r}: pass a list, such as [{values!r}]")
     # numpy would turn a list of 1 and "a" into two strings: objects keep what they are
     ids = np.array(values, dtype=object) if isinstance(values, list | tuple) else np.asarray(values)
+    if ids.ndim == 0:
+        raise ValueError(f"{name} is the single value {shown(ids)}: pass a list, such as [{shown(ids)}]")
     if ids.ndim != 1:
-        raise ValueError(f"{name} must be one-dimensional, got shape {ids.shape}")
+        raise ValueError(f"{name} must be one-dimensional, got shape {ids.shape}: pass one column or a flat list")
     if ids.dtype.kind in "biu":
         return ids.astype(np.int64)
     if ids.dtype.kind == "f":
@@ -96,24 +98,36 @@ def _normalise_floats(ids, name):
     return whole if whole is not None and np.array_equal(whole, ids) else ids
 
 
+def _check_object(value, position, name):
+    if value is None or value != value or type(value).__name__ in {"NAType", "NaTType"}:
+        raise ValueError(
+            f"{name} has a missing id (NaN or None) at position {position}: remove this row or give it an id"
+        )
+    if not isinstance(value, numbers.Real | np.bool_ | str):
+        raise TypeError(
+            f"{name}: argument must be a string or a number, got {type(value).__name__} at position {position}"
+        )
+
+
 def _normalise_objects(ids, name):
     if all(type(value) is str for value in ids):
         return ids
-    numeric = sum(isinstance(value, numbers.Real | np.bool_) for value in ids)
     for position, value in enumerate(ids):
-        if value is None or value != value or type(value).__name__ in {"NAType", "NaTType"}:
-            raise ValueError(
-                f"{name} has a missing id (NaN or None) at position {position}: remove this row or give it an id"
-            )
-        if not isinstance(value, numbers.Real | np.bool_ | str):
-            raise TypeError(
-                f"{name}: argument must be a string or a number, got {type(value).__name__} at position {position}"
-            )
-    if numeric == len(ids):
-        return normalise_ids(np.array(ids.tolist()), name=name)
-    if numeric:
-        raise TypeError(f"{name} mixes strings and numbers: convert them to one type, e.g. with astype(str)")
-    return np.array([str(value) for value in ids], dtype=object)
+        _check_object(value, position, name)
+    is_text = np.array([isinstance(value, str) for value in ids])
+    if is_text.all():
+        return np.array([str(value) for value in ids], dtype=object)
+    if is_text.any():
+        text, number = np.argmax(is_text), np.argmin(is_text)
+        raise TypeError(
+            f"{name} mixes strings and numbers, {shown(ids[text])} at position {text} and {shown(ids[number])} at "
+            f"position {number}: convert them to one type, e.g. with astype(str)"
+        )
+    return normalise_ids(np.array(ids.tolist()), name=name)
+
+
+def _kind(ids):
+    return "strings" if ids.dtype == object else "numbers"
 
 
 def shown(value):
@@ -178,6 +192,20 @@ class IdIndex:
             return np.full(len(values), -1, dtype=np.intp)  # a string never equals a number
         return self._encode_strings(values) if values.dtype == object else self._encode_numbers(values)
 
+    def check_kind(self, values, *, name="ids"):
+        """Refuse strings where the known ids are numbers and the other way round: none of them could be known.
+
+        Raises
+        ------
+        TypeError
+            If the kinds differ.
+        """
+        if len(values) and len(self) and (values.dtype == object) != (self.ids.dtype == object):
+            raise TypeError(
+                f"{name} are {_kind(values)}, e.g. {shown(values[0])}, but fit saw {_kind(self.ids)}, e.g. "
+                f"{shown(self.ids[0])}: a string never equals a number, convert them to one type"
+            )
+
     def _encode_strings(self, values):
         if self._lookup is None:
             self._lookup = {value: position for position, value in enumerate(self.ids)}
@@ -203,11 +231,7 @@ class IdIndex:
         new_ids = normalise_ids(new_ids)
         if len(new_ids) == 0:
             return self
-        if (new_ids.dtype == object) != (self.ids.dtype == object):
-            raise TypeError(
-                f"known ids are of dtype {self.ids.dtype}, the new ones of dtype {new_ids.dtype}: "
-                f"a string never equals a number, convert them to one type"
-            )
+        self.check_kind(new_ids)
         unknown = new_ids[self.encode(new_ids) < 0]
         fresh = IdIndex.from_values(unknown)[0].ids
         return IdIndex(np.concatenate([self.ids, fresh]))

@@ -82,8 +82,13 @@ def test_missing_id_says_where(values, position):
     ("values", "error", "message"),
     [
         ("ann", ValueError, r"users is the string 'ann': pass a list, such as \['ann'\]"),
+        (3, ValueError, r"users is the single value 3: pass a list, such as \[3\]"),
         ([["a"], ["b"]], ValueError, r"users must be one-dimensional, got shape \(2, 1\)"),
-        ([1, "a"], TypeError, r"users mixes strings and numbers.*astype\(str\)"),
+        (
+            [1, "a"],
+            TypeError,
+            r"users mixes strings and numbers, 'a' at position 1 and 1 at position 0: .*astype\(str\)",
+        ),
         ([1, {}], TypeError, r"users: argument must be a string or a number, got dict at position 1"),
         (np.array([1 + 2j]), ValueError, "Complex data not supported"),
     ],
@@ -134,7 +139,10 @@ def test_extended_appends_the_unknown_in_sorted_order():
     assert index.ids.tolist() == ["b", "a"], "the index itself stays"
     assert index.extended([]).ids.tolist() == ["b", "a"]
     assert IdIndex(normalise_ids([1])).extended([0.5]).ids.tolist() == [1.0, 0.5]
-    with pytest.raises(TypeError, match="a string never equals a number, convert them to one type"):
+    with pytest.raises(
+        TypeError,
+        match=r"ids are numbers, e.g. 1, but fit saw strings, e.g. 'b': a string never equals a number, convert",
+    ):
         index.extended([1, 2])
 
 

@@ -41,7 +41,11 @@ class ColumnKey:
         try:
             positions = column_positions(X, key)
         except (ValueError, IndexError, KeyError, TypeError) as error:
-            has = f"its columns are {list(X.columns)}" if is_frame(X) else f"it has {X.shape[1]} unnamed columns"
+            has = (
+                f"its columns are {list(X.columns)}, name some of them"
+                if is_frame(X)
+                else f"it has {X.shape[1]} unnamed columns, give positions or pass a dataframe"
+            )
             raise ValueError(f"{name}={key!r} does not select columns of X: {has}") from error
         if len(positions) == 0:
             raise ValueError(f"{name}={key!r} selects no column")

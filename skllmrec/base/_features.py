@@ -115,10 +115,10 @@ class Side:
         """Encode the features of some rows of X; None where X does not hold the feature columns."""
         if self.feature_key is None or len(rows) == 0 or not self.feature_key.found_in(X):
             return None
-        table = take_rows(self.feature_key.read(X), rows)
-        if self.encoder is None:
-            return as_matrix(table, self.name)
-        return as_matrix(_explained(self.encoder.transform, table, self.name), self.name)
+        table, ids = take_rows(self.feature_key.read(X), rows), take_rows(self.read_ids(X), rows)
+        if self.encoder is not None:
+            table = _explained(self.encoder.transform, table, self.name, ids)
+        return as_matrix(table, self.name, ids)
 
     def entities(self, ids, X=None, *, handle_unknown="prior"):
         """Look ids up; new ones are encoded from their first row of X where it has the feature columns.
@@ -127,7 +127,10 @@ class Side:
         ------
         UnknownIdError
             If an id is unknown and `handle_unknown="error"`.
+        TypeError
+            If the ids are strings where fit saw numbers, or the other way round.
         """
+        self.index.check_kind(ids, name=f"{self.label}: the ids")
         codes = self.index.encode(ids)
         unknown = np.flatnonzero(codes < 0)
         if len(unknown) == 0:
@@ -135,7 +138,7 @@ class Side:
         if handle_unknown == "error":
             raise UnknownIdError(
                 f"{self.label}: {self.name} {shown(ids[unknown[0]])} at position {unknown[0]} was not seen by fit "
-                f"({len(unknown)} such rows): remove them, or use handle_unknown='prior'"
+                f"({len(unknown)} in total): remove them, or use handle_unknown='prior'"
             )
         if X is None:
             return Entities(ids, codes)
@@ -198,27 +201,26 @@ def _concatenated(first, second):
     return Entities(ids, codes, second.features, rows)
 
 
-def _explained(call, table, name, *targets):
-    """Call an encoder; where it fails on a missing value, say which one, as most encoders do not."""
+def _explained(call, table, name, ids, *targets):
+    """Call an encoder; where it fails on a missing value, say whose it is, as most encoders do not."""
     try:
         return call(table, *targets)
     except (ValueError, TypeError, AttributeError) as error:
         cells = np.asarray(table, dtype=object).reshape(len(table), -1)
-        missing = np.argwhere(cells != cells) if cells.size else []
-        missing = missing if len(missing) else np.argwhere(np.equal(cells, None))
+        missing = np.argwhere((cells != cells) | np.equal(cells, None))
         if len(missing) == 0:
             raise
         row, position = missing[0]
         label = getattr(table, "name", None) or (table.columns[position] if is_frame(table) else position)
         raise ValueError(
-            f"{name}_encoder failed ({error}): {name}_features column {label!r} has {cells[row, position]!r} for the "
-            f"{name} in row {row} of the distinct {name}s ({len(missing)} missing values in all): fill them, e.g. "
-            f"with '', or put a TextTemplate first"
+            f"{name}_features column {label!r} has {cells[row, position]!r} for {name} {shown(ids[row])} "
+            f"({len(missing)} missing values in all): fill them, e.g. with '', or put a TextTemplate before the "
+            f"encoder, which said: {error}"
         ) from error
 
 
-def as_matrix(features, name):
-    """Return encoded features as a finite float64 or float32 matrix, sparse ones as CSR.
+def as_matrix(features, name, ids):
+    """Return encoded features of some ids as a finite float64 or float32 matrix, sparse ones as CSR.
 
     Raises
     ------
@@ -242,7 +244,10 @@ def as_matrix(features, name):
     if not np.isfinite(values).all():
         first = np.argwhere(~np.isfinite(values))[0][0]
         row = np.searchsorted(matrix.indptr, first, side="right") - 1 if sparse.issparse(matrix) else first
-        raise ValueError(f"encoded {name}_features have NaN or inf, first in row {row} of the {name} table")
+        raise ValueError(
+            f"{name}_features, as encoded, have NaN or inf, first for {name} {shown(ids[row])}: fill missing values, "
+            f"e.g. with a SimpleImputer in {name}_encoder"
+        )
     return matrix
 
 
@@ -299,12 +304,13 @@ def fit_side(name, X, *, id_key, features, encoder, table, ids, targets):
     trained = len(targets.indptr) - 1
     values = key.read(source)
     if encoder is None:
-        return Side(name, id_key, key, None, index), as_matrix(take_rows(values, rows), name)
+        return Side(name, id_key, key, None, index), as_matrix(take_rows(values, rows), name, index.ids)
     encoder = clone(encoder)
     known, rest = take_rows(values, rows[:trained]), take_rows(values, rows[trained:])
-    parts = [as_matrix(_explained(encoder.fit_transform, known, name, targets), name)]
-    if len(rows) > trained:
-        parts.append(as_matrix(_explained(encoder.transform, rest, name), name))
+    known_ids, rest_ids = index.ids[:trained], index.ids[trained:]
+    parts = [as_matrix(_explained(encoder.fit_transform, known, name, known_ids, targets), name, known_ids)]
+    if len(rest_ids):
+        parts.append(as_matrix(_explained(encoder.transform, rest, name, rest_ids), name, rest_ids))
     return Side(name, id_key, key, encoder, index), stack(parts)
 
 

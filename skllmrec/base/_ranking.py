@@ -99,7 +99,10 @@ class RankingMixin:
     def _candidates(self, candidates):
         if candidates is None:
             return Entities(self.items_, np.arange(len(self.items_)))
-        return self._item_side.read(candidates, handle_unknown=self._handle_unknown, distinct=True)
+        items = self._item_side.read(candidates, handle_unknown=self._handle_unknown, distinct=True)
+        if len(items) == 0:
+            raise ValueError("candidates are empty: pass at least one item, or None for all items of fit")
+        return items
 
     def _seen_among(self, users, items):
         """Find what each user has seen, in positions of the candidates."""

@@ -139,6 +139,8 @@ class BaseRecommender(RankingMixin, RegressorMixin, BaseEstimator, metaclass=ABC
             if table is not None and not isinstance(table, FeatureTable):
                 raise TypeError(f"{name} must be a FeatureTable(frame, key=...), got {type(table).__name__}")
         keys = {side: ColumnKey.resolve(X, getattr(self, side), name=side) for side in ("user", "item")}
+        if np.array_equal(keys["user"].positions, keys["item"].positions):
+            raise ValueError(f"user={self.user!r} and item={self.item!r} name the same column: the ids stand in two")
         X, ids, weights, ratings = self._read_rows(X, y, sample_weight, keys)
         indexed = [IdIndex.from_values(values) for values in ids]
         (users, user_codes), (items, item_codes) = indexed

@@ -134,13 +134,15 @@ def test_entities_of_ids_and_rows_together():
 
 def test_unknown_ids_raise_on_demand():
     side, _ = side_of("year")
-    with pytest.raises(UnknownIdError, match=r"item column 'item': item 99 at position 1 was not seen by fit \(2 such"):
+    with pytest.raises(UnknownIdError, match=r"item column 'item': item 99 at position 1 was not seen by fit \(2 in"):
         side.read([10, 99, 98], handle_unknown="error")
 
 
 def test_encoder_that_fails_on_a_missing_value_is_explained():
     frame = FRAME.assign(title=["a", None, "c", "d"])
-    with pytest.raises(ValueError, match=r"item_features column 'title' has .* for the item in row 0 .*fill them"):
+    with pytest.raises(
+        ValueError, match=r"item_features column 'title' has (None|nan) for item 10 \(1 missing .*fill them"
+    ):
         fit_side(
             "item",
             frame,
@@ -154,14 +156,15 @@ def test_encoder_that_fails_on_a_missing_value_is_explained():
 
 
 def test_matrices():
-    assert as_matrix(np.ones((2, 2), np.float32), "item").dtype == np.float32
-    assert as_matrix([1, 2], "item").shape == (2, 1)
-    assert as_matrix(sparse.coo_matrix(np.eye(2)), "item").format == "csr"
+    ids = np.array([7, 8])
+    assert as_matrix(np.ones((2, 2), np.float32), "item", ids).dtype == np.float32
+    assert as_matrix([1, 2], "item", ids).shape == (2, 1)
+    assert as_matrix(sparse.coo_matrix(np.eye(2)), "item", ids).format == "csr"
     encoded = OneHotEncoder().fit_transform([["a"], ["b"]])
     assert stack([np.ones((1, 2)), encoded]).toarray().tolist() == [[1, 1], [1, 0], [0, 1]]
     for bad in (np.array([[1, 2], [np.nan, 3]]), sparse.csr_matrix([[1, 2], [np.inf, 3]])):
-        with pytest.raises(ValueError, match="encoded item_features have NaN or inf, first in row 1"):
-            as_matrix(bad, "item")
+        with pytest.raises(ValueError, match="item_features, as encoded, have NaN or inf, first for item 8: fill"):
+            as_matrix(bad, "item", ids)
 
 
 def test_entities_are_plain():
