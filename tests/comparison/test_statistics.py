@@ -57,9 +57,7 @@ def test_permutation_test_ignores_the_sign_of_the_whole_and_leaves_missing_users
     padded = np.concatenate([d, [np.nan] * 5])
     p = permutation_p_values(d, n_permutations=20_000, random_state=0)[0]
     assert permutation_p_values(-d, n_permutations=20_000, random_state=0)[0] == p
-    assert permutation_p_values(padded, n_permutations=20_000, random_state=0)[0] == pytest.approx(
-        p, abs=0.02
-    )
+    assert permutation_p_values(padded, n_permutations=20_000, random_state=0)[0] == pytest.approx(p, abs=0.02)
 
 
 def test_blocks_change_memory_only(monkeypatch):

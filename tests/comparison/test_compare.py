@@ -1,0 +1,208 @@
+"""compare_recommenders on data with a known winner, and every error it makes."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scripted import Scripted, integer_data
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from skllmrec import compare_recommenders
+from skllmrec.base import FeatureTable
+from skllmrec.metrics import intra_list_diversity, make_ranking_scorer, rank_test_users
+from skllmrec.model_selection import ColdItemKFold, PerUserKFold
+
+X = integer_data()
+QUICK = {"n_permutations": 999, "n_resamples": 200, "random_state": 0}
+CV = PerUserKFold(3, random_state=0)
+GENRES = FeatureTable(
+    pd.DataFrame({"item": range(40), "genre": ["odd" if i % 2 else "even" for i in range(40)]}), key="item"
+)
+
+
+def compare(estimators, **options):
+    return compare_recommenders(estimators, X, **{"cv": CV, "k": 5, **QUICK, **options})
+
+
+def test_the_known_winner_wins():
+    result = compare({"weak": Scripted(0.0), "strong": Scripted(2.0), "middle": Scripted(0.2)}, metrics="ndcg")
+    means = [result.value(name, "ndcg") for name in ("weak", "middle", "strong")]
+    assert means[0] < means[1] < means[2]
+    strong = result.frame.set_index("estimator").loc["strong"].iloc[0]
+    assert strong["p_holm"] == 0.002  # 2 tests x (0 + 1) / (999 + 1)
+    assert strong["gain"] == pytest.approx(means[2] / means[0] - 1)
+    assert strong["gain_low"] < strong["gain"] < strong["gain_high"]
+    assert strong["ci_low"] < strong["mean"] < strong["ci_high"]
+    assert strong["effect_size"] > 0.8
+
+
+def test_identical_estimators_differ_by_nothing():
+    result = compare({"one": Scripted(0.5), "two": Scripted(0.5)}, metrics=("ndcg", "recall", "novelty", "coverage"))
+    two = result.frame[result.frame["estimator"] == "two"].set_index("metric")
+    assert (two.loc[["ndcg@5", "recall@5", "novelty@5"], ["p_value", "p_holm"]] == 1).all(axis=None)
+    assert (two.loc[["ndcg@5", "recall@5", "novelty@5", "coverage@5"], "gain"] == 0).all()
+    assert (two.loc[["ndcg@5", "recall@5"], "effect_size"] == 0).all()
+
+
+def test_the_figures_are_those_of_the_metrics_called_by_hand():
+    metrics = ("ndcg", "precision", "ild", "novelty", "coverage", "gini")
+    result = compare({"a": Scripted(0.5)}, metrics=metrics, item_vectors=GENRES)
+    per_user, coverage = [], []
+    for train, test in CV.split(X):
+        ranked = rank_test_users(Scripted(0.5).fit(X[train]), X[test], k=5)
+        vectors = np.eye(2)[ranked.items % 2]
+        values = {name: ranked.evaluate(name, average=False) for name in ("ndcg", "precision", "novelty")}
+        values["ild"] = intra_list_diversity(ranked.recommended, vectors, k=5, average=False)
+        per_user.append(pd.DataFrame(values, index=ranked.users))
+        coverage.append(ranked.evaluate("coverage"))
+    by_user = pd.concat(per_user).groupby(level=0).mean()  # a user is averaged over the folds first
+    for name in ("ndcg", "precision", "novelty", "ild"):
+        assert result.value("a", name) == pytest.approx(by_user[name].mean(), abs=1e-12)
+        assert result.value("a", name, "n_users") == 60
+    assert result.value("a", "coverage") == pytest.approx(np.mean(coverage))
+    assert result.settings["diversity"] == "TF-IDF of genre"
+
+
+def test_users_and_not_folds_are_the_unit():
+    many = compare({"a": Scripted(0.5), "b": Scripted(0.6)}, metrics="ndcg", cv=PerUserKFold(8, random_state=0))
+    assert set(many.frame.loc[many.frame["metric"] == "ndcg@5", "n_users"]) == {60}
+    assert (many.frame["n_folds"] == 8).all()
+
+
+def test_errors_of_predictions_are_those_of_scikit_learn():
+    y = np.where(X.sum(axis=1) % 2, 1.0, 5.0)
+    result = compare_recommenders(
+        {"a": Scripted(3.0)}, X, y, cv=CV, k=5, threshold=4, metrics=("ndcg", "rmse", "mae"), **QUICK
+    )
+    rmse, mae = [], []
+    for train, test in CV.split(X):
+        error = Scripted(3.0).fit(X[train]).predict(X[test]) - y[test]
+        rmse.append(np.sqrt(np.mean(error**2)))
+        mae.append(np.abs(error).mean())
+    assert result.value("a", "rmse") == pytest.approx(np.mean(rmse))
+    assert result.value("a", "mae") == pytest.approx(np.mean(mae))
+
+
+def test_threshold_decides_what_is_relevant():
+    y = np.tile([1.0, 5.0], len(X) // 2)
+    result = compare_recommenders({"a": Scripted()}, X, y, cv=CV, k=5, threshold=4, metrics="recall", **QUICK)
+    ranked = []
+    for train, test in CV.split(X):
+        good = test[y[test] >= 4]
+        part = rank_test_users(Scripted().fit(X[train]), X[good], k=5, candidates="fitted")
+        ranked.append(pd.Series(part.evaluate("recall", average=False), index=part.users))
+    assert result.value("a", "recall") == pytest.approx(pd.concat(ranked).groupby(level=0).mean().mean())
+
+
+def test_cold_items_are_ranked_among_themselves():
+    cv = ColdItemKFold(4, random_state=0)
+    result = compare({"a": Scripted(), "b": Scripted(0)}, cv=cv, candidates="test", metrics=("ndcg", "coverage"))
+    assert result.value("a", "ndcg") > result.value("b", "ndcg")
+    assert result.value("a", "coverage") > 0.9  # of ten test items in each fold, not of forty
+
+
+def test_searches_are_tuned_inside_each_training_fold_and_tables_reach_fit():
+    scorer = make_ranking_scorer("ndcg", k=5)
+    search = GridSearchCV(Scripted(), {"skill": [0.0, 3.0]}, scoring=scorer, cv=PerUserKFold(2, random_state=1))
+    result = compare({"fixed": Scripted(3.0), "tuned": search}, metrics="ndcg", item_table=GENRES)
+    assert result.value("tuned", "ndcg") == result.value("fixed", "ndcg")
+    assert result.chosen["params"].tolist() == [{"skill": 3.0}] * 3
+    assert (result.chosen["estimator"] == "tuned").all()
+    assert not hasattr(search, "best_estimator_")  # a clone was fitted
+
+
+def test_pipelines_are_looked_through():
+    pipeline = make_pipeline(FunctionTransformer(), Scripted(2.0))
+    result = compare({"plain": Scripted(2.0), "piped": pipeline}, metrics="ndcg")
+    assert result.value("piped", "ndcg") == result.value("plain", "ndcg")
+
+
+def test_no_test_row_reaches_fit():
+    class Spy(Scripted):
+        seen = []
+
+        def fit(self, X, y=None):
+            Spy.seen.append({tuple(row) for row in X.tolist()})
+            return super().fit(X, y)
+
+    compare({"spy": Spy()}, metrics="ndcg")
+    for rows, (train, test) in zip(Spy.seen, CV.split(X), strict=True):
+        assert rows == {tuple(row) for row in X[train].tolist()}
+        assert rows.isdisjoint(tuple(row) for row in X[test].tolist())
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_differences_of_nothing_are_rarely_significant(seed):
+    # equally skilled, with noise of their own: what a lucky ranking gains must not look sure
+    estimators = {f"e{i}": Scripted(0.3, noise_seed=10 * seed + i) for i in range(6)}
+    result = compare(estimators, metrics="ndcg", random_state=seed)
+    tested = result.frame[result.frame["metric"] == "ndcg@5"]["p_holm"].dropna()
+    assert (tested < 0.05).sum() <= 1
+
+
+def test_same_seed_same_frame_in_one_process_or_two():
+    estimators = {"a": Scripted(0.5), "b": Scripted(0.7)}
+    first, second = compare(estimators, metrics="ndcg"), compare(estimators, metrics="ndcg", n_jobs=2)
+    columns = ["mean", "ci_low", "gain_high", "p_value"]
+    rows = first.frame["metric"] == "ndcg@5"
+    pd.testing.assert_frame_equal(first.frame[rows][columns], second.frame[rows][columns])
+
+
+def test_an_integer_cv_keeps_users_in_training():
+    result = compare({"a": Scripted()}, metrics="ndcg", cv=4)
+    assert result.settings["n_folds"] == 4
+    assert len(result.per_user) == 240  # two rows in each of four folds
+
+
+def test_verbose_tells_how_far_it_is(capsys):
+    compare({"a": Scripted(), "b": Scripted()}, metrics="ndcg", verbose=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6
+    assert lines[0].startswith("[1/6] fold 1 of 3, a, ndcg@5 0.")
+    assert "to go" in lines[0]
+    assert "to go" not in lines[-1]
+
+
+def test_vectors_of_numbers_are_used_as_they_are():
+    table = FeatureTable(
+        pd.DataFrame({"item": range(40), "a": np.arange(40) % 2, "b": 1 - np.arange(40) % 2}), key="item"
+    )
+    by_number, by_text = (compare({"a": Scripted(0.5)}, metrics="ild", item_vectors=t) for t in (table, GENRES))
+    assert by_number.value("a", "ild") == pytest.approx(by_text.value("a", "ild"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"estimators": {}}, "non-empty dict"),
+        ({"estimators": {3: Scripted()}}, "names of estimators must be strings, got 3"),
+        ({"reference": "c"}, r"reference='c' is not one of the estimators \['a'\]"),
+        ({"metrics": ("ndgc",)}, r"metrics=\['ndgc'\]: choose"),
+        ({"metrics": ()}, "choose one or more"),
+        ({"metrics": "ild"}, "'ild' needs item_vectors"),
+        ({"metrics": "rmse"}, "pass y"),
+        ({"threshold": 4}, "threshold=4 .* pass y"),
+        ({"k": 0}, "k must be an integer >= 1, got 0"),
+        ({"candidates": "some"}, "candidates='some'"),
+        ({"item_vectors": FeatureTable(pd.DataFrame({"item": range(40)}), key="item"), "metrics": "ild"}, "no column"),
+        ({"item_vectors": FeatureTable(GENRES.frame.head(39), key="item"), "metrics": "ild"}, "lacks 1 of the 40"),
+    ],
+)
+def test_bad_arguments(change, message):
+    arguments = {"estimators": {"a": Scripted()}, "metrics": "ndcg", **change}
+    with pytest.raises(ValueError, match=message):
+        compare(**arguments)
+
+
+def test_bad_types():
+    with pytest.raises(TypeError, match="estimator 'a' is a dict without a fit"):
+        compare({"a": {}})
+    with pytest.raises(TypeError, match="FeatureTable"):
+        compare({"a": Scripted()}, item_vectors=GENRES.frame)
+
+
+@pytest.mark.parametrize(("fails", "doing"), [("fit", "fitting"), ("recommend", "ranking")])
+def test_a_failing_estimator_names_itself(fails, doing):
+    with pytest.raises(ValueError, match=f"'b' failed on fold 1 while {doing}: RuntimeError: out of luck"):
+        compare({"a": Scripted(), "b": Scripted(fails=fails)})

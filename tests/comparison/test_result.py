@@ -1,0 +1,163 @@
+"""Tables, contrasts, files and pictures of a comparison."""
+
+import re
+from html.parser import HTMLParser
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from scripted import Scripted, integer_data
+
+from skllmrec import compare_recommenders
+from skllmrec.base import FeatureTable
+from skllmrec.comparison._files import replacing
+from skllmrec.comparison._plots import gain_plot
+from skllmrec.comparison._statistics import permutation_p_values
+
+matplotlib.use("Agg")
+NAMES = ["popularity", "ids <&> more", "a name that is rather long", "x", "another one"]
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    genres = pd.DataFrame({"item": range(40), "genre": [f"kind{i % 5}" for i in range(40)]})
+    skills = dict(zip(NAMES, [0.0, 0.1, 0.14, 0.18, 0.6], strict=True))
+    return compare_recommenders(
+        {name: Scripted(skill) for name, skill in skills.items()}, integer_data(), cv=2, k=5, random_state=0,
+        metrics=("ndcg", "ild", "coverage", "gini"), item_vectors=FeatureTable(genres, key="item"),
+        reference="ids <&> more", n_permutations=999, n_resamples=200,
+    )  # fmt: skip
+
+
+def test_frame_has_a_row_per_estimator_and_metric(comparison):
+    labels = ["ndcg@5", "ild@5", "coverage@5", "gini@5", "fit_seconds", "recommend_seconds"]
+    assert comparison.estimators == NAMES
+    assert comparison.metrics == labels
+    assert len(comparison.frame) == len(NAMES) * len(labels)
+    assert not comparison.frame.duplicated(["estimator", "metric"]).any()
+    once_per_fold = comparison.frame["metric"].isin(labels[2:])
+    assert comparison.frame.loc[once_per_fold, ["ci_low", "p_value"]].isna().all(axis=None)
+    reference = comparison.frame["estimator"] == "ids <&> more"
+    assert comparison.frame.loc[reference, ["p_value", "effect_size"]].isna().all(axis=None)
+
+
+def test_table_and_repr(comparison):
+    table = comparison.table()
+    assert table.index.tolist() == comparison.metrics
+    assert table.loc["ndcg@5", "ids <&> more"] == f"{comparison.value('ids <&> more', 'ndcg'):.4f}"
+    assert re.fullmatch(r"0\.\d{4} \+\d+\.\d% \*{1,3}", table.loc["ndcg@5", "another one"])
+    assert re.fullmatch(r"\d\.\d\d", table.loc["fit_seconds", "x"])
+    assert comparison.table(metrics=["gini"]).index.tolist() == ["gini@5"]
+    text = repr(comparison)
+    assert text.startswith("Comparison of 5 estimators, 2 fold(s), 60 test users, k=5")
+    assert "Lower is better: gini@5" in text
+
+
+def test_contrast_is_the_paired_test_of_two_columns(comparison):
+    wide = comparison.per_user.groupby(["user", "estimator"])["ndcg@5"].mean().unstack()
+    difference = wide["another one"] - wide["x"]
+    contrast = comparison.contrast("another one", "x")
+    assert contrast["gain"] == pytest.approx(wide["another one"].mean() / wide["x"].mean() - 1)
+    assert contrast["effect_size"] == pytest.approx(difference.mean() / difference.std())
+    expected = permutation_p_values(difference.to_numpy(), n_permutations=20_000, random_state=5)[0]
+    assert contrast["p_value"] == pytest.approx(expected, abs=0.02)
+    assert comparison.contrast("x", "x")["p_value"] == 1.0
+
+
+def test_unknown_names(comparison):
+    with pytest.raises(ValueError, match="metric='mrr' is not in this comparison"):
+        comparison.plot(y="mrr")
+    with pytest.raises(ValueError, match="estimator='nobody'"):
+        comparison.value("nobody", "ndcg")
+    with pytest.raises(ValueError, match="once per fold"):
+        comparison.contrast("x", "popularity", "coverage")
+
+
+def test_csv_is_the_frame(comparison, tmp_path):
+    comparison.to_csv(tmp_path / "new" / "results.csv")
+    read = pd.read_csv(tmp_path / "new" / "results.csv")
+    pd.testing.assert_frame_equal(read, comparison.frame, check_dtype=False)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["results.csv"]
+
+
+class Page(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.open, self.links, self.count, self.text = [], [], {}, ""
+
+    def handle_starttag(self, tag, attrs):
+        self.count[tag] = self.count.get(tag, 0) + 1
+        self.links += [value for name, value in attrs if name in ("src", "href") and not value.startswith("#")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_page_is_self_contained_and_escaped(comparison, tmp_path):
+    html = comparison.to_html(tmp_path / "page.html", title="A & B")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == html
+    page = Page()
+    page.feed(html)
+    assert page.links == []
+    assert "url(http" not in html
+    assert page.count["svg"] == 3
+    assert page.count["table"] == 1
+    assert "ids <&> more" in page.text
+    assert "ids <&" not in html
+    assert f"{comparison.value('x', 'ndcg'):.4f}" in page.text
+    assert comparison.table().index[0] in page.text
+    assert "<table" in comparison._repr_html_()
+
+
+def boxes(ax):
+    ax.figure.canvas.draw()
+    renderer = ax.figure.canvas.get_renderer()
+    texts = [text for text in ax.texts if text.get_text()]
+    return [matplotlib.text.Text.get_window_extent(text, renderer) for text in texts], texts
+
+
+@pytest.mark.parametrize("x", ["coverage", "ild"])
+def test_labels_of_the_plot_do_not_overlap(comparison, x):
+    ax = comparison.plot(x, "ndcg")
+    extents, texts = boxes(ax)
+    assert [text.get_text() for text in texts] == NAMES
+    for position, box in enumerate(extents):
+        assert not any(box.overlaps(other) for other in extents[position + 1 :])
+    points = ax.transData.transform([[comparison.value(name, m) for m in (x, "ndcg")] for name in NAMES])
+    assert not any(box.contains(*point) for box in extents for point in points)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (f"{x}@5", "ndcg@5")
+    matplotlib.pyplot.close(ax.figure)
+
+
+def test_points_and_bars_are_where_the_figures_are(comparison):
+    ax = matplotlib.figure.Figure().add_subplot()
+    assert comparison.plot("ild", "ndcg", ax=ax) is ax
+    container = ax.containers[-1]
+    assert container.lines[0].get_xydata()[0] == pytest.approx(
+        [comparison.value(NAMES[-1], "ild"), comparison.value(NAMES[-1], "ndcg")]
+    )
+    ends = np.vstack([segment for bars in container.lines[2] for segment in bars.get_segments()])
+    assert ends[:, 1].max() == pytest.approx(comparison.value(NAMES[-1], "ndcg", "ci_high"))
+    assert ends[:, 0].min() == pytest.approx(comparison.value(NAMES[-1], "ild", "ci_low"))
+
+
+def test_gain_plot_writes_the_gains(comparison):
+    ax = gain_plot(comparison, "ndcg@5", ax=matplotlib.figure.Figure().add_subplot())
+    texts = [text.get_text() for text in ax.texts]
+    assert "reference" in texts
+    assert f"{100 * comparison.value('x', 'ndcg', 'gain'):+.1f} %" in texts
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "file.txt"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), replacing(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    with replacing(target) as temporary:
+        temporary.write_text("new")
+        assert target.read_text() == "old"
+    assert target.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [target]
