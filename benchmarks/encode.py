@@ -26,12 +26,11 @@ MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 def read_texts(folder, n_texts):
-    """Title and description of distinct items, those with a description first."""
+    """Titles with descriptions, where there are any, of items drawn at random."""
     items = pd.read_parquet(Path(folder) / "items.parquet")
     columns = [name for name in ("title", "overview", "description") if name in items]
-    items = items.sort_values(columns[-1], key=lambda column: column.fillna("") == "", kind="stable")
     texts = items[columns].fillna("").agg(". ".join, axis=1).drop_duplicates()
-    return texts.head(n_texts).sample(frac=1, random_state=0).tolist()
+    return texts.sample(min(n_texts, len(texts)), random_state=0).tolist()
 
 
 def encoders(batch_sizes):
@@ -72,8 +71,9 @@ def main():
             vectors[name] = encode(texts)
             seconds.setdefault(name, []).append(time.process_time() - start)
     first = next(iter(run))
-    words = sum(len(text.split()) for text in texts)
-    print(f"{len(texts):,} texts, {words:,} words, {torch.get_num_threads()} thread(s), torch {torch.__version__}")
+    words = np.array([len(text.split()) for text in texts])
+    print(f"{len(texts):,} texts of {words.min()} to {words.max()} words, {words.mean():.0f} on average; ", end="")
+    print(f"{torch.get_num_threads()} thread(s), torch {torch.__version__}")
     print(f"{'encoder':<36}{'fastest s':>10}{'median s':>10}{'speed':>8}{'cosine distance':>18}")
     for name, runs in seconds.items():
         distance = 1 - np.einsum("nd,nd->n", vectors[name], vectors[first]).min()

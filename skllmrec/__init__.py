@@ -10,7 +10,6 @@ __version__ = "0.1.0.dev0"
 
 # public name -> the package that holds it
 _PUBLIC = {
-    "BaseTextEncoder": "base",
     "ColdItemKFold": "model_selection",
     "ColdUserKFold": "model_selection",
     "Comparison": "comparison",

@@ -57,10 +57,10 @@ def save_llama(folder, *, seed=0):
     return folder
 
 
-def change_weights(folder):
+def change_weights(folder, factor=1.5):
     """Give a saved model other weights in the same files, as training would."""
     from safetensors.numpy import load_file, save_file
 
     path = folder / "model.safetensors"
-    tensors = {name: tensor * 1.5 for name, tensor in load_file(path).items()}
+    tensors = {name: tensor * factor for name, tensor in load_file(path).items()}
     save_file(tensors, path, metadata={"format": "pt"})
