@@ -1,0 +1,183 @@
+"""The command line, end to end on a small folder with a tiny language model."""
+
+import re
+import subprocess
+import sys
+
+import joblib
+import pandas as pd
+import pytest
+
+from skllmrec.__main__ import main
+from skllmrec.datasets import make_interactions
+
+FILES = {"report.html", "results.csv", "picture.png", "best_pipeline.joblib"}
+NAMES = ["popularity", "ids", "ids + TF-IDF", "ids + LLM", "ids + TF-IDF + LLM"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder of parquet files: 60 users rate 40 items from 1 to 5."""
+    folder = tmp_path_factory.mktemp("shop")
+    bunch = make_interactions(n_users=60, n_items=40, density=0.35, feedback="explicit", random_state=0)
+    columns = [name for name in ("user_id", "item_id", "rating", "timestamp") if name in bunch.frame.columns]
+    bunch.frame[columns].to_parquet(folder / "interactions.parquet")
+    items = bunch.items.assign(user_tags="what a user said", url="http://example.org")
+    items.to_parquet(folder / "items.parquet")
+    return folder
+
+
+@pytest.fixture
+def compare(folder, tiny_bert, tmp_path, capsys):
+    """Run `compare` on the folder; gives status, output, errors and the folder of results."""
+
+    def run(*options, data=folder):
+        out = tmp_path / "report"
+        status = main(
+            ["compare", "--data", str(data), "--model", str(tiny_bert), "--store", str(tmp_path / "store"),
+             "--out", str(out), "--folds", "2", "--trials", "2", "--k", "5", *options]
+        )  # fmt: skip
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err, out
+
+    return run
+
+
+def test_warm(compare, folder):
+    status, printed, _, out = compare()
+    assert status == 0
+    assert {path.name for path in out.iterdir()} == FILES
+    results = pd.read_csv(out / "results.csv")
+    assert results["estimator"].drop_duplicates().tolist() == NAMES
+    assert not results.duplicated(["estimator", "metric"]).any()
+    for metric in results["metric"].unique():  # names as printed
+        assert re.search(rf"^{metric} ", printed, flags=re.MULTILINE)
+    assert "left out of the text: user_tags" in printed
+    assert "positives: ratings >= 4 (default: 4 of 5" in printed
+    assert "url" not in printed.partition("Encoding")[0]
+    assert "[10/10]" in printed
+
+    model = joblib.load(out / "best_pipeline.joblib")
+    user = pd.read_parquet(folder / "interactions.parquet")["user_id"].iloc[0]
+    ids, _ = model.recommend([user], n_items=5)
+    assert set(ids[0]) <= set(pd.read_parquet(folder / "items.parquet")["item_id"])
+    assert not any(key.endswith("memory") and value for key, value in model.get_params().items())
+
+    report = (out / "report.html").read_text(encoding="utf-8")
+    verdict = re.search(r"\nVerdict\n  (.*)\n", printed).group(1)
+    assert report.index(verdict.replace("'", "&#x27;")) < report.index("<table")
+    for figure in (f"{value:.4f}" for value in results.loc[results["metric"] == "ndcg@5", "mean"]):
+        assert figure in report
+        assert figure in printed
+
+
+def test_a_second_run_reads_the_store_and_replaces_the_files(compare):
+    first = pd.read_csv(compare("--trials", "1")[3] / "results.csv")
+    _, _, _, out = compare("--trials", "1")
+    second = pd.read_csv(out / "results.csv")
+    timeless = ~first["metric"].str.endswith("_seconds")
+    pd.testing.assert_frame_equal(first[timeless], second[timeless])
+    assert {path.name for path in out.iterdir()} == FILES
+
+
+def test_cold_items(compare):
+    status, printed, _, out = compare("--protocol", "cold-items", "--text", "{title}")
+    assert status == 0
+    assert "Text: {title}\n" in printed
+    results = pd.read_csv(out / "results.csv").set_index(["estimator", "metric"])["mean"]
+    assert results["popularity", "coverage@5"] > 0.2  # of the test items alone
+
+
+def test_explicit_feedback_adds_errors_of_predictions(compare):
+    status, _, _, out = compare("--feedback", "explicit", "--threshold", "3")
+    assert status == 0
+    results = pd.read_csv(out / "results.csv").set_index(["estimator", "metric"])["mean"]
+    assert 0 < results["ids", "mae"] < results["ids", "rmse"] < 4
+
+
+def test_temporal_with_a_part_of_the_users(compare, folder, tmp_path):
+    timed = tmp_path / "timed"
+    timed.mkdir()
+    rows = pd.read_parquet(folder / "interactions.parquet")
+    rows.assign(timestamp=range(len(rows)), rating=1.0).sample(frac=1, random_state=0).to_csv(
+        timed / "interactions.csv", index=False
+    )
+    pd.read_parquet(folder / "items.parquet").to_csv(timed / "items.csv", index=False)
+    status, printed, _, out = compare("--protocol", "temporal", "--max-users", "50", data=timed)
+    assert status == 0
+    assert "a random 50 of 60 users" in printed
+    assert "positives: every interaction" in printed
+    assert set(pd.read_csv(out / "results.csv")["n_folds"]) == {1}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--data", "no/such/folder"], "There is no folder no/such/folder"),
+        (["--threshold", "9"], "--threshold 9 leaves nothing: the highest rating is 5"),
+        (["--text", "{titel}"], "'titel', which is not in X; the columns are"),
+        (["--text", "{title"], r"template '\{title' is not valid"),
+        (["--text", "title"], "it has no field"),
+        (["--exclude-columns", "title,description"], "no column of the items holds text"),
+        (["--exclude-columns", "colour"], r"\['colour'\] cannot be excluded"),
+        (["--target", "stars"], "no target column 'stars'"),
+        (["--target", "none", "--threshold", "3"], "--threshold needs ratings"),
+        (["--target", "none", "--feedback", "explicit"], "--feedback explicit needs ratings"),
+        (["--model", "no/such-model"], "no/such-model"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(compare, options, message, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    status, _, error, out = compare(*options)
+    assert status == 2
+    assert error.startswith("error: ")
+    assert re.search(message, error)
+    assert "Traceback" not in error
+    assert not out.exists()
+
+
+def test_temporal_needs_times(compare, folder, tmp_path):
+    timeless = tmp_path / "timeless"
+    timeless.mkdir()
+    rows = pd.read_parquet(folder / "interactions.parquet")[["user_id", "item_id", "rating"]]
+    rows.to_parquet(timeless / "interactions.parquet")
+    pd.read_parquet(folder / "items.parquet").to_parquet(timeless / "items.parquet")
+    status, _, error, _ = compare("--protocol", "temporal", data=timeless)
+    assert status == 2
+    assert "no column 'timestamp'" in error
+
+
+def test_out_must_not_be_a_file(compare, tmp_path):
+    (tmp_path / "report").write_text("mine")
+    status, _, error, out = compare()
+    assert status == 2
+    assert "is a file" in error
+    assert out.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--k", "0"], "'0' is not a whole number from 1 up"),
+        (["--folds", "1"], "from 2 up"),
+        (["--protocol", "hot"], "invalid choice: 'hot'"),
+        (["--seed", "x"], "'x' is not a whole number"),
+    ],
+)
+def test_bad_options_exit_with_two(options, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["compare", *options])
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_help_states_the_defaults():
+    done = subprocess.run([sys.executable, "-m", "skllmrec", "compare", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0
+    words = " ".join(done.stdout.split())
+    for option, default in {
+        "--data": "ml-100k", "--protocol": "warm", "--feedback": "implicit", "--k K": "20", "--folds": "5",
+        "--seed": "0", "--out": "skllmrec-report",
+    }.items():  # fmt: skip
+        assert re.search(rf"{option} .*?\(default: {re.escape(default)}\)", words)
+    assert "None" not in words
