@@ -98,9 +98,7 @@ def solve_rows(
     factors, ridge = np.ascontiguousarray(factors), ridge.astype(dtype, copy=False)
 
     def solve(first, last):
-        als_loops.solve_chunk(
-            first, last, csr, targets, factors, offsets, gram, ridge, prior, solution, n_steps, tol
-        )
+        als_loops.solve_chunk(first, last, csr, targets, factors, offsets, gram, ridge, prior, solution, n_steps, tol)
 
     map_rows(solve, weights.indptr, n_threads)
     return solution @ rotation.T if unobserved_weight > 0 else solution

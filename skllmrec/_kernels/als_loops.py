@@ -47,38 +47,39 @@ def _gather(indices, weights, targets, factors, offsets, rows, row_weights, row_
 
 
 @njit(**_OPTIONS)
+def _dot(x, y):
+    total = x.dtype.type(0)
+    for f in range(len(x)):
+        total += x[f] * y[f]
+    return total
+
+
+@njit(**_OPTIONS)
 def _descend(rows, n_rows, weights, targets, zeros, diagonal, inverse, gradient, x, scratch, n_steps, stop):
     """Preconditioned conjugate gradients from `x`; `gradient` enters as ``b - A x`` without the observed part."""
-    direction, image = scratch[0], scratch[1]
+    direction, image, scaled = scratch
     _add_residual(rows, n_rows, weights, targets, x, gradient)
-    gain = x.dtype.type(0)
     for f in range(len(x)):
         direction[f] = inverse[f] * gradient[f]
-        gain += gradient[f] * direction[f]
-    for step in range(n_steps):
+    gain = _dot(gradient, direction)
+    for _ in range(n_steps):
         if gain <= stop:
             break
         for f in range(len(x)):
             image[f] = -diagonal[f] * direction[f]
-        _add_residual(rows, n_rows, weights, zeros, direction, image)
-        curvature = x.dtype.type(0)
-        for f in range(len(x)):
-            curvature -= direction[f] * image[f]
+        _add_residual(rows, n_rows, weights, zeros, direction, image)  # now minus A direction
+        curvature = -_dot(direction, image)
         if curvature <= 0:
             break
         length = gain / curvature
         for f in range(len(x)):
             x[f] += length * direction[f]
-        if step == n_steps - 1:
-            break
-        new_gain = x.dtype.type(0)
-        for f in range(len(x)):
             gradient[f] += length * image[f]
-            new_gain += gradient[f] * gradient[f] * inverse[f]
-        momentum = new_gain / gain
+            scaled[f] = inverse[f] * gradient[f]
+        momentum, gain = gain, _dot(gradient, scaled)
+        momentum = gain / momentum
         for f in range(len(x)):
-            direction[f] = inverse[f] * gradient[f] + momentum * direction[f]
-        gain = new_gain
+            direction[f] = scaled[f] + momentum * direction[f]
 
 
 @njit(**_OPTIONS)
@@ -97,7 +98,7 @@ def solve_chunk(first, last, csr, targets, factors, offsets, gram, ridge, prior,
         np.zeros(longest, dtype),
     )
     diagonal, inverse, gradient = np.empty(d, dtype), np.empty(d, dtype), np.empty(d, dtype)
-    scratch = np.empty((2, d), dtype)
+    scratch = np.empty(d, dtype), np.empty(d, dtype), np.empty(d, dtype)
     for u in range(first, last):
         lo, hi = indptr[u], indptr[u + 1]
         if lo == hi:

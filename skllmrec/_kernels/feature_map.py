@@ -141,7 +141,7 @@ def _randomized_right(rows, rank, seed):
     return values[::-1][:rank], (right @ vectors)[:, ::-1][:, :rank]
 
 
-def factorise_features(features, weights, *, max_rank=MAX_RANK, seed=0):
+def factorise_features(features, weights, *, max_rank=MAX_RANK, seed=0, dtype=np.float64):
     """Decompose features once, so that every later ridge fit on them is a pair of thin products.
 
     Exact up to 2,048 features or rows (eigenvalues of the smaller Gram matrix); beyond that the leading `max_rank`
@@ -157,6 +157,8 @@ def factorise_features(features, weights, *, max_rank=MAX_RANK, seed=0):
     max_rank : int, default=512
     seed : int, default=0
         Of the randomized decomposition.
+    dtype : dtype, default=float64
+        Of the left singular vectors, that is of every later fit; the decomposition itself is in double precision.
 
     Returns
     -------
@@ -180,7 +182,9 @@ def factorise_features(features, weights, *, max_rank=MAX_RANK, seed=0):
     right /= np.linalg.norm(right, axis=0)
     left = rows.dot(right)
     singular = np.linalg.norm(left, axis=0)
-    return FeatureBasis(left / singular, singular, right, rows.mean, rows.root, total / max(min(n, k), 1))
+    left = (left / singular).astype(dtype)
+    unit = total / max(min(n, k), 1)
+    return FeatureBasis(left, singular.astype(dtype), right, rows.mean, rows.root.astype(dtype), unit)
 
 
 def _shrinkage(basis, strength):
@@ -195,8 +199,8 @@ def _project(basis, V):
     return mean, basis.left.T @ (basis.root[:, None] * (V - mean))
 
 
-def fit_rows(basis, V, strength):
-    """What the ridge map predicts for its own training rows, and for each of them when it is left out.
+def fit_rows(basis, V, strength, projection=None):
+    """Predict the ridge map's own training rows, and each of them when it is left out.
 
     Minimises ``sum_i r_i |v_i - c - B' z_i|^2 + strength * unit * |B|^2`` over B and c. Left-out predictions are
     exact, without a refit: ``v_i - (v_i - fit_i) / (1 - h_i)`` with ``h_i`` the row's own influence on its fit.
@@ -207,13 +211,15 @@ def fit_rows(basis, V, strength):
     V : ndarray of shape (n, d)
         Factors.
     strength : float
+    projection : tuple, default=None
+        Of `V` on the basis, where it was computed before.
 
     Returns
     -------
     fitted : ndarray of shape (n, d)
     left_out : ndarray of shape (n, d)
     """
-    mean, components = _project(basis, V)
+    mean, components = _project(basis, V) if projection is None else projection
     share = _shrinkage(basis, strength)
     weights = basis.root**2
     inverse_root = np.divide(1, basis.root, out=np.zeros_like(basis.root), where=basis.root > 0)
@@ -223,7 +229,7 @@ def fit_rows(basis, V, strength):
     return fitted, left_out
 
 
-def loo_error(basis, V, strength):
+def loo_error(basis, V, strength, projection=None):
     """Weighted squared leave-one-out error of the ridge map, ``sum_i r_i |v_i - left_out_i|^2``.
 
     Parameters
@@ -231,12 +237,14 @@ def loo_error(basis, V, strength):
     basis : FeatureBasis
     V : ndarray of shape (n, d)
     strength : float
+    projection : tuple, default=None
+        As in `fit_rows`.
 
     Returns
     -------
     float
     """
-    _, left_out = fit_rows(basis, V, strength)
+    _, left_out = fit_rows(basis, V, strength, projection)
     return float(basis.root**2 @ ((V - left_out) ** 2).sum(axis=1))
 
 
@@ -254,12 +262,17 @@ def choose_strength(basis, V, start=None):
     -------
     int
     """
+    projection = _project(basis, V)
+
+    def error_at(position):
+        return loo_error(basis, V, STRENGTHS[position], projection)
+
     if start is None:
-        return int(np.argmin([loo_error(basis, V, strength) for strength in STRENGTHS]))
-    best, error = start, loo_error(basis, V, STRENGTHS[start])
+        return int(np.argmin([error_at(position) for position in range(len(STRENGTHS))]))
+    best, error = start, error_at(start)
     for step in (-1, 1):
         while 0 <= best + step < len(STRENGTHS):
-            candidate = loo_error(basis, V, STRENGTHS[best + step])
+            candidate = error_at(best + step)
             if candidate >= error:
                 break
             best, error = best + step, candidate
@@ -280,6 +293,6 @@ def fit_map(basis, V, strength):
     FeatureMap
     """
     mean, components = _project(basis, V)
-    slopes = _shrinkage(basis, strength) / np.maximum(basis.singular, np.finfo(float).tiny)
+    slopes = _shrinkage(basis, strength) / np.maximum(basis.singular, np.finfo(basis.singular.dtype).tiny)
     coef = basis.right @ (slopes[:, None] * components)
     return FeatureMap(coef, mean - basis.mean @ coef)

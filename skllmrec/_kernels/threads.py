@@ -2,6 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import joblib
 import numpy as np
@@ -43,7 +44,7 @@ def split_rows(indptr, n_chunks):
     """
     cost = indptr - indptr[0] + 8 * np.arange(len(indptr), dtype=np.int64)
     edges = np.unique(np.searchsorted(cost, np.linspace(0, cost[-1], n_chunks + 1)))
-    return [(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [(int(a), int(b)) for a, b in pairwise(edges)]
 
 
 def map_rows(function, indptr, n_threads=None):

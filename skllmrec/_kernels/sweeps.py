@@ -1,0 +1,147 @@
+"""Sweeps of feature-aware alternating least squares; objective and constants: `feature_als`."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from .als import solve_rows, squared_error
+from .feature_map import STRENGTHS, choose_strength, factorise_features, fit_rows
+
+_INIT_SD = 0.1  # over sqrt(d): Rendle et al. 2021
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What stays the same in every fit on one data set, trials included."""
+
+    explicit: bool
+    n_components: int
+    nu: float
+    unobserved_weight: float
+    feature_alpha: object
+    seed: int
+
+    @property
+    def width(self):
+        """Columns of a table of factors: the vector, and the bias where there is one."""
+        return self.n_components + self.explicit
+
+    @property
+    def dtype(self):
+        """Rankings need less than ratings, whose tests of equal weights go to the last digits."""
+        return np.float64 if self.explicit else np.float32
+
+
+class Side:
+    """Users or items during a fit: the data by row, the present factors, their ridge and their prior."""
+
+    def __init__(self, weights, targets, basis, settings):
+        self.weights, self.targets, self.basis, self.settings = weights, targets, basis, settings
+        self.sizes = row_sizes(weights, settings.unobserved_weight) ** settings.nu
+        self.table = self.prior = self.position = None
+
+    def start(self, rng, alpha, prior_strength):
+        """Draw the initial factors; the ridge is fixed from here on."""
+        shape = self.weights.shape[0], self.settings.width
+        table = rng.standard_normal(shape) * (_INIT_SD / np.sqrt(self.settings.n_components))
+        table[:, self.settings.n_components :] = 0
+        self.table, self.prior = table.astype(self.settings.dtype), np.zeros(shape, self.settings.dtype)
+        mean_size = row_sizes(self.weights, self.settings.unobserved_weight).mean()
+        self.ridge_scale = alpha * mean_size / self.sizes.mean()
+        self.prior_strength = 0.0 if self.basis is None else prior_strength
+
+    def solve(self, other):
+        """Half sweep: these factors against the other side's, then the map to these factors."""
+        factors, offsets = as_regressors(other.table, self.settings.explicit)
+        self.table = solve_rows(
+            self.weights,
+            self.targets,
+            factors,
+            start=self.table,
+            prior=self.prior,
+            ridge=self.ridge_scale * self.sizes,
+            unobserved_weight=self.settings.unobserved_weight,
+            offsets=offsets,
+        )
+        if self.prior_strength > 0:
+            fitted, _ = fit_rows(self.basis, self.table, self.feature_strength())
+            self.prior = (self.prior_strength * fitted).astype(self.table.dtype)
+
+    def feature_strength(self):
+        """Ridge strength of the map to the present factors."""
+        if self.settings.feature_alpha != "auto":
+            return float(self.settings.feature_alpha)
+        self.position = choose_strength(self.basis, self.table, self.position)
+        return float(STRENGTHS[self.position])
+
+
+def row_sizes(weights, unobserved_weight):
+    """Return N + a0 n_others for each row, in double precision."""
+    return np.asarray(weights.sum(axis=1), np.float64).ravel() + unobserved_weight * weights.shape[1]
+
+
+def units_of(settings, scale):
+    """Units of [vector, bias]: a product of two vectors, and a bias, are in units of `scale`."""
+    return np.r_[np.full(settings.n_components, np.sqrt(scale)), np.full(int(settings.explicit), scale)]
+
+
+def as_regressors(table, explicit):
+    """Split the other side into regressors and offsets: [q, 1] and b where there are biases, else q and nothing."""
+    if not explicit:
+        return table, None
+    factors = table.copy()
+    factors[:, -1] = 1
+    return factors, table[:, -1]
+
+
+def two_sides(weights, targets, bases, settings):
+    """Rows of the users and, transposed, rows of the items."""
+    order = sp.csr_matrix((np.arange(weights.nnz), weights.indices, weights.indptr), weights.shape).T.tocsr()
+    transposed = sp.csr_matrix((weights.data[order.data], order.indices, order.indptr), order.shape)
+    return (
+        Side(weights, targets, bases[0], settings),
+        Side(transposed, targets[order.data], bases[1], settings),
+    )
+
+
+def factorise_sides(weights, features, settings):
+    """Factorise the features of both sides; rows are weighted by their sizes, which fix the ridge up to a factor."""
+    sizes = row_sizes(weights, settings.unobserved_weight), row_sizes(weights.T, settings.unobserved_weight)
+    return [
+        None if Z is None else factorise_features(Z, n**settings.nu, seed=settings.seed, dtype=settings.dtype)
+        for Z, n in zip(features, sizes, strict=True)
+    ]
+
+
+def objective(users, items):
+    """Sum up data, unobserved pairs and distance to the priors; the maps are taken as given."""
+    settings, d = users.settings, users.settings.n_components
+    sides = users, items
+    biases = [side.table[:, d] if settings.explicit else np.zeros(len(side.table)) for side in sides]
+    value = squared_error(users.weights, users.targets, users.table[:, :d], items.table[:, :d], *biases).sum()
+    if settings.unobserved_weight > 0:
+        grams = [side.table.T.astype(np.float64) @ side.table for side in sides]
+        value += settings.unobserved_weight * np.sum(grams[0] * grams[1])
+    for side in sides:
+        value += side.ridge_scale * (side.sizes @ ((side.table - side.prior) ** 2).sum(axis=1))
+    return float(value)
+
+
+def sweep(sides, alpha, prior_strengths, max_iter, *, tol=0.0, callback=None):
+    """Alternate between users and items from fresh factors; return the objective after each sweep, where asked for."""
+    users, items = sides
+    rng = np.random.default_rng(users.settings.seed)
+    for side, strength in zip(sides, prior_strengths, strict=True):
+        side.start(rng, alpha, strength)
+    history = []
+    for n_iter in range(1, max_iter + 1):
+        users.solve(items)
+        items.solve(users)
+        if tol > 0 or callback is not None:
+            history.append(objective(users, items))
+        if callback is not None:
+            callback(n_iter, history[-1])
+        if tol > 0 and n_iter > 1 and history[-2] - history[-1] <= tol * abs(history[-2]):
+            break
+    return n_iter, np.array(history)
