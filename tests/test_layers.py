@@ -33,7 +33,7 @@ def imported_parts(module, tree):
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) + 1 - node.level] if node.level else []
             base = [*base, node.module] if node.module else base
-            names = [".".join([*base, alias.name]) for alias in node.names]
+            names = [".".join([*base, alias.name]) for alias in node.names if alias.name != "__version__"]
         else:
             continue
         for name in names:
