@@ -44,10 +44,10 @@ html_show_sourcelink = False
 
 
 def skip_inherited(app, what, name, obj, skip, options):
-    """Leave out methods that scikit-learn defines: their pages are scikit-learn's."""
+    """Leave out methods that scikit-learn or Python define: they are documented there."""
     function = inspect.unwrap(getattr(obj, "fget", obj) or obj)
-    module = getattr(function, "__module__", None) or "skllmrec"
-    return skip or not module.startswith("skllmrec")
+    owner = function if getattr(function, "__module__", None) else getattr(function, "__objclass__", None)
+    return skip or not getattr(owner, "__module__", "skllmrec").startswith("skllmrec")
 
 
 def quote_attributes(app, what, name, obj, options, lines):
