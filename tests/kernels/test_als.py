@@ -1,0 +1,149 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from skllmrec._kernels.als import solve_rows, solve_rows_exactly, squared_error
+from skllmrec._kernels.threads import count_threads, map_rows, split_rows
+
+
+def random_problem(seed, n_rows=23, n_columns=31, d=5, density=0.3, dtype=np.float64):
+    """Random half sweep, with rows of every length from none to all."""
+    rng = np.random.default_rng(seed)
+    mask = rng.random((n_rows, n_columns)) < density
+    mask[0], mask[1] = False, True
+    weights = sparse.csr_matrix(mask * rng.uniform(0.5, 3, mask.shape))
+    terms = {
+        "start": rng.normal(size=(n_rows, d)),
+        "prior": rng.normal(size=(n_rows, d)),
+        "ridge": rng.uniform(0.1, 2, n_rows),
+        "unobserved_weight": 0.3,
+        "offsets": rng.normal(size=n_columns),
+    }
+    return weights, rng.normal(size=weights.nnz), rng.normal(size=(n_columns, d)).astype(dtype), terms
+
+
+def normal_equations(weights, targets, factors, start, prior, ridge, unobserved_weight, offsets):
+    """Row by row, as in the docstring."""
+    solution = prior.copy()
+    for u in range(len(prior)):
+        entries = slice(weights.indptr[u], weights.indptr[u + 1])
+        q, w = factors[weights.indices[entries]].astype(float), weights.data[entries]
+        if len(w) == 0:
+            continue
+        t = targets[entries] - offsets[weights.indices[entries]]
+        left = (q.T * w) @ q + unobserved_weight * factors.T @ factors + ridge[u] * np.eye(q.shape[1])
+        solution[u] = np.linalg.solve(left, q.T @ (w * t) + ridge[u] * prior[u])
+    return solution
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("change", [{}, {"unobserved_weight": 0.0}])
+def test_exact_solution_equals_the_normal_equations(seed, change):
+    weights, targets, factors, terms = random_problem(seed)
+    terms |= change
+    expected = normal_equations(weights, targets, factors, **terms)
+    np.testing.assert_allclose(solve_rows_exactly(weights, targets, factors, **terms), expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("d", [1, 3, 16, 65])
+def test_any_number_of_factors(d):
+    weights, targets, factors, terms = random_problem(0, d=d)
+    expected = normal_equations(weights, targets, factors, **terms)
+    np.testing.assert_allclose(solve_rows_exactly(weights, targets, factors, **terms), expected, rtol=1e-8, atol=1e-10)
+
+
+def test_sweeps_approach_the_exact_solution_step_by_step():
+    weights, targets, factors, terms = random_problem(0, d=16)
+    exact = solve_rows_exactly(weights, targets, factors, **terms)
+    errors = [np.abs(solve_rows(weights, targets, factors, n_steps=n, **terms) - exact).max() for n in (1, 3, 9, 27)]
+    assert errors[0] > 2 * errors[1] > 4 * errors[2] > 8 * errors[3]
+    # warm start: many short calls do what one long call does
+    for _ in range(20):
+        terms["start"] = solve_rows(weights, targets, factors, **terms)
+    np.testing.assert_allclose(terms["start"], exact, atol=1e-5)  # the gradient is below `tol`
+
+
+def test_single_precision():
+    weights, targets, factors, terms = random_problem(1, dtype=np.float32)
+    solution = solve_rows(weights, targets, factors, n_steps=50, **terms)
+    assert solution.dtype == np.float32
+    expected = normal_equations(weights, targets, factors, **terms)
+    np.testing.assert_allclose(solution, expected, atol=1e-4)
+
+
+def test_an_empty_row_becomes_its_prior_and_inputs_stay():
+    weights, targets, factors, terms = random_problem(2)
+    before = {name: np.copy(value) for name, value in terms.items()}
+    solution = solve_rows(weights, targets, factors, **terms)
+    np.testing.assert_allclose(solution[0], terms["prior"][0])
+    for name, value in before.items():
+        np.testing.assert_array_equal(terms[name], value)
+
+
+def test_no_ridge_and_no_data_stay_finite():
+    weights = sparse.csr_matrix(np.ones((2, 1)))
+    zeros = np.zeros((2, 3))
+    terms = {"start": zeros, "prior": zeros, "ridge": np.zeros(2)}
+    for factors in (np.zeros((1, 3)), np.ones((1, 3))):
+        assert np.isfinite(solve_rows_exactly(weights, np.ones(2), factors, **terms)).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_number_of_threads_changes_nothing(dtype):
+    weights, targets, factors, terms = random_problem(3, n_rows=900, n_columns=200, dtype=dtype)
+    assert weights.nnz > 20_000  # else no thread is started
+    one, three = (solve_rows(weights, targets, factors, n_threads=n, **terms) for n in (1, 3))
+    np.testing.assert_array_equal(one, three)
+
+
+def test_squared_error_is_the_sum_over_stored_entries():
+    weights, targets, factors, terms = random_problem(4)
+    rng = np.random.default_rng(0)
+    rows, row_offsets = rng.normal(size=terms["prior"].shape), rng.normal(size=len(terms["prior"]))
+    loss = squared_error(weights, targets, rows, factors, row_offsets, terms["offsets"])
+    full = sparse.csr_matrix((targets, weights.indices, weights.indptr), weights.shape).toarray()
+    residual = full - rows @ factors.T - row_offsets[:, None] - terms["offsets"]
+    np.testing.assert_allclose(loss, (weights.toarray() * residual**2).sum(axis=1))
+
+
+@pytest.mark.parametrize("n_chunks", [1, 2, 7, 1000])
+def test_chunks_cover_the_rows_in_order_and_share_the_work(n_chunks):
+    lengths = np.random.default_rng(0).integers(0, 200, 300)
+    indptr = np.r_[0, np.cumsum(lengths)]
+    chunks = split_rows(indptr, n_chunks)
+    assert [a for a, _ in chunks] == [0, *[b for _, b in chunks[:-1]]]
+    assert chunks[-1][1] == 300
+    assert len(chunks) <= n_chunks
+    if n_chunks == 7:
+        work = [indptr[b] - indptr[a] for a, b in chunks]
+        assert max(work) < 1.5 * min(work)
+
+
+def test_an_error_in_a_thread_is_raised():
+    def fail(first, last):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        map_rows(fail, np.arange(0, 90_000, 100), n_threads=2)
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [({"OMP_NUM_THREADS": "3"}, 3), ({"NUMBA_NUM_THREADS": "2", "OMP_NUM_THREADS": "3"}, 2)],
+)
+def test_thread_count_follows_the_environment(monkeypatch, variables, expected):
+    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    assert count_threads() >= 1
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert count_threads() == expected
+
+
+def test_importing_the_kernels_does_not_import_numba():
+    code = "import skllmrec._kernels.feature_als, sys; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env=os.environ, check=False).returncode == 0
