@@ -69,22 +69,22 @@ def column_positions(X, key):
 
 
 @contextmanager
-def fit_progress(estimator, max_iter):
+def fit_progress(estimator, max_iter, X, y):
     """Report the iterations of a fit to scikit-learn's callbacks.
 
-    Yields a function ``report(**state)``, called after each iteration, that returns True when a callback asks to
-    stop. On scikit-learn versions without callbacks it does nothing.
+    Yields a function ``report(attributes)``, called after each iteration with a function that returns the attributes
+    an estimator fitted so far has; it returns True when a callback asks to stop. It is None where nobody listens.
     """
-    if not hasattr(estimator, "_init_callback_context"):
-        yield lambda **state: False
+    if not getattr(estimator, "_skl_callbacks", None) and not hasattr(estimator, "_parent_callback_ctx"):
+        yield None
         return
     root = estimator._init_callback_context(max_subtasks=max_iter)
-    root.call_on_fit_task_begin(estimator=estimator)
+    root.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
 
-    def report(**state):
+    def report(attributes):
         task = root.subcontext(task_name="iteration")
-        task.call_on_fit_task_begin(estimator=estimator)
-        return bool(task.call_on_fit_task_end(estimator=estimator, **state))
+        task.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
+        return task.call_on_fit_task_end(estimator=estimator, X=X, y=y, reconstruction_attributes=attributes)
 
     yield report
-    root.call_on_fit_task_end(estimator=estimator)
+    root.call_on_fit_task_end(estimator=estimator, X=X, y=y)

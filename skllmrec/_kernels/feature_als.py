@@ -94,7 +94,7 @@ class FactorModel:
     n_iter : int
         Sweeps made.
     objective : ndarray of shape (n_iter,)
-        Value after each sweep; empty unless `tol` or `callback` asked for it.
+        Value after each sweep; empty unless `tol` asked for it.
     """
 
     users: Entities
@@ -239,7 +239,8 @@ def fit_feature_als(
     seed : int, default=0
         Of the initial factors, the held-out part and the randomized decomposition of wide features.
     callback : callable, default=None
-        ``callback(n_iter, objective)`` after each sweep of the final fit.
+        ``callback(make_model)`` after each sweep of the final fit; ``make_model()`` is the `FactorModel` so far, and a
+        true return value stops the fit.
 
     Returns
     -------
@@ -273,19 +274,14 @@ def fit_feature_als(
     bases = factorise_sides(weights, (user_features, item_features), settings)
     alpha, strengths = _choose(weights, targets, bases, settings, alpha, prior_strength, max_iter)
     users, items = sides = two_sides(weights, targets, bases, settings)
-    n_iter, history = sweep(sides, alpha, strengths, max_iter, tol=tol, callback=callback)
-    return FactorModel(
-        _export(users, scale),
-        _export(items, scale),
-        mean,
-        scale,
-        explicit,
-        alpha,
-        nu,
-        unobserved_weight,
-        n_iter,
-        history,
-    )
+
+    def make_model(n_iter, history=()):
+        exported = _export(users, scale), _export(items, scale)
+        constants = mean, scale, explicit, alpha, nu, unobserved_weight
+        return FactorModel(*exported, *constants, n_iter, np.array(history))
+
+    after_sweep = None if callback is None else lambda n_iter: callback(lambda: make_model(n_iter))
+    return make_model(*sweep(sides, alpha, strengths, max_iter, tol=tol, callback=after_sweep))
 
 
 def fold_in(model, side, weights, ratings=None, *, features=None, prior=None):

@@ -129,7 +129,10 @@ def objective(users, items):
 
 
 def sweep(sides, alpha, prior_strengths, max_iter, *, tol=0.0, callback=None):
-    """Alternate between users and items from fresh factors; return the objective after each sweep, where asked for."""
+    """Alternate between users and items from fresh factors; `callback` may stop it by returning True.
+
+    Returns the number of sweeps, and the objective after each of them if `tol` asks for it.
+    """
     users, items = sides
     rng = np.random.default_rng(users.settings.seed)
     for side, strength in zip(sides, prior_strengths, strict=True):
@@ -138,10 +141,10 @@ def sweep(sides, alpha, prior_strengths, max_iter, *, tol=0.0, callback=None):
     for n_iter in range(1, max_iter + 1):
         users.solve(items)
         items.solve(users)
-        if tol > 0 or callback is not None:
+        if callback is not None and callback(n_iter):
+            break
+        if tol > 0:
             history.append(objective(users, items))
-        if callback is not None:
-            callback(n_iter, history[-1])
         if tol > 0 and n_iter > 1 and history[-2] - history[-1] <= tol * abs(history[-2]):
             break
     return n_iter, np.array(history)

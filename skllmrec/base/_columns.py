@@ -21,8 +21,6 @@ class ColumnKey:
         Whether one column was asked for as a scalar; it is then read one-dimensional.
     """
 
-    __slots__ = ("names", "positions", "scalar")
-
     def __init__(self, positions, names, scalar):
         self.positions = positions
         self.names = names

@@ -72,8 +72,6 @@ class Side:
     index : IdIndex
     """
 
-    __slots__ = ("encoder", "feature_key", "id_key", "index", "name")
-
     def __init__(self, name, id_key, feature_key, encoder, index):
         self.name = name
         self.id_key = id_key

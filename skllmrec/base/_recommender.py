@@ -150,8 +150,8 @@ class BaseRecommender(RankingMixin, RegressorMixin, BaseEstimator, metaclass=ABC
         item_side, item_features = self._fit_side(X, keys, "item", item_table, indexed[1], targets.T.tocsr())
         observed.resize(len(user_side.index), len(item_side.index))
         interactions = Interactions(user_side.index, item_side.index, observed, ratings, user_features, item_features)
-        self._fit_interactions(interactions)
         self._remember(user_side, item_side, interactions)
+        self._fit_interactions(interactions)
         return self
 
     def partial_fit(self, X, y=None, *, sample_weight=None):

@@ -1,5 +1,6 @@
 """Matrix factorisation whose factors are drawn towards what the features of users and items predict."""
 
+import copy
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skllmrec._kernels.feature_als import Entities as FactorSide
 from skllmrec._kernels.feature_als import FactorModel, fit_feature_als, fold_in
+from skllmrec._progress import progress_bar
 from skllmrec._sklearn import (
     CallbackSupportMixin,
     Interval,
@@ -40,8 +42,9 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
     ``sum_observed w (p_u . q_i - 1)^2 + a0 sum_all (p_u . q_i)^2
     + alpha [sum_u (N_u + a0 I)^nu |p_u - s A x_u|^2 + the same over items]``
 
-    with N_u the summed weight of u's rows, I the number of items, a0 the `unobserved_weight` and s the strength of the
-    prior on known rows, which is found on held-out interactions.
+    with N_u the summed weight of u's rows, I the number of items, a0 the `unobserved_weight` and s the `prior_strength`
+    of known rows. Sizes ``N^nu`` are rescaled to the same mean for every nu, and ratings to unit variance, so that
+    alpha means the same on every scale.
 
     Parameters
     ----------
@@ -60,17 +63,21 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
         Alternating least squares by warm-started conjugate gradients. The gradient solvers "adamw", "rmsprop" and
         "sgd" are not there yet.
     alpha : float, default=None
-        Strength of the regularisation. None: a default for each kind of feedback, see Notes.
-    nu : float, default=1.0
-        How the regularisation grows with the number of interactions.
+        Strength of the regularisation. None: 0.12 for explicit feedback; for implicit feedback 0.02, or another power
+        of two times that, if it ranks held-out interactions better (some short fits on part of the data).
+    nu : float, default=None
+        How the regularisation of a user or item grows with the number of interactions. None: 0.75 for explicit, 1 for
+        implicit feedback.
     feature_alpha : float or "auto", default="auto"
         Ridge strength of the maps A and B, in units of the mean squared singular value of the weighted, centred
         features; "auto" minimises the leave-one-out error in closed form at every sweep.
     prior_strength : float or "auto", default="auto"
         Share s of the map that the factors of known users and items are drawn to, between 0 (ids only) and 1; new ones
-        always get all of it. "auto" finds it on held-out interactions.
+        always get all of it. "auto" chooses 0, 0.5 or 0.75 for each side on held-out interactions, and 0 unless
+        another one is better there.
     unobserved_weight : float, default=None
-        a0 of implicit feedback. None: follows the density of the interactions, see Notes.
+        a0 of implicit feedback. None: ``6 nnz / (n_users n_items)``, which follows the density of the interactions: all
+        unobserved pairs of a user together weigh six mean histories.
     max_iter : int, default=15
         Sweeps over users and items.
     tol : float, default=0.0
@@ -93,6 +100,8 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
         mu, the weighted mean rating; 0 for implicit feedback.
     user_prior_strength_, item_prior_strength_ : float
         The strengths used; 0 without features.
+    alpha_, unobserved_weight_ : float
+        As given or as chosen.
     n_iter_ : int
         Number of sweeps.
     users_, items_, seen_, user_encoder_, item_encoder_
@@ -125,7 +134,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "solver": [StrOptions({"als", *_GRADIENT_SOLVERS})],
         "alpha": [None, Interval(Real, 0, None, closed="neither")],
-        "nu": [Interval(Real, 0, None, closed="left")],
+        "nu": [None, Interval(Real, 0, None, closed="left")],
         "feature_alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "prior_strength": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
         "unobserved_weight": [None, Interval(Real, 0, None, closed="left")],
@@ -148,9 +157,9 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
         feedback="explicit",
         solver="als",
         alpha=None,
-        nu=1.0,
+        nu=None,
         feature_alpha="auto",
-        prior_strength=1.0,
+        prior_strength="auto",
         unobserved_weight=None,
         max_iter=15,
         tol=0.0,
@@ -180,16 +189,28 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
 
     @with_callbacks
     def fit(self, X, y=None, *, sample_weight=None, user_table=None, item_table=None):
-        return super().fit(X, y, sample_weight=sample_weight, user_table=user_table, item_table=item_table)
+        if self.solver in _GRADIENT_SOLVERS:
+            raise ValueError(f"solver={self.solver!r} is not there yet: use solver='als'")
+        self._scored_by_callbacks = X, y
+        try:
+            return super().fit(X, y, sample_weight=sample_weight, user_table=user_table, item_table=item_table)
+        finally:
+            del self._scored_by_callbacks
 
     fit.__doc__ = BaseFactorRecommender.fit.__doc__
 
     def _fit_interactions(self, interactions):
-        if self.solver in _GRADIENT_SOLVERS:
-            raise ValueError(f"solver={self.solver!r} is not there yet: use solver='als'")
         n_users, n_items = interactions.trained_shape
         features = interactions.user_features, interactions.item_features
-        with fit_progress(self, self.max_iter) as report:
+        with (
+            fit_progress(self, self.max_iter, *self._scored_by_callbacks) as report,
+            progress_bar(self.max_iter, description="ALS", unit="sweeps", enabled=self.verbose) as advance,
+        ):
+
+            def after_sweep(make_model):
+                advance()
+                return report is not None and report(lambda: self._attributes(make_model(), interactions))
+
             model = fit_feature_als(
                 interactions.weights[:n_users, :n_items],
                 interactions.ratings,
@@ -204,15 +225,26 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
                 max_iter=self.max_iter,
                 tol=self.tol,
                 seed=check_random_state(self.random_state).randint(np.iinfo(np.int32).max),
-                callback=lambda iteration, objective: report(),
+                callback=after_sweep,
             )
-        self.mean_, self.n_iter_ = model.mean, model.n_iter
+        self._adopt(model, interactions)
+
+    def _attributes(self, model, interactions):
+        """Return all attributes of a copy of this estimator that is fitted so far."""
+        copied = copy.copy(self)
+        copied._adopt(model, interactions)
+        return vars(copied)
+
+    def _adopt(self, model, interactions):
+        """Set the fitted attributes."""
+        self.mean_, self.n_iter_, self.alpha_ = model.mean, model.n_iter, model.alpha
+        self.unobserved_weight_ = model.unobserved_weight
         self._settings = {
             name: getattr(model, name) for name in ("scale", "explicit", "alpha", "nu", "unobserved_weight")
         }
         self._ridge_scale = {}
-        self._store("user", model.users, interactions.weights.shape[0], features[0])
-        self._store("item", model.items, interactions.weights.shape[1], features[1])
+        self._store("user", model.users, interactions.weights.shape[0], interactions.user_features)
+        self._store("item", model.items, interactions.weights.shape[1], interactions.item_features)
 
     def _store(self, side, fitted, n_rows, features):
         """Keep one side of the fitted model, extended to the rows that only a table brought."""
