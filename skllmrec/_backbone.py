@@ -6,12 +6,13 @@ The only file that imports transformers.
 import functools
 import logging
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
 
 from skllmrec._device import resolve_device, resolve_dtype
+from skllmrec._kernels.packed_linear import can_pack, pack_linear_layers
 from skllmrec._kernels.pooling import pool
 from skllmrec._weights import find_weights
 
@@ -172,6 +173,8 @@ class LanguageModel:
 
     def __init__(self, path, dtype, device):
         self._model = _load_model(path, resolve_dtype(dtype)).to(device)
+        if device.type == "cpu" and dtype == "float32" and can_pack():
+            self._model = _packed(self._model) or _load_model(path, resolve_dtype(dtype))
         self._wanted = threading.local()
         self.device = device
         self.n_layers = self._model.config.get_text_config().num_hidden_layers
@@ -247,6 +250,21 @@ def _load_model(path, dtype):
         )
     model.config.use_cache = False  # keys and values are needed for generation only
     return model.eval().requires_grad_(False)
+
+
+def _packed(model):
+    """Make the linear layers of a model faster; None where that changes what the model says."""
+    import torch
+
+    probe = torch.arange(min(8, model.config.get_text_config().vocab_size))[None]
+    with torch.inference_mode():
+        expected = model(input_ids=probe).last_hidden_state
+        pack_linear_layers(model)
+        with suppress(Exception):  # a model may use its weights in ways of its own
+            states = model(input_ids=probe).last_hidden_state
+            if torch.allclose(states, expected, rtol=1e-3, atol=1e-4 * expected.abs().max().item()):
+                return model
+    return None
 
 
 def load_tokenizer(weights):

@@ -135,6 +135,23 @@ def test_model_is_loaded_once_by_many_threads(tiny_bert, monkeypatch):
     assert len(loads) == 2
 
 
+def test_faster_layers_are_given_up_where_the_model_disagrees(tiny_bert, monkeypatch):
+    expected = encode(tiny_bert, SENTENCES)
+
+    def broken(model, **options):
+        model.encoder.layer[0].output.dense.bias.add_(1)
+
+    def impossible(model, **options):
+        model.encoder.layer[0].output.dense.to("meta")
+
+    for pack in (broken, impossible):
+        monkeypatch.setattr(_backbone, "can_pack", lambda: True)
+        monkeypatch.setattr(_backbone, "pack_linear_layers", pack)
+        _backbone.unload()
+        assert_allclose(encode(tiny_bert, SENTENCES), expected, rtol=1e-4, atol=1e-5)
+    _backbone.unload()
+
+
 def test_threads_with_different_layers_do_not_disturb_each_other(tiny_bert):
     expected = {layer: encode(tiny_bert, SENTENCES, layer=layer) for layer in (0, 1, 2)}
     with ThreadPoolExecutor(3) as pool:
