@@ -160,11 +160,8 @@ class IdIndex:
     def __len__(self):
         return len(self.ids)
 
-    def __getstate__(self):
-        return self.ids  # the look-up is made again when it is needed
-
-    def __setstate__(self, ids):
-        self.ids, self._lookup = ids, None
+    def __reduce__(self):
+        return IdIndex, (self.ids,)  # the look-up is made again when it is needed
 
     @classmethod
     def from_values(cls, values):
