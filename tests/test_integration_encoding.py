@@ -72,14 +72,13 @@ def test_million_rows_cost_the_texts_of_their_items(tiny_bert, encoded):
     assert encoded == []
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_each_text_once_over_folds_candidates_and_workers(tiny_bert, tmp_path, n_jobs):
+def test_each_text_once_over_folds_candidates_and_workers(tiny_bert, tmp_path):
     store = EmbeddingStore(tmp_path)
     search = GridSearchCV(
         make_recommender(llm(tiny_bert, memory=store)),
         {"item_encoder__llmtextencoder__pooling": ["mean", "max"], "n_components": [2, 3, 4]},
         cv=3,
-        n_jobs=n_jobs,
+        n_jobs=2,
         error_score="raise",
     ).fit(FRAME, Y)
     stats = store.stats()

@@ -87,6 +87,11 @@ def test_similar_items_are_those_with_the_highest_cosine():
     assert_allclose(scores, -np.sort(-cosines, axis=1)[:, :3], rtol=1e-5)
 
 
+def strengths(counts, nu):
+    """Relative strengths of the regularisation of rows: powers of their sizes, rescaled to the mean of the sizes."""
+    return counts**nu * counts.mean() / (counts**nu).mean()
+
+
 # -- features ---------------------------------------------------------------------------------------------------
 
 
@@ -102,14 +107,14 @@ def ridge_map(recommender, z, weights, new):
 
 
 @pytest.mark.parametrize("feedback", FEEDBACKS)
-@pytest.mark.parametrize("prior_strength", [0.0, 1.0])
-def test_new_item_is_the_ridge_map_of_its_features(feedback, prior_strength):
+@pytest.mark.parametrize(("prior_strength", "nu"), [(0.0, 1.0), (1.0, 1.0), (0.5, 0.5)])
+def test_new_item_is_the_ridge_map_of_its_features(feedback, prior_strength, nu):
     frame, y = make_rows(4)
-    params = {**WITH_FEATURES, "prior_strength": prior_strength, "unobserved_weight": 0.1}
+    params = {**WITH_FEATURES, "prior_strength": prior_strength, "nu": nu, "unobserved_weight": 0.1}
     recommender = fit(feedback, frame, y, **params)
     z = frame.drop_duplicates("item").sort_values("item")[["z0", "z1"]].to_numpy()
     counts = dense(frame, np.ones(len(y)) if feedback == "explicit" else y).sum(axis=0)
-    weights = counts if feedback == "explicit" else counts + 0.1 * USERS
+    weights = strengths(counts if feedback == "explicit" else counts + 0.1 * USERS, nu)
     new = np.array([[0.5, -2.0], [1.0, 1.0]])
     vectors = ridge_map(recommender, z, weights, new)
     expected = recommender.mean_ + recommender.user_biases_[3] + vectors[:, WIDTH]
@@ -194,27 +199,27 @@ def test_solver_that_is_not_there_names_the_one_that_is():
 # -- naive alternating least squares ----------------------------------------------------------------------------
 
 
-def naive_implicit(p, q, weights, alpha, a0, n_sweeps):
+def naive_implicit(p, q, weights, alpha, a0, nu, n_sweeps):
     """Sweeps of dense ALS on Rendle's objective: all entries, one solve for each row; returns the factors."""
     p, q = p.copy(), q.copy()
     for _ in range(n_sweeps):
         for own, other, w in ((p, q, weights), (q, p, weights.T)):
+            ridge = alpha * strengths(w.sum(axis=1) + a0 * len(other), nu)
             for row in range(len(own)):
-                ridge = alpha * (w[row].sum() + a0 * len(other))
-                left = (other.T * (w[row] + a0)) @ other + ridge * np.eye(WIDTH)
+                left = (other.T * (w[row] + a0)) @ other + ridge[row] * np.eye(WIDTH)
                 own[row] = np.linalg.solve(left, other.T @ w[row])
     return p, q
 
 
-def implicit_objective(p, q, weights, alpha, a0):
+def implicit_objective(p, q, weights, alpha, a0, nu):
     scores = p @ q.T
     value = (weights * (scores - 1) ** 2).sum() + a0 * (scores**2).sum()
     for own, w in ((p, weights), (q, weights.T)):
-        value += alpha * ((w.sum(axis=1) + a0 * w.shape[1]) * (own**2).sum(axis=1)).sum()
+        value += alpha * (strengths(w.sum(axis=1) + a0 * w.shape[1], nu) * (own**2).sum(axis=1)).sum()
     return value
 
 
-def naive_explicit(users, items, ratings, observed, alpha, n_sweeps):
+def naive_explicit(users, items, ratings, observed, alpha, nu, n_sweeps):
     """Sweeps of dense ALS on standardised ratings, factors and bias of a row solved together; returns the tables."""
     sides = users.copy(), items.copy()
     for _ in range(n_sweeps):
@@ -222,31 +227,32 @@ def naive_explicit(users, items, ratings, observed, alpha, n_sweeps):
             own, other = sides[turn], sides[1 - turn]
             r, w = (ratings, observed) if turn == 0 else (ratings.T, observed.T)
             design = np.column_stack([other[:, :WIDTH], np.ones(len(other))])
+            ridge = alpha * strengths(w.sum(axis=1), nu)
             for row in range(len(own)):
-                left = (design.T * w[row]) @ design + alpha * w[row].sum() * np.eye(WIDTH + 1)
+                left = (design.T * w[row]) @ design + ridge[row] * np.eye(WIDTH + 1)
                 own[row] = np.linalg.solve(left, design.T @ (w[row] * (r[row] - other[:, WIDTH])))
     return sides
 
 
-def explicit_objective(users, items, ratings, observed, alpha):
+def explicit_objective(users, items, ratings, observed, alpha, nu):
     errors = ratings - users[:, WIDTH:] - items[:, WIDTH] - users[:, :WIDTH] @ items[:, :WIDTH].T
     value = (observed * errors**2).sum()
     for side, w in ((users, observed), (items, observed.T)):
-        value += alpha * (w.sum(axis=1) * (side**2).sum(axis=1)).sum()
+        value += alpha * (strengths(w.sum(axis=1), nu) * (side**2).sum(axis=1)).sum()
     return value
 
 
 @pytest.mark.parametrize("feedback", FEEDBACKS)
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_fit_reaches_a_minimum_of_the_documented_objective(feedback, seed):
+@pytest.mark.parametrize(("seed", "nu"), [(0, 1.0), (1, 0.75), (2, 0.5)])
+def test_fit_reaches_a_minimum_of_the_documented_objective(feedback, seed, nu):
     frame, y = make_rows(seed)
     if feedback == "implicit":
-        terms = dense(frame, y), 0.05, 0.3
+        terms = dense(frame, y), 0.05, 0.3, nu
         params, naive, objective = {"alpha": 0.05, "unobserved_weight": 0.3}, naive_implicit, implicit_objective
     else:  # the unit of an explicit fit is the standard deviation of the ratings
-        terms = dense(frame, (y - y.mean()) / y.std()), dense(frame, np.ones(len(y))), 0.1
+        terms = dense(frame, (y - y.mean()) / y.std()), dense(frame, np.ones(len(y))), 0.1, nu
         params, naive, objective = {"alpha": 0.1}, naive_explicit, explicit_objective
-    recommender = fit(feedback, frame, y, max_iter=500, **params)
+    recommender = fit(feedback, frame, y, nu=nu, max_iter=500, **params)
     sides = recommender.user_factors_.astype(float), recommender.item_factors_.astype(float)
     if feedback == "explicit":
         biases = recommender.user_biases_, recommender.item_biases_

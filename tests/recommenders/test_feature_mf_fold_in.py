@@ -10,6 +10,7 @@ from skllmrec.recommenders import FeatureMFRecommender
 USERS, ITEMS, WIDTH = 20, 14, 3
 FEEDBACKS = ["explicit", "implicit"]
 ALPHA, A0 = 0.1, 0.2
+NU = 0.5
 
 
 def make_rows(seed):
@@ -23,23 +24,35 @@ def make_rows(seed):
 
 def fit(feedback, frame, y, **params):
     recommender = FeatureMFRecommender(
-        WIDTH, user="user", item="item", feedback=feedback, alpha=ALPHA, unobserved_weight=A0, random_state=0, **params
-    )
+        WIDTH, user="user", item="item", feedback=feedback, alpha=ALPHA, nu=NU, unobserved_weight=A0,
+        random_state=0, **params,
+    )  # fmt: skip
     return recommender.fit(frame, y)
 
 
-def solve(feedback, factors, biases, codes, y, mean, scale, prior):
+def ridge_of(size, sizes):
+    """Strength of the regularisation of a row; `sizes` are those of all rows of its side in fit."""
+    return ALPHA * size**NU * sizes.mean() / (sizes**NU).mean()
+
+
+def solve(feedback, factors, biases, codes, y, mean, scale, prior, sizes):
     """Factors and bias of one row from its interactions `codes`, all else fixed: the minimum of its objective."""
     n, others = len(codes), factors.astype(float)
     if feedback == "implicit":
-        ridge = ALPHA * (y.sum() + A0 * len(others))
+        ridge = ridge_of(y.sum() + A0 * len(others), sizes)
         left = A0 * others.T @ others + (others[codes].T * y) @ others[codes] + ridge * np.eye(WIDTH)
         return np.append(np.linalg.solve(left, others[codes].T @ y + ridge * prior[:WIDTH]), 0)
     # in units of the ratings: the ridge of factors is scaled by the standard deviation of all ratings
-    ridge = ALPHA * n * np.append(np.full(WIDTH, scale), 1)
+    ridge = ridge_of(n, sizes) * np.append(np.full(WIDTH, scale), 1)
     design = np.column_stack([others[codes], np.ones(n)])
     right = design.T @ (y - mean - biases[codes]) + ridge * prior
     return np.linalg.solve(design.T @ design + np.diag(ridge), right)
+
+
+def sizes_of(feedback, frame, y, side):
+    """Sizes of the rows of a side in fit: numbers of ratings, or weights and what is unobserved."""
+    counts = np.bincount(frame[side], weights=None if feedback == "explicit" else y).astype(float)
+    return counts if feedback == "explicit" else counts + A0 * (ITEMS if side == "user" else USERS)
 
 
 def tables(recommender):
@@ -58,7 +71,8 @@ def test_new_user_then_the_items_they_touched(feedback, seed):
     codes, ratings = np.array([2, 5, 9]), np.array([5.0, 1.0, 4.0])
     recommender.partial_fit(pd.DataFrame({"user": 99, "item": codes, "z0": 0.0, "z1": 0.0}), ratings)
     mean, scale, nothing = recommender.mean_, y.std(), np.zeros(WIDTH + 1)
-    new = solve(feedback, items[:, :WIDTH], items[:, WIDTH], codes, ratings, mean, scale, nothing)
+    of_users, of_items = (sizes_of(feedback, frame, y, side) for side in ("user", "item"))
+    new = solve(feedback, items[:, :WIDTH], items[:, WIDTH], codes, ratings, mean, scale, nothing, of_users)
     users_after, items_after = tables(recommender)
     assert_array_equal(users_after[:USERS], users, err_msg="other users changed")
     assert_allclose(users_after[USERS], new, rtol=1e-3, atol=1e-5)
@@ -67,7 +81,7 @@ def test_new_user_then_the_items_they_touched(feedback, seed):
     for code, rating in zip(codes, ratings, strict=True):
         raters = np.append(frame["user"][frame["item"] == code], USERS)
         given = np.append(y[frame["item"] == code], rating)
-        args = users_after[:, :WIDTH], users_after[:, WIDTH], raters, given, mean, scale, nothing
+        args = users_after[:, :WIDTH], users_after[:, WIDTH], raters, given, mean, scale, nothing, of_items
         assert_allclose(items_after[code], solve(feedback, *args), rtol=1e-3, atol=1e-5)
 
 
@@ -90,6 +104,7 @@ def test_new_item_is_drawn_to_what_its_features_predict(feedback):
         recommender.mean_,
         y.std(),
         priors[0],
+        sizes_of(feedback, frame, y, "item"),
     )
     assert_allclose(tables(recommender)[1][ITEMS], expected, rtol=1e-3, atol=1e-4)
     assert recommender.predict(new)[0] != before[0], "its first rating says something"
