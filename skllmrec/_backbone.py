@@ -55,6 +55,7 @@ class _Quiet(logging.Filter):
         self.thread = threading.get_ident()
 
     def filter(self, record):
+        """Keep the records of all other threads."""
         return record.thread != self.thread
 
 
@@ -212,6 +213,11 @@ class LanguageModel:
         Returns
         -------
         torch.Tensor of shape (n_texts, n_tokens, n_dims)
+
+        Raises
+        ------
+        RuntimeError
+            If the model ends before that layer.
         """
         inputs = {"input_ids": input_ids} if mask is None else {"input_ids": input_ids, "attention_mask": mask}
         layer %= self.n_layers + 1

@@ -9,31 +9,25 @@ _MISSING_REMEDY = "fill missing texts with '' first (pandas: column.fillna(''), 
 
 def _as_column(texts, name):
     """Values as a 1-D object array, and the label of the column where the container has one."""
-    if isinstance(texts, (str, bytes)):
-        raise ValueError(
-            f"{name} takes one text per row, but got a single {type(texts).__name__} {texts[:40]!r}: put it in a list"
-        )
-    if isinstance(texts, Iterator):
-        texts = list(texts)
-    if isinstance(texts, (list, tuple)):
+    if isinstance(texts, (list, tuple, Iterator)):
         # np.array would look into nested sequences; fromiter takes every element as it is
-        return np.fromiter(texts, dtype=object, count=len(texts)), None
+        return np.fromiter(texts, dtype=object), None
     if texts is None or isinstance(texts, (Mapping, Set)) or not hasattr(texts, "__array__"):
         raise ValueError(
             f"{name} takes a list, array, Series or one-column frame of texts, but got {type(texts).__name__}: "
             "pass a sequence that has an order, e.g. list(texts)"
         )
-    labels = getattr(texts, "columns", None)
     values = np.asarray(texts, dtype=object)
+    if values.ndim == 1:
+        return values, getattr(texts, "name", None)
+    labels = list(getattr(texts, "columns", ()))
     if values.ndim == 2 and values.shape[1] == 1:
-        return values[:, 0], None if labels is None else labels[0]
-    if values.ndim != 1:
-        columns = "" if labels is None else f" with columns {list(labels)}"
-        raise ValueError(
-            f"{name} takes one column of texts, but got shape {values.shape}{columns}: select one column, or join "
-            'several with TextTemplate, e.g. make_pipeline(TextTemplate("{title}. {genres}"), ...)'
-        )
-    return values, getattr(texts, "name", None)
+        return values[:, 0], *(labels or [None])
+    columns = f" with columns {labels}" if labels else ""
+    raise ValueError(
+        f"{name} takes one column of texts, but got shape {values.shape}{columns}: select one column, or join several "
+        'with TextTemplate, e.g. make_pipeline(TextTemplate("{title}. {genres}"), ...)'
+    )
 
 
 def _remedy(value):
@@ -89,6 +83,10 @@ def check_texts(texts, *, name):
     ValueError: LLMTextEncoder takes texts only, but 1 of 2 values is not a string; the first, at position 1,
     is None (NoneType): fill missing texts with '' first (pandas: ...
     """
+    if isinstance(texts, (str, bytes)):
+        raise ValueError(
+            f"{name} takes one text per row, but got a single {type(texts).__name__} {texts[:40]!r}: put it in a list"
+        )
     values, column = _as_column(texts, name)
     if len(values) == 0:
         raise ValueError(f"Found no texts (shape=(0,)) while a minimum of 1 is required by {name}.")

@@ -216,19 +216,26 @@ class Database:
         with self._transaction():
             found = self.read(positions, vectors)
             wanted = [digest for digest in positions if digest not in found]
-            taken = {
-                digest: other for rows in self._select("digest, owner FROM claims", wanted) for digest, other in rows
-            }
-            for other in {other for other in taken.values() if other != owner.id}:
-                if not (isinstance(other, bytes) and is_alive(self.directory, other)):
-                    self._execute("DELETE FROM claims WHERE owner IS ?", (other,))
-                    taken = {digest: holder for digest, holder in taken.items() if holder != other}
-            claimed = [digest for digest in wanted if taken.get(digest, owner.id) == owner.id]
+            taken = self._taken(wanted, owner)
+            claimed = [digest for digest in wanted if digest not in taken]
             self._connection.executemany(
                 "INSERT OR REPLACE INTO claims (digest, owner) VALUES (?, ?)",
                 [(digest, owner.id) for digest in claimed],
             )
         return found, set(claimed)
+
+    def _taken(self, digests, owner):
+        """Digests that others who are alive have claimed; claims of the dead are deleted."""
+        claims = {}
+        for rows in self._select("digest, owner FROM claims", digests):
+            claims.update(rows)
+        dead = {
+            other
+            for other in set(claims.values()) - {owner.id}
+            if not (isinstance(other, bytes) and is_alive(self.directory, other))
+        }
+        self._connection.executemany("DELETE FROM claims WHERE owner IS ?", [(other,) for other in dead])
+        return {digest for digest, other in claims.items() if other != owner.id and other not in dead}
 
     def write(self, identity, digests, vectors):
         """Write vectors and give up the claims on their texts, all of it or nothing.

@@ -28,6 +28,13 @@ class _CheckedJob:
         self.groups = job.groups
 
     def encode(self, positions):
+        """Encode the texts at `positions`.
+
+        Raises
+        ------
+        ValueError
+            If the job gives vectors of another shape, NaN or infinity.
+        """
         vectors = np.asarray(self._job.encode(positions), dtype=np.float32)
         if vectors.shape != (len(positions), self._n_dims):
             expected = len(positions), self._n_dims
