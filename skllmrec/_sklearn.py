@@ -1,5 +1,6 @@
 """Every private or moving scikit-learn name the package uses, in one place."""
 
+import functools
 from contextlib import contextmanager
 
 import numpy as np
@@ -31,6 +32,7 @@ __all__ = [
     "HasMethods",
     "Interval",
     "StrOptions",
+    "all_or_nothing",
     "check_feature_names",
     "check_feature_names_in",
     "check_n_features",
@@ -46,6 +48,26 @@ __all__ = [
     "validate_data",
     "with_callbacks",
 ]
+
+# what scikit-learn keeps on an estimator between the begin of a fit and the end of its callbacks
+_CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
+
+
+def all_or_nothing(method):
+    """Make a method of an estimator leave all attributes as they were if it fails or is interrupted."""
+
+    @functools.wraps(method)
+    def wrapper(estimator, *args, **kwargs):
+        before, state = dict(vars(estimator)), vars(estimator)
+        try:
+            return method(estimator, *args, **kwargs)
+        except BaseException:
+            ongoing = {name: state[name] for name in _CALLBACK_STATE if name in state}
+            state.clear()
+            state.update(before | ongoing)
+            raise
+
+    return wrapper
 
 
 def is_frame(X):

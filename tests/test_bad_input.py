@@ -285,6 +285,25 @@ def test_nothing_is_half_done(recommender, call):
     assert recommender.seen_.nnz == before[3]
 
 
+class Moody(Ridge):
+    """Fails on ratings of zero, which it cannot know before it sees them."""
+
+    def fit(self, X, y, sample_weight=None):
+        if (np.asarray(y) == 0).any():
+            raise RuntimeError("not today")
+        return super().fit(X, y, sample_weight=sample_weight)
+
+
+def test_regressor_that_fails_leaves_the_last_fit():
+    recommender = PairwiseRecommender(Moody(), **NAMES, item_features="year").fit(FRAME, Y)
+    before = recommender.predict(FRAME)
+    other = FRAME.assign(user_id=["zoe", "ann", "bob", "zoe"], year=FRAME["year"] + 50)
+    with pytest.raises(RuntimeError, match="not today"):
+        recommender.fit(other, np.zeros(4))
+    assert_array_equal(recommender.predict(FRAME), before)
+    assert_array_equal(recommender.users_, ["ann", "bob", "cem"])
+
+
 @pytest.mark.parametrize("feedback", ["explicit", "implicit"])
 def test_what_is_legal_is_finite(feedback):
     frame = FRAME.assign(title="")  # no word at all, in any item

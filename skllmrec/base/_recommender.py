@@ -12,6 +12,7 @@ from skllmrec._ids import IdIndex, normalise_ids
 from skllmrec._sklearn import (
     HasMethods,
     StrOptions,
+    all_or_nothing,
     check_feature_names,
     check_n_features,
     fit_context,
@@ -106,6 +107,7 @@ class BaseRecommender(RankingMixin, RegressorMixin, BaseEstimator, metaclass=ABC
     # -- fit --------------------------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=False)
+    @all_or_nothing
     def fit(self, X, y=None, *, sample_weight=None, user_table=None, item_table=None):
         """Learn from interactions.
 
@@ -154,6 +156,7 @@ class BaseRecommender(RankingMixin, RegressorMixin, BaseEstimator, metaclass=ABC
         self._fit_interactions(interactions)
         return self
 
+    @all_or_nothing
     def partial_fit(self, X, y=None, *, sample_weight=None):
         """Fold in new interactions, users and items without retraining; on an unfitted estimator it is `fit`.
 
