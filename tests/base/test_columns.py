@@ -24,7 +24,6 @@ FRAME = pd.DataFrame({"u": [1, 2], "i": [3, 4], "title": ["a", "b"], "year": [19
         (make_column_selector(dtype_include="number"), [0, 1, 3]),
         (lambda X: [name for name in X.columns if name.startswith("t")], [2]),
     ],
-    ids=str,
 )
 def test_every_kind_of_key(key, positions):
     resolved = ColumnKey.resolve(FRAME, key, name="item_features")

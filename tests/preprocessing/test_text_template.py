@@ -98,7 +98,6 @@ def test_plain_separator_is_a_join_of_what_is_present(n_fields):
         ([["a", "b"], ["c"]], "a, b, c"),
         (pd.Timestamp("1995-11-22"), "1995-11-22 00:00:00"),
     ],
-    ids=str,
 )
 def test_values_are_rendered_plainly(value, expected):
     assert one("{0}{1}", value, "") == expected
