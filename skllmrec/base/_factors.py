@@ -34,7 +34,13 @@ class BaseFactorRecommender(BaseRecommender):
         return self._item_vectors(items)
 
     def _rank(self, users, items, n_items, seen):
-        return topk_factors(self._user_vectors(users), items, n_items, seen)
+        vectors = self._user_vectors(users)
+        if (len(vectors), len(items)) != seen.shape:  # compiled loops trust the shapes
+            raise ValueError(
+                f"{type(self).__name__} gave vectors of {len(vectors)} users and {len(items)} items, asked for "
+                f"{seen.shape[0]} and {seen.shape[1]}: _user_vectors and _item_vectors return one row for each entity"
+            )
+        return topk_factors(vectors, items, n_items, seen)
 
     def _similarity_block(self, queries, items):
         return unit_rows(self._item_vectors(queries)) @ unit_rows(self._item_vectors(items)).T

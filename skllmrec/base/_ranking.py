@@ -89,7 +89,7 @@ class RankingMixin:
         for block in _blocks(queries, max(1, _BLOCK_SCORES // len(known))):
             own = np.flatnonzero(block.codes >= 0)
             itself = sparse.csr_matrix((np.ones(len(own)), (own, block.codes[own])), shape=(len(block), len(known)))
-            blocks.append(topk_dense(self._similarity_block(block, known), n_items, itself))
+            blocks.append(topk_dense(_scored(self, "_similarity_block", block, known), n_items, itself))
         return _ranked_ids(known.ids, blocks, n_items)
 
     def _similarity_block(self, queries, items):
@@ -122,7 +122,20 @@ class RankingMixin:
 
     def _rank(self, users, items, n_items, seen):
         """Positions and scores of the best unseen candidates, each (n_users, n_items)."""
-        return topk_dense(self._score_block(users, items), n_items, seen)
+        return topk_dense(_scored(self, "_score_block", users, items), n_items, seen)
+
+
+def _scored(recommender, hook, rows, columns):
+    """Scores of all pairs by a hook of a subclass; compiled loops trust their shape and that they are numbers."""
+    scores = np.asarray(getattr(recommender, hook)(rows, columns))
+    where, expected = f"{type(recommender).__name__}.{hook}", (len(rows), len(columns))
+    if scores.shape != expected:
+        raise ValueError(f"{where} returned shape {scores.shape}: it was asked for the scores of {expected} pairs")
+    if scores.dtype not in (np.float32, np.float64):
+        scores = scores.astype(np.float64)
+    if not np.isfinite(scores).all():
+        raise ValueError(f"{where} returned NaN or inf: the score of every pair must be finite, also of new ids")
+    return scores
 
 
 def _blocks(entities, size):

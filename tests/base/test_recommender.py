@@ -167,5 +167,31 @@ def test_factors_in_blocks_equal_all_at_once(seed, monkeypatch):
     assert_array_equal(similar, np.argsort(-cosines, axis=1)[:, :5])
 
 
+class Careless(Counts):
+    """Answers about other pairs than it was asked for, or not with numbers."""
+
+    def __init__(self, answer, *, user=0, item=1):
+        self.answer, self.user, self.item = answer, user, item
+
+    def _score_block(self, users, items):
+        answers = {"all known": (len(users), 3), "nan": (len(users), len(items)), "int": (len(users), len(items))}
+        fill = np.nan if self.answer == "nan" else 2
+        return np.full(answers[self.answer], fill)
+
+
+def test_hooks_of_subclasses_are_not_trusted():
+    with pytest.raises(ValueError, match=r"Careless._score_block returned shape \(1, 3\): .* of \(1, 2\) pairs"):
+        Careless("all known").fit(X, Y).recommend([7], n_items=1, candidates=[1, 2])
+    with pytest.raises(ValueError, match=r"Careless._score_block returned NaN or inf"):
+        Careless("nan").fit(X, Y).recommend([7], n_items=1)
+    ids, scores = Careless("int").fit(X, Y).recommend([8], n_items=3)
+    assert_array_equal(ids, [[1, 3, np.iinfo(np.int64).min]])
+    assert_array_equal(scores, [[2, 2, -np.inf]])
+    recommender = Factors(np.ones((3, 2)), np.ones((3, 2))).fit(X, Y)
+    recommender._item_vectors = lambda items: np.ones((3, 2))
+    with pytest.raises(ValueError, match="Factors gave vectors of 1 users and 3 items, asked for 1 and 2"):
+        recommender.recommend([7], n_items=1, candidates=[1, 2])
+
+
 def test_unit_rows_leave_zeros():
     assert_allclose(unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])), [[0.6, 0.8], [0, 0]])
