@@ -180,7 +180,7 @@ def _export(side, scale):
     settings, d = side.settings, side.settings.n_components
     units, feature_map, strength = units_of(settings, scale), None, float("nan")
     if side.basis is not None:
-        strength = side.feature_strength()
+        strength = side.strength_at(side.choose_position())
         raw = fit_map(side.basis, side.table, strength)
         feature_map = FeatureMap(raw.coef * units, raw.intercept * units)
     table = side.table * units.astype(side.table.dtype)
@@ -229,7 +229,7 @@ def fit_feature_als(
         a0 of implicit feedback. None: ``6 nnz / (n_users n_items)``.
     feature_alpha : float or "auto", default="auto"
         Ridge strength of the maps, in units of the mean squared singular value of the weighted, centred features.
-        "auto": the least leave-one-out error at each sweep.
+        "auto": the least leave-one-out error, renewed after sweeps 1, 2, 4, ... and at the end.
     prior_strength : float or "auto", default="auto"
         s, for both sides. "auto": 0, .5 or .75 for each side, on held-out interactions; .5 where fewer than 50 could
         be held out.

@@ -1,6 +1,6 @@
 """Ridge maps from features to factors: one factorisation of the features, then cheap fits and leave-one-out errors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -31,6 +31,8 @@ class FeatureBasis:
         Square roots of the row weights R.
     unit : float
         Mean squared singular value (over the smaller side of Z), the unit of ridge strengths.
+    influence : ndarray of shape (n, 15)
+        `row_influence` at each of `STRENGTHS`.
     """
 
     left: np.ndarray
@@ -39,6 +41,7 @@ class FeatureBasis:
     mean: np.ndarray
     root: np.ndarray
     unit: float
+    influence: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ def factorise_features(features, weights, *, max_rank=MAX_RANK, seed=0, dtype=np
     """Decompose features once, so that every later ridge fit on them is a pair of thin products.
 
     Exact up to 2,048 features or rows (eigenvalues of the smaller Gram matrix); beyond that the leading `max_rank`
-    singular vectors, by randomized subspace iteration with implicit centring. Cost of the latter: six passes over the
+    singular vectors, by randomized subspace iteration with implicit centring. Cost of the latter: seven passes over the
     stored values times 1.1 `max_rank`, and memory for ``(n + k) * max_rank`` numbers.
 
     Parameters
@@ -184,7 +187,8 @@ def factorise_features(features, weights, *, max_rank=MAX_RANK, seed=0, dtype=np
     singular = np.linalg.norm(left, axis=0)
     left = (left / singular).astype(dtype)
     unit = total / max(min(n, k), 1)
-    return FeatureBasis(left, singular.astype(dtype), right, rows.mean, rows.root.astype(dtype), unit)
+    basis = FeatureBasis(left, singular.astype(dtype), right, rows.mean, rows.root.astype(dtype), unit)
+    return replace(basis, influence=row_influence(basis, STRENGTHS))
 
 
 def _shrinkage(basis, strength):
@@ -200,10 +204,9 @@ def _project(basis, V):
 
 
 def fit_rows(basis, V, strength, projection=None):
-    """Predict the ridge map's own training rows, and each of them when it is left out.
+    """Predict the training rows of the ridge map.
 
-    Minimises ``sum_i r_i |v_i - c - B' z_i|^2 + strength * unit * |B|^2`` over B and c. Left-out predictions are
-    exact, without a refit: ``v_i - (v_i - fit_i) / (1 - h_i)`` with ``h_i`` the row's own influence on its fit.
+    The map minimises ``sum_i r_i |v_i - c - B' z_i|^2 + strength * unit * |B|^2`` over B and c.
 
     Parameters
     ----------
@@ -216,40 +219,48 @@ def fit_rows(basis, V, strength, projection=None):
 
     Returns
     -------
-    fitted : ndarray of shape (n, d)
-    left_out : ndarray of shape (n, d)
+    ndarray of shape (n, d)
     """
     mean, components = _project(basis, V) if projection is None else projection
-    share = _shrinkage(basis, strength)
-    weights = basis.root**2
     inverse_root = np.divide(1, basis.root, out=np.zeros_like(basis.root), where=basis.root > 0)
-    fitted = mean + inverse_root[:, None] * (basis.left @ (share[:, None] * components))
-    influence = weights / weights.sum() + (basis.left**2) @ share
-    left_out = V - (V - fitted) / np.maximum(1 - influence, 1e-9)[:, None]
-    return fitted, left_out
+    shrunk = (_shrinkage(basis, strength)[:, None] * components).astype(basis.left.dtype)
+    return mean + inverse_root[:, None] * (basis.left @ shrunk)
 
 
-def loo_error(basis, V, strength, projection=None):
-    """Weighted squared leave-one-out error of the ridge map, ``sum_i r_i |v_i - left_out_i|^2``.
+def row_influence(basis, strengths):
+    """Weight h_i of each row in its own prediction, for each strength.
 
     Parameters
     ----------
     basis : FeatureBasis
-    V : ndarray of shape (n, d)
-    strength : float
-    projection : tuple, default=None
-        As in `fit_rows`.
+    strengths : ndarray of shape (m,)
 
     Returns
     -------
-    float
+    ndarray of shape (n, m)
     """
-    _, left_out = fit_rows(basis, V, strength, projection)
-    return float(basis.root**2 @ ((V - left_out) ** 2).sum(axis=1))
+    weights = basis.root**2
+    shares = np.stack([_shrinkage(basis, strength) for strength in strengths], axis=1)
+    return (weights / weights.sum())[:, None] + basis.left**2 @ shares.astype(basis.left.dtype)
+
+
+def leave_out(V, fitted, influence):
+    """Predict each row from all others, without a refit: ``v_i - (v_i - fitted_i) / (1 - h_i)``, which is exact.
+
+    Parameters
+    ----------
+    V, fitted : ndarray of shape (n, d)
+    influence : ndarray of shape (n,)
+
+    Returns
+    -------
+    ndarray of shape (n, d)
+    """
+    return V - (V - fitted) / np.maximum(1 - influence, 1e-9)[:, None]
 
 
 def choose_strength(basis, V, start=None):
-    """Position in `STRENGTHS` with the least leave-one-out error.
+    """Position in `STRENGTHS` with the least weighted squared leave-one-out error ``sum_i r_i |v_i - left_out_i|^2``.
 
     Parameters
     ----------
@@ -265,7 +276,9 @@ def choose_strength(basis, V, start=None):
     projection = _project(basis, V)
 
     def error_at(position):
-        return loo_error(basis, V, STRENGTHS[position], projection)
+        fitted = fit_rows(basis, V, STRENGTHS[position], projection)
+        left_out = leave_out(V, fitted, basis.influence[:, position])
+        return basis.root**2 @ ((V - left_out) ** 2).sum(axis=1)
 
     if start is None:
         return int(np.argmin([error_at(position) for position in range(len(STRENGTHS))]))

@@ -50,6 +50,7 @@ class Side:
         mean_size = row_sizes(self.weights, self.settings.unobserved_weight).mean()
         self.ridge_scale = alpha * mean_size / self.sizes.mean()
         self.prior_strength = 0.0 if self.basis is None else prior_strength
+        self.n_solved = 0
 
     def solve(self, other):
         """Half sweep: these factors against the other side's, then the map to these factors."""
@@ -65,15 +66,21 @@ class Side:
             offsets=offsets,
         )
         if self.prior_strength > 0:
-            fitted, _ = fit_rows(self.basis, self.table, self.feature_strength())
+            self.n_solved += 1
+            if self.n_solved & (self.n_solved - 1) == 0:  # 1, 2, 4, ...: it settles soon, and costs more than a fit
+                self.position = self.choose_position()
+            fitted = fit_rows(self.basis, self.table, self.strength_at(self.position))
             self.prior = (self.prior_strength * fitted).astype(self.table.dtype)
 
-    def feature_strength(self):
-        """Ridge strength of the map to the present factors."""
+    def choose_position(self):
+        """Best ridge strength of the map to the present factors, as a position in the grid; None where it is given."""
         if self.settings.feature_alpha != "auto":
-            return float(self.settings.feature_alpha)
-        self.position = choose_strength(self.basis, self.table, self.position)
-        return float(STRENGTHS[self.position])
+            return None
+        return choose_strength(self.basis, self.table, self.position)
+
+    def strength_at(self, position):
+        """Ridge strength at a position of the grid."""
+        return float(self.settings.feature_alpha if position is None else STRENGTHS[position])
 
 
 def row_sizes(weights, unobserved_weight):

@@ -4,7 +4,15 @@ from scipy import sparse
 from sklearn.linear_model import Ridge
 
 from skllmrec._kernels import feature_map
-from skllmrec._kernels.feature_map import STRENGTHS, choose_strength, factorise_features, fit_map, fit_rows, loo_error
+from skllmrec._kernels.feature_map import (
+    STRENGTHS,
+    choose_strength,
+    factorise_features,
+    fit_map,
+    fit_rows,
+    leave_out,
+    row_influence,
+)
 
 
 def random_problem(seed, n=40, k=9, d=3):
@@ -29,7 +37,7 @@ def test_map_is_weighted_ridge_regression(seed, k, strength):
     fitted = fit_map(basis, V, strength)
     np.testing.assert_allclose(fitted.coef, ridge.coef_.T, rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(fitted.intercept, ridge.intercept_, rtol=1e-6, atol=1e-8)
-    np.testing.assert_allclose(fit_rows(basis, V, strength)[0], ridge.predict(features), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(fit_rows(basis, V, strength), ridge.predict(features), rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(fitted.predict(sparse.csr_matrix(features)), ridge.predict(features), atol=1e-6)
 
 
@@ -42,16 +50,19 @@ def test_leave_one_out_equals_refitting_without_each_row(k):
         rest = np.arange(len(V)) != i
         ridge = ridge_of(basis, 0.2, features[rest], V[rest], weights[rest])
         refitted[i] = ridge.predict(features[i : i + 1])[0]
-    np.testing.assert_allclose(fit_rows(basis, V, 0.2)[1], refitted, rtol=1e-7, atol=1e-9)
-    np.testing.assert_allclose(loo_error(basis, V, 0.2), weights @ ((V - refitted) ** 2).sum(axis=1))
+    np.testing.assert_allclose(left_out_rows(basis, V, 0.2), refitted, rtol=1e-7, atol=1e-9)
 
 
 def test_unit_makes_strengths_free_of_scale():
     features, V, weights = random_problem(1)
     small, large = factorise_features(features, weights), factorise_features(1e3 * features, 7 * weights)
-    np.testing.assert_allclose(fit_rows(small, V, 0.5)[0], fit_rows(large, V, 0.5)[0], rtol=1e-9)
+    np.testing.assert_allclose(fit_rows(small, V, 0.5), fit_rows(large, V, 0.5), rtol=1e-9)
     centred = features - np.average(features, axis=0, weights=weights)
     np.testing.assert_allclose(small.unit, (weights @ centred**2).sum() / features.shape[1])
+
+
+def left_out_rows(basis, V, strength):
+    return leave_out(V, fit_rows(basis, V, strength), row_influence(basis, [strength])[:, 0])
 
 
 def mixed_features(seed, n=60):
@@ -111,8 +122,8 @@ def test_features_that_say_nothing_leave_the_weighted_mean(features):
     V, weights = rng.normal(size=(len(features), 2)), rng.uniform(1, 2, len(features))
     basis = factorise_features(features, weights)
     mean = np.average(V, axis=0, weights=weights)
-    fitted, left_out = fit_rows(basis, V, 1.0)
-    np.testing.assert_allclose(fitted, np.broadcast_to(mean, V.shape))
+    left_out = left_out_rows(basis, V, 1.0)
+    np.testing.assert_allclose(fit_rows(basis, V, 1.0), np.broadcast_to(mean, V.shape))
     assert np.isfinite(left_out).all()
     np.testing.assert_allclose(fit_map(basis, V, 1.0).predict(features), np.broadcast_to(mean, V.shape))
 
@@ -120,7 +131,7 @@ def test_features_that_say_nothing_leave_the_weighted_mean(features):
 def test_choice_is_the_least_error_and_the_walk_finds_it():
     features, V, weights = random_problem(3, n=60, k=40)
     basis = factorise_features(features, weights)
-    errors = [loo_error(basis, V, strength) for strength in STRENGTHS]
+    errors = [weights @ ((V - left_out_rows(basis, V, strength)) ** 2).sum(axis=1) for strength in STRENGTHS]
     best = choose_strength(basis, V)
     assert errors[best] == min(errors)
     assert 0 < best < len(STRENGTHS) - 1
@@ -138,6 +149,6 @@ def test_useless_features_are_shrunk_and_useful_ones_are_not():
 def test_single_precision_on_request():
     features, V, weights = random_problem(0)
     single = factorise_features(features, weights, dtype=np.float32)
-    fitted, _ = fit_rows(single, V.astype(np.float32), 0.1)
+    fitted = fit_rows(single, V.astype(np.float32), 0.1)
     assert fitted.dtype == np.float32
-    np.testing.assert_allclose(fitted, fit_rows(factorise_features(features, weights), V, 0.1)[0], atol=1e-4)
+    np.testing.assert_allclose(fitted, fit_rows(factorise_features(features, weights), V, 0.1), atol=1e-4)
