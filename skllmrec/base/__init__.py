@@ -1,6 +1,6 @@
 """The contracts: BaseRecommender and BaseTextEncoder."""
 
-from skllmrec.base._factors import BaseFactorRecommender, unit_rows
+from skllmrec.base._factors import BaseFactorRecommender
 from skllmrec.base._feature_table import FeatureTable
 from skllmrec.base._features import Entities
 from skllmrec.base._interactions import Interactions
@@ -14,5 +14,4 @@ __all__ = [
     "Entities",
     "FeatureTable",
     "Interactions",
-    "unit_rows",
 ]

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 
 import numpy as np
+from sklearn.preprocessing import normalize
 
 from skllmrec._kernels.topk import topk_factors
 from skllmrec.base._recommender import BaseRecommender
@@ -13,6 +14,24 @@ class BaseFactorRecommender(BaseRecommender):
 
     A subclass implements ``_fit_interactions``, ``_user_vectors(users)`` and ``_item_vectors(items)``; biases are
     columns of these vectors beside a column of ones.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skllmrec.base import BaseFactorRecommender
+    >>> class Averages(BaseFactorRecommender):
+    ...     def __init__(self, *, user=0, item=1):
+    ...         self.user, self.item = user, item
+    ...     def _fit_interactions(self, interactions):
+    ...         totals, counts = interactions.targets.sum(axis=0), interactions.weights.sum(axis=0)
+    ...         self.means_ = np.asarray(totals / counts).T
+    ...     def _user_vectors(self, users):
+    ...         return np.ones((len(users), 1))
+    ...     def _item_vectors(self, items):
+    ...         return items.fill(self.means_, None, 0.0)
+    >>> X = [["ann", "alien"], ["ann", "heat"], ["bob", "heat"]]
+    >>> Averages().fit(X, [1.0, 4.0, 5.0]).recommend(["ann"], n_items=1, exclude_seen=False)
+    (array([['heat']], dtype=object), array([[4.5]]))
     """
 
     @abstractmethod
@@ -43,10 +62,4 @@ class BaseFactorRecommender(BaseRecommender):
         return topk_factors(vectors, items, n_items, seen)
 
     def _similarity_block(self, queries, items):
-        return unit_rows(self._item_vectors(queries)) @ unit_rows(self._item_vectors(items)).T
-
-
-def unit_rows(vectors):
-    """Rows scaled to length one; a row of zeros stays as it is."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(norms > 0, norms, 1)
+        return normalize(self._item_vectors(queries)) @ normalize(self._item_vectors(items)).T

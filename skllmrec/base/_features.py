@@ -16,15 +16,26 @@ from skllmrec.exceptions import UnknownIdError
 class Entities:
     """Users or items that a call is about.
 
-    Attributes
+    Parameters
     ----------
     ids : ndarray of shape (n,)
+        Their ids.
     codes : ndarray of shape (n,), intp
         Position among the known ids, -1 for new ones.
     features : ndarray or csr_matrix of shape (n_new, n_features), or None
         Encoded features of the distinct new ids; None where nothing is known about them.
     rows : ndarray of shape (n,), intp
         Row of `features` of each new id, -1 for known ones.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skllmrec.base import Entities
+    >>> known, new = np.array([[1.0], [2.0]]), np.array([[9.0]])
+    >>> items = Entities(np.array(["heat", "dune"]), np.array([1, -1]), new, np.array([-1, 0]))
+    >>> items.fill(known, new, default=0.0)
+    array([[2.],
+           [9.]])
     """
 
     ids: np.ndarray
@@ -36,7 +47,17 @@ class Entities:
         return len(self.ids)
 
     def take(self, positions):
-        """Return the entities at some positions."""
+        """Select some of the entities.
+
+        Parameters
+        ----------
+        positions : ndarray of shape (n_selected,), intp
+            Which ones, in which order.
+
+        Returns
+        -------
+        Entities
+        """
         rows = None if self.rows is None else self.rows[positions]
         return Entities(self.ids[positions], self.codes[positions], self.features, rows)
 
@@ -46,8 +67,11 @@ class Entities:
         Parameters
         ----------
         known : ndarray of shape (n_known, n_columns)
+            A row for each known id.
         new : ndarray of shape (n_new, n_columns) or None
+            A row for each row of `features`.
         default : ndarray of shape (n_columns,)
+            For new ids where `new` is None.
 
         Returns
         -------

@@ -16,7 +16,7 @@ from skllmrec.exceptions import RatingScaleWarning
 class Interactions:
     """What a recommender learns from.
 
-    Attributes
+    Parameters
     ----------
     users, items : IdIndex
         The ids of the rows and columns of `weights`.
@@ -25,7 +25,23 @@ class Interactions:
     ratings : ndarray of shape (weights.nnz,) or None
         Weighted mean rating of each stored pair; None for implicit feedback.
     user_features, item_features : ndarray or csr_matrix or None
-        Encoded features of each user and item, shape (n_users, n_user_features), (n_items, n_item_features).
+        Encoded features of each user and item, shape (n_users, n_user_features), (n_items, n_item_features); in a
+        fold-in, of the new ones only.
+
+    Examples
+    --------
+    >>> from skllmrec.base import BaseRecommender
+    >>> class Shy(BaseRecommender):
+    ...     def __init__(self, *, user=0, item=1):
+    ...         self.user, self.item = user, item
+    ...     def _fit_interactions(self, interactions):
+    ...         print(interactions.items.ids, interactions.ratings, interactions.weights.toarray())
+    ...     def _score_block(self, users, items):
+    ...         raise NotImplementedError
+    >>> rows = [["ann", "alien"], ["bob", "heat"], ["bob", "heat"]]
+    >>> shy = Shy().fit(rows, [3.0, 4.0, 5.0])
+    ['alien' 'heat'] [3.  4.5] [[1. 0.]
+     [0. 2.]]
     """
 
     users: IdIndex
@@ -42,7 +58,14 @@ class Interactions:
         return int(with_interactions[-1]) + 1, int(self.weights.indices.max()) + 1
 
     def transposed(self):
-        """Weights as (n_items, n_users), and the ratings in their order, None for implicit feedback."""
+        """Turn users x items into items x users.
+
+        Returns
+        -------
+        weights : csr_matrix of shape (n_items, n_users)
+        ratings : ndarray of shape (weights.nnz,) or None
+            In the order of the transposed weights; None for implicit feedback.
+        """
         order = np.arange(self.weights.nnz)
         by_item = sparse.csr_matrix((order, self.weights.indices, self.weights.indptr), self.weights.shape).T.tocsr()
         ratings = None if self.ratings is None else self.ratings[by_item.data]

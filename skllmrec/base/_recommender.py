@@ -221,7 +221,9 @@ class BaseRecommender(RankingMixin, RegressorMixin, BaseEstimator, metaclass=ABC
         Parameters
         ----------
         X : dataframe or array-like of shape (n_samples, n_features)
+            Rows laid out as in `fit`.
         y : array-like of shape (n_samples,), default=None
+            Their ratings (explicit feedback) or weights, None for all one (implicit feedback).
         sample_weight : array-like of shape (n_samples,), default=None
             Only for explicit feedback.
 

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 from sklearn.base import TransformerMixin
+from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -20,7 +21,7 @@ from skllmrec._sklearn import (
     fit_progress,
     with_callbacks,
 )
-from skllmrec.base import BaseFactorRecommender, unit_rows
+from skllmrec.base import BaseFactorRecommender
 
 _GRADIENT_SOLVERS = ("adamw", "rmsprop", "sgd")
 
@@ -187,7 +188,6 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
         self.random_state = random_state
         self.verbose = verbose
 
-    @with_callbacks
     def fit(self, X, y=None, *, sample_weight=None, user_table=None, item_table=None):
         if self.solver in _GRADIENT_SOLVERS:
             raise ValueError(f"solver={self.solver!r} is not there yet: use solver='als'")
@@ -197,7 +197,8 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
         finally:
             del self._scored_by_callbacks
 
-    fit.__doc__ = BaseFactorRecommender.fit.__doc__
+    fit.__doc__ = BaseFactorRecommender.fit.__doc__  # before it is wrapped, so that both have it
+    fit = with_callbacks(fit)
 
     def _fit_interactions(self, interactions):
         n_users, n_items = interactions.trained_shape
@@ -336,7 +337,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
 
     def _similarity_block(self, queries, items):
         vectors = (self._item_vectors(entities)[:, : self.n_components] for entities in (queries, items))
-        queries, items = map(unit_rows, vectors)
+        queries, items = map(normalize, vectors)
         return queries @ items.T
 
     def transform(self, X):
