@@ -228,6 +228,26 @@ def test_useless_features_are_found_out_and_useful_ones_kept():
     assert errors[2] < 1.05 * errors[1]
 
 
+@pytest.mark.parametrize(
+    ("gains", "expected"),
+    [((0.0, 1.0, 2.0), 0.75), ((0.0, 2.0, 1.0), 0.5), ((0.0, -1.0, -2.0), 0.0), ((0.0, 0.01, 0.02), 0.0)],
+)
+def test_ids_only_unless_a_prior_is_better_beyond_chance(gains, expected, monkeypatch):
+    """The last gains are positive, but far within the noise of 100 users."""
+    noise = {s: np.random.default_rng(n).normal(size=100) for n, s in enumerate(PRIOR_STRENGTHS)}
+    gain = dict(zip(PRIOR_STRENGTHS, gains, strict=True))
+
+    def quality(self, alpha, prior_strengths):
+        values = noise[prior_strengths[1]]
+        return values - values.mean() + gain[prior_strengths[1]]
+
+    monkeypatch.setattr(feature_als._Trials, "quality", quality)
+    problem = make_problem()
+    terms = {"n_components": 2, "max_iter": 1, "item_features": problem.features}
+    model = fit_feature_als(problem.weights, problem.ratings, **terms)
+    assert (model.users.prior_strength, model.items.prior_strength) == (0.0, expected)
+
+
 def test_alpha_is_walked_up_where_interactions_are_noise():
     rng = np.random.default_rng(0)
     popularity = np.exp(rng.normal(size=150))
