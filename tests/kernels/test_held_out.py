@@ -11,8 +11,9 @@ def interactions(seed, n_users=60, n_items=40, density=0.2):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_split_is_a_partition_that_leaves_something_in_every_row_and_column(seed):
-    weights = interactions(seed, n_users=400, density=0.03)  # many rows have one or two entries
+@pytest.mark.parametrize("shape", [(400, 40), (40, 400)])  # many rows, or columns, have one or two entries
+def test_split_is_a_partition_that_leaves_something_in_every_row_and_column(seed, shape):
+    weights = interactions(seed, *shape, density=0.03)
     train, test = hold_out(weights, seed)
     np.testing.assert_array_equal(np.sort(np.r_[train, test]), np.arange(weights.nnz))
     assert 0.02 < len(test) / weights.nnz < 0.12
