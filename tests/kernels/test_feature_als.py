@@ -230,10 +230,10 @@ def test_useless_features_are_found_out_and_useful_ones_kept():
 
 @pytest.mark.parametrize(
     ("gains", "expected"),
-    [((0.0, 1.0, 2.0), 0.75), ((0.0, 2.0, 1.0), 0.5), ((0.0, -1.0, -2.0), 0.0), ((0.0, 0.01, 0.02), 0.0)],
+    [((0.0, 1.0, 2.0), 0.75), ((0.0, 2.0, 1.0), 0.5), ((0.0, -1.0, 2.0), 0.0), ((0.0, 0.01, 0.02), 0.0)],
 )
 def test_ids_only_unless_a_prior_is_better_beyond_chance(gains, expected, monkeypatch):
-    """The last gains are positive, but far within the noise of 100 users."""
+    """A walk: each step must be better; the last gains are positive, but far within the noise of 100 users."""
     noise = {s: np.random.default_rng(n).normal(size=100) for n, s in enumerate(PRIOR_STRENGTHS)}
     gain = dict(zip(PRIOR_STRENGTHS, gains, strict=True))
 
