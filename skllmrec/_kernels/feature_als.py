@@ -160,18 +160,18 @@ class _Trials:
 
 def _choose(weights, targets, bases, settings, alpha, prior_strength, max_iter):
     """Fill in alpha and the two prior strengths, on held-out interactions where they were left open."""
-    automatic = prior_strength == "auto"
-    open_alpha = alpha is None and not settings.explicit
-    open_sides = [side for side in (1, 0) if automatic and bases[side] is not None]
-    strengths = [PRIOR_STRENGTH if automatic else float(prior_strength)] * 2
+    open_alpha, open_sides, strengths = False, [], [prior_strength] * 2
     if alpha is None:
-        alpha = ALPHA_EXPLICIT if settings.explicit else ALPHA_IMPLICIT
-    if not (open_alpha or open_sides):
-        return alpha, strengths
-    trials = _Trials(weights, targets, bases, settings, max_iter)
-    if trials.informative:
-        alpha = trials.choose_alpha() if open_alpha else alpha
-        strengths = trials.choose_prior_strengths(alpha, open_sides) if open_sides else strengths
+        alpha, open_alpha = (ALPHA_EXPLICIT, False) if settings.explicit else (ALPHA_IMPLICIT, True)
+    if prior_strength == "auto":
+        strengths = [PRIOR_STRENGTH] * 2
+        open_sides = [side for side in (1, 0) if bases[side] is not None]
+    if open_alpha or open_sides:
+        trials = _Trials(weights, targets, bases, settings, max_iter)
+        if trials.informative and open_alpha:
+            alpha = trials.choose_alpha()
+        if trials.informative and open_sides:
+            strengths = trials.choose_prior_strengths(alpha, open_sides)
     return alpha, strengths
 
 
