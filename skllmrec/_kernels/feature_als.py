@@ -146,9 +146,9 @@ class _Trials:
         """Implicit feedback: walk from the default, on ids only."""
         return climb(lambda alpha: self.quality(alpha, (0.0, 0.0)), ALPHA_GRID, ALPHA_GRID.index(ALPHA_IMPLICIT))
 
-    def choose_prior_strengths(self, alpha, sides):
-        """Walk up from ids only, for one side after the other; the strengths chosen so far stay."""
-        strengths = [0.0, 0.0]
+    def choose_prior_strengths(self, alpha, strengths, sides):
+        """Walk up from ids only, for one of `sides` after the other; the strengths chosen so far stay."""
+        strengths = [0.0 if side in sides else strengths[side] for side in range(2)]
         for side in sides:
 
             def quality(strength, side=side):
@@ -168,10 +168,9 @@ def _choose(weights, targets, bases, settings, alpha, prior_strength, max_iter):
         open_sides = [side for side in (1, 0) if bases[side] is not None]
     if open_alpha or open_sides:
         trials = _Trials(weights, targets, bases, settings, max_iter)
-        if trials.informative and open_alpha:
-            alpha = trials.choose_alpha()
-        if trials.informative and open_sides:
-            strengths = trials.choose_prior_strengths(alpha, open_sides)
+        if trials.informative:
+            alpha = trials.choose_alpha() if open_alpha else alpha
+            strengths = trials.choose_prior_strengths(alpha, strengths, open_sides)
     return alpha, strengths
 
 
