@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.model_selection import GridSearchCV, ParameterGrid, ParameterSampler
+from sklearn.model_selection import GridSearchCV, ParameterGrid
 from sklearn.pipeline import make_pipeline, make_union
+from sklearn.utils import check_random_state
 
 from skllmrec.comparison._job_data import ITEM, TIME, USER
 from skllmrec.encoders import LLMTextEncoder
@@ -15,18 +16,10 @@ from skllmrec.preprocessing import TextAnalyzer, TextTemplate
 from skllmrec.recommenders import FeatureMFRecommender, PopularityRecommender
 
 POPULARITY, IDS, TFIDF, LLM, BOTH = "popularity", "ids", "ids + TF-IDF", "ids + LLM", "ids + TF-IDF + LLM"
-# what every search draws its candidates from; the defaults (None) are always the first candidate
+# what every search draws its candidates from; all of it matters to recommenders with and without text
 _SPACES = {
-    "implicit": {
-        "n_components": [32, 64, 128],
-        "alpha": [0.005, 0.01, None, 0.04],
-        "prior_strength": [0.3, 1.0],
-    },
-    "explicit": {
-        "n_components": [16, 32, 64],
-        "alpha": [0.05, None, 0.15, 0.2],
-        "prior_strength": [0.3, 1.0],
-    },
+    "implicit": {"n_components": [32, 64, 128], "alpha": [None, 0.01, 0.04], "unobserved_weight": [None, 3, 12]},
+    "explicit": {"n_components": [16, 32, 64], "alpha": [None, 0.06, 0.24]},
 }
 
 
@@ -123,14 +116,18 @@ def _text_encoders(data, options):
     return {name: make_pipeline(TextTemplate(data.template), encoder) for name, encoder in kinds.items()}
 
 
-def make_candidates(feedback, trials, seed):
+def make_candidates(X, feedback, trials, seed):
     """Make the settings that every search tries: the defaults first, then random ones of a common space.
+
+    The weight of what was not observed is drawn in units of the density of X, as the default is.
 
     Parameters
     ----------
+    X : pandas.DataFrame
+        The interactions.
     feedback : {"implicit", "explicit"}
     trials : int
-        How many.
+        How many; fewer where the space is smaller.
     seed : int
 
     Returns
@@ -138,9 +135,14 @@ def make_candidates(feedback, trials, seed):
     candidates : list of dict
         A parameter grid of one point each.
     """
-    space = _SPACES[feedback]
-    n_others = min(trials, len(ParameterGrid(space))) - 1
-    drawn = list(ParameterSampler(space, n_others, random_state=seed)) if n_others > 0 else []
+    density = len(X) / (X[USER].nunique() * X[ITEM].nunique())
+    defaults = dict.fromkeys(_SPACES[feedback])
+    points = [point for point in ParameterGrid(_SPACES[feedback]) if point != {**defaults, "n_components": 64}]
+    kept = check_random_state(seed).permutation(len(points))[: trials - 1]
+    drawn = [{**points[j]} for j in sorted(kept)]
+    for point in drawn:
+        if point.get("unobserved_weight"):
+            point["unobserved_weight"] = float(f"{point['unobserved_weight'] * density:.3g}")
     return [{}, *({name: [value] for name, value in point.items()} for point in drawn)]
 
 
@@ -163,7 +165,7 @@ def make_estimators(data, options, protocol):
         "ndcg", k=options.k, candidates=protocol.candidates,
         threshold=data.threshold if options.feedback == "explicit" else None,
     )  # fmt: skip
-    candidates = make_candidates(options.feedback, options.trials, options.seed)
+    candidates = make_candidates(data.X, options.feedback, options.trials, options.seed)
 
     def search(**parameters):
         recommender = FeatureMFRecommender(**columns, random_state=options.seed, **parameters)

@@ -110,7 +110,7 @@ def add_parser(subparsers):
     add("--seed", type=_count(0), default=0, help="of splits, searches, factors, ties and tests")
     add("--model", default="sentence-transformers/all-MiniLM-L6-v2", help="language model: a name or a directory")
     add("--max-length", type=_count(4), default=128, help="tokens of a text that the language model reads")
-    add("--n-jobs", type=_count(1), default=1, help="processes; one already uses all cores")
+    add("--n-jobs", type=_count(1), default=min(4, joblib.cpu_count()), help="processes")
     add(
         "--store",
         default=str(get_data_home() / "store"),
