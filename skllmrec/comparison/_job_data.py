@@ -136,7 +136,7 @@ def find_text_columns(items, *, exclude=()):
 
 def _find_diversity(items, columns, leaking):
     """Choose the space that measures diversity: what no model reads, else kinds of things, else the text."""
-    unread = [name for name in leaking if items[name].notna().mean() > 0.5]
+    unread = [name for name in leaking if name not in columns and items[name].notna().mean() > 0.5]
     if unread:
         return unread, f"{', '.join(unread)} (no model reads it)"
     kinds = [name for name in columns if any(word in name.lower() for word in _KINDS)]

@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.utils import check_random_state
 
 from skllmrec.comparison._job_data import ITEM, TIME, USER
-from skllmrec.encoders import LLMTextEncoder
+from skllmrec.encoders import EmbeddingWhitener, LLMTextEncoder
 from skllmrec.metrics import make_ranking_scorer
 from skllmrec.model_selection import ColdItemKFold, PerUserKFold, TemporalSplit
 from skllmrec.preprocessing import TextAnalyzer, TextTemplate
@@ -111,7 +111,8 @@ def make_llm_encoder(options):
 def _text_encoders(data, options):
     """One encoder per kind of text features; all read the same text."""
     tfidf = TfidfVectorizer(analyzer=TextAnalyzer(), sublinear_tf=True)
-    llm = make_llm_encoder(options).set_params(normalize=True)
+    # centred and of unit length: texts of one catalogue share a direction that says nothing about any of them
+    llm = make_pipeline(make_llm_encoder(options), EmbeddingWhitener())
     kinds = {TFIDF: tfidf, LLM: llm, BOTH: make_union(tfidf, llm)}
     return {name: make_pipeline(TextTemplate(data.template), encoder) for name, encoder in kinds.items()}
 

@@ -109,7 +109,7 @@ def add_parser(subparsers):
     add("--max-users", type=_count(2), help="use a random part of the users (default: all)")
     add("--seed", type=_count(0), default=0, help="of splits, searches, factors, ties and tests")
     add("--model", default="sentence-transformers/all-MiniLM-L6-v2", help="language model: a name or a directory")
-    add("--max-length", type=_count(4), default=128, help="tokens of a text that the language model reads")
+    add("--max-length", type=_count(4), default=64, help="tokens of a text that the language model reads")
     add("--n-jobs", type=_count(1), default=min(4, joblib.cpu_count()), help="processes")
     add(
         "--store",
@@ -165,11 +165,14 @@ def _compare(data, protocol, options, estimators):
     )  # fmt: skip
 
 
-def _refit(comparison, data, estimators):
+def _refit(comparison, data, estimators, n_jobs):
     """Tune and fit the best estimator on everything; what is kept does not need the store."""
     name = output.best_estimator(comparison)
     say(f"\nFitting the best estimator, {name!r}, on all interactions")
-    fitted = estimators[name].fit(data.X, data.y, item_table=data.item_table)
+    estimator = estimators[name]
+    if "n_jobs" in estimator.get_params(deep=False):
+        estimator.set_params(n_jobs=n_jobs)  # its candidates; in the comparison, folds and estimators share the cores
+    fitted = estimator.fit(data.X, data.y, item_table=data.item_table)
     fitted = getattr(fitted, "best_estimator_", fitted)
     stores = [key for key in fitted.get_params() if key.endswith("__memory") and "llmtextencoder" in key]
     return name, fitted.set_params(**dict.fromkeys(stores))
@@ -206,7 +209,7 @@ def run(options):
     say(f"\n{comparison!r}\n\nVerdict")
     for sentence in sentences:
         say(f"  {sentence}")
-    name, fitted = _refit(comparison, data, estimators)
+    name, fitted = _refit(comparison, data, estimators, options.n_jobs)
     user = output.pick_user(data)
     shown = (user, name, *output.lists_of_user(data, fitted, user))
     for line in output.side_by_side(*shown[2:], (f"What user {user} liked", f"What {name!r} recommends")):

@@ -1,0 +1,98 @@
+"""The verdict in words, and the lists of a user."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skllmrec.comparison._job_data import JobData
+from skllmrec.comparison._job_output import best_estimator, lists_of_user, pick_user, side_by_side, verdict
+from skllmrec.comparison._result import Comparison
+from skllmrec.comparison._summary import summarise
+from skllmrec.recommenders import PopularityRecommender
+
+NAMES = ["popularity", "ids", "ids + TF-IDF", "ids + LLM", "ids + TF-IDF + LLM"]
+
+
+def made_up(means, spread=0.02):
+    """A comparison in which every estimator has a mean NDCG, with noise between users."""
+    noise = np.random.default_rng(0).normal(0, spread, (300, len(NAMES)))
+    values = np.asarray(means) + noise - noise.mean(axis=0)
+    per_user = pd.concat(
+        [
+            pd.DataFrame({"estimator": n, "fold": 0, "user": range(300), "ndcg@9": values[:, j]})
+            for j, n in enumerate(NAMES)
+        ]
+    )
+    per_fold = pd.DataFrame({"estimator": NAMES, "fold": 0, "coverage@9": [0.1, 0.2, 0.3, 0.4, 0.5]})
+    options = {"level": 0.95, "n_permutations": 4999, "n_resamples": 200}
+    frame = summarise(
+        per_user, per_fold, estimators=NAMES, reference=NAMES[2], user_metrics=["ndcg@9"],
+        fold_metrics=["coverage@9"], random_state=0, **options,
+    )  # fmt: skip
+    return Comparison(frame, per_user, per_fold, pd.DataFrame(), {"reference": NAMES[2], "k": 9, "seed": 0, **options})
+
+
+@pytest.mark.parametrize(
+    ("means", "answer"),
+    [
+        (
+            [0.1, 0.20, 0.22, 0.25, 0.24],
+            "Yes, the language model helps: instead of TF-IDF, on the same text, it gains 13.6% NDCG",
+        ),
+        ([0.1, 0.20, 0.22, 0.22, 0.25], "Yes, the language model helps: beside TF-IDF"),
+        ([0.1, 0.25, 0.22, 0.25, 0.25], "In part: instead of TF-IDF, .* but it is not clearly better than ids alone"),
+        ([0.1, 0.30, 0.22, 0.25, 0.24], "No: on this data text does not help. .*'ids \\+ LLM', which loses 16.7% NDCG"),
+        ([0.1, 0.20, 0.25, 0.25, 0.25], "Text helps, but the language model brings no clear gain over TF-IDF"),
+        ([0.1, 0.25, 0.25, 0.25, 0.25], "No clear difference"),
+    ],
+)
+def test_the_first_sentence_is_the_answer(means, answer):
+    assert pd.Series(verdict(made_up(means))[0]).str.match(answer).item()
+
+
+def test_the_sentences_carry_figures_and_how_sure_they_are():
+    sentences = verdict(made_up([0.1, 0.20, 0.22, 0.25, 0.24]))
+    assert sentences[1].startswith("'ids + LLM' ranks 13.6% better than 'ids + TF-IDF' (ndcg@9 0.2500 against 0.2200")
+    assert "practically certain" in sentences[1]
+    assert "'ids + LLM' 40.0%" in sentences[-2]
+    assert sentences[-1] == "Best of all: 'ids + LLM', ndcg@9 0.2500."
+    unsure = verdict(made_up([0.1, 0.25, 0.25, 0.2501, 0.25]))
+    assert "it may be chance" in unsure[1]
+
+
+def test_nothing_divides_by_a_reference_of_zero():
+    sentences = verdict(made_up([0.0, 0.0, 0.0, 0.1, 0.1], spread=0.0))
+    assert "infinitely better" in sentences[1]
+
+
+def test_best_of_equal_ones_is_the_first():
+    assert best_estimator(made_up([0.3, 0.3, 0.2, 0.3, 0.1], spread=0.0)) == "popularity"
+
+
+def data_of(rows, threshold=None):
+    X = pd.DataFrame(rows, columns=["user_id", "item_id", "strength"])
+    items = pd.DataFrame({"item_id": [1, 2, 3, 4, 5], "title": ["One", "Two", None, " ", "Five"]})
+    return JobData(
+        "x", X[["user_id", "item_id"]], None, items, threshold, "{title}", ["title"], "title", X["strength"], ["title"]
+    )
+
+
+def test_lists_of_a_user_name_titles_best_liked_first():
+    data = data_of([(7, 1, 3.0), (7, 2, 5.0), (7, 4, 1.0), (8, 5, 5.0), (8, 3, 5.0), (9, 5, 5.0)], threshold=2)
+    recommender = PopularityRecommender(feedback="implicit").fit(data.X.to_numpy())
+    liked, recommended = lists_of_user(data, recommender, 7)
+    assert liked == ["Two", "One"]
+    assert recommended == ["Five", "item 3"]
+
+
+def test_the_user_shown_has_a_history_of_median_length():
+    rows = [(user, item, 1.0) for user, length in ((1, 5), (2, 7), (3, 9), (4, 2)) for item in range(length)]
+    assert pick_user(data_of(rows)) == 2
+    assert type(pick_user(data_of(rows))) is int
+
+
+def test_columns_are_side_by_side_and_long_titles_cut():
+    lines = side_by_side(["short", "x" * 100], ["right"], ("left", "heads"))
+    assert lines[1].endswith("right")
+    assert lines[1].index("right") == lines[0].index("heads")
+    assert lines[2].rstrip().endswith("x...")
