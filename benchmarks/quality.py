@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline, make_union
 
 from skllmrec import (
     ColdItemKFold,
+    EmbeddingWhitener,
     FeatureMFRecommender,
     LLMTextEncoder,
     PerUserKFold,
@@ -31,6 +32,7 @@ from skllmrec import (
     load_interactions,
     make_ranking_scorer,
 )
+from skllmrec.comparison._job_models import FirstSplit
 
 K = 20
 # the text of an item, and from which rating on it is liked; tags made by the test users would leak and are left out
@@ -62,8 +64,8 @@ def load(folder, name):
 def encoders(template, store):
     """TF-IDF, LLM and both on identical text."""
     columns = TextTemplate(template)
-    tfidf = TfidfVectorizer(analyzer=TextAnalyzer(), sublinear_tf=True, min_df=2)
-    llm = LLMTextEncoder(max_length=64, memory=store)
+    tfidf = TfidfVectorizer(analyzer=TextAnalyzer(), sublinear_tf=True)
+    llm = make_pipeline(LLMTextEncoder(max_length=64, memory=store), EmbeddingWhitener())
     return {
         "TF-IDF": make_pipeline(columns, tfidf),
         "LLM": make_pipeline(columns, llm),
@@ -96,21 +98,6 @@ def first_splits(splitter, frame, n_splits):
     return [split for split, _ in zip(splitter.split(frame), range(n_splits), strict=False)]
 
 
-class OneSplit:
-    """The first fold of a splitter, as an inner validation split."""
-
-    def __init__(self, splitter):
-        self.splitter = splitter
-
-    def split(self, X, y=None, groups=None):
-        """Yield the first fold."""
-        yield next(iter(self.splitter.split(X, y, groups)))
-
-    def get_n_splits(self, X=None, y=None, groups=None):
-        """One."""
-        return 1
-
-
 def run(frame, template, store, protocol, n_folds, seed):
     """Compare defaults and tuned recommenders under one protocol; a frame, one row per recommender."""
     cold = protocol == "cold items"
@@ -119,7 +106,9 @@ def run(frame, template, store, protocol, n_folds, seed):
     candidates = "test" if cold else "all"
     defaults = recommenders(frame, template, store, seed)
     searched = {
-        f"{name}, tuned": tuned(recommender, frame, OneSplit(splitter(5, **columns, random_state=seed + 1)), candidates)
+        f"{name}, tuned": tuned(
+            recommender, frame, FirstSplit(splitter(5, **columns, random_state=seed + 1)), candidates
+        )
         for name, recommender in defaults.items()
         if name != "popularity"
     }

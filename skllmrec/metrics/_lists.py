@@ -9,14 +9,26 @@ SCRATCH = 2**23  # entries of a block's working memory
 
 
 def check_k(k):
-    """Return the cut-off as an int, or raise a ValueError."""
+    """Return the cut-off as an int, or raise a ValueError.
+
+    Raises
+    ------
+    ValueError
+        If k is not a positive integer.
+    """
     if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
         raise ValueError(f"k must be an integer >= 1, got {k!r}")
     return int(k)
 
 
 def check_n_items(n_items):
-    """Return the number of items of the catalogue as an int, or raise a ValueError."""
+    """Return the number of items of the catalogue as an int, or raise a ValueError.
+
+    Raises
+    ------
+    ValueError
+        If the number of items is not a positive integer.
+    """
     if isinstance(n_items, bool) or not isinstance(n_items, Integral) or n_items < 1:
         raise ValueError(f"n_items must be an integer >= 1, got {n_items!r}")
     return int(n_items)

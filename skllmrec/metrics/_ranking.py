@@ -122,7 +122,13 @@ class RankedUsers:
 
 
 def check_metric(metric):
-    """Raise a ValueError unless the metric is a known name or a function."""
+    """Raise a ValueError unless the metric is a known name or a function.
+
+    Raises
+    ------
+    ValueError
+        If the metric is neither a known name nor a function.
+    """
     if not callable(metric) and metric not in METRIC_NAMES:
         raise ValueError(
             f"metric={metric!r} is unknown: pass one of {', '.join(METRIC_NAMES)}, "
@@ -131,7 +137,13 @@ def check_metric(metric):
 
 
 def check_ranking_options(k, threshold, candidates):
-    """Raise a ValueError for the first bad option of `rank_test_users`."""
+    """Raise a ValueError for the first bad option of `rank_test_users`.
+
+    Raises
+    ------
+    ValueError
+        If k, the threshold or the candidates are no legal value.
+    """
     check_k(k)
     if threshold is not None and (not isinstance(threshold, Real) or np.isnan(threshold)):
         raise ValueError(f"threshold must be a number or None, got {threshold!r}")

@@ -12,7 +12,13 @@ from skllmrec._sklearn import is_frame, take_columns
 
 
 def check_n_splits(n_splits, *, at_least=2):
-    """Return the number of splits as an int, or raise a ValueError."""
+    """Return the number of splits as an int, or raise a ValueError.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two splits.
+    """
     if isinstance(n_splits, bool) or not isinstance(n_splits, Integral) or n_splits < at_least:
         raise ValueError(f"n_splits must be an integer >= {at_least}, got {n_splits!r}")
     return int(n_splits)

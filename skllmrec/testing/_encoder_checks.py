@@ -123,7 +123,13 @@ def check_pickle(encoder):
 
 
 def check_feature_names(encoder):
-    """`get_feature_names_out` names every column, and `set_output` makes frames with these names and the index."""
+    """`get_feature_names_out` names every column, and `set_output` makes frames with these names and the index.
+
+    Raises
+    ------
+    SkipTest
+        If neither pandas nor polars is installed.
+    """
     model = clone(encoder).fit(list(TEXTS))
     names = model.get_feature_names_out()
     vectors = model.transform(list(TEXTS))

@@ -9,13 +9,25 @@ TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}  # factors may be float32
 
 
 def require(condition, message):
-    """Raise an AssertionError with the message unless the condition holds."""
+    """Raise an AssertionError with the message unless the condition holds.
+
+    Raises
+    ------
+    AssertionError
+        If the condition does not hold.
+    """
     if not condition:
         raise AssertionError(message)
 
 
 def expect_error(error, call, *words):
-    """Call, and require that it raises an error whose message holds all the words."""
+    """Call, and require that it raises an error whose message holds all the words.
+
+    Raises
+    ------
+    AssertionError
+        If no such error is raised, or its message lacks a word.
+    """
     try:
         call()
     except error as raised:

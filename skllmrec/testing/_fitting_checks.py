@@ -135,7 +135,13 @@ def check_frames_equal_arrays(recommender, personalised):
 
 
 def check_unknown_ids_raise(recommender, personalised):
-    """With `handle_unknown="error"`, unknown users and items raise an UnknownIdError that names the id."""
+    """With `handle_unknown="error"`, unknown users and items raise an UnknownIdError that names the id.
+
+    Raises
+    ------
+    SkipTest
+        If the recommender has no parameter `handle_unknown`.
+    """
     if "handle_unknown" not in recommender.get_params(deep=False):
         raise SkipTest("the recommender has no parameter handle_unknown")
     data = Tribes(recommender, handle_unknown="error")
@@ -196,7 +202,13 @@ def check_weight_two_is_repeated(recommender, personalised):
 
 
 def check_items_of_a_table(recommender, personalised):
-    """Items that only a FeatureTable holds are in `items_`, can be recommended, and score as new items do."""
+    """Items that only a FeatureTable holds are in `items_`, can be recommended, and score as new items do.
+
+    Raises
+    ------
+    SkipTest
+        If `fit` does not take `item_table`.
+    """
     if "item_table" not in inspect.signature(recommender.fit).parameters:
         raise SkipTest("fit does not take item_table")
     data, make_frame = Tribes(recommender, describe=True), _make_frame()
@@ -217,7 +229,13 @@ def check_items_of_a_table(recommender, personalised):
 
 
 def check_items_are_encoded_once(recommender, personalised):
-    """An encoder is fitted once, on the distinct items with their interactions as targets; known ones never again."""
+    """An encoder is fitted once, on the distinct items with their interactions as targets; known ones never again.
+
+    Raises
+    ------
+    SkipTest
+        If the recommender takes no `item_encoder`.
+    """
     if not {"item_features", "item_encoder"} <= set(recommender.get_params(deep=False)):
         raise SkipTest("the recommender takes no item_encoder")
     prepared = clone(recommender).set_params(item_encoder=_RecordingEncoder(), item_features=0)
@@ -254,7 +272,13 @@ def _folded_in(data):
 
 
 def check_partial_fit_on_unfitted_is_fit(recommender, personalised):
-    """`partial_fit` on an unfitted recommender is `fit`."""
+    """`partial_fit` on an unfitted recommender is `fit`.
+
+    Raises
+    ------
+    SkipTest
+        If the recommender has no `partial_fit`.
+    """
     data = Tribes(recommender)
     if not hasattr(data.recommender, "partial_fit"):
         raise SkipTest("the recommender has no partial_fit")
@@ -263,7 +287,13 @@ def check_partial_fit_on_unfitted_is_fit(recommender, personalised):
 
 
 def check_partial_fit_takes_in_new_ids(recommender, personalised):
-    """`partial_fit` appends new users and items, remembers what they have seen, and leaves other pairs alone."""
+    """`partial_fit` appends new users and items, remembers what they have seen, and leaves other pairs alone.
+
+    Raises
+    ------
+    SkipTest
+        If the recommender has no `partial_fit`.
+    """
     data = Tribes(recommender)
     if not hasattr(data.recommender, "partial_fit"):
         raise SkipTest("the recommender has no partial_fit")
@@ -296,7 +326,13 @@ def check_degenerate_data(recommender, personalised):
 
 
 def check_empty_text(recommender, personalised):
-    """An empty text is legal and gives finite results."""
+    """An empty text is legal and gives finite results.
+
+    Raises
+    ------
+    SkipTest
+        If the recommender has no encoder of texts.
+    """
     data = Tribes(recommender)
     columns = [column for column, name in enumerate(data.names) if name.endswith("text")]
     if not columns:

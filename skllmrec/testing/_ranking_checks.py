@@ -155,7 +155,13 @@ def check_too_many_items(recommender, personalised):
 
 
 def check_own_group_comes_first(recommender, personalised):
-    """A personalised recommender ranks the unseen items of a user's own group first."""
+    """A personalised recommender ranks the unseen items of a user's own group first.
+
+    Raises
+    ------
+    SkipTest
+        If the recommender is not personalised.
+    """
     if not personalised:
         raise SkipTest("the recommender is not personalised")
     data = Tribes(recommender)
@@ -167,7 +173,13 @@ def check_own_group_comes_first(recommender, personalised):
 
 
 def check_new_items_follow_their_features(recommender, personalised):
-    """Items and users that `fit` did not see are ranked by their features."""
+    """Items and users that `fit` did not see are ranked by their features.
+
+    Raises
+    ------
+    SkipTest
+        If the recommender is not personalised or has no item features.
+    """
     data = Tribes(recommender)
     if not (personalised and data.has_features["item"]):
         raise SkipTest("the recommender is not personalised or has no item features")
@@ -181,7 +193,13 @@ def check_new_items_follow_their_features(recommender, personalised):
 
 
 def check_similar_items(recommender, personalised):
-    """`similar_items` is shaped and sorted like `recommend`, leaves the item itself out, and finds its group."""
+    """`similar_items` is shaped and sorted like `recommend`, leaves the item itself out, and finds its group.
+
+    Raises
+    ------
+    SkipTest
+        If the recommender cannot compare items.
+    """
     data = Tribes(recommender)
     model = data.fitted()
     queries = data.ids("item", np.arange(N_ITEMS))
