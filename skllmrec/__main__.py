@@ -18,7 +18,7 @@ def main(arguments=None):
     Returns
     -------
     status : int
-        0, or 2 where an option, the data or the model does not fit.
+        0; 2 where an option, the data or the model does not fit; 130 where the user stopped it.
     """
     parser = argparse.ArgumentParser(prog="python -m skllmrec", description=__doc__.partition(":")[0] + ".")
     parser.add_argument("--version", action="version", version=f"skllmrec {__version__}")
@@ -29,6 +29,9 @@ def main(arguments=None):
     except UsageError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        return 130
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def compare(folder, tiny_bert, tmp_path, capsys):
         out = tmp_path / "report"
         status = main(
             ["compare", "--data", str(data), "--model", str(tiny_bert), "--store", str(tmp_path / "store"),
-             "--out", str(out), "--folds", "2", "--trials", "2", "--k", "5", *options]
+             "--out", str(out), "--folds", "2", "--trials", "2", "--k", "5", "--n-jobs", "1", *options]
         )  # fmt: skip
         captured = capsys.readouterr()
         return status, captured.out, captured.err, out
@@ -44,7 +44,7 @@ def compare(folder, tiny_bert, tmp_path, capsys):
 
 
 def test_warm(compare, folder):
-    status, printed, _, out = compare()
+    status, printed, _, out = compare("--n-jobs", "2")
     assert status == 0
     assert {path.name for path in out.iterdir()} == FILES
     results = pd.read_csv(out / "results.csv")
@@ -124,6 +124,8 @@ def test_temporal_with_a_part_of_the_users(compare, folder, tmp_path):
         (["--target", "none", "--threshold", "3"], "--threshold needs ratings"),
         (["--target", "none", "--feedback", "explicit"], "--feedback explicit needs ratings"),
         (["--model", "no/such-model"], "no/such-model"),
+        (["--folds", "999"], "n_splits=999 exceeds"),
+        (["--protocol", "cold-items", "--folds", "41"], "n_splits=41 exceeds the 40 items"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(compare, options, message, monkeypatch):
@@ -169,6 +171,19 @@ def test_bad_options_exit_with_two(options, message, capsys):
         main(["compare", *options])
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_an_interrupted_run_says_so_and_leaves_the_old_report(compare, monkeypatch):
+    old = {path: path.read_bytes() for path in compare("--trials", "1")[3].iterdir()}
+
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skllmrec.comparison._main_job.compare_recommenders", interrupt)
+    status, _, error, out = compare("--trials", "1")
+    assert status == 130
+    assert error == "stopped\n"
+    assert {path: path.read_bytes() for path in out.iterdir()} == old
 
 
 def test_help_states_the_defaults():

@@ -135,6 +135,8 @@ def _prepare(options):
         say(f"  {key}: {value}")
     for note in data.notes:
         say(f"  - {note}")
+    for train, _ in protocol.outer.split(data.X):  # too little data for a split shows here
+        next(iter(protocol.inner.split(data.X.iloc[train])))
     _encode(data, options)
     out.mkdir(parents=True, exist_ok=True)
     return data, protocol, out
