@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse as sp
 
 MAX_EXACT = 2048  # features (or rows, whichever are fewer) up to which the singular values are exact
@@ -12,6 +13,7 @@ _BLOCK = 256  # columns handled at once, so that no (n, k) array is made
 _DENSE_COLUMN = 0.25  # a sparse column with more non-zeros than this share is computed with as a dense one
 _POWER_ITERATIONS = 2
 _OVERSAMPLING = 1.1
+_DEPENDENT, _INDEPENDENT = 1e-6, 1e-2  # least over greatest diagonal of a Cholesky factor: no use, and good enough
 _NEGLIGIBLE = 1e-10  # of the largest squared singular value: rounding noise
 
 
@@ -129,6 +131,24 @@ def _product_with_identity(product, size):
 
 
 def _orthonormal(Y):
+    """Orthonormal basis of the columns, by Cholesky QR: at the rate of matrix products, several times that of `qr`.
+
+    Its error grows with the square of the condition number: a second round mends what the first left, and Householder
+    QR takes over where the columns are nearly dependent (Yamamoto et al., ETNA 44, 2015).
+    """
+    basis = Y
+    for _ in range(2):
+        try:
+            factor = scipy.linalg.cholesky(basis.T @ basis, check_finite=False)
+        except np.linalg.LinAlgError:
+            break
+        diagonal = np.diagonal(factor)
+        share = diagonal.min() / diagonal.max()
+        if share < _DEPENDENT:
+            break
+        basis = scipy.linalg.solve_triangular(factor, basis.T, trans="T", check_finite=False).T
+        if share > _INDEPENDENT:
+            return basis
     return np.linalg.qr(Y)[0]
 
 

@@ -152,3 +152,12 @@ def test_single_precision_on_request():
     fitted = fit_rows(single, V.astype(np.float32), 0.1)
     assert fitted.dtype == np.float32
     np.testing.assert_allclose(fitted, fit_rows(factorise_features(features, weights), V, 0.1), atol=1e-4)
+
+
+@pytest.mark.parametrize("condition", [1, 1e1, 1e4, 1e9, np.inf])
+def test_orthonormal_basis_of_any_condition(condition):
+    scales = np.r_[np.ones(30), np.zeros(10)] if condition == np.inf else np.logspace(0, -np.log10(condition), 40)
+    Y = np.random.default_rng(0).standard_normal((300, 40)) * scales
+    basis = feature_map._orthonormal(Y)
+    np.testing.assert_allclose(basis.T @ basis, np.eye(40), atol=1e-10)
+    np.testing.assert_allclose(basis @ (basis.T @ Y), Y, atol=1e-10, err_msg="the basis spans the columns")
