@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -245,8 +246,9 @@ def load_job_data(options):
     notes.append(f"diversity of lists (ild) is measured in {where}")
     X = frame[[name for name in (USER, ITEM, TIME) if name in frame.columns]]
     strength = frame[target] if target else frame[ITEM].notna().astype(float)
+    name = options.data if options.data == ML_100K else Path(options.data).resolve().name
     return JobData(
-        options.data, X, frame[target] if options.feedback == "explicit" else None, items, threshold,
+        name, X, frame[target] if options.feedback == "explicit" else None, items, threshold,
         template, list(columns), next((c for c in columns if c.lower() in _TITLES), columns[0]), strength,
         list(diversity), notes,
     )  # fmt: skip

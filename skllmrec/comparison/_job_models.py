@@ -23,27 +23,30 @@ _SPACES = {
 }
 
 
-class FirstSplit:
-    """Only the first fold of a splitter: one validation split instead of k.
+class FirstSplits:
+    """Only the first folds of a splitter: fewer validation splits, of the same size.
 
     Parameters
     ----------
     splitter : splitter
+    n_splits : int
+        How many.
     """
 
-    def __init__(self, splitter):
+    def __init__(self, splitter, n_splits):
         self.splitter = splitter
+        self.n_splits = n_splits
 
     def split(self, X, y=None, groups=None):
-        """Yield the first (train, test)."""
-        return islice(self.splitter.split(X, y, groups), 1)
+        """Yield the first pairs of (train, test)."""
+        return islice(self.splitter.split(X, y, groups), self.n_splits)
 
     def get_n_splits(self, X=None, y=None, groups=None):
-        """Return 1."""
-        return 1
+        """Return how many there are."""
+        return self.n_splits
 
     def __repr__(self):
-        return f"FirstSplit({self.splitter!r})"
+        return f"FirstSplits({self.splitter!r}, {self.n_splits})"
 
 
 @dataclass
@@ -53,7 +56,7 @@ class Protocol:
     Attributes
     ----------
     outer, inner : splitters
-        `inner` gives one split that mirrors the outer ones.
+        `inner` gives the validation splits of the searches, which mirror the outer ones.
     candidates : {"all", "test"}
     text : str
         In words.
@@ -89,11 +92,12 @@ def make_protocol(name, *, folds, seed, columns):
     if name == "warm":
         outer, inner = (PerUserKFold(n, user=USER, random_state=seed) for n in (folds, 5))
         text = f"{folds} folds that part the rows of every user; every item is ranked but those of the training rows"
-        return Protocol(outer, FirstSplit(inner), "all", text)
+        return Protocol(outer, FirstSplits(inner, 1), "all", text)
     if name == "cold-items":
         outer, inner = (ColdItemKFold(n, item=ITEM, random_state=seed) for n in (folds, 5))
         text = f"{folds} folds of items: those of a test fold have no training row and are ranked among themselves"
-        return Protocol(outer, FirstSplit(inner), "test", text)
+        # folds of items differ a lot, by the few that everyone knows: one validation split would choose at random
+        return Protocol(outer, FirstSplits(inner, 3), "test", text)
     if TIME not in columns:
         raise ValueError(
             f"--protocol temporal needs times: the interactions have no column {TIME!r}, only {list(columns)}"

@@ -44,7 +44,7 @@ def _sentence(comparison, name, reference, contrast, p):
     return f"{name!r} ranks {_percent(contrast['gain'])} {better} than {reference!r} ({means}): {_sureness(p)}."
 
 
-def verdict(comparison):
+def verdict(comparison, *, new_items=False):
     """Say in plain words whether the language model helps, and how sure that is.
 
     The contrasts with TF-IDF (alone and beside it) and with ids alone are Holm-adjusted together.
@@ -53,6 +53,8 @@ def verdict(comparison):
     ----------
     comparison : Comparison
         Of the main job.
+    new_items : bool, default=False
+        Whether the test items are unknown to training, so that ids alone can only rank them at random.
 
     Returns
     -------
@@ -60,14 +62,16 @@ def verdict(comparison):
         The first one is the answer.
     """
     best_llm = max((LLM, BOTH), key=lambda name: comparison.value(name, "ndcg"))
-    pairs = [(LLM, TFIDF), (BOTH, TFIDF), (best_llm, IDS), (TFIDF, IDS)]
+    pairs = [(LLM, TFIDF), (BOTH, TFIDF)] + ([] if new_items else [(best_llm, IDS), (TFIDF, IDS)])
     contrasts = [comparison.contrast(name, reference) for name, reference in pairs]
     adjusted = holm_correction([contrast["p_value"] for contrast in contrasts])
     gains = [contrast["gain"] for contrast in contrasts]
     directions = [int(np.sign(gain)) * (p < 0.05) for gain, p in zip(gains, adjusted, strict=True)]
-    sentences = [_answer(directions[:3], gains[:3], best_llm)]
+    sentences = [_answer_new(directions, gains) if new_items else _answer(directions[:3], gains[:3], best_llm)]
     for pair, contrast, p in zip(pairs, contrasts, adjusted, strict=True):
         sentences.append(_sentence(comparison, *pair, contrast, p))
+    if new_items:
+        sentences.append(f"{IDS!r} and {POPULARITY!r} know nothing of new items and rank them at random.")
     coverage = [f"{name!r} {comparison.value(name, 'coverage'):.1%}" for name in (IDS, TFIDF, LLM, BOTH)]
     sentences.append(f"Coverage of the catalogue: {', '.join(coverage)}.")
     best = best_estimator(comparison)
@@ -91,6 +95,18 @@ def _answer(directions, gains, best_llm):
     if over_ids > 0:
         return "Text helps, but the language model brings no clear gain over TF-IDF on the same text."
     return "No clear difference: on this data the language model gains neither over TF-IDF nor over ids alone."
+
+
+def _answer_new(directions, gains):
+    """Answer the question for new items, which ids alone cannot rank."""
+    alone, both = directions
+    if alone > 0:
+        return f"Yes: on new items the language model gains {_percent(gains[0])} NDCG over TF-IDF on the same text."
+    if both > 0:
+        return f"Yes, beside TF-IDF: on new items the two together gain {_percent(gains[1])} NDCG over TF-IDF alone."
+    if alone < 0:
+        return f"No: on new items the language model instead of TF-IDF loses {_percent(gains[0])} NDCG."
+    return "No clear difference: the language model and TF-IDF rank new items about equally well."
 
 
 def best_estimator(comparison):
@@ -193,8 +209,9 @@ def report(comparison, *, data, protocol, options, sentences, shown, times, comm
     table = _report.metric_table(comparison) + f"<p class=note>{_report.table_note(comparison)}</p>"
     tuned = (
         f"<p class=note>All but {POPULARITY!r} are searches over the same {options.trials} candidates (the first is "
-        "the defaults), on one validation split inside each training fold that mirrors the outer one. The text "
-        f"features all read the same text. Language model: {escape(options.model)}, {options.max_length} tokens.</p>"
+        f"the defaults), chosen on {protocol.inner.get_n_splits()} validation split(s) inside each training fold "
+        "that mirror the outer one. The text features all read the same text. Language model: "
+        f"{escape(options.model)}, the first {options.max_length} tokens of a text.</p>"
     )
     how = [*data.describe(), ("Protocol", protocol.text), ("Feedback", options.feedback), ("Seed", options.seed)]
     how += [pair for pair in _report.protocol(comparison) if pair[0] not in ("Relevant", "Rows")]

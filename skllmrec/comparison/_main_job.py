@@ -154,13 +154,14 @@ def _encode(data, options):
 
 
 def _compare(data, protocol, options, estimators):
-    explicit = options.feedback == "explicit"
+    explicit, new_items = options.feedback == "explicit", protocol.candidates == "test"
+    metrics = [m for m in _METRICS if not (new_items and m == "novelty")]  # all new items are equally new
     say(
         f"\nComparing {len(estimators)} estimators; each search tries {options.trials} candidates "
         "inside each training fold"
     )
     return compare_recommenders(
-        estimators, data.X, data.y, cv=protocol.outer, metrics=_METRICS + (("rmse", "mae") if explicit else ()),
+        estimators, data.X, data.y, cv=protocol.outer, metrics=[*metrics, *(["rmse", "mae"] if explicit else [])],
         k=options.k, threshold=data.threshold if explicit else None, reference=TFIDF,
         candidates=protocol.candidates, item_vectors=data.item_vectors, item_table=data.item_table,
         n_jobs=options.n_jobs, random_state=options.seed, verbose=True,
@@ -207,7 +208,7 @@ def run(options):
     estimators = make_estimators(data, options, protocol)
     comparison = _compare(data, protocol, options, estimators)
     compared = perf_counter()
-    sentences = output.verdict(comparison)
+    sentences = output.verdict(comparison, new_items=protocol.candidates == "test")
     say(f"\n{comparison!r}\n\nVerdict")
     for sentence in sentences:
         say(f"  {sentence}")

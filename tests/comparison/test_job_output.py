@@ -60,6 +60,22 @@ def test_the_sentences_carry_figures_and_how_sure_they_are():
     assert "it may be chance" in unsure[1]
 
 
+@pytest.mark.parametrize(
+    ("means", "answer"),
+    [
+        ([0.0, 0.0, 0.2, 0.25, 0.2], "Yes: on new items the language model gains 25.0% NDCG over TF-IDF"),
+        ([0.0, 0.0, 0.2, 0.2, 0.25], "Yes, beside TF-IDF: on new items"),
+        ([0.0, 0.0, 0.2, 0.1, 0.2], "No: on new items the language model instead of TF-IDF loses 50.0% NDCG"),
+        ([0.0, 0.0, 0.2, 0.2, 0.2], "No clear difference"),
+    ],
+)
+def test_of_new_items_ids_alone_know_nothing(means, answer):
+    sentences = verdict(made_up(means), new_items=True)
+    assert sentences[0].startswith(answer)
+    assert not any("than 'ids'" in sentence for sentence in sentences)
+    assert "'ids' and 'popularity' know nothing of new items and rank them at random." in sentences
+
+
 def test_nothing_divides_by_a_reference_of_zero():
     sentences = verdict(made_up([0.0, 0.0, 0.0, 0.1, 0.1], spread=0.0))
     assert "infinitely better" in sentences[1]
