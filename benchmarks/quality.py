@@ -32,7 +32,7 @@ from skllmrec import (
     load_interactions,
     make_ranking_scorer,
 )
-from skllmrec.comparison._job_models import FirstSplit
+from skllmrec.comparison._job_models import FirstSplits
 
 K = 20
 # the text of an item, and from which rating on it is liked; tags made by the test users would leak and are left out

@@ -71,7 +71,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
         implicit feedback.
     feature_alpha : float or "auto", default="auto"
         Ridge strength of the maps A and B, in units of the mean squared singular value of the weighted, centred
-        features; "auto" minimises the leave-one-out error in closed form at every sweep.
+        features; "auto" minimises the leave-one-out error in closed form, after sweeps 1, 2, 4, 8, ... and at the end.
     prior_strength : float or "auto", default="auto"
         Share s of the map that the factors of known users and items are drawn to, between 0 (ids only) and 1; new ones
         always get all of it. "auto" chooses 0, 0.5 or 0.75 for each side on held-out interactions, and 0 unless
