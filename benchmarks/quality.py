@@ -105,10 +105,9 @@ def run(frame, template, store, protocol, n_folds, seed):
     columns = {"item": "item_id"} if cold else {"user": "user_id"}
     candidates = "test" if cold else "all"
     defaults = recommenders(frame, template, store, seed)
+    inner = FirstSplits(splitter(5, **columns, random_state=seed + 1), 3 if cold else 1)
     searched = {
-        f"{name}, tuned": tuned(
-            recommender, frame, FirstSplit(splitter(5, **columns, random_state=seed + 1)), candidates
-        )
+        f"{name}, tuned": tuned(recommender, frame, inner, candidates)
         for name, recommender in defaults.items()
         if name != "popularity"
     }

@@ -6,7 +6,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import r2_score
+from sklearn.preprocessing import normalize
 
+from skllmrec.base import BaseFactorRecommender, BaseRecommender, FeatureTable
 from skllmrec.metrics import make_ranking_scorer
 from skllmrec.recommenders import PopularityRecommender
 
@@ -160,6 +162,7 @@ def test_factors_in_blocks_equal_all_at_once(seed, monkeypatch):
     assert_array_equal(ids, expected)
     assert_allclose(best, np.take_along_axis(scores, expected, axis=1))
     assert_allclose(recommender.predict(rows), np.einsum("ij,ij->i", p[rows[:, 0]], q[rows[:, 1]]))
+    cosines = normalize(q) @ normalize(q).T
     np.fill_diagonal(cosines, -np.inf)
     similar, _ = recommender.similar_items(np.arange(70), n_items=5)
     assert_array_equal(similar, np.argsort(-cosines, axis=1)[:, :5])
@@ -191,3 +194,5 @@ def test_hooks_of_subclasses_are_not_trusted():
         recommender.recommend([7], n_items=1, candidates=[1, 2])
 
 
+def test_unit_rows_leave_zeros():
+    assert_allclose(normalize(np.array([[3.0, 4.0], [0.0, 0.0]])), [[0.6, 0.8], [0, 0]])
