@@ -177,7 +177,7 @@ class Comparison:
         -------
         table : pandas.DataFrame of str
             Cells such as ``"0.2641 +4.0% **"``: mean, gain over the reference, stars of the Holm-adjusted
-            p-value (* below .05, ** below .01, *** below .001).
+            p-value (``*`` below .05, ``**`` below .01, ``***`` below .001).
         """
         labels = self.metrics if metrics is None else [self.label(metric) for metric in metrics]
         rows = self.frame.set_index(["metric", "estimator"])
