@@ -30,7 +30,7 @@ def test_the_validation_split_mirrors_the_outer_one(name, n_folds, candidates):
     for train, test in outer:
         inside = X.iloc[train]
         validations = list(made.inner.split(inside))
-        assert len(validations) == made.inner.get_n_splits(inside) == (3 if name == "cold-items" else 1)
+        assert len(validations) == made.inner.get_n_splits(inside) == (1 if name == "temporal" else 3)
         for whole, first, second in [(X, train, test), *((inside, *rows) for rows in validations)]:
             if name == "cold-items":
                 assert not set(whole.iloc[first]["item_id"]) & set(whole.iloc[second]["item_id"])
