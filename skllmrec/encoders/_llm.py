@@ -4,11 +4,10 @@ import os
 from dataclasses import asdict
 from numbers import Integral
 
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-
 from skllmrec._backbone import Encoding, EncodingJob, model_info
 from skllmrec._device import DTYPES, resolve_device, resolve_dtype
 from skllmrec._kernels.pooling import POOLINGS
+from skllmrec._sklearn import HasMethods, Interval, StrOptions
 from skllmrec._weights import find_weights
 from skllmrec.base import BaseTextEncoder
 

@@ -6,10 +6,9 @@ import numpy as np
 from scipy import linalg, sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.preprocessing import normalize as unit_rows
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from skllmrec._sklearn import fit_context, validate_data
+from skllmrec._sklearn import Interval, fit_context, validate_data
 
 
 def _mean(X):

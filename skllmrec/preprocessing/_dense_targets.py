@@ -5,12 +5,11 @@ from numbers import Integral
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone
-from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skllmrec._sklearn import fit_context, get_tags
+from skllmrec._sklearn import HasMethods, Interval, fit_context, get_tags
 
 
 def dense_targets(targets, n_components, random_state=None):
