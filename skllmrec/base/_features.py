@@ -26,6 +26,8 @@ class Entities:
         Encoded features of the distinct new ids; None where nothing is known about them.
     rows : ndarray of shape (n,), intp
         Row of `features` of each new id, -1 for known ones.
+    history : History or None
+        Of users: what they did besides what training saw.
 
     Examples
     --------
@@ -42,6 +44,7 @@ class Entities:
     codes: np.ndarray
     features: object = None
     rows: np.ndarray | None = None
+    history: object = None
 
     def __len__(self):
         return len(self.ids)
@@ -59,7 +62,8 @@ class Entities:
         Entities
         """
         rows = None if self.rows is None else self.rows[positions]
-        return Entities(self.ids[positions], self.codes[positions], self.features, rows)
+        history = None if self.history is None else self.history.take(positions)
+        return Entities(self.ids[positions], self.codes[positions], self.features, rows, history)
 
     def fill(self, known, new, default):
         """Assemble one row for each entity: known[code], new[row], or the default.
@@ -171,6 +175,30 @@ class Side:
         rows = np.full(len(ids), -1, dtype=np.intp)
         rows[unknown] = place
         return Entities(ids, codes, features, rows)
+
+    def described(self, features):
+        """Entities without ids, known by their features alone.
+
+        Parameters
+        ----------
+        features : array-like or dataframe, laid out like the feature columns of fit
+            One row for each.
+
+        Raises
+        ------
+        ValueError
+            If fit saw no features of this side.
+        """
+        if self.feature_key is None:
+            raise ValueError(
+                f"features of {self.name}s are given, but fit saw none: name their columns with {self.name}_features="
+            )
+        table = features if hasattr(features, "shape") else np.array(features, dtype=object)
+        positions = np.arange(len(table))
+        if self.encoder is not None:
+            table = _explained(self.encoder.transform, table, self.name, positions)
+        matrix = as_matrix(table, self.name, positions)
+        return Entities(positions, np.full(len(positions), -1, dtype=np.intp), matrix, positions)
 
     def read(self, given, *, handle_unknown="prior", distinct=False):
         """Read what a caller names users or items by: ids, rows laid out like X, or a tuple of both.

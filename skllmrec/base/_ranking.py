@@ -1,5 +1,6 @@
 """Ranked lists of a fitted recommender: block by block, so that memory stays bounded."""
 
+from dataclasses import replace
 from numbers import Integral
 
 import numpy as np
@@ -9,6 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 from skllmrec._ids import missing_id
 from skllmrec._kernels.topk import topk_dense
 from skllmrec.base._features import Entities
+from skllmrec.base._given import Rules, read_history, rows_of
+from skllmrec.base._interactions import merge
 
 _BLOCK_SCORES = 2**22  # scores of one block of recommend: 32 MiB of float64
 
@@ -16,20 +19,30 @@ _BLOCK_SCORES = 2**22  # scores of one block of recommend: 32 MiB of float64
 class RankingMixin:
     """`recommend` and `similar_items` on the hooks of `BaseRecommender`."""
 
-    def recommend(self, users, n_items=10, *, candidates=None, exclude_seen=True):
+    def recommend(
+        self, users=None, n_items=10, *, candidates=None, exclude_seen=True, history=None, allow=None, deny=None
+    ):
         """Rank items for users.
 
         Parameters
         ----------
-        users : array-like of shape (n_users,), or rows laid out like X of shape (n_users, n_columns)
-            Ids, or rows that hold the user's columns, so that new users bring their features.
+        users : array-like of shape (n_users,), or rows laid out like X of shape (n_users, n_columns), default=None
+            Ids, or rows that hold the user's columns, so that new users bring their features. None: people of whom
+            nothing is known but their `history`.
         n_items : int, default=10
             Length of each list.
         candidates : array-like of shape (n_candidates,), rows laid out like X, or a tuple of both, default=None
             What is ranked: ids, rows that hold the item's columns (new items bring their features; equal ids
             count once), ``(ids, rows)`` for both together, or None for all of `items_`.
         exclude_seen : bool, default=True
-            Leave out what the user had in training.
+            Leave out what the user had in training and in the `history`.
+        history : sequence of sequence of ids, default=None
+            For each user, items that they just liked: the lists take them into account, the model stays as it is.
+            Instead of ids, a mapping from ids to ratings (explicit feedback) or weights (implicit feedback); an id
+            alone stands for the highest rating of training, or the weight one. Items that the model does not know
+            are of no effect.
+        allow, deny : sequence of ids, or one sequence of ids for each user, default=None
+            Only these candidates, all but these candidates: for everybody, or user by user.
 
         Returns
         -------
@@ -44,28 +57,37 @@ class RankingMixin:
         UnknownIdError
             If a user or item is unknown and `handle_unknown="error"`.
         ValueError
-            If `n_items` exceeds the number of candidates.
+            If there are neither users nor histories, a list does not belong to a user, or `n_items` exceeds the
+            number of candidates that `allow` and `deny` leave to everybody.
         """
         check_is_fitted(self)
-        users = self._user_side.read(users, handle_unknown=self._handle_unknown)
+        users = self._listeners(users, history)
         items = self._candidates(candidates)
+        rules = Rules(allow, deny, ids=items.ids, n_users=len(users))
+        items = items.take(rules.candidates)
         _check_n_items(n_items, len(items))
         prepared = self._prepare_items(items)
         blocks = []
-        for block in _blocks(users, max(1, _BLOCK_SCORES // len(items))):
-            seen = self._seen_among(block, items) if exclude_seen else _nothing(len(block), len(items))
-            blocks.append(self._rank(block, prepared, n_items, seen))
+        for rows in _blocks(len(users), max(1, _BLOCK_SCORES // len(items))):
+            block = users.take(rows)
+            left_out = self._seen_among(block, items) if exclude_seen else _nothing(len(block), len(items))
+            forbidden = rules.left_out(rows)
+            left_out = left_out if forbidden is None else left_out + forbidden
+            blocks.append(self._rank(block, prepared, n_items, left_out))
         return _ranked_ids(items.ids, blocks, n_items)
 
-    def similar_items(self, items, n_items=10):
-        """Find the items most like some items.
+    def similar_items(self, items=None, n_items=10, *, features=None):
+        """Find the items most like some items, or most like what a text says.
 
         Parameters
         ----------
-        items : array-like of shape (n_queries,), or rows laid out like X of shape (n_queries, n_columns)
+        items : array-like of shape (n_queries,), or rows laid out like X of shape (n_queries, n_columns), default=None
             Ids, or rows that hold the item's columns: new items are compared by their features.
         n_items : int, default=10
             Length of each list.
+        features : array-like or dataframe of n_queries rows, default=None
+            Instead of `items`, features alone, laid out like the columns `item_features`: texts, for an encoder of
+            one column of texts.
 
         Returns
         -------
@@ -79,14 +101,21 @@ class RankingMixin:
         UnknownIdError
             If an item is unknown and `handle_unknown="error"`.
         ValueError
-            If `n_items` exceeds the number of items.
+            If not one of `items` and `features` is given, fit saw no features, or `n_items` exceeds the number of
+            items.
         """
         check_is_fitted(self)
-        queries = self._item_side.read(items, handle_unknown=self._handle_unknown)
+        if (items is None) == (features is None):
+            raise ValueError("similar_items takes either items or features: what shall the items be like?")
+        if items is None:
+            queries = self._item_side.described(features)
+        else:
+            queries = self._item_side.read(items, handle_unknown=self._handle_unknown)
         known = self._candidates(None)
         _check_n_items(n_items, len(known))
         blocks = []
-        for block in _blocks(queries, max(1, _BLOCK_SCORES // len(known))):
+        for rows in _blocks(len(queries), max(1, _BLOCK_SCORES // len(known))):
+            block = queries.take(rows)
             own = np.flatnonzero(block.codes >= 0)
             itself = sparse.csr_matrix((np.ones(len(own)), (own, block.codes[own])), shape=(len(block), len(known)))
             blocks.append(topk_dense(_scored(self, "_similarity_block", block, known), n_items, itself))
@@ -104,14 +133,49 @@ class RankingMixin:
             raise ValueError("candidates are empty: pass at least one item, or None for all items of fit")
         return items
 
+    def _listeners(self, users, history):
+        """Entities of those whom lists are for, with their histories."""
+        if users is None and history is None:
+            raise ValueError("recommend needs users, or the history of people who are not known")
+        if users is not None:
+            users = self._user_side.read(users, handle_unknown=self._handle_unknown)
+        if history is None:
+            return users
+        if users is None:
+            n_users = len(history) if hasattr(history, "__len__") else 0
+            users = Entities(np.arange(n_users), np.full(n_users, -1, dtype=np.intp))
+        liked = None if self._ratings is None else self._ratings.max()
+        history = read_history(
+            history, self._item_side, n_users=len(users), liked=liked, handle_unknown=self._handle_unknown
+        )
+        return replace(users, history=history)
+
+    def _interactions_of(self, users):
+        """Collect what some users did, in training and in the history given with a call.
+
+        Returns
+        -------
+        weights : csr_matrix of shape (n_users, n_items)
+        ratings : ndarray of shape (weights.nnz,) or None
+        """
+        weights, ratings = rows_of(self.seen_, users.codes), None
+        if self._ratings is not None:
+            rated = sparse.csr_matrix((self._ratings, self.seen_.indices, self.seen_.indptr), self.seen_.shape)
+            ratings = rows_of(rated, users.codes).data
+        if users.history is None:
+            return weights, ratings
+        return merge(weights, ratings, users.history.weights, users.history.ratings)
+
     def _seen_among(self, users, items):
         """Find what each user has seen, in positions of the candidates."""
-        seen = self.seen_[np.maximum(users.codes, 0)]
+        seen = rows_of(self.seen_, users.codes)
+        if users.history is not None:
+            seen = seen + users.history.weights
         position = np.full(len(self.items_), -1, dtype=np.intp)
         known = np.flatnonzero(items.codes >= 0)
         position[items.codes[known]] = known
         columns = position[seen.indices]
-        kept = (columns >= 0) & np.repeat(users.codes >= 0, np.diff(seen.indptr))
+        kept = columns >= 0
         indptr = np.r_[0, np.cumsum(kept)][seen.indptr]
         columns = columns[kept]
         return sparse.csr_matrix((np.ones(len(columns)), columns, indptr), shape=(len(users), len(items)))
@@ -138,9 +202,9 @@ def _scored(recommender, hook, rows, columns):
     return scores
 
 
-def _blocks(entities, size):
-    for start in range(0, len(entities), size):
-        yield entities.take(np.arange(start, min(start + size, len(entities))))
+def _blocks(n, size):
+    for start in range(0, n, size):
+        yield np.arange(start, min(start + size, n))
 
 
 def _check_n_items(n_items, n_candidates):

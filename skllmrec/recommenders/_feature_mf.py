@@ -329,7 +329,22 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
         if self.feedback == "implicit":
             typical[:-1] = self.user_factors_.mean(axis=0)
         table = self._side_vectors("user", users, typical)
+        if users.history is not None:
+            table = self._folded_in(users, table)
         return np.column_stack([table[:, :-1], table[:, -1] + self.mean_, np.ones(len(table), table.dtype)])
+
+    def _folded_in(self, users, table):
+        """Solve [factors | bias] of users again with the history that a call brought."""
+        rows = np.flatnonzero(np.diff(users.history.weights.indptr))
+        known, prior = users.codes[rows], self._user_prior
+        weights, ratings = self._interactions_of(users.take(rows))
+        if prior is not None:
+            # a new user is drawn to what their features predict, and to nothing where there are none
+            predicted = table[rows, : prior.shape[1]] if users.features is not None else 0.0
+            prior = np.where((known >= 0)[:, np.newaxis], prior[known], predicted)
+        vectors, biases = fold_in(self._factor_model(), "users", weights, ratings, prior=prior)
+        table[rows] = np.column_stack([vectors, biases])
+        return table
 
     def _item_vectors(self, items):
         table = self._side_vectors("item", items, np.zeros(self.n_components + 1))

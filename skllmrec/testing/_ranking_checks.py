@@ -116,6 +116,36 @@ def check_candidates_are_ranked_exactly(recommender, personalised):
     expect_error(ValueError, lambda: model.recommend(user, n_items=5, candidates=data.ids("item", [1, 1, 2])), 5, 2)
 
 
+def check_histories_are_excluded(recommender, personalised):
+    """People known by a `history` alone get finite scores, nothing of their history, and leave the model as it was."""
+    data = Tribes(recommender)
+    model = data.fitted()
+    before = model.predict(data.X)
+    liked = [data.ids("item", [0, 2]), data.ids("item", [1]), data.ids("item", [])]
+    ids, scores = model.recommend(history=liked, n_items=N_ITEMS - 2)
+    for row, own in enumerate(liked):
+        require(not np.isin(ids[row], own).any(), "an item of the history was recommended")
+    require(np.isfinite(scores).all(), "a score is not finite")
+    one = model.recommend(history=liked[1:2], n_items=N_ITEMS - 2)
+    assert_array_equal(one[0][0], ids[1], err_msg="a history alone gives another list than among others")
+    assert_array_equal(model.predict(data.X), before, err_msg="recommend with a history changed the model")
+
+
+def check_allow_and_deny(recommender, personalised):
+    """`allow` and `deny` restrict the candidates, for everybody or user by user."""
+    data = Tribes(recommender)
+    model = data.fitted()
+    users, items = data.ids("user", [0, 1]), data.ids("item", np.arange(N_ITEMS))
+    rule = {"n_items": 4, "exclude_seen": False}
+    assert_array_equal(
+        model.recommend(users, allow=items[3:9], deny=items[8:], **rule)[0],
+        model.recommend(users, candidates=items[3:8], **rule)[0],
+        err_msg="allowed and not denied items are not the candidates",
+    )
+    ids, _ = model.recommend(users, allow=[items[:5], items[5:]], **rule)
+    require(np.isin(ids[0], items[:5]).all() and np.isin(ids[1], items[5:]).all(), "a list has items not allowed")
+
+
 def check_ties_go_by_position(recommender, personalised):
     """Items with equal scores come in the order of the candidates."""
     data = Tribes(recommender)
@@ -241,6 +271,8 @@ RANKING_CHECKS = [
     check_recommend_ranks_by_predict,
     check_seen_items_are_excluded,
     check_candidates_are_ranked_exactly,
+    check_histories_are_excluded,
+    check_allow_and_deny,
     check_ties_go_by_position,
     check_lists_are_padded,
     check_too_many_items,

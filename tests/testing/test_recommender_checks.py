@@ -70,14 +70,19 @@ class Broken(PopularityRecommender):
             return scores - scores.mean()
         return scores + np.inf if self.fault == "inf" else scores
 
-    def recommend(self, users, n_items=10, *, candidates=None, exclude_seen=True):
+    def recommend(self, users=None, n_items=10, *, candidates=None, exclude_seen=True, **given):
         if self.fault == "clip":
             n_items = min(n_items, len(self.items_))
         if self.fault == "seen":
             exclude_seen = False
         if self.fault == "candidates":
             candidates = None
-        ids, scores = super().recommend(users, n_items, candidates=candidates, exclude_seen=exclude_seen)
+        if self.fault == "deny":
+            given.pop("deny", None)
+        if self.fault == "history" and given.get("history"):
+            self.item_scores_ = self.item_scores_ + 1
+            exclude_seen = False
+        ids, scores = super().recommend(users, n_items, candidates=candidates, exclude_seen=exclude_seen, **given)
         if self.fault == "worst first":
             return ids[:, ::-1], scores[:, ::-1]
         if self.fault == "other scores":
@@ -100,6 +105,8 @@ FAULTS = {
     "clip": "check_too_many_items",
     "seen": "check_seen_items_are_excluded",
     "candidates": "check_candidates_are_ranked_exactly",
+    "deny": "check_allow_and_deny",
+    "history": "check_histories_are_excluded",
     "worst first": "check_recommend_shapes_and_order",
     "other scores": "check_recommend_ranks_by_predict",
     "padding": "check_lists_are_padded",
