@@ -142,6 +142,9 @@ def check_allow_and_deny(recommender, personalised):
         model.recommend(users, candidates=items[3:8], **rule)[0],
         err_msg="allowed and not denied items are not the candidates",
     )
+    best, _ = model.recommend(users, **rule)
+    ids, _ = model.recommend(users, deny=[best[0, :2], best[1]], **rule)
+    require(not (np.isin(ids[0], best[0, :2]).any() or np.isin(ids[1], best[1]).any()), "a list has items denied")
     ids, _ = model.recommend(users, allow=[items[:5], items[5:]], **rule)
     require(np.isin(ids[0], items[:5]).all() and np.isin(ids[1], items[5:]).all(), "a list has items not allowed")
 
