@@ -1,0 +1,271 @@
+"""NeighborsRecommender: a user likes what is like what they liked."""
+
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import sparse
+
+from skllmrec._kernels.neighbors import WEIGHTINGS, centred_rows, cosines, nearest, shrunk_cosines, weigh
+from skllmrec._kernels.topk import topk_dense
+from skllmrec._sklearn import Interval, StrOptions
+from skllmrec.base import BaseRecommender
+from skllmrec.base._features import stack
+
+_TIE_BREAK = 1e-6  # share of the popularity in a score: ranks what no neighbour speaks for
+_SUPPORT = 1.0  # draws what few neighbours say towards the biases
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """Items to be scored: what each trained item says for them, and what is said without neighbours."""
+
+    similarity: sparse.csr_matrix  # (n_trained, n_candidates)
+    offsets: np.ndarray  # (n_candidates,)
+
+
+class NeighborsRecommender(BaseRecommender):
+    r"""Score an item by the items among a user's history that are most like it, by content, interactions or both.
+
+    The similarity of items i and j is the sum of two parts, of which `by` may keep one:
+
+    .. math:: s_{ij} = \frac{x_i \cdot x_j}{|x_i|\,|x_j| + h} + w \cos(z_i, z_j)
+
+    with :math:`x_i` the weighted column of interactions [1]_, h the `shrinkage`, :math:`z_i` the encoded features of
+    the item (centred, unless sparse) and w the `content_weight`. Only the `n_neighbors` most similar items
+    :math:`N(i)` of each item count. A new item has neighbours by its content: no training is needed, which on sparse
+    data is hard to beat. Implicit feedback, with the weights :math:`w_{uj}` of the history:
+
+    .. math:: \hat s_{ui} = \sum_{j \in N(i)} s_{ij} w_{uj}
+
+    and explicit feedback, on what damped biases leave of the ratings [2]_:
+
+    .. math:: \hat r_{ui} = \mu + b_u + b_i + \frac{\sum_{j \in N(i)} s_{ij} (r_{uj} - \mu - b_u - b_j)}
+              {1 + \sum_{j \in N(i)} s_{ij}}, \qquad \text{sums over the j that u has rated.}
+
+    To the implicit score a millionth of the item's share of all interactions is added, which puts items that no
+    neighbour speaks for in the order of their popularity; users without a history get that order.
+
+    Parameters
+    ----------
+    n_neighbors : int or None, default=50
+        Neighbours of each item that count; None: all that are similar at all.
+    user, item : str or int, default=0, 1
+        Columns of X that hold the ids.
+    item_features : column key, default=None
+        Columns that describe the item.
+    item_encoder : transformer, default=None
+        Turns them into vectors, e.g. a pipeline of TextTemplate and LLMTextEncoder.
+    by : {"auto", "content", "interactions", "both"}, default="auto"
+        What makes items similar; ``"auto"``: both if there are features, else interactions.
+    metric : {"cosine", "tfidf", "bm25"}, default="cosine"
+        How interactions are weighted before cosines are taken; ``"tfidf"`` and ``"bm25"`` let users with long
+        histories count less. Content is compared by the cosine always. Explicit feedback: ``"cosine"`` only.
+    content_weight : float, default=1.0
+        Weight w of the content beside the interactions.
+    shrinkage : float, default=10.0
+        h: draws similarities that rest on few interactions towards zero.
+    damping : float, default=5.0
+        Number of ratings at the mean that every bias starts with (explicit feedback).
+    feedback : {"explicit", "implicit"}, default="explicit"
+        Whether y holds ratings, or weights (None for all one).
+    handle_unknown : {"prior", "error"}, default="prior"
+        Whether unknown users and items get what features and popularity say, or raise.
+
+    Attributes
+    ----------
+    similarity_ : csr_matrix of shape (n_items, n_trained)
+        Row i: the neighbours of item i, at most `n_neighbors`, among the items with interactions at `fit`, which are
+        the first of `items_`. `partial_fit` appends rows for new items; neighbours of known ones stay.
+    mean_ : float
+        Mean rating; 0 for implicit feedback.
+    item_biases_, user_biases_ : ndarray of shape (n_items,), (n_users,)
+        Damped biases; 0 for implicit feedback.
+    users_, items_, seen_
+        See `BaseRecommender`.
+
+    References
+    ----------
+    .. [1] M. Deshpande and G. Karypis, "Item-based top-N recommendation algorithms", ACM TOIS 22(1), 2004.
+    .. [2] Y. Koren, "Factor in the neighbors", ACM TKDD 4(1), 2010.
+
+    Examples
+    --------
+    >>> from sklearn.feature_extraction.text import TfidfVectorizer
+    >>> from skllmrec import NeighborsRecommender
+    >>> X = [["ann", 1, "space horror"], ["ann", 2, "space desert"], ["bob", 3, "city crime"], ["cem", 4, "crime"]]
+    >>> recommender = NeighborsRecommender(feedback="implicit", item_features=2, item_encoder=TfidfVectorizer())
+    >>> recommender.fit(X).recommend(["bob"], n_items=1)[0]
+    array([[4]])
+    """
+
+    _parameter_constraints: dict = {
+        **BaseRecommender._parameter_constraints,
+        "n_neighbors": [Interval(Integral, 1, None, closed="left"), None],
+        "by": [StrOptions({"auto", "content", "interactions", "both"})],
+        "metric": [StrOptions(set(WEIGHTINGS))],
+        "content_weight": [Interval(Real, 0, None, closed="neither")],
+        "shrinkage": [Interval(Real, 0, None, closed="left")],
+        "damping": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        n_neighbors=50,
+        *,
+        user=0,
+        item=1,
+        item_features=None,
+        item_encoder=None,
+        by="auto",
+        metric="cosine",
+        content_weight=1.0,
+        shrinkage=10.0,
+        damping=5.0,
+        feedback="explicit",
+        handle_unknown="prior",
+    ):
+        self.n_neighbors = n_neighbors
+        self.user = user
+        self.item = item
+        self.item_features = item_features
+        self.item_encoder = item_encoder
+        self.by = by
+        self.metric = metric
+        self.content_weight = content_weight
+        self.shrinkage = shrinkage
+        self.damping = damping
+        self.feedback = feedback
+        self.handle_unknown = handle_unknown
+
+    def _fit_interactions(self, interactions):
+        features = interactions.item_features
+        if self.by in ("content", "both") and features is None:
+            raise ValueError(f"by={self.by!r} compares items by their content: name its columns with item_features=")
+        if self.feedback == "explicit" and self.metric != "cosine":
+            raise ValueError(
+                f"metric={self.metric!r} weighs counts, not ratings: use metric='cosine', or feedback='implicit'"
+            )
+        self._n_trained = interactions.trained_shape[1]
+        self._total = interactions.weights.sum() or 1.0
+        self.mean_ = 0.0
+        if interactions.ratings is not None:
+            self.mean_ = float(np.average(interactions.ratings, weights=interactions.weights.data))
+        self._mean_features = self._vectors = None
+        if features is not None and self.by != "interactions":
+            if not sparse.issparse(features):
+                self._mean_features = features[: self._n_trained].mean(axis=0, dtype=np.float64)
+            self._vectors = centred_rows(features, self._mean_features)
+        self._popularity = self.item_biases_ = np.empty(0)
+        self.similarity_ = sparse.csr_matrix((0, self._n_trained))
+        self._append_items(interactions)
+
+    def _partial_fit_interactions(self, interactions, users, items):
+        n_new = interactions.weights.shape[1] - len(self.item_biases_)
+        if self._vectors is not None and n_new:
+            new = sparse.csr_matrix((n_new, self._vectors.shape[1]))  # of whom nothing is known
+            if interactions.item_features is not None:
+                new = centred_rows(interactions.item_features, self._mean_features)
+            self._vectors = stack([self._vectors, new if sparse.issparse(self._vectors) else _dense(new)])
+        self._append_items(interactions)
+
+    def _append_items(self, interactions):
+        """Learn biases and neighbours of the items that have none yet; those of the others stay."""
+        weights, ratings = interactions.weights, interactions.ratings
+        n_old, n_items = len(self.item_biases_), weights.shape[1]
+        counts = np.asarray(weights.sum(axis=0)).ravel()
+        self._popularity = np.append(self._popularity, counts[n_old:] / self._total)
+        biases, columns = np.zeros(n_items), weights
+        if ratings is not None:
+            biases = _damped_means(weights.indices, weights.data, ratings - self.mean_, n_items, self.damping)
+        self.item_biases_ = np.append(self.item_biases_, biases[n_old:])
+        self.user_biases_ = np.zeros(weights.shape[0])
+        if ratings is not None:
+            self.user_biases_, columns = self._user_biases(weights, ratings)
+        self._columns = None
+        if self.by != "content":
+            columns = weigh(columns, self.metric)
+            self._columns = columns.T.tocsr()
+            self._lengths = np.sqrt(np.asarray(self._columns.multiply(self._columns).sum(axis=1)).ravel())
+        new = np.arange(n_old, n_items)
+        own = np.where(new < self._n_trained, new, -1)
+        rows = nearest(lambda block: self._similar(new[block]), len(new), self._n_trained, self.n_neighbors, own)
+        self.similarity_ = sparse.vstack([self.similarity_, rows], format="csr")
+
+    def _user_biases(self, weights, ratings):
+        """Damped biases of some users, and what biases leave of their ratings."""
+        rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
+        rest = ratings - self.mean_ - self.item_biases_[weights.indices]
+        biases = _damped_means(rows, weights.data, rest, weights.shape[0], self.damping)
+        return biases, sparse.csr_matrix((rest - biases[rows], weights.indices, weights.indptr), weights.shape)
+
+    def _similar(self, codes):
+        """Similarities of some known items to all that were trained on, (n, n_trained)."""
+        similarity = None if self._vectors is None else self._similar_content(self._vectors[codes])
+        if self._columns is None:
+            return similarity
+        columns, lengths = self._columns[: self._n_trained], self._lengths[: self._n_trained]
+        shared = shrunk_cosines(self._columns[codes], columns, self._lengths[codes], lengths, self.shrinkage)
+        return shared if similarity is None else np.add(shared, similarity, out=shared)
+
+    def _similar_content(self, vectors):
+        """Similarities of the content of some items to that of all that were trained on."""
+        weight = 1.0 if self.by == "content" else self.content_weight
+        return weight * cosines(vectors, self._vectors[: self._n_trained])
+
+    def _new_vectors(self, items):
+        """Vectors of the rows of features that new items bring; None where content does not count."""
+        if items.features is None or self._vectors is None:
+            return None
+        return centred_rows(items.features, self._mean_features)
+
+    # -- scores -----------------------------------------------------------------------------------------------
+
+    def _prepare_items(self, items):
+        n_known, n_trained = self.similarity_.shape
+        vectors, places = self._new_vectors(items), np.where(items.codes >= 0, items.codes, n_known)
+        parts = [self.similarity_, sparse.csr_matrix((1, n_trained))]  # the empty row: nothing is known
+        if vectors is not None:
+            size = vectors.shape[0]
+            parts.append(nearest(lambda rows: self._similar_content(vectors[rows]), size, n_trained, self.n_neighbors))
+            places = np.where(items.codes >= 0, places, n_known + 1 + items.rows)
+        similarity = sparse.vstack(parts, format="csr")[places].T.tocsr()
+        offsets = self.mean_ + self.item_biases_ if self.feedback == "explicit" else _TIE_BREAK * self._popularity
+        return _Candidates(similarity, np.append(offsets, self.mean_)[np.maximum(items.codes, -1)])
+
+    def _score_block(self, users, items):
+        return self._scores(users, self._prepare_items(items))
+
+    def _rank(self, users, items, n_items, seen):
+        return topk_dense(self._scores(users, items), n_items, seen)
+
+    def _scores(self, users, candidates):
+        weights, ratings = self._interactions_of(users)
+        n_trained = self._n_trained
+        if ratings is None:
+            return (weights[:, :n_trained] @ candidates.similarity).toarray() + candidates.offsets
+        biases, residuals = self._user_biases(weights, ratings)
+        support = (weights[:, :n_trained] @ candidates.similarity).toarray()
+        scores = (residuals.multiply(weights).tocsr()[:, :n_trained] @ candidates.similarity).toarray()
+        scores /= support + _SUPPORT
+        return scores + candidates.offsets + biases[:, np.newaxis]
+
+    def _similarity_block(self, queries, items):
+        similarity = np.zeros((len(queries), len(items)))
+        trained = np.flatnonzero(items.codes < self._n_trained)
+        is_known = queries.codes >= 0
+        similarity[np.ix_(is_known, trained)] = self._similar(queries.codes[is_known])[:, items.codes[trained]]
+        vectors = self._new_vectors(queries)
+        if vectors is not None:
+            content = self._similar_content(vectors[queries.rows[~is_known]])
+            similarity[np.ix_(~is_known, trained)] = content[:, items.codes[trained]]
+        return similarity
+
+
+def _damped_means(codes, weights, values, n, damping):
+    totals, counts = (np.bincount(codes, weights=part, minlength=n) for part in (weights * values, weights))
+    return totals / (counts + damping)
+
+
+def _dense(matrix):
+    return matrix.toarray() if sparse.issparse(matrix) else matrix
