@@ -13,6 +13,10 @@ class StoreError(ValueError):
     """An embedding store cannot be used: not writable, of another format, or damaged beyond its checksums."""
 
 
+class VectorFileError(ValueError):
+    """A file of vectors (`out=`) cannot be written or taken up again: made of other texts or by another encoder."""
+
+
 class DatasetNotFoundError(OSError, ValueError):
     """A data set is not where it was said to be, or none of its sources can be reached."""
 
