@@ -1,0 +1,7 @@
+"""The one gradient-training loop of the package: seeded, resumable, validated epoch by epoch."""
+
+from ._batches import index_batches as index_batches
+from ._checkpoint import Checkpoint as Checkpoint
+from ._loop import Training as Training
+from ._loop import train as train
+from ._recipe import Recipe as Recipe

@@ -1,0 +1,42 @@
+"""The order in which a training sees its rows."""
+
+import numpy as np
+
+
+def index_batches(n_rows, batch_size, *, lengths=None):
+    """Cut shuffled row numbers into batches, anew for each epoch.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows to go through in an epoch.
+    batch_size : int
+        Rows of a batch; the last one may have fewer.
+    lengths : array-like of shape (n_rows,), default=None
+        Rows of like length share a batch, so that little is padded; the order of the batches stays random.
+
+    Returns
+    -------
+    callable
+        ``batches(rng)`` for `train`: a list of int64 arrays of row numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skllmrec._training import index_batches
+    >>> batches = index_batches(4, 2, lengths=[9, 1, 9, 1])
+    >>> sorted(sorted(batch.tolist()) for batch in batches(np.random.default_rng(0)))
+    [[0, 2], [1, 3]]
+    """
+    cuts = np.arange(batch_size, n_rows, batch_size)
+    lengths = None if lengths is None else np.asarray(lengths)
+
+    def batches(rng):
+        order = rng.permutation(n_rows)
+        if lengths is None:
+            return np.split(order, cuts)
+        order = order[np.argsort(lengths[order], kind="stable")]
+        parts = np.split(order, cuts)
+        return [parts[place] for place in rng.permutation(len(parts))]
+
+    return batches
