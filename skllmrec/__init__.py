@@ -27,6 +27,7 @@ _PUBLIC = {
     "TemporalSplit": "model_selection",
     "TextAnalyzer": "preprocessing",
     "TextTemplate": "preprocessing",
+    "WordVectorEncoder": "encoders",
     "catalog_coverage": "metrics",
     "compare_recommenders": "comparison",
     "fetch_movielens_100k": "datasets",

@@ -1,0 +1,70 @@
+"""Word2Vec trained on the corpus at hand, by gensim."""
+
+import logging
+import zlib
+from contextlib import contextmanager
+
+import numpy as np
+
+from skllmrec._optional import import_optional
+
+_MAX_SENTENCE = 10_000  # gensim drops what is beyond, silently
+
+
+def _hash(text):
+    """Hash that, unlike Python's own, is the same in every process."""
+    return zlib.crc32(text.encode())
+
+
+@contextmanager
+def _silent(name):
+    """Without the messages of a logger, which Python prints where logging is not configured."""
+    log = logging.getLogger(name)
+    was_disabled, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = was_disabled
+
+
+def train_word2vec(sentences, *, n_components, window, min_count, epochs, seed):
+    """Train skip-gram Word2Vec with five negative samples; the same sentences and seed give the same vectors.
+
+    Parameters
+    ----------
+    sentences : list of list of str
+        The words of each text.
+    n_components : int
+        Length of a vector.
+    window : int
+        Largest distance of two words that predict each other.
+    min_count : int
+        Words that occur less often get no vector.
+    epochs : int
+        Passes over the sentences.
+    seed : int
+        Of initial values, sampling and windows.
+
+    Returns
+    -------
+    words : list of str
+        By falling frequency.
+    vectors : ndarray of shape (n_words, n_components), dtype float32
+
+    Raises
+    ------
+    ImportError
+        If gensim is not installed.
+    """
+    word2vec = import_optional("gensim.models.word2vec", extra="wordvectors", purpose="WordVectorEncoder(vectors=None)")
+    pieces = [words[i : i + _MAX_SENTENCE] for words in sentences for i in range(0, len(words), _MAX_SENTENCE)]
+    with _silent(word2vec.__name__):
+        model = word2vec.Word2Vec(
+            vector_size=n_components, window=window, min_count=min_count, sg=1, negative=5, seed=seed,
+            workers=1, hashfxn=_hash,  # threads would take turns in an order of their own
+        )  # fmt: skip
+        model.build_vocab(pieces)
+        if not len(model.wv):
+            return [], np.empty((0, n_components), dtype=np.float32)
+        model.train(pieces, total_examples=len(pieces), epochs=epochs)
+    return list(model.wv.index_to_key), np.array(model.wv.vectors, dtype=np.float32)
