@@ -4,26 +4,28 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(total, *, description, unit, enabled):
+def progress_bar(total, *, description, unit, enabled, initial=0):
     """Show how far a loop is.
 
     Parameters
     ----------
-    total : int
-        Steps of the whole loop.
+    total : int or None
+        Steps of the whole loop; None if nobody knows: steps and rate are shown then, no remaining time.
     description : str
         What is going on, e.g. ``"encoding"``.
     unit : str
         What a step is, e.g. ``"texts"``.
     enabled : bool
         False, or tqdm not installed: nothing is shown.
+    initial : int, default=0
+        Steps that were done before the loop; they do not count for the rate.
 
     Yields
     ------
     advance : callable
         ``advance(n=1)``, to be called after n steps.
     """
-    bar = _make_bar(total, description, unit) if enabled else None
+    bar = _make_bar(total, description, unit, initial) if enabled else None
     try:
         yield (lambda n=1: None) if bar is None else bar.update
     finally:
@@ -31,9 +33,9 @@ def progress_bar(total, *, description, unit, enabled):
             bar.close()
 
 
-def _make_bar(total, description, unit):
+def _make_bar(total, description, unit, initial):
     try:
         from tqdm.auto import tqdm
     except ImportError:
         return None
-    return tqdm(total=total, desc=description, unit=f" {unit}")
+    return tqdm(total=total, desc=description, unit=f" {unit}", initial=initial)

@@ -8,6 +8,7 @@ from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names as check_feature_names
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_n_features as check_n_features
@@ -43,6 +44,7 @@ __all__ = [
     "get_tags",
     "is_frame",
     "num_rows",
+    "output_container",
     "take_columns",
     "take_rows",
     "validate_data",
@@ -88,6 +90,11 @@ def take_columns(X, key):
 def column_positions(X, key):
     """Positions of the columns that a scikit-learn column key (name, position, list, slice, mask) selects."""
     return np.asarray(_get_column_indices(X, key), dtype=np.intp)
+
+
+def output_container(estimator):
+    """Return what `transform` of an estimator gives: "default" (an array), "pandas" or "polars"."""
+    return _get_output_config("transform", estimator)["dense"]
 
 
 @contextmanager

@@ -1,0 +1,287 @@
+"""A .npy file of vectors, written block by block, that a killed process can take up again."""
+
+import hashlib
+import json
+import os
+import zlib
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import numpy as np
+
+from skllmrec._store._locks import exclusive
+from skllmrec.exceptions import VectorFileError
+
+_FORMAT = "skllmrec vectors 1"
+_DTYPE = np.dtype("<f4")
+_CHUNK = 1 << 20  # bytes that are read at once
+_KEYS = {"encoder", "identity", "size", "texts", "texts_sha256", "vectors_crc32"}
+
+
+def _digest_of(texts, digest):
+    """Add texts to a SHA-256, each with its length, so that other cuts give other sums."""
+    for text in texts:
+        data = text.encode()
+        digest.update(len(data).to_bytes(8, "little"))
+        digest.update(data)
+
+
+def _changes(then, now):
+    """How two descriptions of an encoder differ, for a message."""
+    then, now = ({"encoder": d["encoder"], "size": d["size"], **d["identity"]} for d in (then, now))
+    keys = [key for key in (then | now) if then.get(key) != now.get(key)]
+    return ", ".join(f"{key}: {then.get(key)!r:.40} then, {now.get(key)!r:.40} now" for key in keys)
+
+
+class VectorFile:
+    """The file `path`, with one row of float32 for each text, in the order of the texts.
+
+    While it grows it is called ``<path>.partial``; ``<path>.json`` says which encoder and which texts its rows come
+    from, and stays beside the finished file. What is written is on the disk before the json file counts it, and the
+    json file is replaced as a whole: whenever the process is killed, the rows that are counted are there and right.
+    While one process has the file open (``<path>.lock``), others wait.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Ends in ``.npy``; its folder exists.
+    encoder : str
+        Name of the encoder.
+    identity : dict
+        All that a vector depends on besides its text: anything that json can write.
+    n_dims : int
+        Length of a vector.
+
+    Attributes
+    ----------
+    n_done : int
+        Rows that were there when the file was opened.
+
+    Raises
+    ------
+    VectorFileError
+        If the file has no folder; on entering, if the file, or what is left of it, was made by another encoder or
+        another program, or is damaged. Nothing is overwritten.
+    """
+
+    def __init__(self, path, *, encoder, identity, n_dims):
+        self.path = Path(path).expanduser()
+        if self.path.suffix != ".npy":
+            raise VectorFileError(f"out={str(path)!r} does not name a .npy file: choose a name that ends in .npy")
+        if not self.path.parent.is_dir():
+            raise VectorFileError(f"out={str(path)!r}: there is no folder {self.path.parent}: create it first")
+        self._partial = self.path.with_name(f"{self.path.name}.partial")
+        self._about = self.path.with_name(f"{self.path.name}.json")
+        self._lock = self.path.with_name(f"{self.path.name}.lock")
+        self._held = ExitStack()
+        self._made_by = json.loads(json.dumps({"encoder": encoder, "identity": identity, "size": n_dims}))
+        self._n_dims, self._texts, self._file = n_dims, hashlib.sha256(), None
+        self.n_done = self._n_rows = 0
+        self._expected, self._checksum = None, 0  # digest of the texts of the rows that are there, CRC of these rows
+
+    def __enter__(self):
+        self._held.enter_context(exclusive(self._lock))
+        try:
+            self._open()
+        except BaseException:
+            self._held.close()
+            raise
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is not None and self._n_rows == 0:  # nothing to keep
+            self._file.close()
+            self._partial.unlink(missing_ok=True)
+            self._about.unlink(missing_ok=True)
+        self._held.close()
+        if kind is None:  # whoever waits for the lock finds a finished file, and needs none
+            with suppress(OSError):
+                self._lock.unlink()
+
+    def _open(self):
+        """Open what is there, or begin."""
+        self._finished = self.path.exists()
+        about = self._read_about() if self._about.exists() else None
+        path = self.path if self._finished else self._partial
+        mode = "rb" if self._finished else "r+b" if path.exists() else "w+b"
+        self._file = self._held.enter_context(open(path, mode, buffering=0))  # noqa: SIM115 - closed on exit
+        begun = self._file.seek(0, os.SEEK_END) > 0 and (about is None or about["texts"] > 0)
+        if self._finished or begun:
+            self._take_up(about)
+        else:
+            self._save_about()
+            self._write_header()
+
+    def _write_header(self):
+        header = {"descr": _DTYPE.str, "fortran_order": False, "shape": (self._n_rows, self._n_dims)}
+        self._file.seek(0)
+        np.lib.format.write_array_header_1_0(self._file, header)  # padded for any number of rows
+        self._start = self._file.tell()
+
+    def _read_about(self):
+        """Read what the json file says.
+
+        Raises
+        ------
+        VectorFileError
+            If it is not ours.
+        """
+        try:
+            about = json.loads(self._about.read_text(encoding="utf-8"))
+            if about["format"] == _FORMAT and about.keys() >= _KEYS:
+                return about
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        raise VectorFileError(
+            f"{self._about} was not written by a transform with out={str(self.path)!r}: move it, or choose another name"
+        )
+
+    def _save_about(self):
+        """Say what the rows are, all at once."""
+        about = {"format": _FORMAT, **self._made_by, "texts": self._n_rows, "texts_sha256": self._texts.hexdigest()}
+        about["vectors_crc32"] = self._checksum
+        fresh = self._about.with_name(f"{self._about.name}.new")
+        with open(fresh, "w", encoding="utf-8") as file:
+            json.dump(about, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, self._about)
+
+    def _take_up(self, about):
+        """Go on with the rows of a file that is there.
+
+        Raises
+        ------
+        VectorFileError
+            If another encoder or program made it, or it is damaged.
+        """
+        if about is None:
+            self._refuse("exists already, and nothing says what its vectors are of")
+        changes = _changes(about, self._made_by)
+        if changes:
+            self._refuse(f"holds vectors of another encoder ({changes})")
+        self.n_done = self._n_rows = about["texts"]
+        self._expected, self._checksum = about["texts_sha256"], about["vectors_crc32"]
+        if not self._is_sound():
+            self._refuse(f"is damaged: its {self._n_rows} vectors are not those that were written")
+
+    def _is_sound(self):
+        """Whether the rows that were counted are there, bit for bit."""
+        self._file.seek(0)
+        try:
+            np.lib.format.read_magic(self._file)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(self._file)
+        except ValueError:
+            return False
+        self._start = self._file.tell()
+        rest, checksum = self._n_bytes(), 0
+        while rest and (data := self._file.read(min(rest, _CHUNK))):
+            rest, checksum = rest - len(data), zlib.crc32(data, checksum)
+        right_shape = shape == (self._n_rows, self._n_dims) or not self._finished
+        return rest == 0 and checksum == self._checksum and dtype == _DTYPE and right_shape
+
+    def _n_bytes(self):
+        return self._n_rows * self._n_dims * _DTYPE.itemsize
+
+    def unfinished(self, blocks):
+        """Blocks of texts that have no vectors yet; the texts that have are compared with those of the rows.
+
+        Parameters
+        ----------
+        blocks : iterable of list of str
+            All texts, from the first.
+
+        Yields
+        ------
+        list of str
+            To be encoded and handed to `append` before the next is taken.
+
+        Raises
+        ------
+        VectorFileError
+            If the texts are not those that the rows come from.
+        """
+        row, known = 0, self.n_done
+        for block in blocks:
+            n_known = min(known - row, len(block))
+            if n_known > 0:
+                _digest_of(block[:n_known], self._texts)
+                row += n_known
+                if row == known:
+                    self._compare()
+                block = block[n_known:]
+            if block and self._finished:
+                self._refuse(f"has vectors of {known} texts, and here are more")
+            if block:
+                yield block
+        if row < known:
+            self._refuse(f"has vectors of {known} texts, and here are only {row}")
+
+    def _compare(self):
+        if self._texts.hexdigest() != self._expected:
+            self._refuse(f"has vectors of other texts: the first {self.n_done} differ from those given now")
+
+    def _refuse(self, why):
+        """Say that the file stays as it is.
+
+        Raises
+        ------
+        VectorFileError
+            Always.
+        """
+        path = self.path if self._finished else self._partial
+        raise VectorFileError(f"{path} {why}. Delete it to start anew, or choose another name")
+
+    def append(self, texts, vectors):
+        """Write the vectors of the next block.
+
+        Parameters
+        ----------
+        texts : list of str
+            The block.
+        vectors : ndarray of shape (len(texts), n_dims), dtype float32
+            One row for each text.
+
+        Raises
+        ------
+        VectorFileError
+            If the disk is full; what was written before is kept.
+        """
+        try:
+            self._file.seek(self._start + self._n_bytes())
+            data = memoryview(np.ascontiguousarray(vectors, dtype=_DTYPE)).cast("B")
+            rest = data
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            os.fsync(self._file.fileno())
+            self._checksum = zlib.crc32(data, self._checksum)
+            _digest_of(texts, self._texts)
+            self._n_rows += len(texts)
+            self._save_about()
+        except OSError as error:
+            raise VectorFileError(
+                f"{self._partial} cannot be written ({error}): make room and call again, the vectors written before "
+                "are kept"
+            ) from error
+
+    def result(self):
+        """Give the finished file its name and map it into memory.
+
+        Returns
+        -------
+        memmap of shape (n_texts, n_dims), dtype float32
+            Read-only.
+
+        Raises
+        ------
+        VectorFileError
+            If the file cannot be finished.
+        """
+        if not self._finished:
+            # rows of a block that was written but not counted when the process was killed
+            self._file.truncate(self._start + self._n_bytes())
+            self._write_header()
+            os.fsync(self._file.fileno())
+            self._file.close()  # some systems do not rename open files
+            os.replace(self._partial, self.path)
+        return np.load(self.path, mmap_mode="r")
