@@ -17,6 +17,24 @@ class VectorFileError(ValueError):
     """A file of vectors (`out=`) cannot be written or taken up again: made of other texts or by another encoder."""
 
 
+class RemoteAPIError(ValueError):
+    """A server cannot be reached or does not answer as it should; the message names address, tries and remedy.
+
+    Parameters
+    ----------
+    message : str
+        What happened and what to do.
+    status : int or None, default=None
+        Status code of the last answer; None if there was none.
+    detail : str, default=""
+        What the server said, shortened.
+    """
+
+    def __init__(self, message, status=None, detail=""):
+        super().__init__(message)  # the message alone, as a pickle needs it
+        self.status, self.detail = status, detail
+
+
 class DatasetNotFoundError(OSError, ValueError):
     """A data set is not where it was said to be, or none of its sources can be reached."""
 
