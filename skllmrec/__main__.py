@@ -1,10 +1,11 @@
-"""The command line: `python -m skllmrec compare`."""
+"""The command line: `python -m skllmrec compare | store`."""
 
 import argparse
 import sys
 
 from skllmrec import __version__
-from skllmrec.comparison._main_job import UsageError, add_parser
+from skllmrec._store import _command as store
+from skllmrec.comparison import _main_job as compare
 
 
 def main(arguments=None):
@@ -18,15 +19,18 @@ def main(arguments=None):
     Returns
     -------
     status : int
-        0; 2 where an option, the data or the model does not fit; 130 where the user stopped it.
+        0; 1 where `store verify` finds damage; 2 where an option, the data, the model or the store does not fit;
+        130 where the user stopped it.
     """
     parser = argparse.ArgumentParser(prog="python -m skllmrec", description=__doc__.partition(":")[0] + ".")
     parser.add_argument("--version", action="version", version=f"skllmrec {__version__}")
-    add_parser(parser.add_subparsers(title="commands", required=True, metavar="COMMAND"))
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in (compare, store):
+        command.add_parser(commands)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
-    except UsageError as error:
+    except compare.UsageError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     except KeyboardInterrupt:

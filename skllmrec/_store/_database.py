@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sqlite3
+import time
 import uuid
 import warnings
 from contextlib import contextmanager
@@ -11,34 +12,23 @@ from pathlib import Path
 import numpy as np
 
 from skllmrec._store._locks import exclusive, is_alive
+from skllmrec._store._schema import APPLICATION, VERSION, prepare
 from skllmrec.exceptions import StoreError, StoreWarning
 
 FILE = "embeddings.sqlite"
-_APPLICATION = 0x534B4C4D  # marks our files among all SQLite files
-_VERSION = 1
 _BUSY_TIMEOUT = 60.0  # seconds; transactions take milliseconds
-_CHUNK = 8192  # digests in one query
-_SCHEMA = f"""
-    PRAGMA journal_mode = WAL;
-    BEGIN IMMEDIATE;
-    CREATE TABLE IF NOT EXISTS spaces (id INTEGER PRIMARY KEY, identity TEXT NOT NULL UNIQUE);
-    CREATE TABLE IF NOT EXISTS vectors (
-        id INTEGER PRIMARY KEY,
-        digest BLOB NOT NULL UNIQUE,
-        space INTEGER NOT NULL,
-        vector BLOB NOT NULL,
-        checksum BLOB NOT NULL,
-        encoded INTEGER NOT NULL DEFAULT 1
-    );
-    CREATE TABLE IF NOT EXISTS claims (digest BLOB PRIMARY KEY, owner BLOB NOT NULL) WITHOUT ROWID;
-    PRAGMA application_id = {_APPLICATION};
-    PRAGMA user_version = {_VERSION};
-    COMMIT;
-"""
+_CHUNK = 8192  # values in one query
+_CHUNK_BYTES = 2**23  # of vectors in one query
+_JOURNAL_BYTES = 2**24  # a longer journal is cut when its pages have been copied into the file
+_COARSE = 3600  # seconds by which the time of the last use may be late: most look-ups then write nothing
 _WRITE = """
     INSERT INTO vectors (digest, space, vector, checksum) VALUES (?, ?, ?, ?)
-    ON CONFLICT (digest) DO UPDATE
-    SET space = excluded.space, vector = excluded.vector, checksum = excluded.checksum, encoded = encoded + 1
+    ON CONFLICT (digest) DO UPDATE SET space = excluded.space, vector = excluded.vector, checksum = excluded.checksum
+"""
+_ENTER = """
+    INSERT OR REPLACE INTO uses (id, space, bytes, serial, written, used)
+    SELECT id, ?, length(vector), (SELECT value FROM counters WHERE name = 'encoded'), ?, ? FROM vectors
+    WHERE digest IN {}
 """
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}  # our SQL is right, so the file is not
 # a message of SQLite may quote damaged bytes, which Python then fails to read
@@ -50,8 +40,12 @@ def is_damage(error):
     return isinstance(error, UnicodeDecodeError) or (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in _DAMAGE
 
 
+def is_sound(digest, vector, checksum):
+    """Whether a row is as it was written: a sound vector under the wrong text is found out too."""
+    return isinstance(digest, bytes) and isinstance(vector, bytes) and checksum == _checksum(digest, vector)
+
+
 def _checksum(digest, vector):
-    """Tie a vector to its text: also a sound row under the wrong text is found out."""
     return hashlib.sha256(digest + vector).digest()[:8]
 
 
@@ -62,6 +56,8 @@ class Database:
     ----------
     directory : Path
         Directory of the store; created if missing.
+    replace : bool, default=True
+        Set a damaged file aside and start a new one; without it, damage is an error.
 
     Raises
     ------
@@ -74,7 +70,7 @@ class Database:
         If the file is damaged: it is set aside, and a new one is started.
     """
 
-    def __init__(self, directory):
+    def __init__(self, directory, *, replace=True):
         self.directory = Path(directory)
         self.path = self.directory / FILE
         try:
@@ -83,7 +79,7 @@ class Database:
                 try:
                     self._connect()
                 except TROUBLE as error:
-                    if not is_damage(error):
+                    if not (replace and is_damage(error)):
                         raise
                     self._rename(error)
                     self._connect()
@@ -108,21 +104,23 @@ class Database:
 
     def _open(self):
         self._connection.text_factory = bytes  # damaged text must not fail to decode: checksums decide
-        (application,) = self._execute("PRAGMA application_id").fetchone()
-        (version,) = self._execute("PRAGMA user_version").fetchone()
-        if application == 0 and not self._execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-            self._execute("PRAGMA page_size = 8192")
-            self._connection.executescript(_SCHEMA)
-        elif (application, version) != (_APPLICATION, _VERSION):
+        foreign = prepare(self._connection)
+        if foreign is not None:
             raise StoreError(
-                f"{self.path} is a database of another program or version (application {application}, version "
-                f"{version}; expected {_APPLICATION}, {_VERSION}): give memory= another directory, or delete the file"
+                f"{self.path} is a database of another program or version (application {foreign[0]}, version "
+                f"{foreign[1]}; expected {APPLICATION}, {VERSION}): give memory= another directory, or delete the file"
             )
         # a killed process loses nothing; a power failure at most the last transactions, never the file
-        self._execute("PRAGMA synchronous = NORMAL")
+        self.execute("PRAGMA synchronous = NORMAL")
+        self.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}").fetchall()
 
-    def _execute(self, sql, parameters=()):
+    def execute(self, sql, parameters=()):
+        """Run one statement."""
         return self._connection.execute(sql, parameters)
+
+    def value(self, sql, parameters=()):
+        """First column of the first row that a statement gives."""
+        return self.execute(sql, parameters).fetchone()[0]
 
     def close(self):
         """Close the connection."""
@@ -147,22 +145,45 @@ class Database:
         )
 
     @contextmanager
-    def _transaction(self):
-        self._execute("BEGIN IMMEDIATE")
+    def transaction(self):
+        """All that happens inside is written, or nothing of it; others who write wait."""
+        self.execute("BEGIN IMMEDIATE")
         try:
             yield
-            self._execute("COMMIT")
+            self.execute("COMMIT")
         finally:
             if self._connection.in_transaction:
-                self._execute("ROLLBACK")
+                self.execute("ROLLBACK")
 
-    def _select(self, columns_from, digests):
-        """Rows of a table for some digests, in blocks that fit into one query."""
-        block = min(_CHUNK, self._connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER))
-        for start in range(0, len(digests), block):
-            part = digests[start : start + block]
-            marks = ",".join("?" * len(part))
-            yield self._execute(f"SELECT {columns_from} WHERE digest IN ({marks})", part).fetchall()
+    def each_block(self, sql, values, parameters=(), *, size=_CHUNK):
+        """Run a statement that ends in a condition on some values, in blocks that fit into one query.
+
+        Parameters
+        ----------
+        sql : str
+            With ``{}`` in the place of the values.
+        values : list
+        parameters : tuple, default=()
+            For placeholders before the values.
+        size : int, default=8192
+            Most values in one query.
+
+        Yields
+        ------
+        list of tuple
+            The rows of a block.
+        """
+        limit = self._connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) - len(parameters)
+        size = min(size, _CHUNK, limit)
+        for start in range(0, len(values), size):
+            part = values[start : start + size]
+            marks = "(" + ",".join("?" * len(part)) + ")"
+            yield self.execute(sql.format(marks), (*parameters, *part)).fetchall()
+
+    def run_blocks(self, sql, values, parameters=()):
+        """Run a statement that gives no rows on some values: see `each_block`."""
+        for _ in self.each_block(sql, values, parameters):
+            pass
 
     def read(self, positions, vectors):
         """Read the vectors of some texts.
@@ -176,25 +197,36 @@ class Database:
 
         Returns
         -------
-        set of bytes
-            Digests that were found; damaged rows count as not found.
+        dict of bytes to int
+            Digests that were found, and the rows in the file; damaged rows count as not found.
         """
-        found = set()
-        n_bytes = 4 * vectors.shape[1]
-        for rows in self._select("digest, vector, checksum FROM vectors", list(positions)):
-            sound = [
-                (digest, vector)
-                for digest, vector, checksum in rows
-                if digest in positions
-                and isinstance(vector, bytes)
-                and len(vector) == n_bytes
-                and checksum == _checksum(digest, vector)
-            ]
-            places = [positions[digest] for digest, _ in sound]
-            values = np.frombuffer(b"".join([vector for _, vector in sound]), dtype="<f4")
-            vectors[places] = values.reshape(len(sound), -1) if sound else 0.0
-            found.update(digest for digest, _ in sound)
+        found, n_bytes = {}, 4 * vectors.shape[1]
+        # places first, from the index alone; then every page of vectors is read once, in the order of the file
+        blocks = self.each_block("SELECT id FROM vectors WHERE digest IN {}", list(positions))
+        places = sorted(row for rows in blocks for (row,) in rows)
+        query = "SELECT id, digest, vector, checksum FROM vectors WHERE id IN {}"
+        for rows in self.each_block(query, places, size=_CHUNK_BYTES // max(n_bytes, 1) or 1):
+            rows = [row for row in rows if is_sound(*row[1:]) and row[1] in positions and len(row[2]) == n_bytes]
+            values = np.frombuffer(b"".join([vector for _, _, vector, _ in rows]), dtype="<f4")
+            targets = [positions[digest] for _, digest, _, _ in rows]
+            vectors[targets] = values.reshape(len(rows), vectors.shape[1])
+            found.update((digest, row) for row, digest, _, _ in rows)
         return found
+
+    def touch(self, rows):
+        """Note that some rows are in use, where that was not noted within the last hour.
+
+        Parameters
+        ----------
+        rows : list of int
+        """
+        now = int(time.time())
+        # a time in the future comes from a clock that was wrong, and would keep its row for ever
+        known = "SELECT id FROM uses WHERE used NOT BETWEEN ? AND ? AND id IN {}"
+        stale = [row for rows in self.each_block(known, sorted(rows), (now - _COARSE, now)) for (row,) in rows]
+        if stale:
+            with self.transaction():
+                self.run_blocks("UPDATE uses SET used = ? WHERE id IN {}", stale, (now,))
 
     def take(self, positions, vectors, owner):
         """Read what is there and claim what nobody is encoding, in one step.
@@ -208,12 +240,16 @@ class Database:
 
         Returns
         -------
-        found : set of bytes
-            Digests whose vectors have been read.
+        found : dict of bytes to int
+            As `read` returns.
         claimed : set of bytes
             Digests that are now `owner`'s to encode. The others are being encoded by somebody who is alive.
         """
-        with self._transaction():
+        with self.transaction():
+            # whatever is written from now on may be what this owner waits for: `evict` spares it
+            self.execute(
+                "INSERT OR IGNORE INTO running SELECT ?, value FROM counters WHERE name = 'encoded'", (owner.id,)
+            )
             found = self.read(positions, vectors)
             wanted = [digest for digest in positions if digest not in found]
             taken = self._taken(wanted, owner)
@@ -227,17 +263,17 @@ class Database:
     def _taken(self, digests, owner):
         """Digests that others who are alive have claimed; claims of the dead are deleted."""
         claims = {}
-        for rows in self._select("digest, owner FROM claims", digests):
+        for rows in self.each_block("SELECT digest, owner FROM claims WHERE digest IN {}", digests):
             claims.update(rows)
-        dead = {
-            other
-            for other in set(claims.values()) - {owner.id}
-            if not (isinstance(other, bytes) and is_alive(self.directory, other))
-        }
+        dead = self.dead(set(claims.values()) - {owner.id})
         self._connection.executemany("DELETE FROM claims WHERE owner IS ?", [(other,) for other in dead])
         return {digest for digest, other in claims.items() if other != owner.id and other not in dead}
 
-    def write(self, identity, digests, vectors):
+    def dead(self, owners, *, clear=True):
+        """Those of some owners who are not alive; damaged ids are nobody's."""
+        return {o for o in owners if not (isinstance(o, bytes) and is_alive(self.directory, o, clear=clear))}
+
+    def write(self, identity, digests, blobs):
         """Write vectors and give up the claims on their texts, all of it or nothing.
 
         Parameters
@@ -246,25 +282,38 @@ class Database:
             What, besides the text, the vectors depend on.
         digests : sequence of bytes, length n
             The texts.
-        vectors : ndarray of shape (n, n_dims), dtype float32
-            Their vectors.
+        blobs : sequence of bytes, length n
+            Their vectors, little-endian float32.
         """
-        blobs = [vector.tobytes() for vector in np.ascontiguousarray(vectors, dtype="<f4")]
-        with self._transaction():
-            self._execute("INSERT OR IGNORE INTO spaces (identity) VALUES (?)", (identity,))
-            (space,) = self._execute("SELECT id FROM spaces WHERE identity = ?", (identity,)).fetchone()
+        now = int(time.time())
+        with self.transaction():
+            self.execute("INSERT OR IGNORE INTO spaces (identity) VALUES (?)", (identity,))
+            space = self.value("SELECT id FROM spaces WHERE identity = ?", (identity,))
             rows = [(d, space, blob, _checksum(d, blob)) for d, blob in zip(digests, blobs, strict=True)]
             self._connection.executemany(_WRITE, rows)
-            self._connection.executemany("DELETE FROM claims WHERE digest = ?", [(digest,) for digest in digests])
+            self.count("encoded", len(rows))
+            self.run_blocks(_ENTER, digests, (space, now, now))
+            self.run_blocks("DELETE FROM claims WHERE digest IN {}", digests)
 
     def release(self, owner):
         """Give up all claims of `owner`."""
-        with self._transaction():
-            self._execute("DELETE FROM claims WHERE owner = ?", (owner.id,))
+        with self.transaction():
+            self.execute("DELETE FROM claims WHERE owner = ?", (owner,))
+            self.execute("DELETE FROM running WHERE owner = ?", (owner,))
 
-    def count(self):
-        """Numbers of texts stored, of encodings ever written, of encoders, and of open claims."""
-        return self._execute(
-            "SELECT count(*), coalesce(sum(encoded), 0), (SELECT count(*) FROM spaces), "
-            "(SELECT count(*) FROM claims) FROM vectors"
+    def count(self, name, number):
+        """Raise one of the counters that never fall."""
+        self.execute("UPDATE counters SET value = CAST(value AS INTEGER) + ? WHERE name = ?", (number, name))
+
+    def totals(self):
+        """Numbers of texts stored, of encodings ever written, of texts removed, of encoders, and of open claims."""
+        return self.execute(
+            "SELECT (SELECT count(*) FROM uses), (SELECT sum(value) FROM counters WHERE name = 'encoded'), "
+            "(SELECT sum(value) FROM counters WHERE name = 'removed'), (SELECT count(*) FROM spaces), "
+            "(SELECT count(*) FROM claims)"
         ).fetchone()
+
+    def used_bytes(self):
+        """Bytes of the file that hold something; the rest is room for new vectors."""
+        pages = self.value("PRAGMA page_count") - self.value("PRAGMA freelist_count")
+        return pages * self.value("PRAGMA page_size")

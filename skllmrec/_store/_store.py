@@ -3,116 +3,24 @@
 import hashlib
 import json
 import os
-import sqlite3
 import time
-import warnings
 from collections import Counter
-from contextlib import suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from skllmrec._store._database import TROUBLE, Database, is_damage
-from skllmrec._store._locks import Owner
-from skllmrec.exceptions import StoreError, StoreWarning
+from skllmrec._store._database import FILE, TROUBLE, Database
+from skllmrec._store._fetch import Fetch
+from skllmrec._store._inspection import find_encoder, list_encoders, list_models
+from skllmrec._store._removal import prune, prune_models
+from skllmrec._store._units import parse_bytes, parse_seconds
+from skllmrec._store._verification import list_set_aside, verify
+from skllmrec.exceptions import StoreError
 
-_PAUSES = 0.01, 0.25  # seconds between two looks at what others are encoding: first, longest
-_ATTEMPTS = 3
+_LEAST_LIMIT = 1_000_000  # bytes; an empty file is a tenth of it
 
 _hits = Counter()  # directory -> texts found, in this process
-
-
-class _Fetch:
-    """The way of one call through the store; without a usable file it goes on as if there were none."""
-
-    def __init__(self, directory, identity, digests, vectors):
-        self._directory, self._identity, self._vectors = directory, identity, vectors
-        self._missing = {digest: row for row, digest in enumerate(digests)}
-        self._database = Database(directory)
-        self._owner = None
-
-    def run(self, texts, start):
-        """Fill all rows of `vectors`."""
-        found = self._try(lambda database: database.read(self._missing, self._vectors), instead=set())
-        self._drop(found)
-        if not self._missing:
-            return
-        digests = list(self._missing)
-        job = start([texts[row] for row in self._missing.values()])
-        place = {digest: position for position, digest in enumerate(digests)}
-        for group in job.groups:
-            self._encode_free(job, place, [digests[position] for position in group])
-        pause, longest = _PAUSES
-        while self._missing:  # somebody else is encoding these, or died while doing so
-            if not self._encode_free(job, place, list(self._missing)):
-                time.sleep(pause)
-                pause = min(2 * pause, longest)
-
-    def _encode_free(self, job, place, digests):
-        """Encode those of some texts that nobody else is encoding; True if any was read or encoded."""
-        wanted = {digest: self._missing[digest] for digest in digests if digest in self._missing}
-        found, claimed = self._try(
-            lambda database: database.take(wanted, self._vectors, self._own()), instead=(set(), set(wanted))
-        )
-        self._drop(found)
-        claimed = [digest for digest in wanted if digest in claimed]
-        if claimed:
-            vectors = job.encode(np.array([place[digest] for digest in claimed], dtype=np.intp))
-            self._vectors[[wanted[digest] for digest in claimed]] = vectors
-            self._try(lambda database: database.write(self._identity, claimed, vectors), instead=None)
-            self._drop(claimed)
-        return bool(found or claimed)
-
-    def _drop(self, digests):
-        for digest in digests:
-            del self._missing[digest]
-
-    def _own(self):
-        if self._owner is None:
-            self._owner = Owner(self._directory)
-        return self._owner
-
-    def _try(self, operation, instead):
-        """Run an operation; a damaged file is replaced, any other trouble ends the use of the store."""
-        for attempt in range(_ATTEMPTS):
-            if self._database is None:
-                break
-            try:
-                return operation(self._database)
-            except (*TROUBLE, OSError) as error:
-                self._recover(error, last=attempt == _ATTEMPTS - 1)
-        return instead
-
-    def _recover(self, error, last):
-        moved = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_DBMOVED
-        if not last and (moved or is_damage(error)):
-            try:
-                if moved:
-                    self._database.close()
-                else:
-                    self._database.set_aside(error)
-                self._database = Database(self._directory)
-                return
-            except (StoreError, OSError) as second:
-                error = second
-        self._database.close()
-        self._database = None
-        warnings.warn(
-            f"the embedding store {self._directory} failed ({error}): texts of this call are encoded and returned, but "
-            "not kept. Free some disk space, or give memory= another directory",
-            StoreWarning,
-            stacklevel=2,
-        )
-
-    def close(self):
-        """Give up what is claimed but not encoded, and close the file."""
-        if self._database is not None:
-            if self._owner is not None:
-                with suppress(*TROUBLE):  # claims of a closed owner are void anyway
-                    self._database.release(self._owner)
-            self._database.close()
-        if self._owner is not None:
-            self._owner.close()
 
 
 class EmbeddingStore:
@@ -129,26 +37,65 @@ class EmbeddingStore:
     ----------
     path : str or path-like
         Directory; it is made when it is first used.
+    max_bytes : int, str or None, default=None
+        Most bytes of the file, or a text such as ``"2GB"``; at least 1 MB. Beyond it, the vectors that have not
+        been used for longest are removed, and encoded again when they are wanted. The limit belongs to this
+        object, not to the directory: it is kept whenever vectors have been written through it. While calls run,
+        the file may be larger, by what they have written. Journal and derived models do not count. None: no limit.
+
+    Attributes
+    ----------
+    path : str
+    max_bytes : int or None
+
+    Raises
+    ------
+    ValueError
+        If `max_bytes` is no size.
+
+    See Also
+    --------
+    skllmrec.LLMTextEncoder : Takes a store, or the path of one, as ``memory``.
+
+    Notes
+    -----
+    The time of the last use is kept to the hour, so that most look-ups write nothing. The same upkeep is at hand on
+    the command line: ``python -m skllmrec store``.
 
     Examples
     --------
     >>> import tempfile
     >>> from skllmrec import LLMTextEncoder
     >>> from skllmrec.encoders import EmbeddingStore
-    >>> with tempfile.TemporaryDirectory() as path:
-    ...     store = EmbeddingStore(path)
-    ...     encoder = LLMTextEncoder(memory=store)
-    ...     first = encoder.fit_transform(["a film", "another film"])
-    ...     again = encoder.fit_transform(["a film", "another film"])
-    ...     store.stats()["texts"], store.stats()["encoded"], store.stats()["hits"]
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> store = EmbeddingStore(folder.name, max_bytes="2GB")
+    >>> encoder = LLMTextEncoder(memory=store)
+    >>> first = encoder.fit_transform(["a film", "another film"])
+    >>> again = encoder.fit_transform(["a film", "another film"])
+    >>> store.stats()["texts"], store.stats()["encoded"], store.stats()["hits"]
     (2, 2, 2)
+
+    What is in it, whether it is sound, and what has not been used for a month:
+
+    >>> [(found["texts"], found["bytes"], found["identity"]["pooling"]) for found in store.inspect()["encoders"]]
+    [(2, 3072, 'mean')]
+    >>> report = store.verify()
+    >>> report["sound"], report["damaged"]
+    (2, 0)
+    >>> store.prune(older_than="30d")["texts"]
+    0
+    >>> store.prune(encoder=store.inspect()["encoders"][0]["id"])["texts"]
+    2
+    >>> folder.cleanup()
     """
 
-    def __init__(self, path):
+    def __init__(self, path, max_bytes=None):
         self.path = os.fspath(path)
+        self.max_bytes = None if max_bytes is None else parse_bytes(max_bytes, "max_bytes", minimum=_LEAST_LIMIT)
 
     def __repr__(self):
-        return f"{type(self).__name__}({self.path!r})"
+        limit = "" if self.max_bytes is None else f", max_bytes={self.max_bytes}"
+        return f"{type(self).__name__}({self.path!r}{limit})"
 
     @property
     def _directory(self):
@@ -186,9 +133,9 @@ class EmbeddingStore:
         """
         identity = json.dumps(identity, sort_keys=True)
         prefix = hashlib.sha256(identity.encode()).digest()
-        digests = [hashlib.sha256(prefix + text.encode()).digest() for text in texts]
+        digests = [hashlib.sha256(prefix + text.encode(errors="surrogatepass")).digest() for text in texts]
         vectors = np.empty((len(texts), n_dims), dtype=np.float32)
-        call = _Fetch(self._directory, identity, digests, vectors)
+        call = Fetch(self._directory, identity, digests, vectors, self.max_bytes)
         n_encoded = 0
 
         def counted(missing):
@@ -203,30 +150,150 @@ class EmbeddingStore:
         _hits[str(self._directory)] += len(texts) - n_encoded
         return vectors
 
+    @contextmanager
+    def _opened(self):
+        """Open the file as it is, for upkeep; damage is an error there."""
+        database = Database(self._directory, replace=False)
+        try:
+            yield database
+        except TROUBLE as error:
+            raise StoreError(
+                f"the embedding store {self._directory} cannot be used ({error}): verify(repair=True) keeps what is "
+                "sound; the next encoding would set the file aside and start a new one"
+            ) from error
+        finally:
+            database.close()
+
     def stats(self):
         """Count what is in the store and what it has been used for.
 
         Returns
         -------
         dict
-            ``texts`` (vectors stored now), ``encoded`` (vectors ever written: above ``texts`` only where one was
-            encoded again), ``encoders`` (combinations of model and parameters), ``claims`` (texts that are being
-            encoded now), ``bytes`` (size of the files) and ``hits`` (texts that this process found in the store).
+            ``texts`` (vectors stored now), ``encoded`` (vectors ever written: above ``texts`` where one was removed
+            or encoded again), ``removed`` (vectors evicted or pruned), ``encoders`` (combinations of model and
+            parameters), ``claims`` (texts that are being encoded now), ``bytes`` (size of the files) and ``hits``
+            (texts that this process found in the store).
 
         Raises
         ------
         StoreError
             If the directory cannot be written, or the file is damaged or of another program.
         """
-        database = Database(self._directory)
+        with self._opened() as database:
+            totals = dict(zip(("texts", "encoded", "removed", "encoders", "claims"), database.totals(), strict=True))
+            size = self._size()
+        return {**totals, "bytes": size, "hits": _hits[str(self._directory)]}
+
+    def _size(self):
+        """Bytes of the file and its journal."""
+        return sum(file.stat().st_size for file in self._directory.glob(FILE + "*") if ".damaged-" not in file.name)
+
+    def inspect(self):
+        """List what is in the store.
+
+        Returns
+        -------
+        dict
+            ``path``; ``texts`` and ``bytes`` (of the files) as in `stats`;
+            ``encoders``, the most recently used first, each a dict of ``id`` (a short name for `prune`), ``identity``
+            (dict of the checksum of the weights and of all parameters that change a vector), ``texts``, ``bytes``
+            (of the vectors), ``first_use`` and ``last_use`` (datetime in UTC; to the hour);
+            ``models``, the derived models beside the file, each a dict of ``name``, ``bytes`` and ``last_use``;
+            ``set_aside``, names of damaged files that `verify` may take over.
+
+        Raises
+        ------
+        StoreError
+            If the directory cannot be written, or the file is damaged or of another program.
+        """
+        with self._opened() as database:
+            encoders, size = list_encoders(database), self._size()
+        return {
+            "path": str(self._directory),
+            "texts": sum(encoder["texts"] for encoder in encoders),
+            "bytes": size,
+            "encoders": encoders,
+            "models": list_models(self._directory),
+            "set_aside": [path.name for path in list_set_aside(self._directory)],
+        }
+
+    def prune(self, *, older_than=None, encoder=None, max_bytes=None, dry_run=False):
+        """Remove vectors that nobody needs any longer, and give their space back to the disk.
+
+        Only what meets every condition goes; at least one must be given. What a running call may wait for stays. A
+        vector that was removed is encoded again when it is wanted.
+
+        Parameters
+        ----------
+        older_than : float, timedelta, str or None, default=None
+            Age of the last use: seconds, a timedelta, or a text such as ``"30d"`` (units s, m, h, d, w). Given alone,
+            it also removes derived models that were not used since.
+        encoder : str, dict or None, default=None
+            Only vectors of this encoder: its id, or the start of it, as `inspect` shows it; or its identity.
+        max_bytes : int, str or None, default=None
+            Remove the least recently used until the file is no larger than this; a text such as ``"2GB"`` will do.
+        dry_run : bool, default=False
+            Only count what would go.
+
+        Returns
+        -------
+        dict
+            ``texts``, ``bytes`` (of their vectors) and ``models`` (names) that were removed, and the size of the files
+            ``before`` and ``after``.
+
+        Raises
+        ------
+        ValueError
+            If no condition is given, one of them makes no sense, or the store has no such encoder.
+        StoreError
+            If the directory cannot be written, or the file is damaged or of another program.
+        """
+        if older_than is None and encoder is None and max_bytes is None:
+            raise ValueError(
+                "prune() without a condition would remove everything: give older_than=, encoder= or max_bytes= "
+                "(max_bytes=0 if everything is meant)"
+            )
+        conditions = {}
+        if older_than is not None:
+            conditions["cutoff"] = time.time() - parse_seconds(older_than, "older_than")
+        if max_bytes is not None:
+            conditions["max_bytes"] = parse_bytes(max_bytes, "max_bytes")
+        before, models = self._size(), []
+        with self._opened() as database:
+            if encoder is not None:
+                conditions["space"] = find_encoder(database, encoder)
+            texts, size = prune(database, **conditions, dry_run=dry_run)
+        if conditions.keys() == {"cutoff"}:
+            models = prune_models(self._directory, conditions["cutoff"], dry_run=dry_run)
+        return {"texts": texts, "bytes": size, "models": models, "before": before, "after": self._size()}
+
+    def verify(self, *, repair=False):
+        """Compare every vector with its checksum, and look for what killed processes have left.
+
+        All vectors are read: about 1 GB in ten seconds. The store can be used meanwhile.
+
+        Parameters
+        ----------
+        repair : bool, default=False
+            Remove damaged vectors, which are then encoded again when they are wanted, and all that is left over. If
+            the structure of the file is damaged, a new one is made of its sound vectors; so are files that were set
+            aside earlier.
+
+        Returns
+        -------
+        dict
+            ``sound`` and ``damaged`` (vectors); ``file`` (None, or what is wrong with its structure);
+            ``uses`` (vectors whose time of use is lost, and the reverse); ``dead_claims`` and ``dead_owners`` (left by
+            killed processes; they block nobody); ``set_aside`` (names of damaged files) and ``salvaged`` (vectors
+            taken over from these).
+
+        Raises
+        ------
+        StoreError
+            If the directory cannot be written, or the file is of another program.
+        """
         try:
-            counts = dict(zip(("texts", "encoded", "encoders", "claims"), database.count(), strict=True))
+            return verify(self._directory, repair=repair)
         except TROUBLE as error:
-            raise StoreError(
-                f"the embedding store {self._directory} cannot be counted ({error}): if it is damaged, the next "
-                "encoding sets the file aside and starts a new one"
-            ) from error
-        finally:
-            database.close()
-        size = sum(file.stat().st_size for file in self._directory.glob(f"{database.path.name}*"))
-        return {**counts, "bytes": size, "hits": _hits[str(self._directory)]}
+            raise StoreError(f"the embedding store {self._directory} cannot be checked ({error})") from error

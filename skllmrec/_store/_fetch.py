@@ -1,0 +1,159 @@
+"""The way of one call through the store: read, claim, encode, write."""
+
+import sqlite3
+import time
+import warnings
+
+import numpy as np
+
+from skllmrec._store._database import TROUBLE, Database, is_damage
+from skllmrec._store._locks import Owner
+from skllmrec._store._removal import evict
+from skllmrec.exceptions import StoreError, StoreWarning
+
+_PAUSES = 0.01, 0.25  # seconds between two looks at what others are encoding: first, longest
+_ATTEMPTS = 3
+_GROWTH = 1.1  # by which a file that cannot shrink yet may grow before the next attempt
+
+
+class Fetch:
+    """One call; without a usable file it goes on as if there were none.
+
+    Parameters
+    ----------
+    directory : Path
+        Of the store.
+    identity : str
+        What, besides the text, the vectors depend on.
+    digests : list of bytes, length n
+        The texts, distinct.
+    vectors : ndarray of shape (n, n_dims), dtype float32
+        Receives the vectors.
+    max_bytes : int or None
+        Limit of the file.
+    """
+
+    def __init__(self, directory, identity, digests, vectors, max_bytes):
+        self._directory, self._identity, self._vectors = directory, identity, vectors
+        self._missing = {digest: row for row, digest in enumerate(digests)}
+        self._used = []  # rows of the file whose vectors were read
+        self._max_bytes = self._evict_above = max_bytes
+        self._database = Database(directory)
+        self._owner = None
+
+    def run(self, texts, start):
+        """Fill all rows of `vectors`.
+
+        Parameters
+        ----------
+        texts : list of str
+        start : callable
+            See `EmbeddingStore.fetch`.
+        """
+        found = self._try(lambda database: database.read(self._missing, self._vectors), instead={})
+        self._note(found)
+        if not self._missing:
+            return
+        digests = list(self._missing)
+        job = start([texts[row] for row in self._missing.values()])
+        place = {digest: position for position, digest in enumerate(digests)}
+        for group in job.groups:
+            self._encode_free(job, place, [digests[position] for position in group])
+        pause, longest = _PAUSES
+        while self._missing:  # somebody else is encoding these, or died while doing so
+            if not self._encode_free(job, place, list(self._missing)):
+                time.sleep(pause)
+                pause = min(2 * pause, longest)
+
+    def _encode_free(self, job, place, digests):
+        """Encode those of some texts that nobody else is encoding; True if any was read or encoded."""
+        wanted = {digest: self._missing[digest] for digest in digests if digest in self._missing}
+        found, claimed = self._try(
+            lambda database: database.take(wanted, self._vectors, self._own()), instead=({}, set(wanted))
+        )
+        self._note(found)
+        claimed = [digest for digest in wanted if digest in claimed]
+        if claimed:
+            vectors = job.encode(np.array([place[digest] for digest in claimed], dtype=np.intp))
+            self._vectors[[wanted[digest] for digest in claimed]] = vectors
+            self._drop(claimed)
+            blobs = [vector.tobytes() for vector in np.ascontiguousarray(vectors, dtype="<f4")]
+            self._try(lambda database: database.write(self._identity, claimed, blobs), instead=None)
+            self._tidy(self._evict)
+        return bool(found or claimed)
+
+    def _note(self, found):
+        self._used.extend(found.values())
+        self._drop(found)
+
+    def _drop(self, digests):
+        for digest in digests:
+            del self._missing[digest]
+
+    def _own(self):
+        if self._owner is None:
+            self._owner = Owner(self._directory)
+        return self._owner
+
+    def _evict(self, database):
+        """Make room where the file has grown too large; not at every write while running calls need all of it."""
+        if self._max_bytes is not None and database.used_bytes() > self._evict_above:
+            evict(database, self._max_bytes)
+            self._evict_above = max(self._max_bytes, int(_GROWTH * database.used_bytes()))
+
+    def _try(self, operation, instead):
+        """Run an operation; a damaged file is replaced, any other trouble ends the use of the store."""
+        for attempt in range(_ATTEMPTS):
+            if self._database is None:
+                break
+            try:
+                return operation(self._database)
+            except (*TROUBLE, OSError) as error:
+                self._recover(error, last=attempt == _ATTEMPTS - 1)
+        return instead
+
+    def _tidy(self, operation):
+        """Run an operation that no vector depends on: only damage is worth a word, and a new file."""
+        if self._database is not None:
+            try:
+                operation(self._database)
+            except (*TROUBLE, OSError) as error:
+                if is_damage(error):
+                    self._recover(error, last=False)
+
+    def _recover(self, error, last):
+        moved = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_DBMOVED
+        if not last and (moved or is_damage(error)):
+            try:
+                if moved:
+                    self._database.close()
+                else:
+                    self._database.set_aside(error)
+                self._database = Database(self._directory)
+                self._used.clear()  # rows of the other file
+                return
+            except (StoreError, OSError) as second:
+                error = second
+        self._database.close()
+        self._database = None
+        warnings.warn(
+            f"the embedding store {self._directory} failed ({error}): texts of this call are encoded and returned, but "
+            "not kept. Free some disk space, or give memory= another directory",
+            StoreWarning,
+            stacklevel=2,
+        )
+
+    def close(self):
+        """Note what was used, give up what is claimed but not encoded, keep to the limit, and close the file."""
+        try:
+            if self._used:
+                self._tidy(lambda database: database.touch(self._used))
+            if self._owner is not None:  # claims of a closed owner are void anyway
+                self._tidy(lambda database: database.release(self._owner.id))
+            self._evict_above = self._max_bytes
+            self._tidy(self._evict)
+        finally:
+            if self._database is not None:
+                self._database.close()
+            if self._owner is not None:
+                self._owner.close()

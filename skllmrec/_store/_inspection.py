@@ -1,0 +1,120 @@
+"""What is in a store: encoders with their texts, and derived models."""
+
+import hashlib
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+from operator import itemgetter
+
+MODELS = "models"  # folder beside the file for what encoders derive from a model, e.g. an int8 copy
+
+
+def _moment(seconds):
+    """Time of a stamp; None if it is damaged or there is none."""
+    try:
+        return datetime.fromtimestamp(seconds, tz=UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+
+
+def encoder_id(identity):
+    """Short name of an encoder: the start of the SHA-256 of its identity as the store writes it."""
+    return hashlib.sha256(identity).hexdigest()[:12]
+
+
+def _spaces(database):
+    """Identity, as written, of every encoder by its number in the file."""
+    return {
+        space: identity if isinstance(identity, bytes) else str(identity).encode()
+        for space, identity in database.execute("SELECT id, identity FROM spaces").fetchall()
+    }
+
+
+def _parse_identity(identity):
+    try:
+        return json.loads(identity)
+    except ValueError:
+        return None  # damaged
+
+
+def list_models(directory):
+    """List what is in the folder of derived models.
+
+    Parameters
+    ----------
+    directory : Path
+        Of the store.
+
+    Returns
+    -------
+    list of dict
+        ``name``, ``bytes`` and ``last_use`` of each file or folder.
+    """
+    folder, models = directory / MODELS, []
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else []:
+        with suppress(OSError):  # it has just gone
+            files = [file.stat() for file in ([entry, *entry.rglob("*")] if entry.is_dir() else [entry])]
+            used = max(max(file.st_atime, file.st_mtime) for file in files)
+            size = sum(file.st_size for file in files)
+            models.append({"name": entry.name, "bytes": size, "last_use": _moment(used)})
+    return models
+
+
+def list_encoders(database):
+    """List what each encoder has in the file.
+
+    Parameters
+    ----------
+    database : Database
+
+    Returns
+    -------
+    list of dict
+        ``id``, ``identity`` (dict; None if damaged), ``texts``, ``bytes``, ``first_use`` and ``last_use``
+        (datetime, UTC), most recently used first.
+    """
+    sums = {
+        space: rest
+        for space, *rest in database.execute(
+            "SELECT space, count(*), sum(bytes), min(written), max(used) FROM uses GROUP BY space"
+        ).fetchall()
+    }
+    encoders = []
+    for space, identity in _spaces(database).items():
+        texts, size, written, used = sums.get(space, (0, 0, None, None))
+        dates = {"first_use": _moment(written), "last_use": _moment(used)}
+        encoder = {"id": encoder_id(identity), "identity": _parse_identity(identity), "texts": texts, "bytes": size}
+        encoders.append((used or 0, {**encoder, **dates}))
+    return [encoder for _, encoder in sorted(encoders, key=itemgetter(0), reverse=True)]
+
+
+def find_encoder(database, encoder):
+    """Find the number in the file of an encoder.
+
+    Parameters
+    ----------
+    database : Database
+    encoder : str or dict
+        Its id, or the start of it; or its identity.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        If there is none, or several.
+    """
+    identity = None if isinstance(encoder, str) else json.dumps(encoder, sort_keys=True).encode()
+    ids = {space: (encoder_id(written), written) for space, written in _spaces(database).items()}
+    found = [
+        space
+        for space, (name, written) in ids.items()
+        if (encoder and name.startswith(encoder) if identity is None else written == identity)
+    ]
+    if len(found) != 1:
+        there = ", ".join(sorted(name for name, _ in ids.values())) or "none"
+        what = "no encoder" if not found else f"{len(found)} encoders"
+        raise ValueError(f"encoder={encoder!r} names {what} of the store: give the id of one ({there})")
+    return found[0]

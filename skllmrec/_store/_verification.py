@@ -1,0 +1,220 @@
+"""What is wrong with a store, and how it is put right."""
+
+import json
+import sqlite3
+import warnings
+from contextlib import closing, suppress
+from itertools import groupby, islice
+from operator import itemgetter
+
+from skllmrec._store._database import FILE, TROUBLE, Database, is_damage, is_sound
+from skllmrec._store._locks import owners_folder
+from skllmrec.exceptions import StoreError, StoreWarning
+
+_BATCH = 1000  # rows checked in one query
+_FURTHEST = 2**40  # rows that a hole may be long
+
+
+def check_file(database):
+    """Ask SQLite what is wrong with the structure of the file; None if nothing is."""
+    try:
+        message = database.value("PRAGMA integrity_check(1)")
+    except TROUBLE as error:
+        return str(error)
+    message = message.decode(errors="replace") if isinstance(message, bytes) else str(message)
+    return None if message == "ok" else message
+
+
+def _unsound(rows):
+    return [row for row, *content in rows if not is_sound(*content)]
+
+
+def check_rows(database, *, repair):
+    """Compare every vector with its checksum.
+
+    Parameters
+    ----------
+    database : Database
+        Its file is sound.
+    repair : bool
+        Delete damaged rows, which are then encoded again when they are wanted.
+
+    Returns
+    -------
+    sound, damaged : int
+        Numbers of rows.
+    """
+    start, sound, damaged = -(2**63), 0, 0
+    query = "SELECT id, digest, vector, checksum FROM vectors WHERE id >= ? ORDER BY id LIMIT ?"
+    while rows := database.execute(query, (start, _BATCH)).fetchall():
+        bad = _unsound(rows)
+        damaged += len(bad)
+        sound += len(rows) - len(bad)
+        if repair and bad:
+            with database.transaction():  # somebody may have written them anew meanwhile
+                again = "SELECT id, digest, vector, checksum FROM vectors WHERE id IN {}"
+                bad = [row for rows in database.each_block(again, bad) for row in _unsound(rows)]
+                database.run_blocks("DELETE FROM vectors WHERE id IN {}", bad)
+                database.run_blocks("DELETE FROM uses WHERE id IN {}", bad)
+        if rows[-1][0] == 2**63 - 1:
+            break
+        start = rows[-1][0] + 1
+    return sound, damaged
+
+
+def check_uses(database, *, repair):
+    """Count vectors without a note of their use, and notes without a vector; with `repair`, put them right."""
+    missing = "FROM vectors WHERE id NOT IN (SELECT id FROM uses)"
+    surplus = "FROM uses WHERE id NOT IN (SELECT id FROM vectors)"
+    n_wrong = sum(database.value(f"SELECT count(*) {rows}") for rows in (missing, surplus))
+    if repair and n_wrong:
+        with database.transaction():
+            database.execute(f"DELETE {surplus}")
+            database.execute(f"INSERT INTO uses SELECT id, space, length(vector), 0, 0, 0 {missing}")
+    return n_wrong
+
+
+def check_owners(database, *, repair):
+    """Count what dead encoders have left.
+
+    Parameters
+    ----------
+    database : Database
+    repair : bool
+        Delete it. It blocks nobody: this is for tidiness.
+
+    Returns
+    -------
+    claims, owners : int
+        Numbers of claims, and of files.
+    """
+    claims = dict(database.execute("SELECT owner, count(*) FROM claims GROUP BY owner").fetchall())
+    running = [owner for (owner,) in database.execute("SELECT owner FROM running").fetchall()]
+    files = set()
+    with suppress(FileNotFoundError):
+        for path in owners_folder(database.directory).iterdir():
+            with suppress(ValueError):  # not ours
+                files.add(bytes.fromhex(path.name))
+    dead = database.dead({*claims, *running, *files}, clear=repair)
+    if repair and dead:
+        with database.transaction():
+            for table in ("claims", "running"):
+                database.run_blocks(f"DELETE FROM {table} WHERE owner IN {{}}", list(dead))  # noqa: S608 - ours
+    return sum(claims.get(owner, 0) for owner in dead), len(files & dead)
+
+
+def list_set_aside(directory):
+    """Damaged files that have been set aside, journals left out."""
+    return sorted(path for path in directory.glob(f"{FILE}.damaged-????????") if path.is_file())
+
+
+def _readable(connection):
+    """Rows of a damaged file, over the holes in it."""
+    start, skip = 0, 1
+    query = "SELECT id, digest, vector, checksum, space FROM vectors WHERE id >= ? ORDER BY id"
+    while start < _FURTHEST and skip < _FURTHEST:
+        try:
+            for row in connection.execute(query, (start,)):
+                yield row
+                start, skip = row[0] + 1, 1
+            return
+        except TROUBLE:
+            start, skip = start + skip, 2 * skip
+
+
+def _identities(connection):
+    """Identity of every encoder of a damaged file that can be read."""
+    identities = {}
+    with suppress(*TROUBLE):
+        for space, identity in connection.execute("SELECT id, identity FROM spaces"):
+            with suppress(ValueError, AttributeError, TypeError):  # damaged
+                json.loads(identity)
+                identities[space] = identity.decode()
+    return identities
+
+
+def salvage(path, database):
+    """Take over into a store what a damaged file still holds, and delete the file.
+
+    A row is taken over if its checksum is right, so that a wrong vector cannot be among them.
+
+    Parameters
+    ----------
+    path : Path
+        A file that was set aside.
+    database : Database
+
+    Returns
+    -------
+    int
+        Number of vectors taken over.
+    """
+    n_rows = 0
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.text_factory = bytes
+        identities = _identities(connection)
+        sound = (row for row in _readable(connection) if row[-1] in identities and is_sound(*row[1:-1]))
+        for space, rows in groupby(sound, key=itemgetter(-1)):
+            while block := [(digest, vector) for _, digest, vector, *_ in islice(rows, _BATCH)]:
+                database.write(identities[space], *zip(*block, strict=True))
+                n_rows += len(block)
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+    return n_rows
+
+
+def _open(directory, *, repair):
+    """Open a file and look for damage in its structure; with `repair`, a damaged one is set aside for a new one.
+
+    Returns
+    -------
+    database : Database or None
+        None if the file is damaged and stays so.
+    trouble : str or None
+        What is wrong with the structure.
+    """
+    try:
+        database = Database(directory, replace=False)
+    except StoreError as error:
+        if error.__cause__ is None or not is_damage(error.__cause__):
+            raise
+        database, trouble = None, error.__cause__
+    else:
+        trouble = check_file(database)
+    if not trouble:
+        return database, None
+    if database is not None:
+        if repair:
+            database.set_aside(trouble)
+        database.close()
+    return Database(directory) if repair else None, str(trouble)
+
+
+def verify(directory, *, repair):
+    """Check a store from the structure of its file to what dead processes have left.
+
+    Parameters
+    ----------
+    directory : Path
+    repair : bool
+
+    Returns
+    -------
+    dict
+        See `EmbeddingStore.verify`.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StoreWarning)  # that a file is set aside: the report says it
+        database, trouble = _open(directory, repair=repair)
+    report = {"sound": 0, "damaged": 0, "file": trouble, "uses": 0, "dead_claims": 0, "dead_owners": 0}
+    aside = list_set_aside(directory)
+    report |= {"set_aside": [path.name for path in aside], "salvaged": 0}
+    if database is None:
+        return report
+    with closing(database):
+        if repair:
+            report["salvaged"] = sum(salvage(path, database) for path in aside)
+        report["sound"], report["damaged"] = check_rows(database, repair=repair)
+        report["uses"] = check_uses(database, repair=repair)
+        report["dead_claims"], report["dead_owners"] = check_owners(database, repair=repair)
+    return report
