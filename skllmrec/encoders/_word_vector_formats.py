@@ -110,9 +110,13 @@ def _split_line(line, number, n_dims, path):
 def _parse_lines(lines, first, n_dims, path):
     """Words and numbers of lines; `first` is the number of the first of them."""
     pairs = [_split_line(line, number, n_dims, path) for number, line in enumerate(lines, start=first)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # what is no number ends the parsing: counted below
-        numbers = np.fromstring(b" ".join(numbers for _, numbers in pairs), dtype=np.float32, sep=" ")
+    joined = b" ".join(numbers for _, numbers in pairs)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)  # older NumPy only warns of what is no number
+            numbers = np.fromstring(joined, dtype=np.float32, sep=" ")
+    except (ValueError, DeprecationWarning):
+        numbers = np.empty(0, dtype=np.float32)  # the line is looked for below
     if numbers.size != len(lines) * n_dims:
         for number, line in enumerate(lines, start=first):
             _bad_line(line, number, n_dims, path)
