@@ -227,11 +227,14 @@ def cut_blocks(texts):
     """
     block, n_chars = [], 0
     for text in texts:
-        if block and (len(block) == BLOCK_TEXTS or n_chars + len(text) > BLOCK_CHARS):
+        if block and n_chars + len(text) > BLOCK_CHARS:
             yield block
             block, n_chars = [], 0
         block.append(text)
         n_chars += len(text)
+        if len(block) == BLOCK_TEXTS:
+            yield block
+            block, n_chars = [], 0
     if block:
         yield block
 
