@@ -94,10 +94,10 @@ def parse_base_url(base_url):
     """
     try:
         parts = urlsplit(base_url.strip())
-        host, port = (parts.hostname or "").encode("idna" if not _is_number(parts.hostname) else "ascii"), parts.port
+        host, port = _ascii_host(parts.hostname or ""), parts.port
     except ValueError:  # UnicodeError is one
         raise ValueError(f"base_url={_without_password(base_url)!r} has no valid host or port") from None
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+    if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError(
             f"base_url={_without_password(base_url)!r} holds more than scheme, host, port and path: leave user, "
             "password, query and fragment out; a key belongs in the environment variable that api_key_env= names"
@@ -107,20 +107,21 @@ def parse_base_url(base_url):
             f"base_url={base_url!r} is no address of a server: write it like 'http://127.0.0.1:8000/v1' or "
             "'https://models.example.com/v1'"
         )
-    return Address(parts.scheme, host.decode(), port or _PORTS[parts.scheme], parts.path.rstrip("/"))
+    return Address(parts.scheme, host, port or _PORTS[parts.scheme], parts.path.rstrip("/"))
 
 
-def _is_number(host):
-    return host is not None and ":" in host
+def _ascii_host(host):
+    """Write the name of a host in the letters of the domain name system; IPv6 numbers stay as they are."""
+    return host if ":" in host else host.encode("idna").decode()
 
 
 def _without_password(url):
-    """The part of an address that is no secret."""
+    """Leave out what may be secret in an address."""
     return re.sub(r"//[^/]*@", "//...@", url).partition("?")[0]
 
 
 def find_proxy(address):
-    """The proxy that the environment names for an address; never one for this computer.
+    """Find the proxy that the environment names for an address; there is none for this computer.
 
     Parameters
     ----------
@@ -148,11 +149,14 @@ def find_proxy(address):
             f"the environment names a proxy for {address.scheme} whose address does not begin with http:// "
             f"({parts.scheme}://...): name an HTTP proxy, or enter {address.host} in NO_PROXY"
         )
-    authorization = None
-    if parts.username is not None:
-        secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-        authorization = "Basic " + base64.b64encode(secret).decode()
-    return Proxy(parts.hostname, parts.port or 80, authorization)
+    return Proxy(parts.hostname, parts.port or 80, _basic_authorization(parts))
+
+
+def _basic_authorization(parts):
+    if parts.username is None:
+        return None
+    secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+    return "Basic " + base64.b64encode(secret).decode()
 
 
 def read_key(variable):
@@ -178,17 +182,18 @@ def read_key(variable):
         return None
     shown = repr(variable) if _VARIABLE.fullmatch(variable) else "(not shown: it may be the key itself)"
     key = os.environ.get(variable, "").strip() if "\0" not in variable else ""
-    if not key:
-        raise ValueError(
-            f"the environment variable that api_key_env= names, {shown}, is not set here or empty: set it to the key "
-            "before Python starts; api_key_env takes the name of the variable, never the key"
-        )
-    if not _KEY.fullmatch(key):
+    if _KEY.fullmatch(key):
+        return key
+    if key:
+        del key  # a report of the error that shows local variables shall not show it
         raise ValueError(
             f"the environment variable that api_key_env= names, {shown}, holds spaces, line breaks or characters "
             "outside of ASCII, so it is no key: set it anew"
         )
-    return key
+    raise ValueError(
+        f"the environment variable that api_key_env= names, {shown}, is not set here or empty: set it to the key "
+        "before Python starts; api_key_env takes the name of the variable, never the key"
+    )
 
 
 def check_privacy(address, variable):

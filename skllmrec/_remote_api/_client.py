@@ -1,0 +1,318 @@
+"""RemoteAPI: requests with JSON that are repeated where it helps, a few at a time."""
+
+import json
+import random
+import threading
+import time
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+from typing import NamedTuple
+
+from skllmrec import __version__
+from skllmrec._remote_api._address import check_privacy, parse_base_url, read_key
+from skllmrec._remote_api._connections import Connections, Stopped, Unreachable
+from skllmrec.exceptions import RemoteAPIError
+
+_FIRST_WAIT = 1.0  # seconds, doubled with every try: six waits make about a minute, the unit of most rate limits
+_LONGEST_WAIT = 120.0  # seconds; a server that asks for more is left alone
+_SHOWN = 300  # characters of a server's message
+_LOOK = 0.2  # seconds between two looks at the threads: where a wait cannot be interrupted, Ctrl-C waits so long
+
+# 408 time-out, 409 conflict, 424 a backend failed (text-embeddings-inference), 425 too early, 429 too many requests
+_PASSING = {408, 409, 424, 425, 429}
+_BUSY = {429, 503}  # holds for every request, not only for the one that was told
+_REMEDIES = {
+    400: "check model, parameters and texts against what the server says",
+    401: "check the key in the environment variable that api_key_env= names",
+    403: "the key may not do this: check its rights, or name another one with api_key_env=",
+    404: "check base_url (most servers want a path such as /v1) and the name of the model",
+    413: "send less at a time, or shorter texts",
+    422: "check model, parameters and texts against what the server says",
+    429: "lower n_concurrent, raise max_retries, or check the quota of the account",
+}
+
+
+class _Trouble(NamedTuple):
+    """Why a try failed: what to say about it, whether another try may help, and when."""
+
+    what: str
+    remedy: str
+    passes: bool = False
+    status: int | None = None
+    detail: str = ""
+    seconds: float | None = None  # that the server asks to wait
+
+
+def _seconds_to_wait(headers):
+    """What Retry-After asks for, as a number of seconds or a date; None without it."""
+    value = (headers.get("Retry-After") or "").strip()
+    with suppress(ValueError, TypeError, OverflowError):
+        if value.isdecimal():
+            return float(value)
+        # a date without a zone is in UTC
+        return max(parsedate_to_datetime(value).timestamp() - time.time(), 0.0) if value else None
+    return None
+
+
+def _message(body):
+    """What a server says in an error: the usual places in JSON, else the text."""
+    text = body[: 2**16].decode("utf-8", errors="replace")
+    with suppress(ValueError, RecursionError):
+        found = json.loads(body)
+        for name in ("error", "message", "detail"):
+            if isinstance(found, dict) and found.get(name):
+                found = found[name]
+        text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+    return text
+
+
+class RemoteAPI:
+    """A service that takes JSON and gives JSON, such as a server of a language model.
+
+    A request that may succeed later (429, server errors, time-outs, cut connections) is repeated after waits that
+    double, with jitter; ``Retry-After`` is honoured, and while a server says that it is busy no request is sent.
+    What cannot help is not repeated. Redirects are not followed: texts and key go to `base_url` only, over verified
+    TLS or to this computer. Proxies of the environment are used, but not for this computer. The object is made,
+    used and dropped within a process; threads may share it.
+
+    Parameters
+    ----------
+    base_url : str
+        Address of the service, e.g. ``"http://127.0.0.1:8000/v1"``.
+    api_key_env : str or None, default=None
+        Name of the environment variable with the key, read for each request, sent as bearer token.
+    n_concurrent : int, default=4
+        Requests of `map` at a time.
+    timeout : float, default=60.0
+        Seconds that a request may take.
+    max_retries : int, default=6
+        How often a request is repeated. A request and its repetitions take no more than
+        ``(max_retries + 1) * (timeout + 120)`` seconds.
+    sleep : callable or None, default=None
+        Called with the seconds to wait, for tests; None waits until `stop` is called.
+
+    Raises
+    ------
+    ValueError
+        If the address is none, a key would be sent in the clear, or its environment variable is not set.
+
+    Examples
+    --------
+    >>> from skllmrec._remote_api import RemoteAPI
+    >>> RemoteAPI("http://127.0.0.1:9/v1").post_json("embeddings", {"model": "a-model", "input": ["a film"]})
+    Traceback (most recent call last):
+    ...
+    skllmrec.exceptions.RemoteAPIError: http://127.0.0.1:9/v1/embeddings cannot be reached (...
+    """
+
+    def __init__(self, base_url, *, api_key_env=None, n_concurrent=4, timeout=60.0, max_retries=6, sleep=None):
+        self._address = parse_base_url(base_url)
+        check_privacy(self._address, api_key_env)
+        read_key(api_key_env)
+        self._api_key_env = api_key_env
+        self._n_concurrent, self._timeout, self._max_retries = n_concurrent, timeout, max_retries
+        self._connections = Connections(
+            self._address, api_key_env=api_key_env, user_agent=f"skllmrec/{__version__}", timeout=timeout
+        )
+        self._stopped = threading.Event()
+        self._sleep = self._stopped.wait if sleep is None else sleep
+        self._free_at = 0.0  # monotonic time at which a busy server may be asked again
+        self._was_reached = False
+
+    def __repr__(self):
+        return f"RemoteAPI({self._address.url!r})"
+
+    def post_json(self, path, body):
+        """Send an object, and again where that may help.
+
+        Parameters
+        ----------
+        path : str
+            What is asked, below the address, e.g. ``"embeddings"``.
+        body : dict
+            Anything that json can write.
+
+        Returns
+        -------
+        dict
+            The object that the server answers.
+
+        Raises
+        ------
+        RemoteAPIError
+            If the server cannot be reached, refuses, or does not answer as it should in any of the tries.
+        ValueError
+            If `body` cannot be written as JSON, or the key is gone from the environment.
+        """
+        payload = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        for n_tries in range(1, self._max_retries + 2):
+            self._wait(self._free_at - time.monotonic())
+            answer = self._try(f"/{path}", payload)
+            if not isinstance(answer, _Trouble):
+                return answer
+            seconds = self._seconds_before_next(answer, n_tries)
+            if seconds is None:
+                break
+            if answer.status in _BUSY:
+                self._free_at = max(self._free_at, time.monotonic() + seconds)
+            else:
+                self._wait(seconds)
+        tries = "" if n_tries == 1 else f" in {n_tries} tries"
+        raise RemoteAPIError(
+            f"{self._address.url}/{path} {answer.what}{tries}: {answer.remedy}", answer.status, answer.detail
+        )
+
+    def map(self, function, items):
+        """Call a function that sends requests for each of several items, a few at a time.
+
+        Parameters
+        ----------
+        function : callable
+            Called with an item, in threads.
+        items : list
+            What to call it with, in this order.
+
+        Returns
+        -------
+        list
+            What it returned, in the order of the items.
+
+        Raises
+        ------
+        Exception
+            The first that a call raises. It stops the client, as an interruption does: requests under way are cut,
+            those that wait are not sent.
+        """
+        try:
+            if len(items) <= 1:
+                return [function(item) for item in items]
+            return self._map_in_threads(function, items)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self):
+        """Cut the requests under way, end all waiting, and send nothing any more."""
+        self._stopped.set()
+        self._connections.stop()
+
+    def _map_in_threads(self, function, items):
+        executor = ThreadPoolExecutor(min(self._n_concurrent, len(items)), thread_name_prefix="RemoteAPI")
+        try:
+            open_ = futures = [executor.submit(function, item) for item in items]
+            while open_:
+                done, open_ = wait(open_, timeout=_LOOK, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+            return [future.result() for future in futures]
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    def _wait(self, seconds):
+        if seconds > 0:
+            self._sleep(seconds)
+        if self._stopped.is_set():
+            raise self._stop_error()
+
+    def _stop_error(self):
+        return RemoteAPIError(f"requests to {self._address.url} were stopped: another one failed, or was interrupted")
+
+    def _seconds_before_next(self, trouble, n_tries):
+        """How long to wait before another try; None if there is to be none."""
+        if not trouble.passes or n_tries > self._max_retries:
+            return None
+        if trouble.seconds is not None:
+            return trouble.seconds if trouble.seconds <= _LONGEST_WAIT else None
+        # jitter: clients that were refused together shall not come back together
+        return min(_FIRST_WAIT * 2 ** (n_tries - 1), _LONGEST_WAIT / 1.5) * random.uniform(0.5, 1.5)  # noqa: S311
+
+    def _try(self, path, payload):
+        """Send once; what the server answers, or why there is no answer.
+
+        No error of the connection leaves this method, so that none is the cause of another: their frames hold
+        what was sent.
+        """
+        try:
+            answer = self._connections.post(path, payload)
+        except Stopped:
+            pass
+        except Unreachable as error:
+            return self._unreachable(str(error))
+        except TimeoutError:
+            return _Trouble(
+                f"gave no full answer within {self._timeout:g} s", "raise timeout, or send less", passes=True
+            )
+        except (HTTPException, OSError) as error:
+            return self._broken(error)
+        else:
+            self._was_reached = True
+            return self._read(answer)
+        raise self._stop_error()
+
+    def _unreachable(self, reason):
+        return _Trouble(
+            f"cannot be reached ({reason})",
+            "check that the server runs and that base_url is its address",
+            # a server that has answered may be starting anew; an address where nobody ever answered is probably wrong
+            passes=self._was_reached and "certificate" not in reason,
+        )
+
+    def _broken(self, error):
+        if self._stopped.is_set():
+            raise self._stop_error()
+        if isinstance(error, IncompleteRead | RemoteDisconnected | OSError):
+            what = "cut the connection before its answer was complete"
+        else:
+            what = f"gave {error}" if type(error) is HTTPException else f"gave no valid HTTP ({type(error).__name__})"
+        return _Trouble(what, "look into the server's log", passes=True)
+
+    def _read(self, answer):
+        if answer.status != HTTPStatus.OK:
+            return self._refusal(answer)
+        try:
+            found = json.loads(answer.body)
+        except (ValueError, RecursionError):
+            what = f"gave what is no JSON ({self._clean(answer.body.decode('utf-8', 'replace'))!r})"
+            return _Trouble(what, "check that base_url is the address of the service", passes=not answer.has_end)
+        if not isinstance(found, dict):
+            return _Trouble(f"gave a JSON {type(found).__name__} where an object was expected", "check base_url")
+        if found.get("error"):
+            detail = self._clean(_message(answer.body))
+            return _Trouble(f"gave an error ({detail!r})", "see what the server says", status=200, detail=detail)
+        return found
+
+    def _refusal(self, answer):
+        """What an answer with another status than 200 means."""
+        status, detail = answer.status, self._clean(_message(answer.body))
+        what = f"answered {status} {self._clean(answer.reason)}" + (f" ({detail!r})" if detail else "")
+        if 300 <= status < 400:
+            target = self._clean(answer.headers.get("Location", "nowhere"))
+            remedy = (
+                f"redirects (here to {target}) are not followed, so that texts and key go nowhere else; set base_url "
+                "to the final address if you trust it"
+            )
+            return _Trouble(what, remedy, status=status, detail=detail)
+        seconds = _seconds_to_wait(answer.headers)
+        if seconds is not None and seconds > _LONGEST_WAIT:
+            what += f" and asks to wait {seconds:.0f} s"
+        fallback = "look into the server's log" if status >= 500 else "see what the server says"
+        return _Trouble(
+            what,
+            _REMEDIES.get(status, fallback),
+            # a used-up quota comes as 429 too, but no wait of ours helps
+            passes=(status in _PASSING or status >= 500) and b"insufficient_quota" not in answer.body,
+            status=status,
+            detail=detail,
+            seconds=seconds,
+        )
+
+    def _clean(self, text):
+        """A server's text as it may be shown: without the key, short, on one line."""
+        with suppress(ValueError):  # the key has gone from the environment meanwhile
+            key = read_key(self._api_key_env)
+            text = text if key is None else text.replace(key, "***")
+        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."

@@ -1,0 +1,270 @@
+"""Connections to one server: kept open between requests, all cut at once when somebody stops."""
+
+import socket
+import ssl
+import threading
+import time
+import weakref
+import zlib
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPSConnection, IncompleteRead, RemoteDisconnected
+from typing import NamedTuple
+
+from skllmrec._remote_api._address import find_proxy, read_key
+
+_LARGEST_BODY = 2**28  # bytes; the vectors of 2,048 texts are less
+_CONNECT_TIMEOUT = 10.0  # seconds
+_PIECE = 2**16
+# what a connection that was kept open answers with when the server has closed it meanwhile
+_CLOSED = RemoteDisconnected, ConnectionResetError, ConnectionAbortedError, BrokenPipeError
+
+
+class UnreachableError(OSError):
+    """No connection was made: nothing was sent."""
+
+
+class UntrustedError(UnreachableError):
+    """The certificate of a server cannot be verified: nothing was sent."""
+
+
+class StoppedError(RuntimeError):
+    """Somebody has stopped all requests."""
+
+
+class Answer(NamedTuple):
+    """What a server answered.
+
+    Parameters
+    ----------
+    status : int
+        Status code.
+    reason : str
+        What it is called.
+    headers : http.client.HTTPMessage
+        Headers.
+    body : bytes
+        Body without its content encoding.
+    has_end : bool
+        Whether the end of the body was marked; one that ends with the connection may have been cut.
+    """
+
+    status: int
+    reason: str
+    headers: object
+    body: bytes
+    has_end: bool
+
+
+def _decode(body, encoding):
+    """Take off the content encoding.
+
+    Raises
+    ------
+    HTTPException
+        If the encoding is unknown, or the body is damaged, cut or unpacks to more than is allowed.
+    """
+    if encoding in {"", "identity"}:
+        return body
+    if encoding not in {"gzip", "x-gzip", "deflate"}:
+        raise HTTPException(f"an answer in the content encoding {encoding!r}, which was not asked for")
+    unpacker = zlib.decompressobj(wbits=32 + zlib.MAX_WBITS)  # 32: gzip or zlib, as its header says
+    try:
+        unpacked = unpacker.decompress(body, _LARGEST_BODY + 1)
+    except zlib.error:
+        raise HTTPException(f"a damaged {encoding} body") from None
+    if len(unpacked) > _LARGEST_BODY:
+        raise _too_large()
+    if not unpacker.eof:
+        raise IncompleteRead(b"")
+    return unpacked
+
+
+def _too_large():
+    return HTTPException(f"a body of more than {_LARGEST_BODY:,} bytes")
+
+
+def _read_body(response, sock, deadline):
+    """Read a body of limited size, in limited time, to its end."""
+    pieces, size = [], 0
+    while True:
+        seconds = deadline - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError
+        sock.settimeout(seconds)
+        try:
+            piece = response.read1(_PIECE)
+        except ConnectionError:
+            raise IncompleteRead(b"") from None
+        if not piece:
+            break
+        pieces.append(piece)
+        size += len(piece)
+        if size > _LARGEST_BODY:
+            raise _too_large()
+    if response.length:  # bytes that were announced and did not come
+        raise IncompleteRead(b"")
+    response.close()
+    return b"".join(pieces)
+
+
+def _close_all(connections):
+    while connections:
+        connections.pop().close()
+
+
+class Connections:
+    """Connections to one server.
+
+    Every request has a connection of its own while it lasts, so threads may share the object. The key is read from
+    the environment when a request is sent, and is kept nowhere.
+
+    Parameters
+    ----------
+    address : Address
+        Where the server is.
+    api_key_env : str or None
+        Environment variable that holds the key.
+    user_agent : str
+        What the client calls itself.
+    timeout : float
+        Seconds that a request may take.
+
+    Raises
+    ------
+    ValueError
+        If the environment names a proxy of an unknown kind.
+    """
+
+    def __init__(self, address, *, api_key_env, user_agent, timeout):
+        self._address, self._api_key_env, self._user_agent, self._timeout = address, api_key_env, user_agent, timeout
+        self._proxy = find_proxy(address)
+        self._lock = threading.Lock()
+        self._idle, self._busy = [], set()
+        self._is_stopped = False
+        self._tls = None
+        weakref.finalize(self, _close_all, self._idle)
+
+    def post(self, path, payload):
+        """Send a request, over a connection that is open already where there is one.
+
+        Parameters
+        ----------
+        path : str
+            What is asked, below the address.
+        payload : bytes
+            JSON.
+
+        Returns
+        -------
+        Answer
+
+        Raises
+        ------
+        UnreachableError
+            If no connection can be made.
+        StoppedError
+            After `stop`.
+        OSError, http.client.HTTPException
+            If the request is cut or takes too long, or what comes is no HTTP.
+        """
+        with self._lock:
+            kept = self._idle.pop() if self._idle else None
+        if kept is not None:
+            with suppress(*_CLOSED):
+                return self._exchange(kept, path, payload)
+        return self._exchange(self._connect(), path, payload)
+
+    def stop(self):
+        """Cut all requests that are under way and refuse others."""
+        with self._lock:
+            self._is_stopped = True
+            for sock in self._busy:
+                with suppress(OSError):
+                    # not the method of a TLS socket, which would take its state from under the thread that reads
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            _close_all(self._idle)
+
+    def _connect(self):
+        address, proxy = self._address, self._proxy
+        end = proxy or address
+        timeout = min(_CONNECT_TIMEOUT, self._timeout)
+        if address.scheme == "http":
+            connection = HTTPConnection(end.host, end.port, timeout=timeout)
+        else:
+            with self._lock:
+                self._tls = self._tls or ssl.create_default_context()  # verifies certificate and host
+            connection = HTTPSConnection(end.host, end.port, timeout=timeout, context=self._tls)
+            if proxy is not None:
+                headers = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
+                connection.set_tunnel(address.host, address.port, headers=headers)
+        connection.set_debuglevel(0)  # a program may have set it for all connections: it would print the key
+        try:
+            connection.connect()
+        except ssl.SSLCertVerificationError as error:
+            connection.close()
+            raise UntrustedError(error.verify_message) from error
+        except OSError as error:
+            connection.close()
+            raise UnreachableError(error.strerror or str(error) or "no answer in time") from error
+        return connection
+
+    def _exchange(self, connection, path, payload):
+        sock, deadline = connection.sock, time.monotonic() + self._timeout
+        try:
+            self._enter(sock)
+            sock.settimeout(self._timeout)
+            # a server may refuse a request, e.g. as too large, and hang up before it has read all: look for its answer
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self._send(connection, path, payload)
+            response = connection.getresponse()
+            answer = Answer(
+                response.status,
+                response.reason,
+                response.headers,
+                _decode(_read_body(response, sock, deadline), response.getheader("Content-Encoding", "").lower()),
+                bool(response.chunked) or "Content-Length" in response.headers,
+            )
+        except BaseException:
+            connection.close()
+            raise
+        finally:
+            with self._lock:
+                self._busy.discard(sock)
+        self._put_back(connection, response.will_close)
+        return answer
+
+    def _enter(self, sock):
+        with self._lock:
+            if self._is_stopped:
+                raise StoppedError
+            self._busy.add(sock)
+
+    def _put_back(self, connection, will_close):
+        with self._lock:
+            if not (will_close or self._is_stopped):
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def _send(self, connection, path, payload):
+        through = self._proxy is not None and self._address.scheme == "http"  # asked for by its whole address
+        target = (self._address.url if through else self._address.path) + path
+        try:
+            connection.request("POST", target, body=payload, headers=self._headers(through))
+        except BaseException as error:
+            # the frames below hold the key: no debugger, log or crash report that keeps local variables shall meet it
+            raise error.with_traceback(None)  # noqa: B904 - it is the same error
+
+    def _headers(self, through_proxy):
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": self._user_agent,
+        }
+        key = read_key(self._api_key_env)
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key}"
+        if through_proxy and self._proxy.authorization:
+            headers["Proxy-Authorization"] = self._proxy.authorization
+        return headers
