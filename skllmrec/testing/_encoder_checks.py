@@ -1,7 +1,11 @@
 """check_encoder: the contract of text encoders as a list of checks."""
 # ruff: noqa: D401 - the docstring of a check is the rule that it checks
 
+import inspect
+import itertools
 import pickle
+import tempfile
+from pathlib import Path
 from unittest import SkipTest
 
 import numpy as np
@@ -10,6 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 
+from skllmrec._texts import BLOCK_TEXTS
 from skllmrec.testing._expectations import TOLERANCE, expect_error, require
 
 TEXTS = (
@@ -94,6 +99,7 @@ def check_bad_texts(encoder):
         expect_error(ValueError, lambda method=method: method("a film"), "single", "list")
         for value in (None, float("nan"), b"bytes", 3):
             expect_error(ValueError, lambda v=value, m=method: m(["a", "b", v]), "position 2", type(value).__name__)
+        expect_error(ValueError, lambda method=method: method(["a", "b", "\ud800"]), "position 2", "surrogate")
         expect_error(ValueError, lambda method=method: method(np.array([["a", "b"]])), "(1, 2)", "TextTemplate")
         expect_error(ValueError, lambda method=method: method([]), "minimum of 1")
 
@@ -155,6 +161,105 @@ def check_tags(encoder):
     require(not tags.target_tags.required, "the tags say that it needs a target")
 
 
+def _need_out(encoder):
+    """Skip a check where `transform` is not that of BaseTextEncoder.
+
+    Raises
+    ------
+    SkipTest
+        If it has no parameter `out`.
+    """
+    if "out" not in inspect.signature(encoder.transform).parameters:
+        raise SkipTest("transform has no parameter out: BaseTextEncoder brings it, and takes iterators")
+
+
+def check_iterators(encoder):
+    """Texts from an iterator are encoded as those of a list; a bad one is an error that names its position.
+
+    Raises
+    ------
+    SkipTest
+        If `transform` has no parameter `out`.
+    """
+    _need_out(encoder)
+    model = clone(encoder).fit(list(TEXTS))
+    vectors = model.transform(list(TEXTS))
+    for texts in (iter(TEXTS), (text for text in TEXTS), map(str, TEXTS)):
+        assert_allclose(model.transform(texts), vectors, **TOLERANCE, err_msg=type(texts).__name__)
+    assert_allclose(clone(encoder).fit_transform(iter(TEXTS)), vectors, **TOLERANCE)
+    for value in (None, float("nan"), b"bytes", 3, "\ud800"):
+        expect_error(ValueError, lambda v=value: model.transform(iter([*TEXTS, v])), f"position {len(TEXTS)}")
+    expect_error(ValueError, lambda: model.transform(iter([])), "minimum of 1")
+
+
+def check_out_array(encoder):
+    """`out` is filled and returned; an array that does not fit is an error that says why, and stays as it was.
+
+    Raises
+    ------
+    SkipTest
+        If `transform` has no parameter `out`.
+    """
+    _need_out(encoder)
+    model = clone(encoder).fit(list(TEXTS))
+    vectors = model.transform(list(TEXTS))
+    for make in (list, iter):
+        out = np.full_like(vectors, np.nan)
+        require(model.transform(make(TEXTS), out=out) is out, "transform does not return out")
+        assert_allclose(out, vectors, **TOLERANCE)
+    n_texts, n_dims = vectors.shape
+    shapes = (n_texts + 1, n_dims), (n_texts, n_dims + 1), (n_texts,)
+    unfit = [(np.zeros(shape, dtype=np.float32), str(shape)) for shape in shapes]
+    for out, word in [*unfit, (np.zeros((n_texts, n_dims)), "float64")]:
+        expect_error(ValueError, lambda out=out: model.transform(list(TEXTS), out=out), word)
+        require(not out.any(), "an array that does not fit was written to")
+
+
+def check_out_file(encoder):
+    """A file named by `out` is complete or absent; a call that failed is taken up again, and other texts are refused.
+
+    Raises
+    ------
+    SkipTest
+        If `transform` has no parameter `out`, or the encoder does not name what its vectors depend on.
+    """
+    _need_out(encoder)
+    model = clone(encoder).fit(list(TEXTS))
+    texts = list(itertools.islice(itertools.cycle(TEXTS), BLOCK_TEXTS + 3))  # more than a block
+    started, start = [], getattr(model, "_start", None)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "vectors.npy"
+        try:
+            expect_error(_BrokenOff, lambda: model.transform(_break_off(texts, BLOCK_TEXTS + 1), out=path))
+        except NotImplementedError as error:
+            raise SkipTest(str(error)) from error
+        require(not path.exists(), "a file that is not complete has the name of a complete one")
+        if start is not None:
+            model._start = lambda texts: started.extend(texts) or start(texts)
+        vectors = model.transform(texts, out=path)
+        require(set(started) <= set(texts[BLOCK_TEXTS:]), "texts whose vectors were in the file were encoded again")
+        assert_allclose(vectors, model.transform(list(TEXTS))[np.arange(len(texts)) % len(TEXTS)], **TOLERANCE)
+        del vectors  # some systems do not remove a file that is mapped into memory
+        for others in (texts[1:], texts[:-1], [*texts, "one more"]):
+            expect_error(ValueError, lambda others=others: model.transform(others, out=path), path.name)
+
+
+class _BrokenOff(Exception):  # noqa: N818 - stands for any error of a source of texts
+    """The source of texts has failed."""
+
+
+def _break_off(texts, n):
+    """Yield n texts, then fail.
+
+    Raises
+    ------
+    _BrokenOff
+        Behind the last of them.
+    """
+    yield from texts[:n]
+    raise _BrokenOff
+
+
 ENCODER_CHECKS = (
     check_output_is_finite_float32,
     check_fit_transform_is_fit_then_transform,
@@ -162,6 +267,9 @@ ENCODER_CHECKS = (
     check_refit_equals_fresh_fit,
     check_containers,
     check_bad_texts,
+    check_iterators,
+    check_out_array,
+    check_out_file,
     check_not_fitted,
     check_parameters_are_left_alone,
     check_pickle,
