@@ -48,7 +48,7 @@ class NeighborsRecommender(BaseRecommender):
 
     Parameters
     ----------
-    n_neighbors : int or None, default=50
+    n_neighbors : int or None, default=100
         Neighbours of each item that count; None: all that are similar at all.
     user, item : str or int, default=0, 1
         Columns of X that hold the ids.
@@ -58,9 +58,10 @@ class NeighborsRecommender(BaseRecommender):
         Turns them into vectors, e.g. a pipeline of TextTemplate and LLMTextEncoder.
     by : {"auto", "content", "interactions", "both"}, default="auto"
         What makes items similar; ``"auto"``: both if there are features, else interactions.
-    metric : {"cosine", "tfidf", "bm25"}, default="cosine"
+    metric : {"auto", "cosine", "tfidf", "bm25"}, default="auto"
         How interactions are weighted before cosines are taken; ``"tfidf"`` and ``"bm25"`` let users with long
-        histories count less. Content is compared by the cosine always. Explicit feedback: ``"cosine"`` only.
+        histories count less. Content is compared by the cosine always. Explicit feedback: ``"cosine"`` only, which
+        ``"auto"`` takes then; for implicit feedback it takes ``"tfidf"``.
     content_weight : float, default=1.0
         Weight w of the content beside the interactions.
     shrinkage : float, default=10.0
@@ -96,14 +97,14 @@ class NeighborsRecommender(BaseRecommender):
     >>> X = [["ann", 1, "space horror"], ["ann", 2, "space desert"], ["bob", 3, "city crime"], ["cem", 4, "crime"]]
     >>> recommender = NeighborsRecommender(feedback="implicit", item_features=2, item_encoder=TfidfVectorizer())
     >>> recommender.fit(X).recommend(["bob"], n_items=1)[0]
-    array([[4]])
+    array([['4']], dtype=object)
     """
 
     _parameter_constraints: dict = {
         **BaseRecommender._parameter_constraints,
         "n_neighbors": [Interval(Integral, 1, None, closed="left"), None],
         "by": [StrOptions({"auto", "content", "interactions", "both"})],
-        "metric": [StrOptions(set(WEIGHTINGS))],
+        "metric": [StrOptions({"auto", *WEIGHTINGS})],
         "content_weight": [Interval(Real, 0, None, closed="neither")],
         "shrinkage": [Interval(Real, 0, None, closed="left")],
         "damping": [Interval(Real, 0, None, closed="neither")],
@@ -111,14 +112,14 @@ class NeighborsRecommender(BaseRecommender):
 
     def __init__(
         self,
-        n_neighbors=50,
+        n_neighbors=100,
         *,
         user=0,
         item=1,
         item_features=None,
         item_encoder=None,
         by="auto",
-        metric="cosine",
+        metric="auto",
         content_weight=1.0,
         shrinkage=10.0,
         damping=5.0,
@@ -142,7 +143,7 @@ class NeighborsRecommender(BaseRecommender):
         features = interactions.item_features
         if self.by in ("content", "both") and features is None:
             raise ValueError(f"by={self.by!r} compares items by their content: name its columns with item_features=")
-        if self.feedback == "explicit" and self.metric != "cosine":
+        if self.feedback == "explicit" and self.metric not in ("auto", "cosine"):
             raise ValueError(
                 f"metric={self.metric!r} weighs counts, not ratings: use metric='cosine', or feedback='implicit'"
             )
@@ -184,7 +185,8 @@ class NeighborsRecommender(BaseRecommender):
             self.user_biases_, columns = self._user_biases(weights, ratings)
         self._columns = None
         if self.by != "content":
-            columns = weigh(columns, self.metric)
+            weighting = ("tfidf" if ratings is None else "cosine") if self.metric == "auto" else self.metric
+            columns = weigh(columns, weighting)
             self._columns = columns.T.tocsr()
             self._lengths = np.sqrt(np.asarray(self._columns.multiply(self._columns).sum(axis=1)).ravel())
         new = np.arange(n_old, n_items)

@@ -7,7 +7,12 @@ from sklearn.linear_model import Lasso, Ridge
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.utils.estimator_checks import check_estimator
 
-from skllmrec.recommenders import FeatureMFRecommender, PairwiseRecommender, PopularityRecommender
+from skllmrec.recommenders import (
+    FeatureMFRecommender,
+    NeighborsRecommender,
+    PairwiseRecommender,
+    PopularityRecommender,
+)
 from skllmrec.testing import EXPECTED_FAILED_CHECKS, check_recommender
 
 SKLEARN = [
@@ -15,6 +20,8 @@ SKLEARN = [
     FeatureMFRecommender(feedback="implicit"),
     FeatureMFRecommender(3, alpha=0.5, nu=0.5, feature_alpha=2.0, prior_strength=0.0, max_iter=2, tol=1e-3),
     FeatureMFRecommender(3, feedback="implicit", alpha=0.5, unobserved_weight=0.2, max_iter=1, random_state=3),
+    NeighborsRecommender(),
+    NeighborsRecommender(5, feedback="implicit", metric="bm25"),
     PopularityRecommender(),
     PopularityRecommender(feedback="implicit"),
     PopularityRecommender(damping=0.0),
@@ -35,6 +42,10 @@ PERSONALISED = [
     FeatureMFRecommender(8, feedback="implicit", prior_strength=0.5, **BOTH),
     FeatureMFRecommender(4, **NUMBERS),
     FeatureMFRecommender(4, feedback="implicit", feature_alpha=0.1, **NUMBERS),
+    NeighborsRecommender(),
+    NeighborsRecommender(feedback="implicit", **TEXTS),
+    NeighborsRecommender(8, by="content", feedback="implicit", **TEXTS),
+    NeighborsRecommender(None, item_features=["year"]),
     PairwiseRecommender(Ridge(alpha=0.1), **NUMBERS),
     PairwiseRecommender(RandomForestRegressor(10, random_state=0), **NUMBERS),
 ]

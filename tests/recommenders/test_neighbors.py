@@ -1,0 +1,150 @@
+"""NeighborsRecommender against loops over neighbours."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.feature_extraction.text import CountVectorizer
+
+from skllmrec import NeighborsRecommender
+from skllmrec._kernels.neighbors import weigh
+from skllmrec.base import FeatureTable
+
+TEXTS = {"content": {"item_features": 2, "item_encoder": CountVectorizer()}}
+WORDS = ("red apple", "red cherry", "blue river", "blue ocean", "red river", "apple ocean cherry", "green", "blue")
+
+
+def data(seed, *, n=60):
+    generator = np.random.default_rng(seed)
+    pairs = np.unique(generator.integers(0, [12, 8], size=(n, 2)), axis=0)
+    X = np.array([[user, item, WORDS[item]] for user, item in pairs.tolist()], dtype=object)
+    return X, generator.integers(1, 6, len(X)).astype(float)
+
+
+def cosine_table(Z):
+    Z = Z / np.maximum(np.linalg.norm(Z, axis=1, keepdims=True), 1e-300)
+    return Z @ Z.T
+
+
+def neighbourhoods(S, k):
+    S, kept = S.copy(), np.zeros_like(S)
+    np.fill_diagonal(S, -1)
+    for i, row in enumerate(S):
+        best = [j for j in np.argsort(-row, kind="stable") if row[j] > 0][:k]
+        kept[i, best] = row[best]
+    return kept
+
+
+def similarity(model, by, columns):
+    """Similarities by the formula, dense."""
+    X, h = columns, model.shrinkage
+    lengths = np.linalg.norm(X, axis=0)
+    shared = X.T @ X / (np.outer(lengths, lengths) + h)
+    content = cosine_table(CountVectorizer().fit_transform(WORDS[item] for item in model.items_).toarray())
+    if by == "interactions":
+        return shared
+    return content if by == "content" else shared + model.content_weight * content
+
+
+@pytest.mark.parametrize("by", ["content", "interactions", "both"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_implicit_scores_against_the_formula(by, seed):
+    X, y = data(seed)
+    model = NeighborsRecommender(3, by=by, feedback="implicit", content_weight=0.3, shrinkage=2.0, **TEXTS["content"])
+    model.fit(X, y % 3 + 1)  # weights that do not look like ratings
+    H = model.seen_.toarray()
+    S = neighbourhoods(similarity(model, by, weigh(model.seen_, "tfidf").toarray()), 3)
+    expected = H @ S.T + 1e-6 * H.sum(axis=0) / H.sum()
+    rows = [[user, item, ""] for user in model.users_ for item in model.items_]
+    assert_allclose(model.predict(np.array(rows, dtype=object)), expected.ravel(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("by", ["interactions", "both"])
+def test_explicit_ratings_against_the_formula(by):
+    X, y = data(2)
+    model = NeighborsRecommender(4, by=by, shrinkage=3.0, damping=2.0, **TEXTS["content"]).fit(X, y)
+    users, items = (list(ids) for ids in (model.users_, model.items_))
+    R, seen = np.zeros((len(users), len(items))), np.zeros((len(users), len(items)))
+    for (user, item, _), rating in zip(X, y, strict=True):
+        R[users.index(user), items.index(item)], seen[users.index(user), items.index(item)] = rating, 1
+    mean = y.mean()
+    b_i = np.array(
+        [sum(R[u, i] - mean for u in np.flatnonzero(seen[:, i])) / (seen[:, i].sum() + 2) for i in range(len(items))]
+    )
+    b_u = np.array(
+        [sum(R[u, i] - mean - b_i[i] for i in np.flatnonzero(seen[u])) / (seen[u].sum() + 2) for u in range(len(users))]
+    )
+    rest = seen * (R - mean - b_u[:, None] - b_i)
+    S = neighbourhoods(similarity(model, by, rest), 4)
+    expected = mean + b_u[:, None] + b_i + rest @ S.T / (1 + seen @ S.T)
+    rows = np.array([[user, item, ""] for user in users for item in items], dtype=object)
+    assert_allclose(model.predict(rows), expected.ravel())
+
+
+def test_new_items_are_scored_by_their_content():
+    X, _ = data(0)
+    model = NeighborsRecommender(2, feedback="implicit", content_weight=0.5, **TEXTS["content"]).fit(X)
+    words = dict(zip(model.items_, (WORDS[item] for item in model.items_), strict=True))
+    vectorizer = CountVectorizer().fit(words.values())
+    known = vectorizer.transform(words.values()).toarray()
+    new = vectorizer.transform(["apple cherry"]).toarray()
+    cosines = (known / np.linalg.norm(known, axis=1, keepdims=True)) @ new[0] / np.linalg.norm(new)
+    best = np.argsort(-cosines, kind="stable")[:2]
+    expected = 0.5 * model.seen_.toarray()[:, best] @ cosines[best]
+    rows = np.array([[user, 99, "apple cherry"] for user in model.users_], dtype=object)
+    assert_allclose(model.predict(rows), expected)
+
+
+def test_items_of_a_table_equal_new_items():
+    X, _ = data(0)
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"item": [*range(8), 99], "text": [*WORDS, "apple cherry"]})
+    columns = {"user": "user", "item": "item", "item_features": "text", "item_encoder": CountVectorizer()}
+    model = NeighborsRecommender(2, feedback="implicit", **columns)
+    rows = pd.DataFrame({"user": X[:, 0], "item": X[:, 1]})
+    model.fit(rows, item_table=FeatureTable(frame, key="item"))
+    other = NeighborsRecommender(2, feedback="implicit", **columns)
+    other.fit(rows.assign(text=[WORDS[item] for item in rows["item"]]))
+    new = pd.DataFrame({"user": [3, 4], "item": [99, 99], "text": ["apple cherry"] * 2})
+    assert model.items_[-1] == 99
+    assert_allclose(model.predict(new[["user", "item"]]), other.predict(new))
+
+
+def test_a_user_without_a_history_gets_what_is_popular():
+    X, _ = data(0)
+    model = NeighborsRecommender(feedback="implicit").fit(X[:, :2].astype(int))
+    counts = np.bincount(X[:, 1].astype(int))
+    ids, _ = model.recommend([77], n_items=3)
+    assert_array_equal(ids[0], np.argsort(-counts, kind="stable")[:3])
+
+
+def test_history_equals_training_on_it():
+    X, _ = data(1)
+    X = X[:, :2].astype(int)
+    model = NeighborsRecommender(4, feedback="implicit").fit(X)
+    user = X[0, 0]
+    known = model.recommend([user], n_items=3)
+    stranger = model.recommend(history=[X[X[:, 0] == user, 1]], n_items=3)
+    assert_array_equal(known[0], stranger[0])
+    assert_allclose(known[1], stranger[1])
+
+
+def test_partial_fit_gives_new_items_neighbours_by_their_interactions():
+    X = np.array([[u, i] for u in range(8) for i in range(6) if (u + i) % 2 == 0])
+    model = NeighborsRecommender(feedback="implicit", shrinkage=0.0).fit(X)
+    model.partial_fit([[u, 50] for u in (0, 2)])  # users who like even items
+    _, scores = model.recommend([4, 5], n_items=1, exclude_seen=False, candidates=[50])
+    assert scores[0, 0] > 1e-3 > scores[1, 0]
+    assert model.similarity_.shape == (7, 6)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"by": "both"}, "by='both' compares items by their content: name its columns"),
+        ({"metric": "bm25", "feedback": "explicit"}, "metric='bm25' weighs counts, not ratings"),
+    ],
+)
+def test_what_does_not_fit_together(parameters, message):
+    X, y = data(0)
+    with pytest.raises(ValueError, match=message):
+        NeighborsRecommender(**parameters).fit(X[:, :2].astype(int), y)
