@@ -6,6 +6,7 @@ import os
 import threading
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,7 @@ class WordVectorFiles:
 
     path: Path
 
-    @property
+    @cached_property
     def sha256(self):
         """SHA-256 (hex) of the contents of all files."""
         lines = "\n".join(file_sha256(file) for file in files_of(self.path))
