@@ -24,6 +24,7 @@ _PUBLIC = {
     "PerUserKFold": "model_selection",
     "PopularityRecommender": "recommenders",
     "RankedUsers": "metrics",
+    "RemoteTextEncoder": "encoders",
     "TemporalSplit": "model_selection",
     "TextAnalyzer": "preprocessing",
     "TextTemplate": "preprocessing",

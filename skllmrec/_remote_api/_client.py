@@ -8,12 +8,12 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+from http.client import HTTPException, IncompleteRead
 from typing import NamedTuple
 
 from skllmrec import __version__
 from skllmrec._remote_api._address import check_privacy, parse_base_url, read_key
-from skllmrec._remote_api._connections import Connections, Stopped, Unreachable
+from skllmrec._remote_api._connections import Connections, StoppedError, UnreachableError, UntrustedError
 from skllmrec.exceptions import RemoteAPIError
 
 _FIRST_WAIT = 1.0  # seconds, doubled with every try: six waits make about a minute, the unit of most rate limits
@@ -47,7 +47,7 @@ class _Trouble(NamedTuple):
 
 
 def _seconds_to_wait(headers):
-    """What Retry-After asks for, as a number of seconds or a date; None without it."""
+    """Read Retry-After, a number of seconds or a date; None without it."""
     value = (headers.get("Retry-After") or "").strip()
     with suppress(ValueError, TypeError, OverflowError):
         if value.isdecimal():
@@ -58,7 +58,7 @@ def _seconds_to_wait(headers):
 
 
 def _message(body):
-    """What a server says in an error: the usual places in JSON, else the text."""
+    """Find what a server says in an error: the usual places in JSON, else the text."""
     text = body[: 2**16].decode("utf-8", errors="replace")
     with suppress(ValueError, RecursionError):
         found = json.loads(body)
@@ -123,7 +123,12 @@ class RemoteAPI:
         self._was_reached = False
 
     def __repr__(self):
-        return f"RemoteAPI({self._address.url!r})"
+        return f"RemoteAPI({self.url!r})"
+
+    @property
+    def url(self):
+        """Address of the service, in one way of writing."""
+        return self._address.url
 
     def post_json(self, path, body):
         """Send an object, and again where that may help.
@@ -161,9 +166,7 @@ class RemoteAPI:
             else:
                 self._wait(seconds)
         tries = "" if n_tries == 1 else f" in {n_tries} tries"
-        raise RemoteAPIError(
-            f"{self._address.url}/{path} {answer.what}{tries}: {answer.remedy}", answer.status, answer.detail
-        )
+        raise RemoteAPIError(f"{self.url}/{path} {answer.what}{tries}: {answer.remedy}", answer.status, answer.detail)
 
     def map(self, function, items):
         """Call a function that sends requests for each of several items, a few at a time.
@@ -218,7 +221,7 @@ class RemoteAPI:
             raise self._stop_error()
 
     def _stop_error(self):
-        return RemoteAPIError(f"requests to {self._address.url} were stopped: another one failed, or was interrupted")
+        return RemoteAPIError(f"requests to {self.url} were stopped: another one failed, or was interrupted")
 
     def _seconds_before_next(self, trouble, n_tries):
         """How long to wait before another try; None if there is to be none."""
@@ -235,39 +238,44 @@ class RemoteAPI:
         No error of the connection leaves this method, so that none is the cause of another: their frames hold
         what was sent.
         """
+        trouble = None
         try:
             answer = self._connections.post(path, payload)
-        except Stopped:
+        except StoppedError:
             pass
-        except Unreachable as error:
-            return self._unreachable(str(error))
+        except UnreachableError as error:
+            trouble = self._unreachable(error)
         except TimeoutError:
-            return _Trouble(
-                f"gave no full answer within {self._timeout:g} s", "raise timeout, or send less", passes=True
-            )
+            what = f"gave no full answer within {self._timeout:g} s"
+            trouble = _Trouble(what, "raise timeout, or send less at a time", passes=True)
         except (HTTPException, OSError) as error:
-            return self._broken(error)
+            trouble = self._broken(error)
         else:
             self._was_reached = True
             return self._read(answer)
-        raise self._stop_error()
+        if trouble is None or self._stopped.is_set():
+            raise self._stop_error()
+        return trouble
 
-    def _unreachable(self, reason):
+    def _unreachable(self, error):
+        if isinstance(error, UntrustedError):
+            remedy = "let the environment variable SSL_CERT_FILE name the certificate of its authority if you trust it"
+            return _Trouble(f"has a certificate that cannot be verified ({error})", remedy)
         return _Trouble(
-            f"cannot be reached ({reason})",
+            f"cannot be reached ({error})",
             "check that the server runs and that base_url is its address",
             # a server that has answered may be starting anew; an address where nobody ever answered is probably wrong
-            passes=self._was_reached and "certificate" not in reason,
+            passes=self._was_reached,
         )
 
     def _broken(self, error):
-        if self._stopped.is_set():
-            raise self._stop_error()
-        if isinstance(error, IncompleteRead | RemoteDisconnected | OSError):
-            what = "cut the connection before its answer was complete"
-        else:
-            what = f"gave {error}" if type(error) is HTTPException else f"gave no valid HTTP ({type(error).__name__})"
-        return _Trouble(what, "look into the server's log", passes=True)
+        remedy = "look into the server's log"
+        if isinstance(error, IncompleteRead | OSError):  # RemoteDisconnected is an OSError
+            return _Trouble("cut the connection before its answer was complete", remedy, passes=True)
+        if type(error) is HTTPException:  # one of ours
+            return _Trouble(f"gave {error}", remedy)
+        what = f"gave no valid HTTP ({type(error).__name__})"
+        return _Trouble(what, "check base_url: is it https?", passes=self._was_reached)
 
     def _read(self, answer):
         if answer.status != HTTPStatus.OK:
@@ -285,7 +293,7 @@ class RemoteAPI:
         return found
 
     def _refusal(self, answer):
-        """What an answer with another status than 200 means."""
+        """Say what an answer with another status than 200 means."""
         status, detail = answer.status, self._clean(_message(answer.body))
         what = f"answered {status} {self._clean(answer.reason)}" + (f" ({detail!r})" if detail else "")
         if 300 <= status < 400:
@@ -310,7 +318,7 @@ class RemoteAPI:
         )
 
     def _clean(self, text):
-        """A server's text as it may be shown: without the key, short, on one line."""
+        """Make a server's text one that may be shown: without the key, short, on one line."""
         with suppress(ValueError):  # the key has gone from the environment meanwhile
             key = read_key(self._api_key_env)
             text = text if key is None else text.replace(key, "***")
