@@ -9,7 +9,7 @@ import struct
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -36,7 +36,8 @@ class EmbeddingServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.key, self.largest_batch, self.delay = key, largest_batch, delay
         self.faults, self.requests, self.headers, self.texts = [], [], [], Counter()
-        self.n_connections = self.n_active = self.most_active = 0
+        self.connections = []
+        self.n_active = self.most_active = 0
         self.lock = threading.Lock()
 
     @property
@@ -48,7 +49,7 @@ class EmbeddingServer(ThreadingHTTPServer):
 
     def finish_request(self, request, client_address):
         with self.lock:
-            self.n_connections += 1
+            self.connections.append(request)
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().finish_request(request, client_address)
 
@@ -64,6 +65,9 @@ def serving(**options):
         finally:
             server.shutdown()
             thread.join()
+            for connection in server.connections:  # threads go on to serve those that are open
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):

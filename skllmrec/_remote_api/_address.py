@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 _PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[a-z0-9._:%-]*")
 _PATH = re.compile(r"[!-~]*")  # what may stand in a request line: the rest has to be percent-encoded
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")  # surely the name of a variable; anything else may be a key by mistake
 _KEY = re.compile(r"[!-~]+")
@@ -104,20 +105,29 @@ def parse_base_url(base_url):
         )
     if parts.scheme not in _PORTS or not host or not _PATH.fullmatch(parts.path):
         raise ValueError(
-            f"base_url={base_url!r} is no address of a server: write it like 'http://127.0.0.1:8000/v1' or "
+            f"base_url={_without_password(base_url)!r} is no address of a server: write it like 'http://127.0.0.1:8000/v1' or "
             "'https://models.example.com/v1'"
         )
     return Address(parts.scheme, host, port or _PORTS[parts.scheme], parts.path.rstrip("/"))
 
 
 def _ascii_host(host):
-    """Write the name of a host in the letters of the domain name system; IPv6 numbers stay as they are."""
-    return host if ":" in host else host.encode("idna").decode()
+    """Write the name of a host in the letters of the domain name system; IPv6 numbers stay as they are.
+
+    Raises
+    ------
+    ValueError
+        If it has other letters.
+    """
+    name = host if ":" in host else host.encode("idna").decode()
+    if not _HOST.fullmatch(name):
+        raise ValueError(name)
+    return name
 
 
 def _without_password(url):
     """Leave out what may be secret in an address."""
-    return re.sub(r"//[^/]*@", "//...@", url).partition("?")[0]
+    return re.sub(r"[^/]*@", "...@", re.split("[?#]", url)[0])
 
 
 def find_proxy(address):
