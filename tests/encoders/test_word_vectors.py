@@ -209,9 +209,12 @@ def test_training_is_gensims(tmp_path):
     )
     assert list(encoder.vocabulary_) == model.wv.index_to_key
     assert_array_equal(encoder.word_vectors_, model.wv.vectors)
-    saved = tmp_path / "vectors"
-    model.wv.save_word2vec_format(str(saved))  # the same vectors out of a file pool to the same
-    assert_allclose(WordVectorEncoder(saved).fit_transform(SENTENCES), encoder.transform(SENTENCES), rtol=1e-5)
+    model.wv.save_word2vec_format(str(tmp_path / "vectors"))
+    for pooling in POOLINGS:  # the same vectors out of a file pool to the same
+        trained = clone(encoder).set_params(pooling=pooling).fit(SENTENCES)
+        read = WordVectorEncoder(tmp_path / "vectors", pooling=pooling).fit(SENTENCES)
+        assert_allclose(trained.transform(TEXTS), read.transform(TEXTS), rtol=1e-4, atol=1e-6)
+        assert trained.oov_rate_ == read.oov_rate_ > 0
 
 
 TRAIN = """
