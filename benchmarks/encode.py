@@ -1,84 +1,71 @@
-"""LLMTextEncoder against sentence-transformers: seconds to encode the same texts with the same weights.
+"""Text encoding against its peers: one table for each claim.
 
-Usage: OMP_NUM_THREADS=1 python benchmarks/encode.py FOLDER [--texts 2000] [--repeats 5]
+    make bench-env
+    .venv-bench/bin/python benchmarks/encode.py [--data FOLDER_OF_FOLDERS] [--parts speed latency ...]
 
-FOLDER holds items.parquet with titles and descriptions, like the folders that SKLLMREC_DATA names. Encoders take turns,
-so that a slow minute of the machine hits all of them; the fastest run of each counts, in seconds of processor time (the
-time of a quiet machine, at one thread). fp32, the same maximum length.
+speed     encode 2,000 texts: sentence-transformers, LLMTextEncoder in float32 and int8; cosine distances; arithmetic
+          done per second beside the core's own rate of matrix products, measured in the same run
+latency   one text at a time
+quality   NDCG@20 of recommenders on int8 vectors and on float32 vectors, known items and new items
+search    a grid search of 19 fits: LLMTextEncoder with a store, skrub's and embetter's encoders in the same pipelines
+store     100,000 vectors looked up in a warm store
+memory    peak memory of encoding 10,000 and 1,000,000 texts
+
+FOLDER_OF_FOLDERS (default: SKLLMREC_DATA) holds <name>/items.parquet and <name>/interactions.parquet of four data sets.
+Contestants take turns in one run, on one thread unless OMP_NUM_THREADS says otherwise. Ratios are of seconds of
+processor time, which a busy neighbour on the machine distorts least; where threads matter, of wall time too.
 """
 
 import argparse
 import os
 import time
+import warnings
 from pathlib import Path
 
-# one thread for tokenizers too; has to be said before they are imported
-os.environ.setdefault("RAYON_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
+# one thread for BLAS, for tokenizers and for compiled loops, unless told otherwise; said before they are imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("RAYON_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
+os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
-import numpy as np
-import pandas as pd
-import torch
+import _encode_quality
+import _encode_search
+import _encode_speed
+import _encode_store
+from _measure import machine, markdown
 
-from skllmrec import LLMTextEncoder
-from skllmrec._weights import find_weights
-
-MODEL = "sentence-transformers/all-MiniLM-L6-v2"
-
-
-def read_texts(folder, n_texts):
-    """Titles with descriptions, where there are any, of items drawn at random."""
-    items = pd.read_parquet(Path(folder) / "items.parquet")
-    columns = [name for name in ("title", "overview", "description") if name in items]
-    texts = items[columns].fillna("").agg(". ".join, axis=1).drop_duplicates()
-    return texts.sample(min(n_texts, len(texts)), random_state=0).tolist()
-
-
-def encoders(batch_sizes):
-    """Functions from texts to vectors, by name."""
-    found = {}
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError:
-        print("sentence-transformers is not installed: nothing to compare with")
-    else:
-        model = SentenceTransformer(str(find_weights(MODEL).path), device="cpu")
-        found["sentence-transformers, batch 32"] = lambda texts: model.encode(texts, show_progress_bar=False)
-    for size in batch_sizes:
-        encoder = LLMTextEncoder(MODEL, normalize=True, batch_tokens=size, device="cpu").fit(["a text"])
-        found[f"LLMTextEncoder, {size:,} tokens"] = encoder.transform
-    return found
+PARTS = {
+    "speed": _encode_speed.throughput,
+    "latency": _encode_speed.latency,
+    "quality": _encode_quality.int8_quality,
+    "search": _encode_search.grid_search,
+    "store": _encode_store.warm_store,
+    "memory": _encode_store.memory,
+}
 
 
 def main():
-    """Print the ratio table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    folder = os.environ.get("SKLLMREC_DATA")
-    default = None if folder is None else Path(folder) / "ml_latest_small"
-    parser.add_argument("folder", nargs="?", default=default, help="default: SKLLMREC_DATA/ml_latest_small")
-    parser.add_argument("--texts", type=int, default=2000)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--batch-tokens", type=int, nargs="*", default=[1024])
-    arguments = parser.parse_args()
-    if arguments.folder is None:
-        parser.error("give the folder of a data set, or set SKLLMREC_DATA")
-    texts = read_texts(arguments.folder, arguments.texts)
-    run, seconds, vectors = encoders(arguments.batch_tokens), {}, {}
-    for encode in run.values():
-        encode(texts[:32])  # load weights, warm up
-    for _ in range(arguments.repeats):
-        for name, encode in run.items():
-            start = time.process_time()
-            vectors[name] = encode(texts)
-            seconds.setdefault(name, []).append(time.process_time() - start)
-    first = next(iter(run))
-    words = np.array([len(text.split()) for text in texts])
-    print(f"{len(texts):,} texts of {words.min()} to {words.max()} words, {words.mean():.0f} on average; ", end="")
-    print(f"{torch.get_num_threads()} thread(s), torch {torch.__version__}")
-    print(f"{'encoder':<36}{'fastest s':>10}{'median s':>10}{'speed':>8}{'cosine distance':>18}")
-    for name, runs in seconds.items():
-        distance = 1 - np.einsum("nd,nd->n", vectors[name], vectors[first]).min()
-        ratio = min(seconds[first]) / min(runs)
-        print(f"{name:<36}{min(runs):>10.2f}{np.median(runs):>10.2f}{ratio:>7.2f}x{distance:>18.1e}")
+    parser.add_argument("--data", default=os.environ.get("SKLLMREC_DATA"), help="default: SKLLMREC_DATA")
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
+    parser.add_argument("--texts", type=int, default=2000, help="speed: number of texts (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="speed: runs of each encoder (default: %(default)s)")
+    parser.add_argument("--batch-tokens", type=int, nargs="+", default=[1024], help="speed: budgets of LLMTextEncoder")
+    parser.add_argument("--calls", type=int, default=200, help="latency: number of texts (default: %(default)s)")
+    parser.add_argument("--items", type=int, default=400, help="search: items of the catalogue (default: %(default)s)")
+    parser.add_argument("--vectors", type=int, default=100_000, help="store: vectors (default: %(default)s)")
+    parser.add_argument("--sizes", type=int, nargs=2, default=[10_000, 1_000_000], help="memory: numbers of texts")
+    options = parser.parse_args()
+    if options.data is None and set(options.parts) - {"store", "memory"}:
+        parser.error("name the folder of the data sets: --data, or SKLLMREC_DATA")
+    options.data = options.data and Path(options.data)
+    warnings.filterwarnings("ignore", category=FutureWarning, message=".*TextEncoder.*")
+    print(f"Machine: {machine()}")
+    for part in options.parts:
+        start = time.perf_counter()
+        for title, rows in PARTS[part](options):
+            print(f"\n**{part}**: {title}\n\n{markdown(rows)}", flush=True)
+        print(f"\n({part}: {time.perf_counter() - start:.0f} s)", flush=True)
 
 
 if __name__ == "__main__":
