@@ -19,6 +19,7 @@ _PUBLIC = {
     "FeatureMFRecommender": "recommenders",
     "LLMTextEncoder": "encoders",
     "LeaveLastOut": "model_selection",
+    "LinearAutoencoderRecommender": "recommenders",
     "NeighborsRecommender": "recommenders",
     "PairwiseRecommender": "recommenders",
     "PerUserKFold": "model_selection",

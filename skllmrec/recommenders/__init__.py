@@ -1,8 +1,15 @@
 """Recommenders: estimators on rows of interactions."""
 
 from skllmrec.recommenders._feature_mf import FeatureMFRecommender
+from skllmrec.recommenders._linear_autoencoder import LinearAutoencoderRecommender
 from skllmrec.recommenders._neighbors import NeighborsRecommender
 from skllmrec.recommenders._pairwise import PairwiseRecommender
 from skllmrec.recommenders._popularity import PopularityRecommender
 
-__all__ = ["FeatureMFRecommender", "NeighborsRecommender", "PairwiseRecommender", "PopularityRecommender"]
+__all__ = [
+    "FeatureMFRecommender",
+    "LinearAutoencoderRecommender",
+    "NeighborsRecommender",
+    "PairwiseRecommender",
+    "PopularityRecommender",
+]

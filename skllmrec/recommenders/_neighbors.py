@@ -1,30 +1,19 @@
 """NeighborsRecommender: a user likes what is like what they liked."""
 
-from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
 
 from skllmrec._kernels.neighbors import WEIGHTINGS, centred_rows, cosines, nearest, shrunk_cosines, weigh
-from skllmrec._kernels.topk import topk_dense
 from skllmrec._sklearn import Interval, StrOptions
-from skllmrec.base import BaseRecommender
 from skllmrec.base._features import stack
+from skllmrec.recommenders._item_to_item import ItemToItemRecommender, spoken_for
 
-_TIE_BREAK = 1e-6  # share of the popularity in a score: ranks what no neighbour speaks for
 _SUPPORT = 1.0  # draws what few neighbours say towards the biases
 
 
-@dataclass(frozen=True)
-class _Candidates:
-    """Items to be scored: what each trained item says for them, and what is said without neighbours."""
-
-    similarity: sparse.csr_matrix  # (n_trained, n_candidates)
-    offsets: np.ndarray  # (n_candidates,)
-
-
-class NeighborsRecommender(BaseRecommender):
+class NeighborsRecommender(ItemToItemRecommender):
     r"""Score an item by the items among a user's history that are most like it, by content, interactions or both.
 
     The similarity of items i and j is the sum of two parts, of which `by` may keep one:
@@ -101,7 +90,7 @@ class NeighborsRecommender(BaseRecommender):
     """
 
     _parameter_constraints: dict = {
-        **BaseRecommender._parameter_constraints,
+        **ItemToItemRecommender._parameter_constraints,
         "n_neighbors": [Interval(Integral, 1, None, closed="left"), None],
         "by": [StrOptions({"auto", "content", "interactions", "both"})],
         "metric": [StrOptions({"auto", *WEIGHTINGS})],
@@ -148,7 +137,7 @@ class NeighborsRecommender(BaseRecommender):
                 f"metric={self.metric!r} weighs counts, not ratings: use metric='cosine', or feedback='implicit'"
             )
         self._n_trained = interactions.trained_shape[1]
-        self._total = interactions.weights.sum() or 1.0
+        self._forget_counts()
         self.mean_ = 0.0
         if interactions.ratings is not None:
             self.mean_ = float(np.average(interactions.ratings, weights=interactions.weights.data))
@@ -157,7 +146,7 @@ class NeighborsRecommender(BaseRecommender):
             if not sparse.issparse(features):
                 self._mean_features = features[: self._n_trained].mean(axis=0, dtype=np.float64)
             self._vectors = centred_rows(features, self._mean_features)
-        self._popularity = self.item_biases_ = np.empty(0)
+        self.item_biases_ = np.empty(0)
         self.similarity_ = sparse.csr_matrix((0, self._n_trained))
         self._append_items(interactions)
 
@@ -174,8 +163,7 @@ class NeighborsRecommender(BaseRecommender):
         """Learn biases and neighbours of the items that have none yet; those of the others stay."""
         weights, ratings = interactions.weights, interactions.ratings
         n_old, n_items = len(self.item_biases_), weights.shape[1]
-        counts = np.asarray(weights.sum(axis=0)).ravel()
-        self._popularity = np.append(self._popularity, counts[n_old:] / self._total)
+        self._count(weights)
         biases, columns = np.zeros(n_items), weights
         if ratings is not None:
             biases = _damped_means(weights.indices, weights.data, ratings - self.mean_, n_items, self.damping)
@@ -183,12 +171,12 @@ class NeighborsRecommender(BaseRecommender):
         self.user_biases_ = np.zeros(weights.shape[0])
         if ratings is not None:
             self.user_biases_, columns = self._user_biases(weights, ratings)
-        self._columns = None
+        self._by_users = None
         if self.by != "content":
             weighting = ("tfidf" if ratings is None else "cosine") if self.metric == "auto" else self.metric
             columns = weigh(columns, weighting)
-            self._columns = columns.T.tocsr()
-            self._lengths = np.sqrt(np.asarray(self._columns.multiply(self._columns).sum(axis=1)).ravel())
+            self._by_users = columns.T.tocsr()
+            self._lengths = np.sqrt(np.asarray(self._by_users.multiply(self._by_users).sum(axis=1)).ravel())
         new = np.arange(n_old, n_items)
         own = np.where(new < self._n_trained, new, -1)
         rows = nearest(lambda block: self._similar(new[block]), len(new), self._n_trained, self.n_neighbors, own)
@@ -204,10 +192,10 @@ class NeighborsRecommender(BaseRecommender):
     def _similar(self, codes):
         """Similarities of some known items to all that were trained on, (n, n_trained)."""
         similarity = None if self._vectors is None else self._similar_content(self._vectors[codes])
-        if self._columns is None:
+        if self._by_users is None:
             return similarity
-        columns, lengths = self._columns[: self._n_trained], self._lengths[: self._n_trained]
-        shared = shrunk_cosines(self._columns[codes], columns, self._lengths[codes], lengths, self.shrinkage)
+        columns, lengths = self._by_users[: self._n_trained], self._lengths[: self._n_trained]
+        shared = shrunk_cosines(self._by_users[codes], columns, self._lengths[codes], lengths, self.shrinkage)
         return shared if similarity is None else np.add(shared, similarity, out=shared)
 
     def _similar_content(self, vectors):
@@ -223,7 +211,7 @@ class NeighborsRecommender(BaseRecommender):
 
     # -- scores -----------------------------------------------------------------------------------------------
 
-    def _prepare_items(self, items):
+    def _columns(self, items):
         n_known, n_trained = self.similarity_.shape
         vectors, places = self._new_vectors(items), np.where(items.codes >= 0, items.codes, n_known)
         parts = [self.similarity_, sparse.csr_matrix((1, n_trained))]  # the empty row: nothing is known
@@ -231,25 +219,20 @@ class NeighborsRecommender(BaseRecommender):
             size = vectors.shape[0]
             parts.append(nearest(lambda rows: self._similar_content(vectors[rows]), size, n_trained, self.n_neighbors))
             places = np.where(items.codes >= 0, places, n_known + 1 + items.rows)
-        similarity = sparse.vstack(parts, format="csr")[places].T.tocsr()
-        offsets = self.mean_ + self.item_biases_ if self.feedback == "explicit" else _TIE_BREAK * self._popularity
-        return _Candidates(similarity, np.append(offsets, self.mean_)[np.maximum(items.codes, -1)])
+        return sparse.vstack(parts, format="csr")[places].T.tocsr()
 
-    def _score_block(self, users, items):
-        return self._scores(users, self._prepare_items(items))
-
-    def _rank(self, users, items, n_items, seen):
-        return topk_dense(self._scores(users, items), n_items, seen)
+    def _offsets(self, items):
+        if self.feedback == "implicit":
+            return super()._offsets(items)
+        return self.mean_ + np.append(self.item_biases_, 0.0)[items.codes]
 
     def _scores(self, users, candidates):
+        if self.feedback == "implicit":
+            return super()._scores(users, candidates)
         weights, ratings = self._interactions_of(users)
-        n_trained = self._n_trained
-        if ratings is None:
-            return (weights[:, :n_trained] @ candidates.similarity).toarray() + candidates.offsets
         biases, residuals = self._user_biases(weights, ratings)
-        support = (weights[:, :n_trained] @ candidates.similarity).toarray()
-        scores = (residuals.multiply(weights).tocsr()[:, :n_trained] @ candidates.similarity).toarray()
-        scores /= support + _SUPPORT
+        support = spoken_for(weights, candidates.columns)
+        scores = spoken_for(residuals.multiply(weights).tocsr(), candidates.columns) / (support + _SUPPORT)
         return scores + candidates.offsets + biases[:, np.newaxis]
 
     def _similarity_block(self, queries, items):

@@ -9,6 +9,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from skllmrec.recommenders import (
     FeatureMFRecommender,
+    LinearAutoencoderRecommender,
     NeighborsRecommender,
     PairwiseRecommender,
     PopularityRecommender,
@@ -20,6 +21,8 @@ SKLEARN = [
     FeatureMFRecommender(feedback="implicit"),
     FeatureMFRecommender(3, alpha=0.5, nu=0.5, feature_alpha=2.0, prior_strength=0.0, max_iter=2, tol=1e-3),
     FeatureMFRecommender(3, feedback="implicit", alpha=0.5, unobserved_weight=0.2, max_iter=1, random_state=3),
+    LinearAutoencoderRecommender(),
+    LinearAutoencoderRecommender(method="edlae", n_neighbors=2),
     NeighborsRecommender(),
     NeighborsRecommender(5, feedback="implicit", metric="bm25"),
     PopularityRecommender(),
@@ -42,6 +45,11 @@ PERSONALISED = [
     FeatureMFRecommender(8, feedback="implicit", prior_strength=0.5, **BOTH),
     FeatureMFRecommender(4, **NUMBERS),
     FeatureMFRecommender(4, feedback="implicit", feature_alpha=0.1, **NUMBERS),
+    LinearAutoencoderRecommender(alpha=1.0),
+    LinearAutoencoderRecommender(alpha=1.0, n_neighbors=8),
+    LinearAutoencoderRecommender(alpha=1.0, **TEXTS),
+    LinearAutoencoderRecommender(alpha=1.0, method="additive", **TEXTS),
+    LinearAutoencoderRecommender(alpha=1.0, method="l3ae", item_features=["year"]),
     NeighborsRecommender(),
     NeighborsRecommender(feedback="implicit", **TEXTS),
     NeighborsRecommender(8, by="content", feedback="implicit", **TEXTS),

@@ -1,0 +1,234 @@
+"""LinearAutoencoderRecommender: item-to-item weights in closed form, with text as side-information."""
+
+import os
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import sparse
+
+from skllmrec._kernels.autoencoder import (
+    METHODS,
+    NEED_FEATURES,
+    cold_columns,
+    fit_autoencoder,
+    memory_needed,
+    prune,
+)
+from skllmrec._kernels.neighbors import centred_rows
+from skllmrec._sklearn import Interval, StrOptions
+from skllmrec.recommenders._item_to_item import ItemToItemRecommender
+
+
+class LinearAutoencoderRecommender(ItemToItemRecommender):
+    r"""Reconstruct each user's history from itself by item-to-item weights with a zero diagonal.
+
+    The score is :math:`\hat s_{ui} = \sum_j x_{uj} B_{ji}` with X the interactions and B in closed form (see
+    `method`): no training loop, no learning rate, and among the most accurate models without a neural network. B has
+    n_items x n_items entries and takes time of the order of the cube of the number of items: suited to up to some
+    ten thousand items.
+
+    With features the text of items shapes B, and a new item gets the column that the same least squares give to its
+    features, so that it can be recommended at once.
+
+    Parameters
+    ----------
+    user, item : str or int, default=0, 1
+        Columns of X that hold the ids.
+    item_features : column key, default=None
+        Columns that describe the item.
+    item_encoder : transformer, default=None
+        Turns them into vectors; dense ones are centred, all are scaled to unit length.
+    method : {"auto", "ease", "edlae", "cease", "additive", "l3ae"}, default="auto"
+        With :math:`G = X^\top X`, K the inner products of the features of items, and :math:`Z(P)_{ij} = -P_{ij} /
+        P_{jj}` with a zero diagonal:
+
+        - ``"ease"`` [1]_: :math:`B = Z((G + \alpha I)^{-1})`,
+        - ``"edlae"`` [2]_: as if interactions were dropped at random: :math:`B = Z((G + \frac{p}{1 - p}
+          \operatorname{diag} G + \alpha I)^{-1})`, p the `dropout`,
+        - ``"cease"`` [3]_: features as additional rows of X: :math:`B = Z((G + w K + \alpha I)^{-1})`,
+        - ``"additive"`` [3]_: :math:`B = (1 - w) Z((G + \alpha I)^{-1}) + w Z((K + \beta I)^{-1})`,
+        - ``"l3ae"`` [4]_: B is drawn, with strength w, to :math:`Z((K + \beta I)^{-1})`.
+
+        ``"auto"``: ``"cease"`` with features, else ``"ease"``.
+    alpha : float or None, default=None
+        Ridge :math:`\alpha`. None: a third of the mean number of interactions of an item plus 30.
+    feature_alpha : float, default=1.0
+        Ridge :math:`\beta` of the features, whose rows have length one (additive, l3ae).
+    feature_weight : float or None, default=None
+        w; a share below 1 for ``"additive"``. None: :math:`\alpha / 2` (cease), .2 (additive), :math:`\alpha` (l3ae).
+    dropout : float, default=0.3
+        p of edlae.
+    n_neighbors : int or None, default=None
+        Entries of each column of B that are kept, the largest in modulus; a sparse B takes less memory and time to
+        score. None keeps all. The fit itself is dense either way.
+    handle_unknown : {"prior", "error"}, default="prior"
+        Whether unknown users and items get what features and popularity say, or raise.
+
+    Attributes
+    ----------
+    item_weights_ : ndarray or csc_matrix of shape (n_trained, n_trained), float32
+        B. Its items are those with interactions at `fit`, the first of `items_`.
+    alpha_ : float
+        Ridge used.
+    users_, items_, seen_
+        See `BaseRecommender`.
+
+    References
+    ----------
+    .. [1] H. Steck, "Embarrassingly shallow autoencoders for sparse data", WWW 2019.
+    .. [2] H. Steck, "Autoencoders that don't overfit towards the identity", NeurIPS 2020.
+    .. [3] O. Jeunen, J. Van Balen and B. Goethals, "Closed-form models for collaborative filtering with
+       side-information", RecSys 2020.
+    .. [4] J. Moon, S. Park and J. Lee, "LLM-enhanced linear autoencoders for recommendation", CIKM 2025.
+
+    Examples
+    --------
+    >>> from skllmrec import LinearAutoencoderRecommender
+    >>> X = [["ann", "alien"], ["ann", "dune"], ["bob", "alien"], ["bob", "dune"], ["bob", "up"], ["cem", "dune"]]
+    >>> LinearAutoencoderRecommender(alpha=1.0).fit(X).recommend(["cem"], n_items=1)[0]
+    array([['alien']], dtype=object)
+    """
+
+    _parameter_constraints: dict = {
+        **ItemToItemRecommender._parameter_constraints,
+        "method": [StrOptions({"auto", *METHODS})],
+        "alpha": [Interval(Real, 0, None, closed="neither"), None],
+        "feature_alpha": [Interval(Real, 0, None, closed="neither")],
+        "feature_weight": [Interval(Real, 0, None, closed="neither"), None],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left"), None],
+    }
+    feedback = "implicit"  # reconstruction knows what was chosen, not how it was rated
+
+    def __init__(
+        self,
+        *,
+        user=0,
+        item=1,
+        item_features=None,
+        item_encoder=None,
+        method="auto",
+        alpha=None,
+        feature_alpha=1.0,
+        feature_weight=None,
+        dropout=0.3,
+        n_neighbors=None,
+        handle_unknown="prior",
+    ):
+        self.user = user
+        self.item = item
+        self.item_features = item_features
+        self.item_encoder = item_encoder
+        self.method = method
+        self.alpha = alpha
+        self.feature_alpha = feature_alpha
+        self.feature_weight = feature_weight
+        self.dropout = dropout
+        self.n_neighbors = n_neighbors
+        self.handle_unknown = handle_unknown
+
+    def _fit_interactions(self, interactions):
+        n_trained, features = interactions.trained_shape[1], interactions.item_features
+        method = self._check_method(features)
+        X = interactions.weights[:, :n_trained]
+        self.alpha_ = self.alpha if self.alpha is not None else 30.0 + X.nnz / n_trained / 3
+        self._forget_counts()
+        self._count(interactions.weights)
+        self._mean_features, self._vectors = None, None
+        if method in NEED_FEATURES:
+            if not sparse.issparse(features):
+                self._mean_features = features[:n_trained].mean(axis=0, dtype=np.float64)
+            self._vectors = centred_rows(features, self._mean_features).astype(np.float32)
+        self._check_memory(method, n_trained)
+        fitted = fit_autoencoder(
+            X,
+            None if self._vectors is None else self._vectors[:n_trained],
+            method=method,
+            alpha=self.alpha_,
+            feature_alpha=self.feature_alpha,
+            feature_weight=self._feature_weight(method),
+            dropout=self.dropout,
+        )
+        self.item_weights_ = fitted.weights if self.n_neighbors is None else prune(fitted.weights, self.n_neighbors)
+        self._cold = fitted.cold
+        self._new_columns = self._cold_columns(None if self._vectors is None else self._vectors[n_trained:])
+
+    def _check_method(self, features):
+        if self.method == "auto":
+            return "ease" if features is None else "cease"
+        if self.method in NEED_FEATURES and features is None:
+            raise ValueError(f"method={self.method!r} reads features of items: name their columns with item_features=")
+        if self.method == "additive" and self.feature_weight is not None and self.feature_weight >= 1:
+            raise ValueError(
+                f"feature_weight={self.feature_weight} is a share for method='additive': choose one below 1"
+            )
+        return self.method
+
+    def _feature_weight(self, method):
+        if self.feature_weight is not None:
+            return self.feature_weight
+        return {"cease": self.alpha_ / 2, "additive": 0.2}.get(method, self.alpha_)
+
+    def _check_memory(self, method, n_items):
+        """Refuse a fit that cannot fit, before anything is allocated."""
+        needed = memory_needed(method, n_items, n_features=0 if self._vectors is None else self._vectors.shape[1])
+        free = _free_memory()
+        if free is not None and needed > free:
+            raise ValueError(
+                f"method={method!r} on {n_items:,} items needs {needed / 2**30:.1f} GiB of memory, and "
+                f"{free / 2**30:.1f} GiB are free: keep fewer items (those with most interactions), choose "
+                "method='ease', or use FeatureMFRecommender, whose memory is linear in the items"
+            )
+
+    def _cold_columns(self, vectors):
+        """Columns of B of items outside the fit, (n_trained, n), for rows of vectors; None without features."""
+        if self._cold is None or vectors is None:
+            return None
+        trained = self._vectors[: self.item_weights_.shape[0]]
+        return cold_columns(self._cold, trained, vectors)
+
+    def _partial_fit_interactions(self, interactions, users, items):
+        n_new = interactions.weights.shape[1] - len(self._popularity)
+        self._count(interactions.weights)
+        if self._cold is None or n_new == 0:
+            return
+        new = np.zeros((len(self.item_weights_), n_new), dtype=np.float32)
+        if interactions.item_features is not None:
+            new = self._cold_columns(self._as_vectors(interactions.item_features))
+        self._new_columns = np.concatenate([self._new_columns, new], axis=1)
+
+    def _as_vectors(self, features):
+        return centred_rows(features, self._mean_features).astype(np.float32)
+
+    def _columns(self, items):
+        n_trained = self.item_weights_.shape[0]
+        trained, later = items.codes < n_trained, items.codes >= n_trained
+        if trained.all() and np.array_equal(items.codes, np.arange(n_trained)):
+            return self.item_weights_
+        trained &= items.codes >= 0
+        columns = np.zeros((n_trained, len(items)), dtype=np.float32)
+        known = self.item_weights_[:, items.codes[trained]]
+        columns[:, trained] = known.toarray() if sparse.issparse(known) else known
+        if self._new_columns is not None and later.any():
+            columns[:, later] = self._new_columns[:, items.codes[later] - n_trained]
+        if self._cold is not None and items.features is not None:
+            new = items.codes < 0
+            columns[:, new] = self._cold_columns(self._as_vectors(items.features))[:, items.rows[new]]
+        return columns
+
+    def _similarity_block(self, queries, items):
+        """Say what each item speaks for the queries: their columns of B; 0 for items outside the fit."""
+        columns = self._columns(queries)
+        columns = columns.toarray() if sparse.issparse(columns) else columns
+        similarity = np.zeros((len(queries), len(items)), dtype=np.float32)
+        trained = np.flatnonzero(items.codes < len(columns))
+        similarity[:, trained] = columns[items.codes[trained]].T
+        return similarity
+
+
+def _free_memory():
+    """Bytes that the operating system could give now, None where it does not say."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None

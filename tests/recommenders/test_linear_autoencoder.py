@@ -1,0 +1,74 @@
+"""LinearAutoencoderRecommender: scores, cold items, pruning, and refusals."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from skllmrec import LinearAutoencoderRecommender, make_interactions
+from skllmrec.recommenders import _linear_autoencoder
+
+WORDS = ("red apple", "red cherry", "blue river", "blue ocean", "red plum", "blue lake")
+TEXT = {"item_features": 2, "item_encoder": TfidfVectorizer()}
+
+
+def data(seed=0):
+    generator = np.random.default_rng(seed)
+    pairs = np.unique(generator.integers(0, [15, 6], size=(60, 2)), axis=0)
+    pairs = pairs[pairs[:, 0] % 2 == pairs[:, 1] // 2 % 2]
+    return np.array([[user, item, WORDS[item]] for user, item in pairs.tolist()], dtype=object)
+
+
+def test_score_is_the_history_times_b():
+    X = data()[:, :2].astype(int)
+    model = LinearAutoencoderRecommender(alpha=3.0).fit(X)
+    H = model.seen_.toarray()
+    G = H.T @ H + 3.0 * np.eye(H.shape[1])
+    P = np.linalg.inv(G)
+    B = -P / np.diagonal(P)
+    np.fill_diagonal(B, 0)
+    expected = H @ B + 1e-6 * H.sum(axis=0) / H.sum()
+    rows = [[user, item] for user in model.users_ for item in model.items_]
+    assert_allclose(model.predict(rows), expected.ravel(), atol=1e-5)
+    queries, order = model.items_, np.argsort(-B + 9 * np.eye(len(B)), axis=0)
+    assert_array_equal(model.similar_items(queries, n_items=1)[0][:, 0], model.items_[order[0]])
+
+
+@pytest.mark.parametrize("method", ["auto", "cease", "additive", "l3ae"])
+def test_new_items_are_recommended_by_their_text(method):
+    model = LinearAutoencoderRecommender(method=method, alpha=2.0, **TEXT).fit(data())
+    new = np.array([[0, 90, "red fruit apple"], [0, 91, "blue water river"]], dtype=object)
+    ids, scores = model.recommend(history=[[0, 4], [2, 3]], n_items=1, candidates=new)
+    assert ids[:, 0].tolist() == [90, 91] and (scores > 0).all()
+    by_fold_in = model.partial_fit(np.array([[77, 90, "red fruit apple"]], dtype=object))
+    assert_allclose(
+        by_fold_in.recommend(history=[[0, 4]], n_items=1, candidates=[90])[1], scores[:1], rtol=1e-4, atol=1e-6
+    )
+
+
+def test_pruning_keeps_most_of_the_ranking():
+    X = make_interactions(n_users=80, n_items=40, random_state=0).frame[["user_id", "item_id"]].to_numpy()
+    dense = LinearAutoencoderRecommender().fit(X)
+    sparse = LinearAutoencoderRecommender(n_neighbors=39).fit(X)
+    assert_array_equal(dense.recommend(dense.users_)[0], sparse.recommend(dense.users_)[0])
+    fewer = LinearAutoencoderRecommender(n_neighbors=5).fit(X)
+    assert fewer.item_weights_.nnz <= 5 * len(fewer.items_)
+    assert (np.diff(fewer.item_weights_.indptr) <= 5).all()
+
+
+def test_what_does_not_fit_into_memory_is_refused(monkeypatch):
+    monkeypatch.setattr(_linear_autoencoder, "_free_memory", lambda: 100)
+    with pytest.raises(ValueError, match=r"on 6 items needs 0.0 GiB of memory, and 0.0 GiB are free: keep fewer items"):
+        LinearAutoencoderRecommender().fit(data()[:, :2].astype(int))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"method": "l3ae"}, "method='l3ae' reads features of items: name their columns with item_features="),
+        ({"method": "additive", "feature_weight": 1.5, **TEXT}, "feature_weight=1.5 is a share"),
+    ],
+)
+def test_what_does_not_fit_together(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        LinearAutoencoderRecommender(**parameters).fit(data())
