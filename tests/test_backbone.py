@@ -117,8 +117,8 @@ def test_groups_are_a_partition(tiny_bert):
 
 def test_model_is_loaded_once_by_many_threads(tiny_bert, monkeypatch):
     _backbone.unload()
-    loads, load = [], _backbone._load_model
-    monkeypatch.setattr(_backbone, "_load_model", lambda *args: loads.append(args) or load(*args))
+    loads, load = [], _backbone._model._load_model
+    monkeypatch.setattr(_backbone._model, "_load_model", lambda *args: loads.append(args) or load(*args))
     weights, barrier = find_weights(tiny_bert), threading.Barrier(4)
 
     def use(_):
@@ -145,8 +145,8 @@ def test_faster_layers_are_given_up_where_the_model_disagrees(tiny_bert, monkeyp
         model.encoder.layer[0].output.dense.to("meta")
 
     for pack in (broken, impossible):
-        monkeypatch.setattr(_backbone, "can_pack", lambda: True)
-        monkeypatch.setattr(_backbone, "pack_linear_layers", pack)
+        monkeypatch.setattr(_backbone._model, "can_pack", lambda: True)
+        monkeypatch.setattr(_backbone._model, "pack_linear_layers", pack)
         _backbone.unload()
         assert_allclose(encode(tiny_bert, SENTENCES), expected, rtol=1e-4, atol=1e-5)
     _backbone.unload()
@@ -164,7 +164,7 @@ def test_loading_is_silent_and_leaves_transformers_as_it_was(tiny_llama, capfd):
     from transformers.utils import logging as transformers_logging
 
     _backbone.unload()
-    _backbone._read_config.cache_clear()
+    _backbone._info._read_config.cache_clear()
     logger = transformers_logging.get_logger("transformers")
     state = transformers_logging._tqdm_hook, transformers_logging.get_verbosity(), [*logger.handlers]
     filters = [[*handler.filters] for handler in logger.handlers]
@@ -189,7 +189,7 @@ def test_other_threads_still_see_their_bars_and_records(capfd, caplog):
         logger.warning("from another thread")
         list(transformers_logging.tqdm([1], desc="another bar"))
 
-    with _backbone._loading, _backbone._quiet():
+    with _backbone._quiet.loading, _backbone._quiet.quiet():
         logger.warning("from this thread")
         list(transformers_logging.tqdm([1], desc="this bar"))
         thread = threading.Thread(target=report)
@@ -199,7 +199,7 @@ def test_other_threads_still_see_their_bars_and_records(capfd, caplog):
     assert "another bar" in shown
     assert "this bar" not in shown
     assert caplog.messages == ["from another thread"]
-    assert not any(isinstance(f, _backbone._Quiet) for h in logging.getLogger().handlers for f in h.filters)
+    assert not any(isinstance(f, _backbone._quiet._Quiet) for h in logging.getLogger().handlers for f in h.filters)
 
 
 def test_incomplete_weights_are_an_error(tmp_path):
@@ -311,7 +311,7 @@ def test_weights_package_that_is_missing_is_named(no_network, monkeypatch):
 
 
 def test_info_reads_no_weights(tiny_llama, monkeypatch):
-    monkeypatch.setattr(_backbone, "load_model", None)
+    monkeypatch.setattr(_backbone._job, "load_model", None)
     info = model_info(tiny_llama)
     assert (info.n_dims, info.n_layers, info.n_special, info.max_length) == (16, 2, 0, 128)
     assert info.sha256 == Weights(tiny_llama, "").sha256

@@ -3,9 +3,10 @@
 import os
 from dataclasses import asdict
 from numbers import Integral
+from pathlib import Path
 
-from skllmrec._backbone import Encoding, EncodingJob, model_info
-from skllmrec._device import DTYPES, resolve_device, resolve_dtype
+from skllmrec._backbone import Encoding, EncodingJob, check_precision, model_info
+from skllmrec._device import DTYPES
 from skllmrec._kernels.pooling import POOLINGS
 from skllmrec._sklearn import HasMethods, Interval, StrOptions
 from skllmrec._weights import find_weights
@@ -133,8 +134,7 @@ class LLMTextEncoder(BaseTextEncoder):
         self.verbose = verbose
 
     def _fit_encoder(self, texts):
-        resolve_dtype(self.dtype)
-        resolve_device(self.device)
+        check_precision(self.dtype, self.device)
         info = model_info(self.model, revision=self.revision)
         if not -info.n_layers - 1 <= self.layer <= info.n_layers:
             raise ValueError(
@@ -181,4 +181,10 @@ class LLMTextEncoder(BaseTextEncoder):
             n_dims=self.embedding_size_,
             batch_tokens=self.batch_tokens,
             device=self.device,
+            cache=self._model_cache(),
         )
+
+    def _model_cache(self):
+        """Folder for derived models beside the vectors of the store; None without one on disk."""
+        folder = getattr(self.memory, "path", self.memory)
+        return Path(folder).expanduser() / "models" if isinstance(folder, str | os.PathLike) else None

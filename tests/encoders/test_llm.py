@@ -136,7 +136,7 @@ def test_each_distinct_text_is_encoded_once(tiny_bert, encoded):
 
 
 def test_fit_reads_no_weights_and_init_nothing(tiny_bert, encoded, monkeypatch):
-    monkeypatch.setattr(_backbone, "load_model", None)
+    monkeypatch.setattr(_backbone._job, "load_model", None)
     assert LLMTextEncoder("no/such/model").model == "no/such/model"
     encoder = LLMTextEncoder(tiny_bert).fit(SENTENCES)
     assert encoder.embedding_size_ == 16
@@ -148,7 +148,7 @@ def test_known_texts_touch_no_weights(tiny_bert, tmp_path, monkeypatch):
     encoder = LLMTextEncoder(tiny_bert, memory=tmp_path / "store").fit(SENTENCES)
     vectors = encoder.transform(SENTENCES)
     monkeypatch.setattr("skllmrec.encoders._llm.find_weights", None)
-    monkeypatch.setattr(_backbone, "load_model", None)
+    monkeypatch.setattr(_backbone._job, "load_model", None)
     assert_array_equal(encoder.transform(SENTENCES), vectors)
     assert_array_equal(pickle.loads(pickle.dumps(encoder)).transform(SENTENCES[::-1]), vectors[::-1])  # noqa: S301
 

@@ -1,0 +1,29 @@
+"""Language models: found, loaded once per process, run on texts in batches of similar length, pooled.
+
+The only package that imports transformers.
+"""
+
+from skllmrec._backbone._info import ModelInfo, model_info
+from skllmrec._backbone._job import Encoding, EncodingJob, plan_batches
+from skllmrec._backbone._model import LanguageModel, check_precision, load_model, unload_models
+from skllmrec._backbone._tokenizer import Tokenizer, load_tokenizer, unload_tokenizers
+
+__all__ = [
+    "Encoding",
+    "EncodingJob",
+    "LanguageModel",
+    "ModelInfo",
+    "Tokenizer",
+    "check_precision",
+    "load_model",
+    "load_tokenizer",
+    "model_info",
+    "plan_batches",
+    "unload",
+]
+
+
+def unload():
+    """Forget every loaded model and tokenizer; the next use loads them again."""
+    unload_models()
+    unload_tokenizers()

@@ -1,0 +1,62 @@
+"""What is known of a model without loading its weights."""
+
+import functools
+from dataclasses import dataclass
+
+from skllmrec._backbone._quiet import loading, quiet
+from skllmrec._backbone._tokenizer import load_tokenizer
+from skllmrec._weights import find_weights
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What the configuration of a model says, known without loading its weights."""
+
+    sha256: str  # of weights, tokenizer and configuration
+    n_dims: int  # length of a hidden state
+    n_layers: int
+    n_special: int  # tokens that the tokenizer adds to every text
+    max_length: int | None  # most tokens the model can read; None if there is no limit
+
+
+@functools.lru_cache(maxsize=64)
+def _read_config(path, sha256):
+    """Read the configuration of the text part of a model; `sha256` only tells versions of a directory apart."""
+    from transformers import AutoConfig
+
+    with loading, quiet():
+        return AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False).get_text_config()
+
+
+def model_info(model, *, revision=None):
+    """Find a model and read its configuration and checksum, not its weights.
+
+    Parameters
+    ----------
+    model : str or path-like
+        Directory or name, see :func:`skllmrec._weights.find_weights`.
+    revision : str or None, default=None
+        Branch, tag or commit on the hub.
+
+    Returns
+    -------
+    ModelInfo
+
+    Raises
+    ------
+    ModelNotFoundError
+        If there is no such model.
+    """
+    weights = find_weights(model, revision=revision)
+    sha256 = weights.sha256
+    config = _read_config(weights.path, sha256)
+    tokenizer = load_tokenizer(weights)
+    limits = (tokenizer.max_length, getattr(config, "max_position_embeddings", None))
+    limits = [limit for limit in limits if limit is not None and 0 < limit < 10**9]  # "no limit" is a huge number
+    return ModelInfo(
+        sha256=sha256,
+        n_dims=config.hidden_size,
+        n_layers=config.num_hidden_layers,
+        n_special=tokenizer.n_special,
+        max_length=min(limits, default=None),
+    )

@@ -1,0 +1,176 @@
+"""Language models: loaded once per process, precision and device; they give the hidden states of one layer."""
+
+import threading
+from contextlib import suppress
+
+from skllmrec._backbone._quiet import loading, quiet
+from skllmrec._device import resolve_device, resolve_dtype
+from skllmrec._kernels.packed_linear import can_pack, pack_linear_layers
+
+_models = {}  # (sha256, dtype, device) -> LanguageModel
+
+
+class _Reached(Exception):  # noqa: N818 - control flow, never seen by users
+    """The layer whose output was wanted has been computed."""
+
+
+class LanguageModel:
+    """A loaded model that gives the hidden states of one layer and computes no layer above it."""
+
+    def __init__(self, path, dtype, device):
+        self._model = _load_model(path, resolve_dtype(dtype)).to(device)
+        if device.type == "cpu" and dtype == "float32" and can_pack():
+            self._model = _packed(self._model) or _load_model(path, resolve_dtype(dtype))
+        self._wanted = threading.local()
+        self.device = device
+        self.n_layers = self._model.config.get_text_config().num_hidden_layers
+        self._can_stop = self._watch_layers()
+
+    def _watch_layers(self):
+        """Make it possible to stop after a layer; False where the stack of layers is not recognised."""
+        from torch.nn import ModuleList
+
+        stacks = [module for module in self._model.modules() if isinstance(module, ModuleList)]
+        stacks = [stack for stack in stacks if len(stack) == self.n_layers]
+        if len(stacks) != 1:
+            return False
+
+        def watch(number, layer, output):
+            if getattr(self._wanted, "layer", None) == number:
+                self._wanted.states = output[0] if isinstance(output, tuple) else output
+                raise _Reached
+
+        stacks[0][0].register_forward_pre_hook(lambda layer, args: watch(0, layer, args))
+        for number, layer in enumerate(stacks[0], start=1):
+            layer.register_forward_hook(lambda layer, args, output, number=number: watch(number, layer, output))
+        return True
+
+    def hidden_states(self, input_ids, mask, layer):
+        """States after `layer`: 0 is the embeddings, -1 the last layer with its final normalisation.
+
+        Parameters
+        ----------
+        input_ids : torch.Tensor of shape (n_texts, n_tokens), int64
+        mask : torch.Tensor of shape (n_texts, n_tokens), int64, or None
+        layer : int
+            In [-n_layers - 1, n_layers].
+
+        Returns
+        -------
+        torch.Tensor of shape (n_texts, n_tokens, n_dims)
+
+        Raises
+        ------
+        RuntimeError
+            If the model ends before that layer.
+        """
+        inputs = {"input_ids": input_ids} if mask is None else {"input_ids": input_ids, "attention_mask": mask}
+        layer %= self.n_layers + 1
+        if layer == self.n_layers:
+            return self._model(**inputs).last_hidden_state
+        if not self._can_stop:
+            return self._model(**inputs, output_hidden_states=True).hidden_states[layer]
+        self._wanted.layer = layer
+        try:
+            self._model(**inputs)
+        except _Reached:
+            return self._wanted.states
+        finally:
+            self._wanted.layer = self._wanted.states = None
+        raise RuntimeError(f"{type(self._model).__name__} never reached its layer {layer}")
+
+
+def _load_model(path, dtype):
+    """Load the transformers model in a directory for inference; of an encoder-decoder, the encoder."""
+    import torch
+    from transformers import AutoModel
+
+    # a missing pooler is initialised at random: unused here, but it would advance the user's random numbers
+    with quiet(), torch.random.fork_rng(devices=[]):
+        model, report = AutoModel.from_pretrained(
+            path, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False,
+            output_loading_info=True,
+        )  # fmt: skip
+    if model.config.is_encoder_decoder:
+        model = model.get_encoder()
+    missing = sorted(name for name in report["missing_keys"] if "pooler" not in name and "decoder." not in name)
+    if missing:
+        raise ValueError(
+            f"the weights in {path} lack {len(missing)} tensors of {type(model).__name__}, e.g. {missing[0]!r}, and "
+            "random ones would be used instead: save the whole model with save_pretrained"
+        )
+    model.config.use_cache = False  # keys and values are needed for generation only
+    return model.eval().requires_grad_(False)
+
+
+def _packed(model):
+    """Make the linear layers of a model faster; None where that changes what the model says."""
+    import torch
+
+    probe = torch.arange(min(8, model.config.get_text_config().vocab_size))[None]
+    with torch.inference_mode():
+        expected = model(input_ids=probe).last_hidden_state
+        pack_linear_layers(model)
+        with suppress(Exception):  # a model may use its weights in ways of its own
+            states = model(input_ids=probe).last_hidden_state
+            if torch.allclose(states, expected, rtol=1e-3, atol=1e-4 * expected.abs().max().item()):
+                return model
+    return None
+
+
+def check_precision(dtype, device):
+    """Refuse a precision or a device that this machine cannot run, before anything is loaded.
+
+    Parameters
+    ----------
+    dtype : str
+        Precision.
+    device : str or None
+        Torch device.
+
+    Raises
+    ------
+    ValueError
+        If either is not known or not at hand.
+    """
+    resolve_dtype(dtype)
+    resolve_device(device)
+
+
+def _open_model(weights, dtype, device, cache):
+    """Load a model anew."""
+    return LanguageModel(weights.path, dtype, device)
+
+
+def load_model(weights, *, dtype, device, cache=None):
+    """Load the model of `weights`, at most once per process, precision and device.
+
+    Parameters
+    ----------
+    weights : Weights
+        The files.
+    dtype : {"float32", "bfloat16", "float16"}
+        Precision.
+    device : str or None
+        Torch device; None takes an accelerator where there is one.
+    cache : Path or None, default=None
+        Folder where a model that is derived from `weights` may be kept for other processes; None keeps it for this
+        process only.
+
+    Returns
+    -------
+    LanguageModel
+        Or another object with `hidden_states` and `device`.
+    """
+    device = resolve_device(device)
+    key = weights.sha256, dtype, str(device)
+    with loading:
+        if key not in _models:
+            _models[key] = _open_model(weights, dtype, device, cache)
+        return _models[key]
+
+
+def unload_models():
+    """Forget every loaded model."""
+    with loading:
+        _models.clear()
