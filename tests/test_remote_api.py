@@ -472,7 +472,7 @@ def test_what_is_no_address(url, message):
 
 def test_what_cannot_be_json(api, server):
     for content in ({"x": float("nan")}, {"x": "\ud800"}):
-        with pytest.raises(ValueError):  # noqa: PT011 - json's own
+        with pytest.raises(ValueError):
             api.post_json("embeddings", content)
     assert server.requests == []
 

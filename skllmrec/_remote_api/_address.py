@@ -105,8 +105,8 @@ def parse_base_url(base_url):
         )
     if parts.scheme not in _PORTS or not host or not _PATH.fullmatch(parts.path):
         raise ValueError(
-            f"base_url={_without_password(base_url)!r} is no address of a server: write it like 'http://127.0.0.1:8000/v1' or "
-            "'https://models.example.com/v1'"
+            f"base_url={_without_password(base_url)!r} is no address of a server: write it like "
+            "'http://127.0.0.1:8000/v1' or 'https://models.example.com/v1'"
         )
     return Address(parts.scheme, host, port or _PORTS[parts.scheme], parts.path.rstrip("/"))
 
