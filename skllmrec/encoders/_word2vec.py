@@ -1,8 +1,6 @@
 """Word2Vec trained on the corpus at hand, by gensim."""
 
-import logging
 import zlib
-from contextlib import contextmanager
 
 import numpy as np
 
@@ -14,17 +12,6 @@ _MAX_SENTENCE = 10_000  # gensim drops what is beyond, silently
 def _hash(text):
     """Hash that, unlike Python's own, is the same in every process."""
     return zlib.crc32(text.encode())
-
-
-@contextmanager
-def _silent(name):
-    """Without the messages of a logger, which Python prints where logging is not configured."""
-    log = logging.getLogger(name)
-    was_disabled, log.disabled = log.disabled, True
-    try:
-        yield
-    finally:
-        log.disabled = was_disabled
 
 
 def train_word2vec(sentences, *, n_components, window, min_count, epochs, seed):
@@ -58,13 +45,11 @@ def train_word2vec(sentences, *, n_components, window, min_count, epochs, seed):
     """
     word2vec = import_optional("gensim.models.word2vec", extra="wordvectors", purpose="WordVectorEncoder(vectors=None)")
     pieces = [words[i : i + _MAX_SENTENCE] for words in sentences for i in range(0, len(words), _MAX_SENTENCE)]
-    with _silent(word2vec.__name__):
-        model = word2vec.Word2Vec(
-            vector_size=n_components, window=window, min_count=min_count, sg=1, negative=5, seed=seed,
-            workers=1, hashfxn=_hash,  # threads would take turns in an order of their own
-        )  # fmt: skip
-        model.build_vocab(pieces)
-        if not len(model.wv):
-            return [], np.empty((0, n_components), dtype=np.float32)
+    model = word2vec.Word2Vec(
+        vector_size=n_components, window=window, min_count=min_count, sg=1, negative=5, seed=seed,
+        workers=1, hashfxn=_hash,  # threads would take turns in an order of their own
+    )  # fmt: skip
+    model.build_vocab(pieces)
+    if len(model.wv):
         model.train(pieces, total_examples=len(pieces), epochs=epochs)
-    return list(model.wv.index_to_key), np.array(model.wv.vectors, dtype=np.float32)
+    return list(model.wv.index_to_key), np.array(model.wv.vectors, dtype=np.float32).reshape(-1, n_components)

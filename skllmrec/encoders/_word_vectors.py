@@ -256,7 +256,7 @@ class WordVectorEncoder(BaseTextEncoder):
     def _fit_weights(self, words, occurrences, known):
         """Weights of the known words, in the order of the vocabulary where vectors were trained."""
         if self.pooling == "mean":
-            self.word_weights_ = None
+            self.word_weights_, self._unseen_weight = None, 1.0
             return
         n_texts = occurrences.shape[0]
         if self.pooling == "tfidf":
