@@ -118,6 +118,10 @@ class Database:
         """Run one statement."""
         return self._connection.execute(sql, parameters)
 
+    def execute_whole(self, sql):
+        """Run a pragma that works step by step; `execute` would leave it after the first."""
+        self._connection.executescript(sql)
+
     def value(self, sql, parameters=()):
         """First column of the first row that a statement gives."""
         return self.execute(sql, parameters).fetchone()[0]
@@ -179,6 +183,147 @@ class Database:
             part = values[start : start + size]
             marks = "(" + ",".join("?" * len(part)) + ")"
             yield self.execute(sql.format(marks), (*parameters, *part)).fetchall()
+
+    def run_blocks(self, sql, values, parameters=()):
+        """Run a statement that gives no rows on some values: see `each_block`."""
+        for _ in self.each_block(sql, values, parameters):
+            pass
+
+    def read(self, positions, vectors):
+        """Read the vectors of some texts.
+
+        Parameters
+        ----------
+        positions : dict of bytes to int
+            Digest of each text, and the row of `vectors` that is its place.
+        vectors : ndarray of shape (n, n_dims), dtype float32
+            Receives the vectors.
+
+        Returns
+        -------
+        dict of bytes to int
+            Digests that were found, and the rows in the file; damaged rows count as not found.
+        """
+        found, n_bytes = {}, 4 * vectors.shape[1]
+        # places first, from the index alone; then every page of vectors is read once, in the order of the file
+        blocks = self.each_block("SELECT id FROM vectors WHERE digest IN {}", list(positions))
+        places = sorted(row for rows in blocks for (row,) in rows)
+        query = "SELECT id, digest, vector, checksum FROM vectors WHERE id IN {}"
+        for rows in self.each_block(query, places, size=_CHUNK_BYTES // max(n_bytes, 1) or 1):
+            rows = [row for row in rows if is_sound(*row[1:]) and row[1] in positions and len(row[2]) == n_bytes]
+            values = np.frombuffer(b"".join([vector for _, _, vector, _ in rows]), dtype="<f4")
+            targets = [positions[digest] for _, digest, _, _ in rows]
+            vectors[targets] = values.reshape(len(rows), vectors.shape[1])
+            found.update((digest, row) for row, digest, _, _ in rows)
+        return found
+
+    def touch(self, rows):
+        """Note that some rows are in use, where that was not noted within the last hour.
+
+        Parameters
+        ----------
+        rows : list of int
+        """
+        now = int(time.time())
+        # a time in the future comes from a clock that was wrong, and would keep its row for ever
+        known = "SELECT id FROM uses WHERE used NOT BETWEEN ? AND ? AND id IN {}"
+        stale = [row for rows in self.each_block(known, sorted(rows), (now - _COARSE, now)) for (row,) in rows]
+        if stale:
+            with self.transaction():
+                self.run_blocks("UPDATE uses SET used = ? WHERE id IN {}", stale, (now,))
+
+    def take(self, positions, vectors, owner):
+        """Read what is there and claim what nobody is encoding, in one step.
+
+        Parameters
+        ----------
+        positions, vectors
+            As for `read`.
+        owner : Owner
+            Who claims.
+
+        Returns
+        -------
+        found : dict of bytes to int
+            As `read` returns.
+        claimed : set of bytes
+            Digests that are now `owner`'s to encode. The others are being encoded by somebody who is alive.
+        """
+        with self.transaction():
+            # whatever is written from now on may be what this owner waits for: `evict` spares it
+            self.execute(
+                "INSERT OR IGNORE INTO running SELECT ?, value FROM counters WHERE name = 'encoded'", (owner.id,)
+            )
+            found = self.read(positions, vectors)
+            wanted = [digest for digest in positions if digest not in found]
+            taken = self._taken(wanted, owner)
+            claimed = [digest for digest in wanted if digest not in taken]
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO claims (digest, owner) VALUES (?, ?)",
+                [(digest, owner.id) for digest in claimed],
+            )
+        return found, set(claimed)
+
+    def _taken(self, digests, owner):
+        """Digests that others who are alive have claimed; claims of the dead are deleted."""
+        claims = {}
+        for rows in self.each_block("SELECT digest, owner FROM claims WHERE digest IN {}", digests):
+            claims.update(rows)
+        dead = self.dead(set(claims.values()) - {owner.id})
+        self._connection.executemany("DELETE FROM claims WHERE owner IS ?", [(other,) for other in dead])
+        return {digest for digest, other in claims.items() if other != owner.id and other not in dead}
+
+    def dead(self, owners, *, clear=True):
+        """Those of some owners who are not alive; damaged ids are nobody's."""
+        return {o for o in owners if not (isinstance(o, bytes) and is_alive(self.directory, o, clear=clear))}
+
+    def write(self, identity, digests, blobs):
+        """Write vectors and give up the claims on their texts, all of it or nothing.
+
+        Parameters
+        ----------
+        identity : str
+            What, besides the text, the vectors depend on.
+        digests : sequence of bytes, length n
+            The texts.
+        blobs : sequence of bytes, length n
+            Their vectors, little-endian float32.
+        """
+        now = int(time.time())
+        with self.transaction():
+            self.execute("INSERT OR IGNORE INTO spaces (identity) VALUES (?)", (identity,))
+            space = self.value("SELECT id FROM spaces WHERE identity = ?", (identity,))
+            rows = [(d, space, blob, _checksum(d, blob)) for d, blob in zip(digests, blobs, strict=True)]
+            self._connection.executemany(_WRITE, rows)
+            self.count("encoded", len(rows))
+            self.run_blocks(_ENTER, digests, (space, now, now))
+            self.run_blocks("DELETE FROM claims WHERE digest IN {}", digests)
+
+    def release(self, owner):
+        """Give up all claims of `owner`."""
+        with self.transaction():
+            self.execute("DELETE FROM claims WHERE owner = ?", (owner,))
+            self.execute("DELETE FROM running WHERE owner = ?", (owner,))
+
+    def count(self, name, number):
+        """Raise one of the counters that never fall."""
+        self.execute("UPDATE counters SET value = CAST(value AS INTEGER) + ? WHERE name = ?", (number, name))
+
+    def totals(self):
+        """Numbers of texts stored, of encodings ever written, of texts removed, of encoders, and of open claims."""
+        return self.execute(
+            "SELECT (SELECT count(*) FROM uses), (SELECT sum(value) FROM counters WHERE name = 'encoded'), "
+            "(SELECT sum(value) FROM counters WHERE name = 'removed'), (SELECT count(*) FROM spaces), "
+            "(SELECT count(*) FROM claims)"
+        ).fetchone()
+
+    def file_bytes(self):
+        """Bytes of the file, once its journal has been copied into it."""
+        return self.value("PRAGMA page_count") * self.value("PRAGMA page_size")
+
+    def used_bytes(self):
+        """Bytes of the file that hold something; the rest is room for new vectors."""
+        return self.file_bytes() - self.value("PRAGMA freelist_count") * self.value("PRAGMA page_size")
 
     def run_blocks(self, sql, values, parameters=()):
         """Run a statement that gives no rows on some values: see `each_block`."""

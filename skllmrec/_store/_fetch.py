@@ -97,9 +97,10 @@ class Fetch:
 
     def _evict(self, database):
         """Make room where the file has grown too large; not at every write while running calls need all of it."""
-        if self._max_bytes is not None and database.used_bytes() > self._evict_above:
+        if self._max_bytes is not None and database.file_bytes() > self._evict_above:
             evict(database, self._max_bytes)
-            self._evict_above = max(self._max_bytes, int(_GROWTH * database.used_bytes()))
+            size = database.file_bytes()
+            self._evict_above = self._max_bytes if size <= self._max_bytes else int(_GROWTH * size)
 
     def _try(self, operation, instead):
         """Run an operation; a damaged file is replaced, any other trouble ends the use of the store."""

@@ -53,8 +53,9 @@ def list_models(directory):
     folder, models = directory / MODELS, []
     for entry in sorted(folder.iterdir()) if folder.is_dir() else []:
         with suppress(OSError):  # it has just gone
-            files = [file.stat() for file in ([entry, *entry.rglob("*")] if entry.is_dir() else [entry])]
-            used = max(max(file.st_atime, file.st_mtime) for file in files)
+            files = [file.stat() for file in (entry, *entry.rglob("*")) if file.is_file()]
+            # looking into a folder counts as its use, so only its files tell
+            used = max((max(file.st_atime, file.st_mtime) for file in files), default=entry.stat().st_mtime)
             size = sum(file.st_size for file in files)
             models.append({"name": entry.name, "bytes": size, "last_use": _moment(used)})
     return models
@@ -76,7 +77,8 @@ def list_encoders(database):
     sums = {
         space: rest
         for space, *rest in database.execute(
-            "SELECT space, count(*), sum(bytes), min(written), max(used) FROM uses GROUP BY space"
+            "SELECT space, count(*), sum(CAST(bytes AS INTEGER)), CAST(min(written) AS INTEGER), "
+            "CAST(max(used) AS INTEGER) FROM uses GROUP BY space"
         ).fetchall()
     }
     encoders = []

@@ -2,14 +2,15 @@
 
 import math
 import shutil
+import sqlite3
 import time
 from contextlib import suppress
 
 from skllmrec._store._inspection import MODELS, list_models
 
 _BATCH = 2000  # rows deleted in one transaction: others who write wait no longer
-_OVERHEAD = 120  # bytes of a row besides its vector, roughly
 _SLACK = 0.9  # evict down to this part of the limit, so that not every call evicts
+_LEAST_SHARE = 0.1  # of vectors in a file; less means damaged numbers
 _LOOK = 200_000  # candidates in memory
 _STEP = 1000  # pages given back in one transaction
 _SPARED = "serial <= coalesce((SELECT min(since) FROM running), serial)"
@@ -22,7 +23,7 @@ def _delete(database, rows, newest):
         part = rows[start : start + _BATCH]
         with database.transaction():
             # a number may have gone to a new vector meanwhile: its serial tells
-            same = "SELECT id FROM uses WHERE serial <= ? AND id IN {}"
+            same = "SELECT id FROM uses WHERE CAST(serial AS INTEGER) <= ? AND id IN {}"
             part = [row for found in database.each_block(same, part, (newest,)) for (row,) in found]
             database.run_blocks("DELETE FROM vectors WHERE id IN {}", part)
             database.run_blocks("DELETE FROM uses WHERE id IN {}", part)
@@ -37,8 +38,8 @@ def _oldest(database, n_bytes, condition, parameters=(), *, look=_LOOK):
     Parameters
     ----------
     database : Database
-    n_bytes : int
-        Stop when they are as many bytes as this.
+    n_bytes : float
+        Stop when their vectors are as many bytes as this.
     condition : str
         SQL, which rows may be chosen.
     parameters : tuple, default=()
@@ -54,19 +55,27 @@ def _oldest(database, n_bytes, condition, parameters=(), *, look=_LOOK):
     size : int
         Bytes of their vectors.
     """
-    rows, newest, size, room = [], 0, 0, 0
-    cursor = database.execute(  # a time in the future is no sign of use; of equals, neighbours in the file go together
-        f"SELECT id, bytes, serial FROM uses WHERE {condition} ORDER BY min(used, ?), id LIMIT ?",  # noqa: S608 - ours
+    rows, newest, size = [], 0, 0
+    # a time in the future is no sign of use; of equals, neighbours in the file go together
+    cursor = database.execute(
+        f"SELECT id, CAST(bytes AS INTEGER), CAST(serial AS INTEGER) FROM uses WHERE {condition} "  # noqa: S608 - ours
+        "ORDER BY min(used, ?), id LIMIT ?",
         (*parameters, int(time.time()), look),
     )
     for row, length, serial in cursor.fetchall():
-        if room >= n_bytes:
+        if size >= n_bytes:
             break
         rows.append(row)
         newest = max(newest, serial)
         size += length
-        room += length + _OVERHEAD
     return rows, newest, size
+
+
+def _excess(database, max_bytes):
+    """Bytes of vectors that have to go until the file holds no more than some bytes, at their share of it."""
+    used = database.used_bytes()
+    vectors = database.value("SELECT total(CAST(bytes AS INTEGER)) FROM uses")
+    return (used - max_bytes) * max(min(vectors / used, 1.0), _LEAST_SHARE)
 
 
 def _running(database):
@@ -78,8 +87,22 @@ def _running(database):
             database.run_blocks("DELETE FROM running WHERE owner IN {}", list(dead))
 
 
-def evict(database, max_bytes, *, slack=_SLACK):
-    """Delete the least recently used vectors of a file that has grown beyond a limit.
+def _remove(database, condition, parameters, *, goal=None, dry_run=False):
+    """Delete rows, least recently used first, until the file holds no more than `goal`: their number and bytes."""
+    _running(database)
+    condition = f"{_SPARED} AND {condition}"
+    removed = total = 0
+    while (excess := math.inf if goal is None else _excess(database, goal)) > 0:
+        rows, newest, size = _oldest(database, excess, condition, parameters, look=-1 if dry_run else _LOOK)
+        number = len(rows) if dry_run else _delete(database, rows, newest)
+        removed, total = removed + number, total + size
+        if dry_run or not number:
+            break
+    return removed, total
+
+
+def evict(database, max_bytes):
+    """Delete the least recently used vectors of a file that has grown beyond a limit, and shrink it.
 
     What has been written since the start of a call that still runs, in any process, stays: it may be waited for.
 
@@ -87,27 +110,10 @@ def evict(database, max_bytes, *, slack=_SLACK):
     ----------
     database : Database
     max_bytes : int
-    slack : float, default=0.9
-        Part of the limit to go down to.
-
-    Returns
-    -------
-    removed : int
-        Number of vectors.
-    size : int
-        Their bytes.
     """
-    removed = total = 0
     if database.used_bytes() > max_bytes:
-        _running(database)
-        while (excess := database.used_bytes() - int(slack * max_bytes)) > 0:
-            rows, newest, size = _oldest(database, excess, _SPARED)
-            if not rows:
-                break
-            removed += _delete(database, rows, newest)
-            total += size
+        _remove(database, "1", (), goal=int(_SLACK * max_bytes))
     shrink(database, max_bytes)
-    return removed, total
 
 
 def shrink(database, max_bytes):
@@ -118,10 +124,11 @@ def shrink(database, max_bytes):
         return
     if database.value("PRAGMA auto_vacuum") == 2:  # incremental
         for start in range(0, over, _STEP):
-            database.execute(f"PRAGMA incremental_vacuum({min(_STEP, over - start)})").fetchall()
+            database.execute_whole(f"PRAGMA incremental_vacuum({min(_STEP, over - start)})")
     else:  # a file of version 1 has to be written anew for that, once
         database.execute("PRAGMA auto_vacuum = 2")
-        database.execute("VACUUM")
+        with suppress(sqlite3.OperationalError):  # no room for the copy: the empty pages stay room for new vectors
+            database.execute("VACUUM")
     database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
@@ -147,26 +154,15 @@ def prune(database, *, cutoff=None, space=None, max_bytes=None, dry_run=False):
     size : int
         Their bytes.
     """
-    _running(database)
-    conditions, parameters = [_SPARED], ()
-    if cutoff is not None:
-        conditions.append("used < ?")
-        parameters += (cutoff,)
-    if space is not None:
-        conditions.append("space = ?")
-        parameters += (space,)
-    condition, removed, total = " AND ".join(conditions), 0, 0
-    while (excess := math.inf if max_bytes is None else database.used_bytes() - max_bytes) > 0:
-        rows, newest, size = _oldest(database, excess, condition, parameters, look=-1 if dry_run else _LOOK)
-        removed += len(rows) if dry_run else _delete(database, rows, newest)
-        total += size
-        if dry_run or not rows:
-            break
+    conditions = {"used < ?": cutoff, "space = ?": space}
+    conditions = {condition: value for condition, value in conditions.items() if value is not None}
+    condition = " AND ".join(["1", *conditions])
+    removed, size = _remove(database, condition, tuple(conditions.values()), goal=max_bytes, dry_run=dry_run)
     if not dry_run:
         with database.transaction():
             database.execute("DELETE FROM spaces WHERE id NOT IN (SELECT space FROM uses)")
         shrink(database, 0)
-    return removed, total
+    return removed, size
 
 
 def prune_models(directory, cutoff, *, dry_run=False):

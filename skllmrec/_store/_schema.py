@@ -1,54 +1,49 @@
 """The tables of a store, and the way from an older version to the present one."""
 
+import sqlite3
 import time
 
 APPLICATION = 0x534B4C4D  # marks our files among all SQLite files
 VERSION = 2
-_PAGE_SIZE = 8192
 
+_TABLES_1 = {
+    "spaces": "CREATE TABLE spaces (id INTEGER PRIMARY KEY, identity TEXT NOT NULL UNIQUE)",
+    "vectors": "CREATE TABLE vectors ( id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, space INTEGER NOT NULL, "
+    "vector BLOB NOT NULL, checksum BLOB NOT NULL, encoded INTEGER NOT NULL DEFAULT 1 )",
+    "claims": "CREATE TABLE claims (digest BLOB PRIMARY KEY, owner BLOB NOT NULL) WITHOUT ROWID",
+}
 # `vectors` is read for its vectors only. All that upkeep asks for is in `uses`, which is a hundredth of its size:
-# counting, ageing and choosing what goes never reads a vector.
-_ADDED_IN_2 = """
-    CREATE TABLE uses (
-        id INTEGER PRIMARY KEY,    -- of the row in vectors
-        space INTEGER NOT NULL,
-        bytes INTEGER NOT NULL,    -- of the vector
-        serial INTEGER NOT NULL,   -- counter `encoded` when it was written: an order that no clock can disturb
-        written INTEGER NOT NULL,  -- seconds since 1970
-        used INTEGER NOT NULL      -- the same, an hour late at most
-    );
-    CREATE TABLE running (owner BLOB PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-"""
-_CREATE = f"""
-    PRAGMA page_size = {_PAGE_SIZE};
-    PRAGMA auto_vacuum = INCREMENTAL;
-    PRAGMA journal_mode = WAL;
-    BEGIN IMMEDIATE;
-    CREATE TABLE spaces (id INTEGER PRIMARY KEY, identity TEXT NOT NULL UNIQUE);
-    CREATE TABLE vectors (
-        id INTEGER PRIMARY KEY,
-        digest BLOB NOT NULL UNIQUE,
-        space INTEGER NOT NULL,
-        vector BLOB NOT NULL,
-        checksum BLOB NOT NULL
-    );
-    CREATE TABLE claims (digest BLOB PRIMARY KEY, owner BLOB NOT NULL) WITHOUT ROWID;
-    {_ADDED_IN_2}
-    INSERT INTO counters VALUES ('encoded', 0), ('removed', 0);
-    PRAGMA application_id = {APPLICATION};
-    PRAGMA user_version = {VERSION};
-    COMMIT;
-"""  # noqa: S608 - put together from constants
+# counting, ageing and choosing what goes never reads a vector. Its columns: the id of a row in vectors; of an encoder
+# in spaces; bytes of the vector; the counter `encoded` when it was written, an order that no clock can disturb; times
+# of writing and of the last use, in seconds since 1970, the latter an hour late at most.
+_NEW_IN_2 = {
+    "uses": "CREATE TABLE uses (id INTEGER PRIMARY KEY, space INTEGER NOT NULL, bytes INTEGER NOT NULL, "
+    "serial INTEGER NOT NULL, written INTEGER NOT NULL, used INTEGER NOT NULL)",
+    "running": "CREATE TABLE running (owner BLOB PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID",
+    "counters": "CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+}
+_VECTORS_2 = _TABLES_1["vectors"].replace(", encoded INTEGER NOT NULL DEFAULT 1", "")
+_TABLES = {**_TABLES_1, "vectors": _VECTORS_2, **_NEW_IN_2}
 # version 1 counted encodings per row, in a column of vectors that stays there, unread; nobody knows when its vectors
 # were written or used, so they count as used now
 _FROM_1_TO_2 = """
     BEGIN IMMEDIATE;
-    {added}
+    {tables};
     INSERT INTO uses SELECT id, space, length(vector), 0, {now}, {now} FROM vectors;
     INSERT INTO counters SELECT 'encoded', coalesce(sum(encoded), 0) FROM vectors;
     INSERT INTO counters VALUES ('removed', 0);
     PRAGMA user_version = 2;
+    COMMIT;
+"""
+_CREATE = """
+    PRAGMA page_size = 8192;
+    PRAGMA auto_vacuum = INCREMENTAL;
+    PRAGMA journal_mode = WAL;
+    BEGIN IMMEDIATE;
+    {tables};
+    INSERT INTO counters VALUES ('encoded', 0), ('removed', 0);
+    PRAGMA application_id = {application};
+    PRAGMA user_version = {version};
     COMMIT;
 """
 
@@ -59,19 +54,40 @@ def prepare(connection):
     Parameters
     ----------
     connection : sqlite3.Connection
-        In autocommit mode; nobody else prepares the same file meanwhile.
+        In autocommit mode, its text as bytes; nobody else prepares the same file meanwhile.
 
     Returns
     -------
     tuple of int or None
         Application and version of a file that is not ours, or newer than this code; None if it can be used.
+
+    Raises
+    ------
+    sqlite3.DatabaseError
+        If the file is damaged.
     """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application == 0 and not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-        connection.executescript(_CREATE)
-    elif (application, version) == (APPLICATION, 1):
-        connection.executescript(_FROM_1_TO_2.format(added=_ADDED_IN_2, now=int(time.time())))
-    elif (application, version) != (APPLICATION, VERSION):
+    tables = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table'").fetchall())
+    if application == 0 and not tables:
+        statements = ";\n".join(_TABLES.values())
+        connection.executescript(_CREATE.format(tables=statements, application=APPLICATION, version=VERSION))
+    elif application != APPLICATION or version not in (1, VERSION):
         return application, version
+    elif version == 1:
+        _check(tables, _TABLES_1)
+        statements = ";\n".join(_NEW_IN_2.values())
+        connection.executescript(_FROM_1_TO_2.format(tables=statements, now=int(time.time())))
+    else:
+        _check(tables, _TABLES)
     return None
+
+
+def _check(tables, expected):
+    """Find damage in the definition of a table, under which sound rows would be read as something else."""
+    for name, statement in expected.items():
+        found = " ".join(str(tables.get(name.encode()) or b"", errors="replace").split())
+        if found not in (statement, _TABLES_1.get(name)):
+            error = sqlite3.DatabaseError(f"the definition of its table {name} is not as it was made")
+            error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise error

@@ -5,8 +5,6 @@ import pickle
 import signal
 import sqlite3
 import subprocess
-import sys
-import textwrap
 import threading
 import time
 import warnings
@@ -18,59 +16,22 @@ import numpy as np
 import pytest
 from joblib import Parallel, delayed
 from numpy.testing import assert_array_equal
+from store_helpers import (
+    IDENTITY,
+    N_DIMS,
+    Job,
+    counts,
+    expected,
+    fetch,
+    must_not_encode,
+    run_python,
+    scribble,
+    texts_like,
+    wait_for,
+)
 
 from skllmrec._store import EmbeddingStore, _database, _locks
 from skllmrec.exceptions import StoreError, StoreWarning
-
-N_DIMS = 4
-IDENTITY = {"model": "length", "layer": -1}
-
-
-def vector_of(text):
-    """What the stand-in for a model makes of a text."""
-    return np.array([len(text), sum(map(ord, text)) % 1009, ord((text + " ")[0]), 1], dtype=np.float32)
-
-
-class Job:
-    """A slow stand-in for a model that writes down what it encodes."""
-
-    def __init__(self, texts, log=None, pause=0.0, group=5):
-        self.texts, self.log, self.pause = texts, log, pause
-        self.groups = np.split(np.arange(len(texts)), np.arange(group, len(texts), group))
-
-    def encode(self, positions):
-        if self.log is not None:
-            with open(self.log, "a") as file:
-                file.writelines(f"{os.getpid()} {self.texts[position]}\n" for position in positions)
-        time.sleep(self.pause)
-        return np.stack([vector_of(self.texts[position]) for position in positions])
-
-
-def texts_like(n):
-    return [f"text {i} {'x' * (i % 7)}" for i in range(n)]
-
-
-def fetch(path, texts, identity=IDENTITY, **job):
-    return EmbeddingStore(path).fetch(identity, N_DIMS, texts, lambda missing: Job(missing, **job))
-
-
-def expected(texts):
-    return np.stack([vector_of(text) for text in texts])
-
-
-def counts(path):
-    stats = EmbeddingStore(path).stats()
-    return stats["texts"], stats["encoded"]
-
-
-def must_not_encode(missing):
-    raise AssertionError(f"{missing} should have been found")
-
-
-def run_python(code, *arguments, **options):
-    """Start a fresh interpreter that has the helpers of this file."""
-    head = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom test_store import *\n"
-    return subprocess.Popen([sys.executable, "-c", head + textwrap.dedent(code), *map(str, arguments)], **options)
 
 
 def test_known_texts_are_not_encoded_again(tmp_path):
@@ -127,13 +88,6 @@ def test_threads_share_a_cold_store(tmp_path):
         assert_array_equal(future.result(), expected(texts))
     assert counts(tmp_path / "store") == (60, 60)
     assert len(log.read_text().splitlines()) == 60
-
-
-def wait_for(condition, seconds=30):
-    stop = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < stop, "nothing happened"
-        time.sleep(0.01)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill -9")
@@ -194,7 +148,7 @@ def test_forked_child_does_not_keep_its_parents_claims_alive(tmp_path):
     process.wait()
     process.stdout.close()
     try:
-        assert not _locks.is_alive(tmp_path, bytes.fromhex(owner))
+        wait_for(lambda: not _locks.is_alive(tmp_path, bytes.fromhex(owner)))  # the child takes a moment to let go
     finally:
         os.kill(int(child), signal.SIGKILL)
 
@@ -262,12 +216,6 @@ def test_sound_row_of_another_text_is_noticed(tmp_path):
     connection.close()
     assert_array_equal(fetch(tmp_path, texts), expected(texts))
     assert counts(tmp_path) == (8, 9)
-
-
-def scribble(path, start, data):
-    with open(path, "r+b") as file:
-        file.seek(start)
-        file.write(data)
 
 
 DAMAGE = {
