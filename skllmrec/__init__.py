@@ -20,6 +20,7 @@ _PUBLIC = {
     "LLMTextEncoder": "encoders",
     "LeaveLastOut": "model_selection",
     "LinearAutoencoderRecommender": "recommenders",
+    "MarkovRecommender": "recommenders",
     "NeighborsRecommender": "recommenders",
     "PairwiseRecommender": "recommenders",
     "PerUserKFold": "model_selection",

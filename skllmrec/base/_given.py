@@ -20,18 +20,20 @@ class History:
         Items in the positions of `items_`.
     ratings : ndarray of shape (weights.nnz,) or None
         Ratings of the stored pairs; None for implicit feedback.
+    ages : ndarray of shape (weights.nnz,), intp
+        How many ids stand behind the last mention of an item in its list: 0 for what was liked last.
     """
 
     weights: sparse.csr_matrix
     ratings: np.ndarray | None
+    ages: np.ndarray
 
     def take(self, positions):
         """Select the histories of some users."""
-        if self.ratings is None:
-            return History(self.weights[positions], None)
         order = np.arange(self.weights.nnz)
         stored = sparse.csr_matrix((order, self.weights.indices, self.weights.indptr), self.weights.shape)[positions]
-        return History(self.weights[positions], self.ratings[stored.data])
+        ratings = None if self.ratings is None else self.ratings[stored.data]
+        return History(self.weights[positions], ratings, self.ages[stored.data])
 
 
 def rows_of(matrix, codes):
@@ -109,7 +111,16 @@ def read_history(history, item_side, *, n_users, liked, handle_unknown):
     known = codes >= 0
     owners, codes, values = owners[known], codes[known], values[known]
     weights, ratings = (values, None) if liked is None else (np.ones(len(values)), values)
-    return History(*aggregate(owners, codes, weights, ratings, (n_users, len(item_side.index))))
+    shape = n_users, len(item_side.index)
+    return History(*aggregate(owners, codes, weights, ratings, shape), _ages(owners, codes, shape))
+
+
+def _ages(owners, codes, shape):
+    """Age of each pair, in the order of `aggregate`: by user and item."""
+    ages = np.searchsorted(owners, owners, side="right") - 1 - np.arange(len(owners))
+    pairs = owners * np.int64(shape[1]) + codes
+    _, last = np.unique(pairs[::-1], return_index=True)  # the first from behind is the last mention
+    return ages[::-1][last]
 
 
 class Rules:

@@ -100,6 +100,12 @@ class BaseRecommender(RankingMixin, RegressorMixin, BaseEstimator, metaclass=ABC
             scores[rows] = np.diagonal(block)
         return scores
 
+    def _see_rows(self, X, users, items):
+        """Look at the rows of X that have a weight and the positions of their users and items, before they are summed.
+
+        For recommenders that read more columns than ids and features, e.g. the time.
+        """
+
     def _partial_fit_interactions(self, interactions, users, items):
         """Fold new interactions in; `users` and `items` are the positions that got some."""
         raise AttributeError(f"{type(self).__name__} cannot fold in new interactions: call fit on all of them")
@@ -146,6 +152,7 @@ class BaseRecommender(RankingMixin, RegressorMixin, BaseEstimator, metaclass=ABC
         X, ids, weights, ratings = self._read_rows(X, y, sample_weight, keys)
         indexed = [IdIndex.from_values(values) for values in ids]
         (users, user_codes), (items, item_codes) = indexed
+        self._see_rows(X, user_codes, item_codes)
         observed, ratings = aggregate(user_codes, item_codes, weights, ratings, (len(users), len(items)))
         targets = Interactions(users, items, observed, ratings).targets
         user_side, user_features = self._fit_side(X, keys, "user", user_table, indexed[0], targets)
@@ -184,6 +191,7 @@ class BaseRecommender(RankingMixin, RegressorMixin, BaseEstimator, metaclass=ABC
         X, (user_ids, item_ids), weights, ratings = self._read_rows(X, y, sample_weight, keys)
         user_side, users, user_features = self._user_side.extend(user_ids, X)
         item_side, items, item_features = self._item_side.extend(item_ids, X)
+        self._see_rows(X, users, items)
         shape = len(user_side.index), len(item_side.index)
         added = aggregate(users, items, weights, ratings, shape)
         merged, ratings = merge(self.seen_, self._ratings, *added)

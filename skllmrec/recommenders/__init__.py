@@ -2,6 +2,7 @@
 
 from skllmrec.recommenders._feature_mf import FeatureMFRecommender
 from skllmrec.recommenders._linear_autoencoder import LinearAutoencoderRecommender
+from skllmrec.recommenders._markov import MarkovRecommender
 from skllmrec.recommenders._neighbors import NeighborsRecommender
 from skllmrec.recommenders._pairwise import PairwiseRecommender
 from skllmrec.recommenders._popularity import PopularityRecommender
@@ -9,6 +10,7 @@ from skllmrec.recommenders._popularity import PopularityRecommender
 __all__ = [
     "FeatureMFRecommender",
     "LinearAutoencoderRecommender",
+    "MarkovRecommender",
     "NeighborsRecommender",
     "PairwiseRecommender",
     "PopularityRecommender",

@@ -4,14 +4,12 @@ import copy
 from numbers import Integral, Real
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import TransformerMixin
-from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skllmrec._kernels.feature_als import Entities as FactorSide
-from skllmrec._kernels.feature_als import FactorModel, fit_feature_als, fold_in
+from skllmrec._kernels.feature_als import fit_feature_als
+from skllmrec._kernels.sweeps import sweep
 from skllmrec._progress import progress_bar
 from skllmrec._sklearn import (
     CallbackSupportMixin,
@@ -21,12 +19,13 @@ from skllmrec._sklearn import (
     fit_progress,
     with_callbacks,
 )
-from skllmrec.base import BaseFactorRecommender
+from skllmrec.recommenders._feature_mf_gradient import GradientDescent
+from skllmrec.recommenders._feature_mf_state import PriorFactorRecommender
 
-_GRADIENT_SOLVERS = ("adamw", "rmsprop", "sgd")
+_MAX_ITER = {"als": 15, "adamw": 30, "rmsprop": 30, "sgd": 60}
 
 
-class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRecommender):
+class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRecommender):
     r"""Matrix factorisation with the features of users and items as priors of their factors.
 
     The score of user u and item i is ``mu + b_u + b_i + p_u . q_i``, with ``p_u ~ N(A x_u, .)`` and
@@ -60,9 +59,11 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
         None: the columns are numbers.
     feedback : {"explicit", "implicit"}, default="explicit"
         Whether y holds ratings, or non-negative weights (None for all one).
-    solver : {"als"}, default="als"
-        Alternating least squares by warm-started conjugate gradients. The gradient solvers "adamw", "rmsprop" and
-        "sgd" are not there yet.
+    solver : {"als", "adamw", "rmsprop", "sgd"}, default="als"
+        How the objective is minimised. "als": alternating least squares by warm-started conjugate gradients, the
+        fastest. The others: mini-batch gradient descent with AdamW, RMSProp or Nesterov momentum, which adds dropout
+        and early stopping; it needs torch, and several times as long for the same quality. The choices that are left
+        to held-out interactions (`alpha`, `prior_strength`) are made by least squares in any case.
     alpha : float, default=None
         Strength of the regularisation. None: 0.12 for explicit feedback; for implicit feedback 0.02, or another power
         of two times that, if it ranks held-out interactions better (some short fits on part of the data).
@@ -79,10 +80,28 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
     unobserved_weight : float, default=None
         a0 of implicit feedback. None: ``6 nnz / (n_users n_items)``, which follows the density of the interactions: all
         unobserved pairs of a user together weigh six mean histories.
-    max_iter : int, default=15
-        Sweeps over users and items.
+    max_iter : int, default=None
+        Sweeps over users and items, or epochs of gradient descent. None: 15 for "als", 30 for "adamw" and "rmsprop",
+        60 for "sgd".
     tol : float, default=0.0
-        Stop when the objective falls by less than this share; 0 never stops early.
+        "als": stop when the objective falls by less than this share; 0 never stops early. Gradient descent with
+        `early_stopping`: the least gain of the held-out score that counts.
+    batch_size : int or "auto", default="auto"
+        Interactions (explicit feedback) or users (implicit feedback) of a step of gradient descent. "auto": a 150th of
+        the interactions, between 32 and 8192; a 50th of the users, between 4 and 2048.
+    learning_rate : {"linear", "cosine", "constant"}, default="linear"
+        How the learning rate of gradient descent goes on: down to zero at `max_iter`, or not at all.
+    learning_rate_init : float, default=None
+        Learning rate of the first step, for the sum of the loss over a batch. None: 0.01 for explicit feedback; for
+        implicit feedback 0.03, of "sgd" XXX.
+    dropout : float, default=0.0
+        Share of a user's factors that gradient descent leaves out of each score while it learns.
+    early_stopping : bool, default=False
+        Hold out a tenth of the interactions from gradient descent, stop once their RMSE (explicit feedback) or NDCG@20
+        (implicit feedback) has not improved for `n_iter_no_change` epochs, and keep the best epoch. Without effect
+        where fewer than 50 interactions can be held out.
+    n_iter_no_change : int, default=10
+        See `early_stopping`.
     handle_unknown : {"prior", "error"}, default="prior"
         Unknown users and items get what their features predict, without features the mean user's factors (implicit) or
         no bias (explicit); or they raise.
@@ -104,7 +123,10 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
     alpha_, unobserved_weight_ : float
         As given or as chosen.
     n_iter_ : int
-        Number of sweeps.
+        Number of sweeps or epochs.
+    history_ : list of dict
+        Gradient descent only: "epoch", the mean "loss" of an interaction or user, and with `early_stopping` the
+        "score": NDCG@20, or minus the RMSE in standard deviations of the ratings.
     users_, items_, seen_, user_encoder_, item_encoder_
         See `BaseRecommender`.
 
@@ -131,16 +153,22 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
     """
 
     _parameter_constraints: dict = {
-        **BaseFactorRecommender._parameter_constraints,
+        **PriorFactorRecommender._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "solver": [StrOptions({"als", *_GRADIENT_SOLVERS})],
+        "solver": [StrOptions(set(_MAX_ITER))],
         "alpha": [None, Interval(Real, 0, None, closed="neither")],
         "nu": [None, Interval(Real, 0, None, closed="left")],
         "feature_alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "prior_strength": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
         "unobserved_weight": [None, Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [None, Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"linear", "cosine", "constant"})],
+        "learning_rate_init": [None, Interval(Real, 0, None, closed="neither")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "early_stopping": ["boolean"],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -162,8 +190,14 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
         feature_alpha="auto",
         prior_strength="auto",
         unobserved_weight=None,
-        max_iter=15,
+        max_iter=None,
         tol=0.0,
+        batch_size="auto",
+        learning_rate="linear",
+        learning_rate_init=None,
+        dropout=0.0,
+        early_stopping=False,
+        n_iter_no_change=10,
         handle_unknown="prior",
         random_state=None,
         verbose=False,
@@ -184,31 +218,35 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
         self.unobserved_weight = unobserved_weight
         self.max_iter = max_iter
         self.tol = tol
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.dropout = dropout
+        self.early_stopping = early_stopping
+        self.n_iter_no_change = n_iter_no_change
         self.handle_unknown = handle_unknown
         self.random_state = random_state
         self.verbose = verbose
 
     def fit(self, X, y=None, *, sample_weight=None, user_table=None, item_table=None):
-        if self.solver in _GRADIENT_SOLVERS:
-            raise ValueError(f"solver={self.solver!r} is not there yet: use solver='als'")
         self._scored_by_callbacks = X, y
         try:
             return super().fit(X, y, sample_weight=sample_weight, user_table=user_table, item_table=item_table)
         finally:
             del self._scored_by_callbacks
 
-    fit.__doc__ = BaseFactorRecommender.fit.__doc__  # before it is wrapped, so that both have it
+    fit.__doc__ = PriorFactorRecommender.fit.__doc__  # before it is wrapped, so that both have it
     fit = with_callbacks(fit)
 
     def _fit_interactions(self, interactions):
         n_users, n_items = interactions.trained_shape
         features = interactions.user_features, interactions.item_features
-        with (
-            fit_progress(self, self.max_iter, *self._scored_by_callbacks) as report,
-            progress_bar(self.max_iter, description="ALS", unit="sweeps", enabled=self.verbose) as advance,
-        ):
+        max_iter = _MAX_ITER[self.solver] if self.max_iter is None else self.max_iter
+        descent = None if self.solver == "als" else self._gradient_descent()
+        bar = progress_bar(max_iter, description="ALS", unit="sweeps", enabled=self.verbose and descent is None)
+        with fit_progress(self, max_iter, *self._scored_by_callbacks) as report, bar as advance:
 
-            def after_sweep(make_model):
+            def after_iteration(make_model):
                 advance()
                 return report is not None and report(lambda: self._attributes(make_model(), interactions))
 
@@ -223,137 +261,25 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, BaseFactorRec
                 unobserved_weight=self.unobserved_weight,
                 feature_alpha=self.feature_alpha,
                 prior_strength=self.prior_strength,
-                max_iter=self.max_iter,
+                max_iter=max_iter,
                 tol=self.tol,
                 seed=check_random_state(self.random_state).randint(np.iinfo(np.int32).max),
-                callback=after_sweep,
+                callback=after_iteration,
+                minimise=sweep if descent is None else descent,
             )
         self._adopt(model, interactions)
+        if descent is not None:
+            self.history_ = descent.history
+
+    def _gradient_descent(self):
+        names = ("batch_size", "learning_rate", "learning_rate_init", "dropout", "early_stopping", "n_iter_no_change")
+        return GradientDescent(self.solver, **{name: getattr(self, name) for name in names}, verbose=bool(self.verbose))
 
     def _attributes(self, model, interactions):
         """Return all attributes of a copy of this estimator that is fitted so far."""
         copied = copy.copy(self)
         copied._adopt(model, interactions)
         return vars(copied)
-
-    def _adopt(self, model, interactions):
-        """Set the fitted attributes."""
-        self.mean_, self.n_iter_, self.alpha_ = model.mean, model.n_iter, model.alpha
-        self.unobserved_weight_ = model.unobserved_weight
-        self._settings = {
-            name: getattr(model, name) for name in ("scale", "explicit", "alpha", "nu", "unobserved_weight")
-        }
-        self._ridge_scale = {}
-        self._store("user", model.users, interactions.weights.shape[0], interactions.user_features)
-        self._store("item", model.items, interactions.weights.shape[1], interactions.item_features)
-
-    def _store(self, side, fitted, n_rows, features):
-        """Keep one side of the fitted model, extended to the rows that only a table brought."""
-        n_trained = len(fitted.vectors)
-        setattr(self, f"_{side}_map", fitted.feature_map)
-        setattr(self, f"{side}_prior_strength_", fitted.prior_strength)
-        self._ridge_scale[side] = fitted.ridge_scale
-        setattr(self, f"_{side}_prior", None)
-        if fitted.feature_map is not None:
-            width = self.n_components + (self.feedback == "explicit")
-            prior = fitted.prior_strength * self._predicted(side, features[:n_trained], n_trained)[:, :width]
-            setattr(self, f"_{side}_prior", prior.astype(fitted.vectors.dtype))
-        self._keep(side, np.column_stack([fitted.vectors, fitted.bias]))
-        self._append(side, None if features is None else features[n_trained:], n_rows)
-
-    def _keep(self, side, table):
-        """Set the factors and biases of a side from [factors | bias]."""
-        setattr(self, f"{side}_factors_", np.ascontiguousarray(table[:, :-1]))
-        setattr(self, f"{side}_biases_", table[:, -1].copy())
-
-    def _table(self, side):
-        """[factors | bias] of a side."""
-        return np.column_stack([getattr(self, f"{side}_factors_"), getattr(self, f"{side}_biases_")])
-
-    def _append(self, side, features, n_rows):
-        """Give the rows from the present end up to n_rows what their features predict."""
-        table, prior = self._table(side), getattr(self, f"_{side}_prior")
-        new = self._predicted(side, features, n_rows - len(table)).astype(table.dtype)
-        self._keep(side, np.concatenate([table, new]))
-        if prior is not None:
-            setattr(self, f"_{side}_prior", np.concatenate([prior, new[:, : prior.shape[1]]]))
-
-    def _predicted(self, side, features, n_rows):
-        """Factors and bias, (n_rows, n_components + 1), that the map of a side predicts; zeros where there is none."""
-        table = np.zeros((n_rows, self.n_components + 1))
-        feature_map = getattr(self, f"_{side}_map")
-        if feature_map is not None and features is not None:
-            predicted = feature_map.predict(features)
-            table[:, : predicted.shape[1]] = predicted
-        return table
-
-    def _partial_fit_interactions(self, interactions, users, items):
-        n_users, n_items = interactions.weights.shape
-        self._append("user", interactions.user_features, n_users)
-        self._append("item", interactions.item_features, n_items)
-        self._fold_in("user", users, interactions.weights, interactions.ratings)
-        self._fold_in("item", items, *interactions.transposed())
-
-    def _fold_in(self, side, rows, weights, ratings):
-        """Solve the factors of some rows of a side again, exactly, against the other side as it is."""
-        stored = sparse.csr_matrix((np.arange(weights.nnz), weights.indices, weights.indptr), weights.shape)[rows].data
-        prior = getattr(self, f"_{side}_prior")
-        vectors, biases = fold_in(
-            self._factor_model(),
-            f"{side}s",
-            weights[rows],
-            None if ratings is None else ratings[stored],
-            prior=None if prior is None else prior[rows],
-        )
-        getattr(self, f"{side}_factors_")[rows] = vectors
-        getattr(self, f"{side}_biases_")[rows] = biases
-
-    def _factor_model(self):
-        """Return the fitted state as the kernels take it."""
-        sides = (
-            FactorSide(self.user_factors_, self.user_biases_, ridge_scale=self._ridge_scale["user"]),
-            FactorSide(self.item_factors_, self.item_biases_, ridge_scale=self._ridge_scale["item"]),
-        )
-        return FactorModel(*sides, self.mean_, **self._settings)
-
-    def _side_vectors(self, side, entities, default):
-        """[factors | bias] of known and new entities."""
-        known, new = self._table(side), None
-        if entities.features is not None and getattr(self, f"_{side}_map") is not None:
-            new = self._predicted(side, entities.features, entities.features.shape[0]).astype(known.dtype)
-        return entities.fill(known, new, default)
-
-    def _user_vectors(self, users):
-        # a user of whom nothing is known gets the popular items: the mean user's factors where there are no biases
-        typical = np.zeros(self.n_components + 1)
-        if self.feedback == "implicit":
-            typical[:-1] = self.user_factors_.mean(axis=0)
-        table = self._side_vectors("user", users, typical)
-        if users.history is not None:
-            table = self._folded_in(users, table)
-        return np.column_stack([table[:, :-1], table[:, -1] + self.mean_, np.ones(len(table), table.dtype)])
-
-    def _folded_in(self, users, table):
-        """Solve [factors | bias] of users again with the history that a call brought."""
-        rows = np.flatnonzero(np.diff(users.history.weights.indptr))
-        known, prior = users.codes[rows], self._user_prior
-        weights, ratings = self._interactions_of(users.take(rows))
-        if prior is not None:
-            # a new user is drawn to what their features predict, and to nothing where there are none
-            predicted = table[rows, : prior.shape[1]] if users.features is not None else 0.0
-            prior = np.where((known >= 0)[:, np.newaxis], prior[known], predicted)
-        vectors, biases = fold_in(self._factor_model(), "users", weights, ratings, prior=prior)
-        table[rows] = np.column_stack([vectors, biases])
-        return table
-
-    def _item_vectors(self, items):
-        table = self._side_vectors("item", items, np.zeros(self.n_components + 1))
-        return np.column_stack([table[:, :-1], np.ones(len(table), table.dtype), table[:, -1]])
-
-    def _similarity_block(self, queries, items):
-        vectors = (self._item_vectors(entities)[:, : self.n_components] for entities in (queries, items))
-        queries, items = map(normalize, vectors)
-        return queries @ items.T
 
     def transform(self, X):
         """Describe each row's pair of user and item.

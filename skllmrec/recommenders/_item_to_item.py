@@ -9,7 +9,7 @@ from scipy import sparse
 from skllmrec._kernels.topk import topk_dense
 from skllmrec.base import BaseRecommender
 
-_TIE_BREAK = 1e-6  # share of the popularity in a score: ranks what nothing in the history speaks for
+TIE_BREAK = 1e-6  # share of the popularity in a score: ranks what nothing in the history speaks for
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,12 @@ class ItemToItemRecommender(BaseRecommender):
         """Return the history of `Entities` of users, csr_matrix of shape (n_users, n_items)."""
         return self._interactions_of(users)[0]
 
+    def _popularity_of(self, items):
+        """Return the share that `Entities` of items have in all interactions; 0 for new ones."""
+        return np.append(self._popularity, 0.0)[items.codes]  # -1 is the last
+
     def _offsets(self, items):
-        return np.append(_TIE_BREAK * self._popularity, 0.0)[items.codes]  # -1, the last: a new item
+        return TIE_BREAK * self._popularity_of(items)
 
     def _prepare_items(self, items):
         return Candidates(self._columns(items), self._offsets(items))

@@ -1,0 +1,239 @@
+"""MarkovRecommender: what usually comes next."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import sparse
+
+from skllmrec._kernels.neighbors import centred_rows, cosines, nearest
+from skllmrec._kernels.transitions import count_transitions, order_baskets, recency
+from skllmrec._sklearn import Interval, take_columns
+from skllmrec.base._columns import ColumnKey
+from skllmrec.base._features import stack
+from skllmrec.base._given import rows_of
+from skllmrec.recommenders._item_to_item import TIE_BREAK, ItemToItemRecommender, spoken_for
+
+
+class MarkovRecommender(ItemToItemRecommender):
+    r"""Recommend what users had next after the items that this user had last; where that is unknown, what reads alike.
+
+    A Markov chain over items: with :math:`c_{ji}` the number of times that item i followed item j, and
+    :math:`s_{ji}` the share of item i in the similarities of the content of j to its `n_neighbors` most similar items,
+
+    .. math:: T_{ji} = \frac{c_{ji} + \kappa\, s_{ji}}{c_{j\cdot} + \kappa}, \qquad
+              \hat s_{ui} = \sum_j \gamma^{a_{uj}}\, T_{ji}
+
+    with :math:`\kappa` the `backoff` (as in Dirichlet smoothing [2]_), :math:`\gamma` the `decay` and :math:`a_{uj}`
+    the number of moments since the user had item j. Without features the back-off is the popularity of i. A pair
+    counts 1 if i came at the moment after j or at the same one, :math:`\gamma^{g-1}` if it came g moments later, up to
+    `window` [1]_. The baseline that a sequential recommender has to beat; with features it takes new items.
+
+    Parameters
+    ----------
+    n_neighbors : int, default=100
+        Similar items that an item backs off to.
+    user, item : str or int, default=0, 1
+        Columns of X that hold the ids.
+    time : str or int or None, default=None
+        Column of X that orders the rows of a user: numbers or dates. None: nothing is known about the order, what a
+        user had counts as of one moment.
+    item_features : column key, default=None
+        Columns that describe the item.
+    item_encoder : transformer, default=None
+        Turns them into vectors; dense ones are centred, all are compared by the cosine.
+    window : int, default=3
+        How many moments later an item still counts as following.
+    decay : float, default=0.8
+        :math:`\gamma`, at most 1.
+    backoff : float, default=5.0
+        :math:`\kappa`: how many observed transitions the back-off is worth.
+    handle_unknown : {"prior", "error"}, default="prior"
+        Whether unknown users and items get what features and popularity say, or raise.
+
+    Attributes
+    ----------
+    transitions_ : csr_matrix of shape (n_trained, n_trained)
+        :math:`c_{ji}`, between the items with interactions at `fit`, the first of `items_`.
+    users_, items_, seen_
+        See `BaseRecommender`.
+
+    References
+    ----------
+    .. [1] G. Shani, D. Heckerman and R. I. Brafman, "An MDP-based recommender system", JMLR 6, 2005: skipping.
+    .. [2] C. Zhai and J. Lafferty, "A study of smoothing methods for language models", ACM TOIS 22(2), 2004.
+
+    Examples
+    --------
+    >>> from skllmrec import MarkovRecommender
+    >>> X = [["ann", "pot", 1], ["ann", "soil", 2], ["ann", "seed", 3], ["bob", "soil", 1], ["bob", "seed", 2],
+    ...      ["cem", "pot", 5]]
+    >>> MarkovRecommender(time=2).fit(X).recommend(["cem"], n_items=2)[0].tolist()
+    [['soil', 'seed']]
+    """
+
+    _parameter_constraints: dict = {
+        **ItemToItemRecommender._parameter_constraints,
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "time": [str, Integral, None],
+        "window": [Interval(Integral, 1, None, closed="left")],
+        "decay": [Interval(Real, 0, 1, closed="right")],
+        "backoff": [Interval(Real, 0, None, closed="neither")],
+    }
+    feedback = "implicit"  # that an item came next is all that counts
+
+    def __init__(
+        self,
+        n_neighbors=100,
+        *,
+        user=0,
+        item=1,
+        time=None,
+        item_features=None,
+        item_encoder=None,
+        window=3,
+        decay=0.8,
+        backoff=5.0,
+        handle_unknown="prior",
+    ):
+        self.n_neighbors = n_neighbors
+        self.user = user
+        self.item = item
+        self.time = time
+        self.item_features = item_features
+        self.item_encoder = item_encoder
+        self.window = window
+        self.decay = decay
+        self.backoff = backoff
+        self.handle_unknown = handle_unknown
+
+    def _see_rows(self, X, users, items):
+        times = np.zeros(len(users)) if self.time is None else self._read_times(X)
+        self._new_rows = users, items, times
+
+    def _read_times(self, X):
+        ColumnKey.resolve(X, self.time, name="time")
+        values = np.asarray(take_columns(X, self.time))
+        if values.dtype.kind in "mM":
+            missing, values = np.isnat(values), values.astype(np.int64)
+        else:
+            try:
+                values = values.astype(np.float64)
+            except (ValueError, TypeError) as error:
+                raise ValueError(
+                    f"time column {self.time!r} holds {values[0]!r}, which is no number: convert it, e.g. with "
+                    "pandas.to_datetime"
+                ) from error
+            missing = ~np.isfinite(values)
+        if missing.any():
+            raise ValueError(
+                f"time column {self.time!r} is missing or infinite at position {np.argmax(missing)} "
+                f"({missing.sum()} in total): remove these rows or give them a time"
+            )
+        return values
+
+    def _take_rows(self, n_users, n_items):
+        """Hand over the rows of this call in order, as `order_baskets` does."""
+        rows = self._new_rows
+        del self._new_rows
+        return order_baskets(*rows, n_users, n_items)
+
+    def _fit_interactions(self, interactions):
+        (n_users, n_items), n_trained = interactions.weights.shape, interactions.trained_shape[1]
+        features = interactions.item_features
+        baskets, owners = self._take_rows(n_users, n_items)
+        self._recent = recency(baskets, owners, n_users, self.decay)
+        self.transitions_ = count_transitions(baskets[:, :n_trained], owners, window=self.window, decay=self.decay)
+        totals = np.asarray(self.transitions_.sum(axis=1)).ravel()
+        self._left = self.backoff / (totals + self.backoff)  # the share of the back-off in each row of T
+        self._observed = sparse.diags_array(1 / (totals + self.backoff)) @ self.transitions_
+        self._forget_counts()
+        self._count(interactions.weights)
+        self._mean_features = self._vectors = None
+        if features is not None:
+            if not sparse.issparse(features):
+                self._mean_features = features[:n_trained].mean(axis=0, dtype=np.float64)
+            self._vectors = centred_rows(features, self._mean_features)
+            self._learn_neighbors()
+
+    def _learn_neighbors(self):
+        n_trained = self.transitions_.shape[0]
+        trained, own = self._vectors[:n_trained], np.arange(n_trained)
+        near = nearest(lambda rows: cosines(trained[rows], trained), n_trained, n_trained, self.n_neighbors, own)
+        totals = np.asarray(near.sum(axis=1)).ravel()
+        self._shares = np.divide(self._left, totals, out=np.zeros(n_trained), where=totals > 0)
+        self._near = sparse.diags_array(self._shares) @ near
+
+    def _partial_fit_interactions(self, interactions, users, items):
+        (n_users, n_items), n_known = interactions.weights.shape, self._recent.shape[1]
+        baskets, owners = self._take_rows(n_users, n_items)
+        latest = recency(baskets, owners, n_users, self.decay)
+        known = self._recent.copy()
+        known.resize(latest.shape)
+        self._recent = _older(known, np.bincount(owners, minlength=n_users), self.decay).maximum(latest).tocsr()
+        self._count(interactions.weights)
+        if self._vectors is not None and n_items > n_known:
+            new = np.zeros((n_items - n_known, self._vectors.shape[1]))
+            if interactions.item_features is not None:
+                new = centred_rows(interactions.item_features, self._mean_features)
+            elif sparse.issparse(self._vectors):
+                new = sparse.csr_matrix(new)
+            self._vectors = stack([self._vectors, new])
+
+    def _histories(self, users):
+        recent = rows_of(self._recent, users.codes)
+        if users.history is None:
+            return recent
+        counts = np.diff(users.history.weights.indptr)
+        just = users.history.weights.copy()
+        just.data = self.decay**users.history.ages
+        return _older(recent, counts, self.decay).maximum(just).tocsr()
+
+    def _columns(self, items):
+        n_trained = self.transitions_.shape[0]
+        trained = (items.codes >= 0) & (items.codes < n_trained)
+        places = np.flatnonzero(trained)
+        selected = self._observed if self._vectors is None else self._observed + self._near
+        columns = _placed(selected.tocsc()[:, items.codes[places]], places, len(items))
+        if self._vectors is None:
+            return columns.tocsr()
+        later, new = np.flatnonzero(items.codes >= n_trained), np.flatnonzero(items.codes < 0)
+        columns = columns + _placed(self._backed_off(self._vectors[items.codes[later]]), later, len(items))
+        if items.features is not None and len(new):
+            vectors = centred_rows(items.features, self._mean_features)[items.rows[new]]
+            columns = columns + _placed(self._backed_off(vectors), new, len(items))
+        return columns.tocsr()
+
+    def _backed_off(self, vectors):
+        """Columns of T of items outside the fit: the similarity of their content, (n_trained, n)."""
+        trained = self._vectors[: self.transitions_.shape[0]]
+        near = nearest(
+            lambda rows: cosines(vectors[rows], trained), vectors.shape[0], trained.shape[0], self.n_neighbors
+        )
+        return (near @ sparse.diags_array(self._shares)).T.tocsc()
+
+    def _offsets(self, items):
+        return self._popularity_of(items)
+
+    def _scores(self, users, candidates):
+        histories = self._histories(users)
+        scores = spoken_for(histories, candidates.columns)
+        left = TIE_BREAK
+        if self._vectors is None:  # back off to what is popular
+            left = left + histories[:, : len(self._left)] @ self._left
+        return scores + np.outer(np.broadcast_to(left, len(scores)), candidates.offsets)
+
+    def _similarity_block(self, queries, items):
+        return self._columns(queries).T.tocsr()[:, items.codes].toarray()
+
+
+def _older(recent, n_moments, decay):
+    """Let moments pass for each user: weights of what they had before."""
+    return (sparse.diags_array(decay ** np.asarray(n_moments, dtype=np.float64)) @ recent).tocsr()
+
+
+def _placed(columns, places, n_columns):
+    """Put columns at their places among others, which are empty."""
+    counts = np.zeros(n_columns, dtype=np.int64)
+    counts[places] = np.diff(columns.indptr)
+    indptr = np.r_[0, np.cumsum(counts)]
+    return sparse.csc_matrix((columns.data, columns.indices, indptr), shape=(columns.shape[0], n_columns))

@@ -1,0 +1,119 @@
+"""MarkovRecommender against the formula, and what orders a history."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.feature_extraction.text import CountVectorizer
+
+from skllmrec import MarkovRecommender
+
+WORDS = ("red apple", "red cherry", "blue river", "blue ocean", "red plum", "blue lake")
+TEXT = {"item_features": 3, "item_encoder": CountVectorizer()}
+
+
+def data(seed, n=50):
+    generator = np.random.default_rng(seed)
+    drawn = np.unique(generator.integers(0, [9, 6, 8], size=(n, 3)), axis=0)
+    return np.array([[user, item, time, WORDS[item]] for user, item, time in drawn.tolist()], dtype=object)
+
+
+def ages(X, user):
+    """How many moments ago a user had each item."""
+    last = {}
+    for u, item, time, _ in X:
+        if u == user:
+            last[item] = max(time, last.get(item, -1))
+    moments = sorted(set(last.values()), reverse=True)
+    return {item: moments.index(time) for item, time in last.items()}
+
+
+def transition_table(model, similarity=None):
+    c = model.transitions_.toarray()
+    shares = np.broadcast_to(model._popularity, c.shape)
+    if similarity is not None:
+        S = np.maximum(similarity, 0)
+        np.fill_diagonal(S, 0)
+        shares = S / np.maximum(S.sum(axis=1, keepdims=True), 1e-300)
+    return (c + model.backoff * shares) / (c.sum(axis=1, keepdims=True) + model.backoff)
+
+
+@pytest.mark.parametrize("with_text", [False, True])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_scores_against_the_formula(with_text, seed):
+    X = data(seed)
+    model = MarkovRecommender(time=2, decay=0.6, backoff=2.0, **(TEXT if with_text else {})).fit(X)
+    similarity = None
+    if with_text:
+        Z = CountVectorizer().fit_transform(WORDS[item] for item in model.items_).toarray()
+        Z = Z / np.linalg.norm(Z, axis=1, keepdims=True)
+        similarity = Z @ Z.T
+    T, items = transition_table(model, similarity), list(model.items_)
+    expected = np.array(
+        [
+            sum(0.6**age * T[items.index(item)] for item, age in ages(X, user).items()) + 1e-6 * model._popularity
+            for user in model.users_
+        ]
+    )
+    pairs = np.array([[user, item, 0, ""] for user in model.users_ for item in items], dtype=object)
+    assert_allclose(model.predict(pairs), expected.ravel())
+
+
+def test_transitions_follow_the_time():
+    X = [["ann", "a", 3], ["ann", "b", 1], ["ann", "c", 2], ["bob", "b", 9], ["bob", "c", 9]]
+    found = MarkovRecommender(time=2, window=1).fit(X).transitions_.toarray()
+    # ann: b, c, a one after the other; bob: b and c at one moment
+    assert_allclose(found, [[0, 0, 0], [0, 0, 2], [1, 1, 0]])
+
+
+def test_the_last_mention_in_a_history_comes_last():
+    X = data(0)[:, :3].astype(int)
+    model = MarkovRecommender(time=2, decay=0.5).fit(X)
+    rule = {"n_items": 6, "exclude_seen": False}
+    one = model.recommend(history=[[3, 1, 3]], **rule)
+    other = model.recommend(history=[[1, 3]], **rule)
+    assert_allclose(one[1], other[1])
+    turned = model.recommend(history=[[3, 1]], **rule)
+    assert not np.allclose(one[1], turned[1])
+    user = X[0, 0]
+    after = model._histories(model._listeners([user], [[3]])).toarray()[0]
+    before = model._histories(model._listeners([user], None)).toarray()[0]
+    expected = 0.5 * before
+    expected[list(model.items_).index(3)] = 1.0
+    assert_allclose(after, expected)
+
+
+def test_fold_in_is_the_newest_moment_and_knows_new_items_by_their_text():
+    X = data(1)
+    model = MarkovRecommender(time=2, decay=0.5, **TEXT).fit(X)
+    before = model._recent.toarray()
+    model.partial_fit(np.array([[X[0, 0], 2, 100, WORDS[2]], [77, 50, 100, "blue sea river"]], dtype=object))
+    row = list(model.users_).index(X[0, 0])
+    expected = 0.5 * before[row]
+    expected[list(model.items_).index(2)] = 1.0
+    assert_allclose(model._recent.toarray()[row, :6], expected)
+    assert_allclose(model._recent.toarray()[row + 1 : 9, :6], before[row + 1 :])
+    ids, _ = model.recommend(history=[[2]], n_items=1, candidates=[1, 50])
+    assert ids[0, 0] == 50
+
+
+def test_dates_order_rows_like_numbers():
+    pd = pytest.importorskip("pandas")
+    X = data(2)
+    frame = pd.DataFrame({"user": X[:, 0], "item": X[:, 1], "when": pd.Timestamp("2026-01-01")})
+    frame["when"] += pd.to_timedelta(X[:, 2].astype(int), unit="D")
+    by_date = MarkovRecommender(user="user", item="item", time="when").fit(frame)
+    by_number = MarkovRecommender(time=2).fit(X[:, :3].astype(int))
+    assert_allclose(by_date.transitions_.toarray(), by_number.transitions_.toarray())
+    frame.loc[3, "when"] = pd.NaT
+    with pytest.raises(ValueError, match=r"time column 'when' is missing or infinite at position 3 \(1 in total\)"):
+        by_date.fit(frame)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("yesterday", "time column 2 holds 'yesterday', which is no number"), (np.nan, "is missing or infinite at posi")],
+)
+def test_times_that_cannot_be_ordered(value, message):
+    X = np.array([["ann", "a", value], ["bob", "b", 1.0]], dtype=object)
+    with pytest.raises(ValueError, match=message):
+        MarkovRecommender(time=2).fit(X)
