@@ -47,14 +47,11 @@ class _Trouble(NamedTuple):
 
 
 def _seconds_to_wait(headers):
-    """Read Retry-After, a number of seconds or a date; None without it."""
-    value = (headers.get("Retry-After") or "").strip()
+    """Read Retry-After, a number of seconds or a date; None without it, or if the date is past (clocks differ)."""
+    value, seconds = (headers.get("Retry-After") or "").strip(), 0.0
     with suppress(ValueError, TypeError, OverflowError):
-        if value.isdecimal():
-            return float(value)
-        # a date without a zone is in UTC
-        return max(parsedate_to_datetime(value).timestamp() - time.time(), 0.0) if value else None
-    return None
+        seconds = float(value) if value.isdecimal() else parsedate_to_datetime(value).timestamp() - time.time()
+    return seconds if seconds > 0 else None
 
 
 def _message(body):
@@ -227,9 +224,11 @@ class RemoteAPI:
         """How long to wait before another try; None if there is to be none."""
         if not trouble.passes or n_tries > self._max_retries:
             return None
-        if trouble.seconds is not None:
-            return trouble.seconds if trouble.seconds <= _LONGEST_WAIT else None
+        if trouble.seconds is not None and trouble.seconds > _LONGEST_WAIT:
+            return None
         # jitter: clients that were refused together shall not come back together
+        if trouble.seconds is not None:
+            return trouble.seconds * random.uniform(1.0, 1.1)  # noqa: S311
         return min(_FIRST_WAIT * 2 ** (n_tries - 1), _LONGEST_WAIT / 1.5) * random.uniform(0.5, 1.5)  # noqa: S311
 
     def _try(self, path, payload):

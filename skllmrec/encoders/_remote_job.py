@@ -52,19 +52,20 @@ def _read_vector(entry, place):
     embedding = entry.get("embedding")
     if isinstance(embedding, str):
         try:
-            return np.frombuffer(base64.b64decode(embedding, validate=True), dtype="<f4").astype(np.float64)
+            return np.frombuffer(base64.b64decode(embedding, validate=True), dtype="<f4")
         except ValueError:
             raise ValueError(f"embedding {place} is a string, but not the base64 of float32 numbers") from None
     if not isinstance(embedding, list) or not embedding:
         raise ValueError(f"embedding {place} is {'empty' if embedding == [] else type(embedding).__name__}")
-    if any(value is None for value in embedding):
-        raise ValueError(f"embedding {place} holds null: the model computed NaN")
-    if not all(type(value) in (int, float) for value in embedding):
-        raise ValueError(f"embedding {place} holds what is no number, or a vector for each token")
     try:
-        return np.array(embedding, dtype=np.float64)
-    except OverflowError:
-        return np.full(len(embedding), np.inf)
+        row = np.array(embedding)
+    except ValueError:  # lists of several lengths
+        row = np.array(None)
+    if row.ndim == 1 and row.dtype.kind in "fiu":
+        return row
+    if None in embedding:
+        raise ValueError(f"embedding {place} holds null: the model computed NaN")
+    raise ValueError(f"embedding {place} holds what is no number, or a vector for each token")
 
 
 def _entries_in_order(answer, n_texts):
@@ -74,14 +75,13 @@ def _entries_in_order(answer, n_texts):
         raise ValueError(f"no list 'data' (but {', '.join(sorted(map(repr, answer))[:5]) or 'nothing'})")
     if len(entries) != n_texts:
         raise ValueError(f"{len(entries)} embeddings for {n_texts} texts")
-    for place, entry in enumerate(entries):
-        if not isinstance(entry, dict) or type(entry.get("index")) is not int:
+    indices = [entry.get("index") if isinstance(entry, dict) else None for entry in entries]
+    for place, index in enumerate(indices):
+        if type(index) is not int:
             raise ValueError(f"entry {place} of 'data' has no index: whose embedding it is cannot be told")
-    by_index = {entry["index"]: entry for entry in entries}
-    if set(by_index) != set(range(n_texts)):
-        wrong = sorted(entry["index"] for entry in entries)
-        raise ValueError(f"the indices {wrong[:8]} where each of 0 to {n_texts - 1} was expected once")
-    return [by_index[index] for index in range(n_texts)]
+    if sorted(indices) != list(range(n_texts)):
+        raise ValueError(f"the indices {sorted(indices)[:8]} where each of 0 to {n_texts - 1} was expected once")
+    return [entries[place] for place in np.argsort(indices)]
 
 
 def read_embeddings(answer, *, n_texts, n_dims):
