@@ -115,8 +115,9 @@ def _readable(connection):
     while start < _FURTHEST and skip < _FURTHEST:
         try:
             for row in connection.execute(query, (start,)):
-                yield row
-                start, skip = row[0] + 1, 1
+                if row[0] >= start:  # where pages are mixed up, rows may come in any order
+                    yield row
+                    start, skip = row[0] + 1, 1
             return
         except TROUBLE:
             start, skip = start + skip, 2 * skip
