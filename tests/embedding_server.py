@@ -163,6 +163,21 @@ def dripping(seconds):
     return fault
 
 
+def halting(seconds):
+    """A fault: the headers are late, and the body is late again."""
+
+    def fault(handler, request):
+        body = json.dumps({"data": entries_of(request)}).encode()
+        time.sleep(seconds)
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        time.sleep(seconds)
+        handler.wfile.write(body)
+
+    return fault
+
+
 def cut(after=20, announced=True):
     """A fault: the connection is cut in the middle of the body (after=None: before any answer)."""
 
