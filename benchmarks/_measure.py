@@ -72,10 +72,15 @@ def machine():
     )
 
 
-def _anonymous_bytes():
-    """Memory of this process that no file backs, in bytes (Linux)."""
+def _status_bytes(name):
+    """Read a count of bytes from what the kernel says about this process (Linux)."""
     with open("/proc/self/status", encoding="ascii") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon"))
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith(name))
+
+
+def peak_resident_bytes():
+    """Most memory that this process ever had resident, pages of files included."""
+    return _status_bytes("VmHWM")
 
 
 class MemoryWatch:
@@ -91,17 +96,17 @@ class MemoryWatch:
 
     def _watch(self):
         while not self._over.wait(self._interval):
-            self.peak = max(self.peak, _anonymous_bytes())
+            self.peak = max(self.peak, _status_bytes("RssAnon"))
 
     def __enter__(self):
-        self.start = self.peak = _anonymous_bytes()
+        self.start = self.peak = _status_bytes("RssAnon")
         self._thread.start()
         return self
 
     def __exit__(self, *error):
         self._over.set()
         self._thread.join()
-        self.peak = max(self.peak, _anonymous_bytes())
+        self.peak = max(self.peak, _status_bytes("RssAnon"))
 
 
 def percent(part, whole):

