@@ -204,6 +204,7 @@ def fit_feature_als(
     tol=0.0,
     seed=0,
     callback=None,
+    minimise=sweep,
 ):
     """Fit factors, biases and feature maps by alternating least squares.
 
@@ -240,6 +241,9 @@ def fit_feature_als(
     callback : callable, default=None
         ``callback(make_model)`` after each sweep of the final fit; ``make_model()`` is the `FactorModel` so far, and a
         true return value stops the fit.
+    minimise : callable, default=sweep
+        How the final fit gets to the minimum: a function like `skllmrec._kernels.sweeps.sweep`. Choices on held-out
+        interactions are always made by sweeps, which are the fastest way to compare minima.
 
     Returns
     -------
@@ -280,7 +284,7 @@ def fit_feature_als(
         return FactorModel(*exported, *constants, n_iter, np.array(history))
 
     after_sweep = None if callback is None else lambda n_iter: callback(lambda: make_model(n_iter))
-    return make_model(*sweep(sides, alpha, strengths, max_iter, tol=tol, callback=after_sweep))
+    return make_model(*minimise(sides, alpha, strengths, max_iter, tol=tol, callback=after_sweep))
 
 
 def fold_in(model, side, weights, ratings=None, *, features=None, prior=None):

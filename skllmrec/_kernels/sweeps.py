@@ -65,6 +65,10 @@ class Side:
             unobserved_weight=self.settings.unobserved_weight,
             offsets=offsets,
         )
+        self.renew_prior()
+
+    def renew_prior(self):
+        """Fit the map to the present factors; they will be drawn to what it predicts."""
         if self.prior_strength > 0:
             self.n_solved += 1
             if self.n_solved & (self.n_solved - 1) == 0:  # 1, 2, 4, ...: it settles soon, and costs more than a fit
@@ -135,15 +139,20 @@ def objective(users, items):
     return float(value)
 
 
+def start_sides(sides, alpha, prior_strengths):
+    """Draw fresh factors for both sides."""
+    rng = np.random.default_rng(sides[0].settings.seed)
+    for side, strength in zip(sides, prior_strengths, strict=True):
+        side.start(rng, alpha, strength)
+
+
 def sweep(sides, alpha, prior_strengths, max_iter, *, tol=0.0, callback=None):
     """Alternate between users and items from fresh factors; `callback` may stop it by returning True.
 
     Returns the number of sweeps, and the objective after each of them if `tol` asks for it.
     """
     users, items = sides
-    rng = np.random.default_rng(users.settings.seed)
-    for side, strength in zip(sides, prior_strengths, strict=True):
-        side.start(rng, alpha, strength)
+    start_sides(sides, alpha, prior_strengths)
     history = []
     for n_iter in range(1, max_iter + 1):
         users.solve(items)

@@ -190,12 +190,6 @@ def test_tol_stops_early(feedback):
     assert fit(feedback, frame, y, tol=0.1, max_iter=50).n_iter_ < 50
 
 
-def test_solver_that_is_not_there_names_the_one_that_is():
-    frame, y = make_rows()
-    with pytest.raises(ValueError, match=r"solver='adamw' is not there yet: use solver='als'"):
-        fit("explicit", frame, y, solver="adamw")
-
-
 # -- naive alternating least squares ----------------------------------------------------------------------------
 
 
