@@ -53,47 +53,71 @@ def _no_texts(name):
     return ValueError(f"Found no texts (shape=(0,)) while a minimum of 1 is required by {name}.")
 
 
+def _refuse_what_is_no_column(texts, name):
+    """Raise for what has no order or no rows.
+
+    Raises
+    ------
+    ValueError
+        If it is a single string, or no array, Series or frame.
+    """
+    if isinstance(texts, (str, bytes)):
+        kind = type(texts).__name__
+        raise ValueError(f"{name} takes one text per row, but got a single {kind} {texts[:40]!r}: put it in a list")
+    if texts is None or isinstance(texts, (Mapping, Set)) or not hasattr(texts, "__array__"):
+        raise ValueError(
+            f"{name} takes a list, array, Series, one-column frame or iterator of texts, but got "
+            f"{type(texts).__name__}: pass a sequence that has an order, e.g. list(texts)"
+        )
+
+
+def _with_shape(texts):
+    """Return a container that knows its number of rows: itself, or an array of it."""
+    shape = getattr(texts, "shape", None)
+    known = isinstance(shape, tuple) and shape and isinstance(shape[0], int)
+    return texts if known else np.asarray(texts, dtype=object)
+
+
+def _label_of(texts, name):
+    """Name of the only column, where it has one.
+
+    Raises
+    ------
+    ValueError
+        If there are several columns, or none.
+    """
+    if len(texts.shape) == 1:
+        return getattr(texts, "name", None)
+    labels = list(texts.column_names if hasattr(type(texts), "column_names") else getattr(texts, "columns", ()))
+    if len(texts.shape) == 2 and texts.shape[1] == 1:
+        return labels[0] if labels else None
+    columns = f" with columns {labels}" if labels else ""
+    raise ValueError(
+        f"{name} takes one column of texts, but got shape {texts.shape}{columns}: select one column, or join several "
+        'with TextTemplate, e.g. make_pipeline(TextTemplate("{title}. {genres}"), ...)'
+    )
+
+
 class _Column:
     """A column in any container that can be sliced; values are made Python objects a slice at a time."""
 
     def __init__(self, texts, name):
-        self._name, self.label = name, None
+        self._name, self._texts, label = name, texts, None
         if isinstance(texts, (list, tuple)):
-            self._texts, self._size = texts, len(texts)
+            self._size = len(texts)
         else:
-            self._open(texts)
+            _refuse_what_is_no_column(texts, name)
+            self._texts = _with_shape(texts)
+            label = _label_of(self._texts, name)
+            self._size = self._texts.shape[0]
         if self._size == 0:
             raise _no_texts(name)
-
-    def _open(self, texts):
-        """Take a container with a shape."""
-        name = self._name
-        if isinstance(texts, (str, bytes)):
-            kind = type(texts).__name__
-            raise ValueError(f"{name} takes one text per row, but got a single {kind} {texts[:40]!r}: put it in a list")
-        if texts is None or isinstance(texts, (Mapping, Set)) or not hasattr(texts, "__array__"):
-            raise ValueError(
-                f"{name} takes a list, array, Series, one-column frame or iterator of texts, but got "
-                f"{type(texts).__name__}: pass a sequence that has an order, e.g. list(texts)"
-            )
-        shape, label = getattr(texts, "shape", None), getattr(texts, "name", None)
-        if not (isinstance(shape, tuple) and shape and isinstance(shape[0], int)):
-            texts = np.asarray(texts, dtype=object)
-            shape = texts.shape
-        labels = list(texts.column_names if hasattr(type(texts), "column_names") else getattr(texts, "columns", ()))
-        if not (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)):
-            columns = f" with columns {labels}" if labels else ""
-            raise ValueError(
-                f"{name} takes one column of texts, but got shape {shape}{columns}: select one column, or join "
-                'several with TextTemplate, e.g. make_pipeline(TextTemplate("{title}. {genres}"), ...)'
-            )
-        self._texts, self._size = texts, shape[0]
-        self.label = label if len(shape) == 1 else (labels or [None])[0]
+        self._where = "" if label is None else f" in column {label!r}"
 
     def __len__(self):
         return self._size
 
-    def read(self, start, stop):
+    def _read(self, start, stop):
         """Rows as a 1-D object array; it may share memory with the container."""
         texts = self._texts
         if isinstance(texts, (list, tuple)):
@@ -107,42 +131,39 @@ class _Column:
             part = texts[start:stop]
         return np.asarray(part, dtype=object).reshape(-1)
 
-    def slices(self):
+    def _slices(self):
         """First position and values of one slice after another."""
         for start in range(0, self._size, _SLICE):
-            yield start, self.read(start, start + _SLICE)
+            yield start, self._read(start, start + _SLICE)
 
     def check(self):
-        """Raise for what is not a text; True if there are texts of a class of their own.
+        """Raise for what is not a text.
 
         Raises
         ------
         ValueError
             If a value is no str or no valid Unicode.
         """
-        n_wrong, first, broken, special = 0, None, None, False
-        where = "" if self.label is None else f" in column {self.label!r}"
-        for start, values in self.slices():
-            wrong = [place for place, value in enumerate(values) if not isinstance(value, str)]
-            if wrong and first is None:
-                first = start + wrong[0], values[wrong[0]]
-            n_wrong += len(wrong)
-            if first is None and broken is None:
+        n_wrong, wrong, broken = 0, None, None  # position and value of the first that is no str, or no Unicode
+        for start, values in self._slices():
+            places = [place for place, value in enumerate(values) if not isinstance(value, str)]
+            n_wrong += len(places)
+            if places:
+                wrong = wrong or (start + places[0], values[places[0]])
+            elif broken is None:
                 broken = next(((start + i, value) for i, value in enumerate(values) if not _is_unicode(value)), None)
-                special = special or any(type(value) is not str for value in values)
-        if first is not None:
+        if wrong:
             raise ValueError(
-                f"{self._name} takes texts only, but {n_wrong} of {self._size} values{where} "
-                f"{'is not a string' if n_wrong == 1 else 'are not strings'}; the first, at position {first[0]}, "
-                f"is {_describe(first[1])}"
+                f"{self._name} takes texts only, but {n_wrong} of {self._size} values{self._where} "
+                f"{'is not a string' if n_wrong == 1 else 'are not strings'}; the first, at position {wrong[0]}, "
+                f"is {_describe(wrong[1])}"
             )
-        if broken is not None:
-            raise _surrogate(self._name, broken[0], where, broken[1])
-        return special
+        if broken:
+            raise _surrogate(self._name, broken[0], self._where, broken[1])
 
     def values(self):
         """One text after another; only after `check`."""
-        for _, values in self.slices():
+        for _, values in self._slices():
             yield from map(_as_it_is_written, values)
 
 
@@ -160,7 +181,7 @@ def check_texts(texts, *, name):
     Returns
     -------
     ndarray of shape (n,), dtype object
-        The texts, every one a plain str; it may share memory with the input.
+        The texts, every one a plain str.
 
     Raises
     ------
@@ -181,10 +202,8 @@ def check_texts(texts, *, name):
     is None (NoneType): fill missing texts with '' first (pandas: ...
     """
     column = _Column(list(texts) if isinstance(texts, Iterator) else texts, name)
-    special = column.check()
-    if special:
-        return np.fromiter(column.values(), dtype=object, count=len(column))
-    return column.read(0, len(column))
+    column.check()
+    return np.fromiter(column.values(), dtype=object, count=len(column))
 
 
 def _checked(texts, name):
