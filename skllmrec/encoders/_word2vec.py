@@ -1,17 +1,10 @@
 """Word2Vec trained on the corpus at hand, by gensim."""
 
-import zlib
-
 import numpy as np
 
 from skllmrec._optional import import_optional
 
 _MAX_SENTENCE = 10_000  # gensim drops what is beyond, silently
-
-
-def _hash(text):
-    """Hash that, unlike Python's own, is the same in every process."""
-    return zlib.crc32(text.encode())
 
 
 def train_word2vec(sentences, *, n_components, window, min_count, epochs, seed):
@@ -45,10 +38,10 @@ def train_word2vec(sentences, *, n_components, window, min_count, epochs, seed):
     """
     word2vec = import_optional("gensim.models.word2vec", extra="wordvectors", purpose="WordVectorEncoder(vectors=None)")
     pieces = [words[i : i + _MAX_SENTENCE] for words in sentences for i in range(0, len(words), _MAX_SENTENCE)]
+    # one worker: several would take turns in an order of their own
     model = word2vec.Word2Vec(
-        vector_size=n_components, window=window, min_count=min_count, sg=1, negative=5, seed=seed,
-        workers=1, hashfxn=_hash,  # threads would take turns in an order of their own
-    )  # fmt: skip
+        vector_size=n_components, window=window, min_count=min_count, sg=1, negative=5, seed=seed, workers=1
+    )
     model.build_vocab(pieces)
     if len(model.wv):
         model.train(pieces, total_examples=len(pieces), epochs=epochs)
