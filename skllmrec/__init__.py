@@ -10,6 +10,7 @@ __version__ = "0.1.0.dev0"
 
 # public name -> the package that holds it
 _PUBLIC = {
+    "BlendRecommender": "recommenders",
     "ColdItemKFold": "model_selection",
     "ColdUserKFold": "model_selection",
     "Comparison": "comparison",

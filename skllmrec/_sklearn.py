@@ -9,6 +9,7 @@ from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
+from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 from sklearn.utils.validation import _check_feature_names as check_feature_names
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_n_features as check_n_features
@@ -29,6 +30,7 @@ except ImportError:
 
 
 __all__ = [
+    "BaseComposition",
     "CallbackSupportMixin",
     "HasMethods",
     "Interval",

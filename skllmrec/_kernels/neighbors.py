@@ -14,8 +14,8 @@ _K1, _B = 1.2, 0.75  # BM25's usual constants
 def weigh(interactions, weighting):
     r"""Weigh interactions by how much each says about the taste that two items share.
 
-    With the weight :math:`x_{ui}`, :math:`n_u` the number of interactions of user u, I the number of items and
-    :math:`l_i` the number of interactions of item i with the mean :math:`\bar l`,
+    With the weight :math:`x_{ui}`, :math:`n_u` the number of interactions of user u, :math:`l_i`
+    that of item i, and :math:`I, \bar l` number and mean of the items that have some,
 
     - ``"cosine"``: :math:`x_{ui}`,
     - ``"tfidf"``: :math:`\sqrt{x_{ui}}\,(1 + \log \frac{1 + I}{1 + n_u})`: who takes everything says little,
@@ -47,12 +47,12 @@ def weigh(interactions, weighting):
     weighted = sparse.csr_matrix(interactions, dtype=np.float64, copy=True)
     if weighting == "cosine":
         return weighted
-    n_items, per_user = weighted.shape[1], np.diff(weighted.indptr)
+    per_user, per_item = np.diff(weighted.indptr), np.bincount(weighted.indices, minlength=weighted.shape[1])
+    n_items = np.count_nonzero(per_item)
     if weighting == "tfidf":
         values, rarity = np.sqrt(weighted.data), 1 + np.log((1 + n_items) / (1 + per_user))
     else:
-        per_item = np.bincount(weighted.indices, minlength=n_items)
-        length = (1 - _B + _B * per_item / max(per_item.mean(), 1e-12))[weighted.indices]
+        length = (1 - _B + _B * per_item * n_items / max(weighted.nnz, 1))[weighted.indices]
         values, rarity = (
             weighted.data * (_K1 + 1) / (weighted.data + _K1 * length),
             np.log1p(n_items / np.maximum(per_user, 1)),

@@ -105,12 +105,7 @@ class RankingMixin:
             items.
         """
         check_is_fitted(self)
-        if (items is None) == (features is None):
-            raise ValueError("similar_items takes either items or features: what shall the items be like?")
-        if items is None:
-            queries = self._item_side.described(features)
-        else:
-            queries = self._item_side.read(items, handle_unknown=self._handle_unknown)
+        queries = self._queries(items, features)
         known = self._candidates(None)
         _check_n_items(n_items, len(known))
         blocks = []
@@ -120,6 +115,14 @@ class RankingMixin:
             itself = sparse.csr_matrix((np.ones(len(own)), (own, block.codes[own])), shape=(len(block), len(known)))
             blocks.append(topk_dense(_scored(self, "_similarity_block", block, known), n_items, itself))
         return _ranked_ids(known.ids, blocks, n_items)
+
+    def _queries(self, items, features):
+        """Entities that `similar_items` shall find the like of."""
+        if (items is None) == (features is None):
+            raise ValueError("similar_items takes either items or features: what shall the items be like?")
+        if items is None:
+            return self._item_side.described(features)
+        return self._item_side.read(items, handle_unknown=self._handle_unknown)
 
     def _similarity_block(self, queries, items):
         """Return the similarity of every pair of two `Entities` of items, ndarray (n_queries, n_items)."""

@@ -1,5 +1,6 @@
 """Recommenders: estimators on rows of interactions."""
 
+from skllmrec.recommenders._blend import BlendRecommender
 from skllmrec.recommenders._feature_mf import FeatureMFRecommender
 from skllmrec.recommenders._linear_autoencoder import LinearAutoencoderRecommender
 from skllmrec.recommenders._markov import MarkovRecommender
@@ -8,6 +9,7 @@ from skllmrec.recommenders._pairwise import PairwiseRecommender
 from skllmrec.recommenders._popularity import PopularityRecommender
 
 __all__ = [
+    "BlendRecommender",
     "FeatureMFRecommender",
     "LinearAutoencoderRecommender",
     "MarkovRecommender",

@@ -13,20 +13,23 @@ from skllmrec._kernels.neighbors import centred_rows, nearest, shrunk_cosines, w
 
 def random_counts(seed, shape=(9, 7)):
     generator = np.random.default_rng(seed)
-    return sparse.csr_matrix(generator.poisson(0.6, shape).astype(float))
+    counts = generator.poisson(0.6, shape).astype(float)
+    counts[:, 2] = 0  # an item that nobody had
+    return sparse.csr_matrix(counts)
 
 
 def naive_weights(X, weighting):
     X = X.toarray()
     out = np.zeros_like(X)
     lengths = [(X[:, i] > 0).sum() for i in range(X.shape[1])]
+    n_items, mean = sum(length > 0 for length in lengths), np.mean([length for length in lengths if length])
     for u, i in zip(*np.nonzero(X), strict=True):
         n_u, x = (X[u] > 0).sum(), X[u, i]
         if weighting == "tfidf":
-            out[u, i] = math.sqrt(x) * (1 + math.log((1 + X.shape[1]) / (1 + n_u)))
+            out[u, i] = math.sqrt(x) * (1 + math.log((1 + n_items) / (1 + n_u)))
         elif weighting == "bm25":
-            length = 0.25 + 0.75 * lengths[i] / np.mean(lengths)
-            out[u, i] = x * 2.2 / (x + 1.2 * length) * math.log(1 + X.shape[1] / n_u)
+            length = 0.25 + 0.75 * lengths[i] / mean
+            out[u, i] = x * 2.2 / (x + 1.2 * length) * math.log(1 + n_items / n_u)
         else:
             out[u, i] = x
     return out

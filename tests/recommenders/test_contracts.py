@@ -8,6 +8,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.utils.estimator_checks import check_estimator
 
 from skllmrec.recommenders import (
+    BlendRecommender,
     FeatureMFRecommender,
     LinearAutoencoderRecommender,
     MarkovRecommender,
@@ -16,6 +17,15 @@ from skllmrec.recommenders import (
     PopularityRecommender,
 )
 from skllmrec.testing import EXPECTED_FAILED_CHECKS, check_recommender
+
+TEXTS = {"item_features": "title", "item_encoder": TfidfVectorizer()}
+BOTH = {**TEXTS, "user_features": "text", "user_encoder": TfidfVectorizer()}
+NUMBERS = {"user_features": ["age"], "item_features": ["year"]}
+
+
+def blend(*recommenders):
+    return BlendRecommender([(f"part{n}", part) for n, part in enumerate(recommenders)], random_state=0)
+
 
 SKLEARN = [
     FeatureMFRecommender(),
@@ -33,11 +43,9 @@ SKLEARN = [
     PopularityRecommender(damping=0.0),
     PairwiseRecommender(Ridge()),
     PairwiseRecommender(KNeighborsRegressor(1)),
+    blend(FeatureMFRecommender(3, max_iter=2), PopularityRecommender()),
+    blend(NeighborsRecommender(feedback="implicit"), PopularityRecommender(feedback="implicit")),
 ]
-
-TEXTS = {"item_features": "title", "item_encoder": TfidfVectorizer()}
-BOTH = {**TEXTS, "user_features": "text", "user_encoder": TfidfVectorizer()}
-NUMBERS = {"user_features": ["age"], "item_features": ["year"]}
 
 PERSONALISED = [
     FeatureMFRecommender(8),
@@ -59,6 +67,8 @@ PERSONALISED = [
     NeighborsRecommender(feedback="implicit", **TEXTS),
     NeighborsRecommender(8, by="content", feedback="implicit", **TEXTS),
     NeighborsRecommender(None, item_features=["year"]),
+    blend(FeatureMFRecommender(8, max_iter=5), NeighborsRecommender()),
+    blend(MarkovRecommender(), FeatureMFRecommender(8, max_iter=5, feedback="implicit")),
     PairwiseRecommender(Ridge(alpha=0.1), **NUMBERS),
     PairwiseRecommender(RandomForestRegressor(10, random_state=0), **NUMBERS),
 ]

@@ -1,0 +1,124 @@
+"""BlendRecommender: the right part for each segment, scores by the formula, and refusals."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+from sklearn.linear_model import Ridge
+
+from skllmrec import BlendRecommender, FeatureMFRecommender, NeighborsRecommender, PopularityRecommender
+from skllmrec.base import BaseRecommender
+
+
+class Oracle(BaseRecommender):
+    """Knows the taste of users and items that numbers tell, for items of some segments; noise for the others."""
+
+    def __init__(self, knows="warm", *, user=0, item=1, item_features=2, feedback="implicit", handle_unknown="prior"):
+        self.knows = knows
+        self.user = user
+        self.item = item
+        self.item_features = item_features
+        self.feedback = feedback
+        self.handle_unknown = handle_unknown
+
+    def _fit_interactions(self, interactions):
+        self.known_ = np.diff(interactions.weights.T.tocsr().indptr) > 0
+        self.side_ = interactions.item_features
+
+    def _score_block(self, users, items):
+        new = None if items.features is None else items.features
+        side = items.fill(self.side_, new, np.zeros(1))[:, 0]
+        cold = np.append(~self.known_, True)[items.codes]
+        truth = np.equal.outer(np.asarray(users.ids) % 2, side)
+        noise = np.sin(np.add.outer(np.asarray(users.ids) * 12.9898, np.asarray(items.ids) * 78.233)) * 43758.5 % 1
+        return np.where(cold == (self.knows == "cold"), 10.0 * truth, 0.01 * noise)
+
+
+def tribes(seed, n_users=60, n_items=80):
+    """Users like items of their own parity; the third column says the parity."""
+    generator = np.random.default_rng(seed)
+    liked = (generator.random((n_users, n_items)) < 0.4) & np.equal.outer(
+        np.arange(n_users) % 2, np.arange(n_items) % 2
+    )
+    users, items = np.nonzero(liked)
+    return np.column_stack([users, items, items % 2])
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_each_segment_gets_the_part_that_knows_it(seed):
+    parts = [("frequent", Oracle("warm")), ("new", Oracle("cold"))]
+    blend = BlendRecommender(parts, validation_fraction=0.2, few_shot=0, random_state=seed).fit(tribes(seed))
+    assert blend.weights_["warm"][0] >= 0.5 and blend.weights_["cold"][1] >= 0.5
+    for scores, best in ((blend.validation_scores_["warm"], 0), (blend.validation_scores_["cold"], 1)):
+        assert np.argmax(scores) == best
+    rows = np.array([[0, 900, 0], [1, 901, 1]])  # new items of either parity
+    assert blend.recommend([0, 1], n_items=1, candidates=rows)[0].ravel().tolist() == [900, 901]
+
+
+def test_implicit_scores_are_weighted_standard_scores():
+    X = tribes(0)[:, :2]
+    parts = [("near", NeighborsRecommender(feedback="implicit")), ("all", PopularityRecommender(feedback="implicit"))]
+    blend = BlendRecommender(parts, random_state=3).fit(X)
+    expected = np.zeros((len(blend.users_), len(blend.items_)))
+    for part, weight in zip(blend.estimators_, blend.weights_["warm"], strict=True):
+        pairs = np.array([[user, item] for user in blend.users_ for item in blend.items_])
+        scores = part.predict(pairs).reshape(expected.shape)
+        levels = scores[:, np.isin(blend.items_, blend._reference)]
+        spread = levels.std(axis=1, keepdims=True)
+        expected += weight * (scores - levels.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1)
+    assert_allclose(blend.predict(pairs), expected.ravel(), atol=1e-9)
+
+
+def test_explicit_ratings_are_a_convex_combination():
+    X = tribes(0)[:, :2]
+    y = np.random.default_rng(0).integers(1, 6, len(X)).astype(float) + (X[:, 1] % 5)
+    parts = [("mf", FeatureMFRecommender(2, max_iter=3)), ("mean", PopularityRecommender())]
+    blend = BlendRecommender(parts, few_shot=0, random_state=0).fit(X, y)
+    expected = sum(w * part.predict(X) for w, part in zip(blend.weights_["warm"], blend.estimators_, strict=True))
+    assert_allclose(blend.predict(X), expected)
+    assert (blend.validation_scores_["warm"] < 0).all()
+
+
+def test_parameters_of_the_parts():
+    blend = BlendRecommender([("mf", FeatureMFRecommender(3)), ("mean", PopularityRecommender())])
+    assert blend.get_params()["mf__n_components"] == 3
+    other = clone(blend).set_params(mf__n_components=7, mean=PopularityRecommender(damping=1.0))
+    assert other.estimators[0][1].n_components == 7 and other.estimators[1][1].damping == 1.0
+    assert blend.estimators[0][1].n_components == 3
+
+
+def test_seeds_of_the_parts_follow_that_of_the_blend():
+    X = tribes(1)[:, :2]
+    parts = [
+        ("mf", FeatureMFRecommender(3, feedback="implicit", max_iter=2)),
+        ("fixed", FeatureMFRecommender(3, feedback="implicit", max_iter=2, random_state=5)),
+    ]
+    one, two = (BlendRecommender(parts, random_state=1).fit(X) for _ in range(2))
+    assert_allclose(one.predict(X), two.predict(X))
+    assert parts[0][1].random_state is None and one.estimators_[1].random_state == 5
+
+
+def test_too_little_data_gives_equal_weights():
+    X = [["ann", "alien"], ["bob", "dune"], ["bob", "alien"]]
+    parts = [("near", NeighborsRecommender(feedback="implicit")), ("all", PopularityRecommender(feedback="implicit"))]
+    blend = BlendRecommender(parts, random_state=0).fit(X)
+    assert blend.weights_["warm"].tolist() == [0.5, 0.5] and blend.validation_scores_ == {}
+
+
+@pytest.mark.parametrize(
+    ("estimators", "error", "message"),
+    [
+        ([], ValueError, "give a list of at least one"),
+        ([PopularityRecommender()], ValueError, "give a list of at least one"),
+        ([("a", PopularityRecommender()), ("a", PopularityRecommender())], ValueError, "Names provided are not unique"),
+        ([("a", Ridge())], TypeError, "'a' is a Ridge: blends are made of recommenders"),
+        (
+            [("a", PopularityRecommender()), ("b", PopularityRecommender(feedback="implicit"))],
+            ValueError,
+            "different feedback, {'a': 'explicit', 'b': 'implicit'}: set feedback=",
+        ),
+    ],
+)
+def test_what_cannot_be_blended(estimators, error, message):
+    with pytest.raises(error, match=message):
+        BlendRecommender(estimators).fit([["ann", "alien"], ["bob", "dune"]], [1.0, 2.0])
