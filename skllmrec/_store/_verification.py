@@ -111,7 +111,8 @@ def list_set_aside(directory):
 def _readable(connection):
     """Rows of a damaged file, over the holes in it."""
     start, skip = 0, 1
-    query = "SELECT id, digest, vector, checksum, space FROM vectors WHERE id >= ? ORDER BY id"
+    # rowid, not id: the definition of the table may be what is damaged
+    query = "SELECT rowid, digest, vector, checksum, space FROM vectors WHERE rowid >= ? ORDER BY rowid"
     while start < _FURTHEST and skip < _FURTHEST:
         try:
             for row in connection.execute(query, (start,)):

@@ -28,6 +28,7 @@ from store_helpers import (
     scribble,
     texts_like,
     wait_for,
+    wide_fetch,
 )
 
 from skllmrec._store import EmbeddingStore, _database, _locks
@@ -54,6 +55,13 @@ def test_identity_separates_vectors(tmp_path):
     assert EmbeddingStore(tmp_path).stats()["encoders"] == 2
     reordered = dict(reversed(IDENTITY.items()))  # the same identity, written in another order
     assert_array_equal(EmbeddingStore(tmp_path).fetch(reordered, N_DIMS, texts, must_not_encode), expected(texts))
+
+
+def test_vectors_of_another_length_under_the_same_identity(tmp_path):
+    texts = texts_like(5)
+    fetch(tmp_path, texts)
+    wide_fetch(tmp_path, texts)
+    assert_array_equal(fetch(tmp_path, texts), expected(texts))
 
 
 def test_more_texts_than_fit_into_one_query(tmp_path, monkeypatch):
