@@ -6,11 +6,11 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
+import joblib
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from joblib import Parallel, delayed
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
@@ -228,10 +228,9 @@ np.save(sys.argv[1], encoder.fit_transform(sys.argv[2:]))
 @needs_gensim
 def test_training_is_the_same_in_every_process(tmp_path):
     here = WordVectorEncoder(**TRAINED, pooling="sif").fit_transform(SENTENCES)
-    for seed in ("1", "2"):
-        command = [sys.executable, "-c", TRAIN, tmp_path / "out.npy", *SENTENCES]
-        subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True)
-        assert_array_equal(np.load(tmp_path / "out.npy"), here)
+    command = [sys.executable, "-c", TRAIN, tmp_path / "out.npy", *SENTENCES]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": "1"}, capture_output=True)
+    assert_array_equal(np.load(tmp_path / "out.npy"), here)
     other = WordVectorEncoder(**{**TRAINED, "random_state": 1}, pooling="sif").fit_transform(SENTENCES)
     assert np.abs(other - here).max() > 1e-3
 
@@ -284,23 +283,19 @@ LOAD = """
 import sys, joblib, numpy as np
 import sklearn.feature_extraction.text  # scikit-learn loads pandas by itself where it can
 before = set(sys.modules)
-encoder = joblib.load(sys.argv[1])
-np.save(sys.argv[2], encoder.transform(sys.argv[3:]))
+np.save(sys.argv[2], [encoder.transform(sys.argv[3:]) for encoder in joblib.load(sys.argv[1])])
 assert not {"torch", "gensim", "pandas"} & (set(sys.modules) - before), "nothing heavy is needed"
 """
 
 
 @needs_gensim
-@pytest.mark.parametrize("trained", [False, True])
-def test_fresh_process_encodes_the_same(known, tmp_path, trained):
-    import joblib
-
-    encoder = WordVectorEncoder(**(TRAINED if trained else {"vectors": known[0]}), pooling="sif").fit(SENTENCES)
-    joblib.dump(encoder, tmp_path / "encoder")
-    command = [sys.executable, "-c", LOAD, tmp_path / "encoder", tmp_path / "out.npy", *SENTENCES]
+def test_fresh_process_encodes_the_same(known, tmp_path):
+    encoders = [WordVectorEncoder(known[0], pooling="sif"), WordVectorEncoder(**{**TRAINED, "n_components": 6})]
+    joblib.dump([encoder.fit(SENTENCES) for encoder in encoders], tmp_path / "encoders")
+    command = [sys.executable, "-c", LOAD, tmp_path / "encoders", tmp_path / "out.npy", *SENTENCES]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert_array_equal(np.load(tmp_path / "out.npy"), encoder.transform(SENTENCES))
+    assert_array_equal(np.load(tmp_path / "out.npy"), [encoder.transform(SENTENCES) for encoder in encoders])
 
 
 @needs_gensim
@@ -354,7 +349,9 @@ def transform(encoder, texts):
 def test_processes_and_threads(known):
     encoder = WordVectorEncoder(known[0], pooling="tfidf").fit(SENTENCES)
     for backend in ("loky", "threading"):
-        got = Parallel(n_jobs=2, backend=backend)(delayed(transform)(encoder, SENTENCES) for _ in range(4))
+        got = joblib.Parallel(n_jobs=2, backend=backend)(
+            joblib.delayed(transform)(encoder, SENTENCES) for _ in range(4)
+        )
         for vectors in got:
             assert_array_equal(vectors, encoder.transform(SENTENCES))
 
