@@ -3,6 +3,7 @@
 import threading
 from contextlib import suppress
 
+from skllmrec._backbone._int8 import check_int8, quantize
 from skllmrec._backbone._quiet import loading, quiet
 from skllmrec._device import resolve_device, resolve_dtype
 from skllmrec._kernels.packed_linear import can_pack, pack_linear_layers
@@ -18,8 +19,10 @@ class LanguageModel:
     """A loaded model that gives the hidden states of one layer and computes no layer above it."""
 
     def __init__(self, path, dtype, device):
-        self._model = _load_model(path, resolve_dtype(dtype)).to(device)
-        if device.type == "cpu" and dtype == "float32" and can_pack():
+        self._model = _load_model(path, resolve_dtype("float32" if dtype == "int8" else dtype)).to(device)
+        if dtype == "int8":
+            quantize(self._model)
+        elif device.type == "cpu" and dtype == "float32" and can_pack():
             self._model = _packed(self._model) or _load_model(path, resolve_dtype(dtype))
         self._wanted = threading.local()
         self.device = device
@@ -133,8 +136,15 @@ def check_precision(dtype, device):
     ValueError
         If either is not known or not at hand.
     """
+    _resolve(dtype, device)
+
+
+def _resolve(dtype, device):
+    """Find the device for a precision that is known."""
+    if dtype == "int8":
+        return check_int8(device)
     resolve_dtype(dtype)
-    resolve_device(device)
+    return resolve_device(device)
 
 
 def _open_model(weights, dtype, device, cache):
@@ -149,7 +159,7 @@ def load_model(weights, *, dtype, device, cache=None):
     ----------
     weights : Weights
         The files.
-    dtype : {"float32", "bfloat16", "float16"}
+    dtype : {"float32", "bfloat16", "float16", "int8"}
         Precision.
     device : str or None
         Torch device; None takes an accelerator where there is one.
@@ -162,7 +172,7 @@ def load_model(weights, *, dtype, device, cache=None):
     LanguageModel
         Or another object with `hidden_states` and `device`.
     """
-    device = resolve_device(device)
+    device = _resolve(dtype, device)
     key = weights.sha256, dtype, str(device)
     with loading:
         if key not in _models:

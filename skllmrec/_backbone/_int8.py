@@ -1,0 +1,78 @@
+"""Models whose linear layers compute in 8-bit integers."""
+
+from contextlib import suppress
+
+from skllmrec._device import resolve_device
+from skllmrec._kernels.int8_linear import can_quantize, quantize_linear_layers
+
+_LEAST_COSINE = 0.9  # between token vectors before and after; below that something is wrong, not merely rounded
+
+
+def check_int8(device):
+    """Refuse 8-bit integers where they cannot run.
+
+    Parameters
+    ----------
+    device : str or None
+        Torch device; None means the processor, whatever else there is.
+
+    Returns
+    -------
+    torch.device
+        The processor.
+
+    Raises
+    ------
+    ValueError
+        If the device is not the processor, or the processor or torch lacks fast products of 8-bit integers.
+    """
+    resolved = resolve_device("cpu" if device is None else device)
+    if resolved.type != "cpu":
+        raise ValueError(
+            f'dtype="int8" runs on the processor only, not on device={device!r}: choose device="cpu", or '
+            'dtype="bfloat16" or "float16" on this device'
+        )
+    if not can_quantize():
+        raise ValueError(
+            'dtype="int8" needs an x86-64 processor with AVX2 and a torch with oneDNN, which this machine does not '
+            'have: choose dtype="float32"'
+        )
+    return resolved
+
+
+def quantize(model):
+    """Turn the linear layers of a loaded float32 model to 8-bit integers, in place.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        On the processor, for inference.
+
+    Returns
+    -------
+    transformers.PreTrainedModel
+        The same model.
+
+    Raises
+    ------
+    ValueError
+        If the model has no linear layers, or uses their weights in ways of its own, so that its results change by
+        more than rounding.
+    """
+    import torch
+
+    name = type(model).__name__
+    probe = torch.arange(min(8, model.config.get_text_config().vocab_size))[None]
+    with torch.inference_mode():
+        expected = model(input_ids=probe).last_hidden_state
+        if not quantize_linear_layers(model):
+            raise ValueError(f'dtype="int8" needs linear layers, and {name} has none: choose dtype="float32"')
+        cosine = torch.zeros(1)
+        with suppress(Exception):  # whatever a model does to its weights
+            cosine = torch.cosine_similarity(model(input_ids=probe).last_hidden_state, expected, dim=-1)
+    if not cosine.mean() > _LEAST_COSINE:
+        raise ValueError(
+            f'dtype="int8" does not suit {name}: its states keep a cosine of only {cosine.mean():.2f} to those of '
+            'float32: choose dtype="float32"'
+        )
+    return model
