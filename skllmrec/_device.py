@@ -70,3 +70,76 @@ def resolve_dtype(dtype):
     if dtype not in DTYPES:
         raise ValueError(f"dtype={dtype!r} is not supported yet: choose one of {', '.join(map(repr, DTYPES))}")
     return getattr(torch, dtype)
+
+
+def to_device(array, device):
+    """Send an array to a torch device.
+
+    On its way to a GPU it goes through pinned memory, so that the processor need not wait for the copy.
+
+    Parameters
+    ----------
+    array : ndarray
+        Any dtype that torch has.
+    device : torch.device
+        Where to.
+
+    Returns
+    -------
+    torch.Tensor
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from skllmrec._device import to_device
+    >>> to_device(np.arange(3), torch.device("cpu"))
+    tensor([0, 1, 2])
+    """
+    import torch
+
+    tensor = torch.from_numpy(array)
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def is_out_of_memory(error):
+    """Whether an error says that a device has run out of memory.
+
+    Parameters
+    ----------
+    error : RuntimeError
+        Only CUDA has a class of its own for it; MPS, XPU and the CPU say so in the message.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from skllmrec._device import is_out_of_memory
+    >>> is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)"))
+    True
+    """
+    import torch
+
+    message = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        words in message for words in ("out of memory", "can't allocate memory", "not enough memory")
+    )
+
+
+def free_memory(device):
+    """Give the memory that torch keeps for later allocations back to an accelerator.
+
+    Parameters
+    ----------
+    device : torch.device
+        Nothing is kept for the CPU.
+    """
+    import torch
+
+    backend = getattr(torch, device.type, None)  # torch.cuda, torch.mps, torch.xpu
+    if hasattr(backend, "empty_cache"):
+        backend.empty_cache()

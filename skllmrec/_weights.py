@@ -13,6 +13,7 @@ from skllmrec.exceptions import ModelNotFoundError
 _WEIGHTS = "*.safetensors"
 _TOKENIZER = ("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt", "*.model")
 _FILES = ("config.json", _WEIGHTS, "*.safetensors.index.json", *_TOKENIZER)
+PROMPTS = "config_sentence_transformers.json"  # no part of the model: the prompt that is used is a parameter
 _ALIASES = {"all-MiniLM-L6-v2": "sentence-transformers/all-MiniLM-L6-v2"}
 # model -> Python package that carries it, its module, and the only weights accepted from it
 _PACKAGES = {
@@ -138,7 +139,7 @@ def _from_hub(model, revision):
         info = HfApi().model_info(name, revision=revision, timeout=_HUB_TIMEOUT)
         if not any(file.rfilename.endswith(".safetensors") for file in info.siblings):
             raise _NotHere("the model has no safetensors weights")
-        path = snapshot_download(name, revision=info.sha, allow_patterns=list(_FILES), ignore_patterns="*/*")
+        path = snapshot_download(name, revision=info.sha, allow_patterns=[*_FILES, PROMPTS], ignore_patterns="*/*")
     except _NotHere:
         raise
     except Exception as error:  # the hub's client changes its errors with its HTTP library

@@ -3,8 +3,9 @@
 The only package that imports transformers.
 """
 
+from skllmrec._backbone._batches import plan_batches
 from skllmrec._backbone._info import ModelInfo, model_info
-from skllmrec._backbone._job import Encoding, EncodingJob, plan_batches
+from skllmrec._backbone._job import Encoding, EncodingJob
 from skllmrec._backbone._model import LanguageModel, check_precision, load_model, unload_models
 from skllmrec._backbone._tokenizer import Tokenizer, load_tokenizer, unload_tokenizers
 

@@ -1,22 +1,25 @@
 """What is known of a model without loading its weights."""
 
 import functools
+import json
 from dataclasses import dataclass
 
 from skllmrec._backbone._quiet import loading, quiet
 from skllmrec._backbone._tokenizer import load_tokenizer
-from skllmrec._weights import find_weights
+from skllmrec._weights import PROMPTS, Weights, find_weights
 
 
 @dataclass(frozen=True)
 class ModelInfo:
     """What the configuration of a model says, known without loading its weights."""
 
+    weights: Weights
     sha256: str  # of weights, tokenizer and configuration
     n_dims: int  # length of a hidden state
     n_layers: int
     n_special: int  # tokens that the tokenizer adds to every text
     max_length: int | None  # most tokens the model can read; None if there is no limit
+    prompts: dict  # name -> text of the prompts that a sentence-transformers model was trained with
 
 
 @functools.lru_cache(maxsize=64)
@@ -26,6 +29,15 @@ def _read_config(path, sha256):
 
     with loading, quiet():
         return AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False).get_text_config()
+
+
+def _read_prompts(path):
+    """Prompts that a sentence-transformers model declares; an unset one is no prompt."""
+    try:
+        declared = json.loads((path / PROMPTS).read_text(encoding="utf-8")).get("prompts")
+    except (OSError, ValueError, AttributeError):  # not a sentence-transformers model
+        return {}
+    return {name: text for name, text in (declared or {}).items() if isinstance(text, str)}
 
 
 def model_info(model, *, revision=None):
@@ -54,9 +66,11 @@ def model_info(model, *, revision=None):
     limits = (tokenizer.max_length, getattr(config, "max_position_embeddings", None))
     limits = [limit for limit in limits if limit is not None and 0 < limit < 10**9]  # "no limit" is a huge number
     return ModelInfo(
+        weights=weights,
         sha256=sha256,
         n_dims=config.hidden_size,
         n_layers=config.num_hidden_layers,
         n_special=tokenizer.n_special,
         max_length=min(limits, default=None),
+        prompts=_read_prompts(weights.path),
     )

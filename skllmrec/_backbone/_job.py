@@ -1,12 +1,12 @@
-"""Texts through a model: tokenised, cut into batches of similar length, pooled."""
+"""Texts of one call: tokenised once, cut into windows, encoded group by group."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from skllmrec._backbone._batches import encode_windows, plan_batches
 from skllmrec._backbone._model import load_model
 from skllmrec._backbone._tokenizer import load_tokenizer
-from skllmrec._kernels.pooling import pool
 
 _GROUP = 8  # batches that are encoded and stored together
 
@@ -20,34 +20,24 @@ class Encoding:
     skip_first_token: bool = False
     prompt: str = ""
     max_length: int | None = 256
+    overflow: str = "truncate"
+    n_components: int | None = None
     normalize: bool = False
     dtype: str = "float32"
 
 
-def plan_batches(lengths, budget):
-    """Cut texts, sorted by falling length, into batches of at most `budget` padded tokens.
-
-    Parameters
-    ----------
-    lengths : sequence of int
-        Number of tokens of each text, falling, none of them 0.
-    budget : int
-        Most tokens in a batch, padding included; a longer text is a batch of its own.
-
-    Yields
-    ------
-    slice
-        Consecutive texts.
-    """
-    start = 0
-    while start < len(lengths):
-        stop = start + max(1, budget // int(lengths[start]))
-        yield slice(start, min(stop, len(lengths)))
-        start = stop
+def _unit_length(vectors):
+    """Scale vectors to unit length; zero vectors stay zero."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.maximum(norms, 1e-12)
 
 
 class EncodingJob:
-    """Texts, tokenised once, that are encoded in parts.
+    r"""Texts, tokenised once, that are encoded in parts.
+
+    With ``overflow="mean"``, a text of more tokens than `max_length` is cut into windows, each with the special tokens
+    and the prompt. Of windows with vectors :math:`v_i` and :math:`n_i` tokens of the text itself, the vector of the
+    text is :math:`\sum_i n_i v_i / \sum_i n_i`.
 
     Parameters
     ----------
@@ -58,7 +48,7 @@ class EncodingJob:
     encoding : Encoding
         What decides the vectors.
     n_dims : int
-        Length of a vector.
+        Length of a vector: the first so many dimensions of what the model says.
     batch_tokens : int
         Most padded tokens in one batch.
     device : str or None
@@ -69,7 +59,7 @@ class EncodingJob:
     Attributes
     ----------
     costs : ndarray of int, shape (n_texts,)
-        Tokens of each text: what encoding it takes.
+        Tokens of each text, those of all its windows: what encoding it takes.
     groups : list of ndarray of int
         Positions of texts that are best encoded together, longest texts first; a partition of all texts.
     """
@@ -78,12 +68,19 @@ class EncodingJob:
         self._weights, self._encoding, self._n_dims = weights, encoding, n_dims
         self._batch_tokens, self._device, self._cache = batch_tokens, device, cache
         self._tokenizer = load_tokenizer(weights)
-        self._tokens = self._tokenizer([encoding.prompt + text for text in texts], encoding.max_length)
-        self.costs = np.fromiter(map(len, self._tokens), dtype=np.intp, count=len(self._tokens))
+        self._windows = self._cut([encoding.prompt + text for text in texts])
+        self.costs = np.array([sum(map(len, windows)) for windows in self._windows], dtype=np.intp)
         order = np.argsort(-self.costs, kind="stable")
         # a text without tokens counts as one: it belongs to a group, though to no batch
         cuts = plan_batches(np.maximum(self.costs[order], 1), _GROUP * batch_tokens)
         self.groups = [order[cut] for cut in cuts]
+
+    def _cut(self, texts):
+        """Token ids of the windows of every text: one, unless long texts are read to their end."""
+        max_length, prompt = self._encoding.max_length, self._encoding.prompt
+        if self._encoding.overflow == "mean" and max_length is not None:
+            return self._tokenizer.windows(texts, max_length, prompt=prompt)
+        return [[tokens] for tokens in self._tokenizer(texts, max_length)]
 
     def encode(self, positions):
         """Vectors of some of the texts.
@@ -97,30 +94,34 @@ class EncodingJob:
         -------
         ndarray of shape (n, n_dims), dtype float32
             A text without any token (``""`` where the tokenizer adds no special tokens) is the zero vector.
+
+        Raises
+        ------
+        MemoryError
+            If the device has no room for a single text.
         """
-        import torch
-
-        model = load_model(self._weights, dtype=self._encoding.dtype, device=self._device, cache=self._cache)
+        windows = [window for position in positions for window in self._windows[position]]
+        owner = np.repeat(np.arange(len(positions)), [len(self._windows[position]) for position in positions])
+        lengths = np.fromiter(map(len, windows), dtype=np.intp, count=len(windows))
+        order = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
         vectors = np.zeros((len(positions), self._n_dims), dtype=np.float32)
-        costs = self.costs[positions]
-        order = np.argsort(-costs, kind="stable")[: np.count_nonzero(costs)]
-        with torch.inference_mode():
-            for cut in plan_batches(costs[order], self._batch_tokens):
-                rows = order[cut]
-                tokens = [self._tokens[position] for position in positions[rows]]
-                vectors[rows] = self._encode_batch(model, tokens, costs[rows]).cpu().numpy()
-        return vectors
+        if len(order):
+            model = load_model(self._weights, dtype=self._encoding.dtype, device=self._device, cache=self._cache)
+            pooled = encode_windows(
+                model,
+                [windows[index] for index in order],
+                encoding=self._encoding,
+                batch_tokens=self._batch_tokens,
+                pad_id=self._tokenizer.pad_id,
+            )[:, : self._n_dims]
+            share = self._shares(lengths, owner)[order, None]
+            np.add.at(vectors, owner[order], share * pooled)
+        return _unit_length(vectors) if self._encoding.normalize else vectors
 
-    def _encode_batch(self, model, tokens, lengths):
-        import torch
-
-        mask = None
-        if lengths[0] != lengths[-1]:
-            mask = np.arange(lengths[0]) < lengths[:, None]
-            padded = np.full(mask.shape, self._tokenizer.pad_id)
-            padded[mask] = np.concatenate(tokens)
-            tokens, mask = padded, torch.from_numpy(mask.astype(np.int64)).to(model.device)
-        input_ids = torch.as_tensor(np.asarray(tokens, dtype=np.int64)).to(model.device)
-        hidden = model.hidden_states(input_ids, mask, self._encoding.layer)
-        vectors = pool(hidden, mask, pooling=self._encoding.pooling, skip_first_token=self._encoding.skip_first_token)
-        return torch.nn.functional.normalize(vectors, dim=1) if self._encoding.normalize else vectors
+    def _shares(self, lengths, owner):
+        """Share of every window in the text that it is of; exactly 1 for an only window."""
+        if len(owner) == owner[-1] + 1:
+            return np.ones(len(owner), dtype=np.float32)
+        n_around = self._tokenizer.n_special + len(self._tokenizer.prompt_ids(self._encoding.prompt))
+        n_text = np.maximum(lengths - n_around, 1)  # 1: an only window may hold nothing but special tokens
+        return (n_text / np.bincount(owner, weights=n_text)[owner]).astype(np.float32)

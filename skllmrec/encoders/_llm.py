@@ -5,8 +5,9 @@ from dataclasses import asdict
 from numbers import Integral
 from pathlib import Path
 
-from skllmrec._backbone import Encoding, EncodingJob, check_precision, model_info
+from skllmrec._backbone import Encoding, EncodingJob, check_precision, load_tokenizer, model_info
 from skllmrec._device import DTYPES
+from skllmrec._kernels.int8_linear import INT8_RECIPE
 from skllmrec._kernels.pooling import POOLINGS
 from skllmrec._sklearn import HasMethods, Interval, StrOptions
 from skllmrec._weights import find_weights
@@ -34,19 +35,37 @@ class LLMTextEncoder(BaseTextEncoder):
     skip_first_token : bool, default=False
         Leave the first token out of the pooling: in the middle layers of causal models its norm swamps the mean.
     prompt : str or None, default=None
-        Text put before every text, for models that were trained with an instruction.
+        Text put before every text, for models that were trained with an instruction, its last space or colon
+        included. Models of search have two: E5 wants ``"query: "`` before what is looked for (users, their histories)
+        and ``"passage: "`` before what is found (items); BGE an instruction before queries only.
+    prompt_name : str or None, default=None
+        Instead of `prompt`: name of a prompt that the model itself declares, as sentence-transformers models do in
+        ``config_sentence_transformers.json``, often ``"query"`` and ``"document"`` or ``"passage"``. A prompt that
+        is only declared is not used.
     max_length : int or None, default=256
-        Tokens of a text that are read, special tokens included; the rest is cut off. At most what the model can
-        read, which is also the meaning of None.
+        Tokens that are read at once, special tokens and prompt included. At most what the model can read, which is
+        also the meaning of None.
+    overflow : {"truncate", "mean"}, default="truncate"
+        What becomes of longer texts.
+
+        - "truncate": the rest is not read.
+        - "mean": the text is cut into consecutive windows of `max_length` tokens, each with special tokens and
+          prompt, which are encoded and pooled one by one. The vector is the mean of the windows' vectors, weighted by
+          their numbers of tokens without special tokens and prompt: a short last window counts less.
+    n_components : int or None, default=None
+        Keep the first so many dimensions only, for models that were trained to be cut ("Matryoshka" [3]_); of other
+        models, :class:`EmbeddingWhitener` makes better use of as many. None keeps all.
     normalize : bool, default=False
-        Scale every vector to unit length (a zero vector stays zero).
+        Scale every vector to unit length (a zero vector stays zero), as the last step.
     batch_tokens : int, default=1024
-        Most tokens in a batch, padding included. It changes speed and memory, not the vectors.
+        Most tokens in a batch, padding included. It changes speed and memory, not the vectors. Where a device runs
+        out of memory, batches are halved until they fit.
     device : str or None, default=None
         Torch device, e.g. ``"cpu"`` or ``"cuda:0"``; None takes an accelerator if there is one.
-    dtype : {"float32", "bfloat16", "float16"}, default="float32"
+    dtype : {"float32", "bfloat16", "float16", "int8"}, default="float32"
         Precision of weights and computation; the vectors are float32 always. Processors without native bfloat16
-        are several times slower with it.
+        are several times slower with it. ``"int8"`` runs the linear layers in 8-bit integers, weights rounded per
+        channel and states per token: on x86-64 processors only, about twice as fast as float32 there.
     revision : str or None, default=None
         Branch, tag or commit of a model on the hub.
     memory : str, path-like, EmbeddingStore or None, default=None
@@ -62,17 +81,26 @@ class LLMTextEncoder(BaseTextEncoder):
     weights_sha256_ : str
         SHA-256 of weights, tokenizer and configuration at `fit`; `transform` accepts no others.
     max_length_ : int or None
-        Tokens of a text that are read.
+        Tokens that are read at once.
+    prompt_ : str
+        Text put before every text; empty if there is none.
 
     See Also
     --------
     EmbeddingWhitener : Centres, whitens or truncates the vectors.
+
+    Notes
+    -----
+    Calls from several threads share one model. torch computes with as many threads as ``torch.get_num_threads()`` says,
+    which is left alone: joblib's processes are given their share of the cores, but of n Python threads that encode at
+    once each uses all of them, and ``torch.set_num_threads(1)`` is faster there.
 
     References
     ----------
     .. [1] N. Reimers and I. Gurevych, "Sentence-BERT: sentence embeddings using Siamese BERT-networks",
        EMNLP 2019: mean pooling.
     .. [2] N. Muennighoff, "SGPT: GPT sentence embeddings for semantic search", 2022: weighted mean.
+    .. [3] A. Kusupati et al., "Matryoshka representation learning", NeurIPS 2022.
 
     Examples
     --------
@@ -92,7 +120,10 @@ class LLMTextEncoder(BaseTextEncoder):
         "layer": [Integral],
         "skip_first_token": ["boolean"],
         "prompt": [str, None],
+        "prompt_name": [str, None],
         "max_length": [Interval(Integral, 1, None, closed="left"), None],
+        "overflow": [StrOptions({"truncate", "mean"})],
+        "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "normalize": ["boolean"],
         "batch_tokens": [Interval(Integral, 1, None, closed="left")],
         "device": [str, None],
@@ -110,7 +141,10 @@ class LLMTextEncoder(BaseTextEncoder):
         layer=-1,
         skip_first_token=False,
         prompt=None,
+        prompt_name=None,
         max_length=256,
+        overflow="truncate",
+        n_components=None,
         normalize=False,
         batch_tokens=1024,
         device=None,
@@ -124,7 +158,10 @@ class LLMTextEncoder(BaseTextEncoder):
         self.layer = layer
         self.skip_first_token = skip_first_token
         self.prompt = prompt
+        self.prompt_name = prompt_name
         self.max_length = max_length
+        self.overflow = overflow
+        self.n_components = n_components
         self.normalize = normalize
         self.batch_tokens = batch_tokens
         self.device = device
@@ -141,30 +178,58 @@ class LLMTextEncoder(BaseTextEncoder):
                 f"layer={self.layer} does not exist: {self.model!s} has {info.n_layers} layers, so choose from "
                 f"0 (embeddings) to {info.n_layers}, or -1 (the last) to {-info.n_layers - 1}"
             )
+        if self.n_components is not None and self.n_components > info.n_dims:
+            raise ValueError(
+                f"n_components={self.n_components} is more than the {info.n_dims} dimensions of {self.model!s}: choose "
+                f"from 1 to {info.n_dims}, or None for all"
+            )
+        self.prompt_ = self._choose_prompt(info.prompts)
+        self.max_length_ = self._choose_max_length(info)
+        self.weights_sha256_ = info.sha256
+        return info.n_dims if self.n_components is None else int(self.n_components)
+
+    def _choose_prompt(self, declared):
+        if self.prompt_name is None:
+            return self.prompt or ""
+        if self.prompt is not None:
+            raise ValueError(
+                f"prompt={self.prompt!r} and prompt_name={self.prompt_name!r} are given: leave one of them out"
+            )
+        if self.prompt_name not in declared:
+            known = ", ".join(f"{name!r} ({text!r})" for name, text in declared.items())
+            remedy = f"choose one of {known}" if known else "it declares none; give the text itself as prompt="
+            raise ValueError(f"{self.model!s} declares no prompt named {self.prompt_name!r}: {remedy}")
+        return declared[self.prompt_name]
+
+    def _choose_max_length(self, info):
         limits = [limit for limit in (self.max_length, info.max_length) if limit is not None]
         max_length = min(limits, default=None)
-        if max_length is not None and max_length <= info.n_special:
+        n_prompt = len(load_tokenizer(info.weights).prompt_ids(self.prompt_))
+        if max_length is not None and max_length <= info.n_special + n_prompt:
+            prompt = f" and the prompt takes {n_prompt}" if n_prompt else ""
             raise ValueError(
-                f"max_length={self.max_length} leaves no room for text: {self.model!s} adds {info.n_special} "
-                f"special tokens, so choose at least {info.n_special + 1}"
+                f"max_length={self.max_length} leaves no room for text: {self.model!s} adds {info.n_special} special "
+                f"tokens{prompt}, so choose at least {info.n_special + n_prompt + 1} (it can read "
+                f"{info.max_length or 'any number'})"
             )
-        self.max_length_ = max_length
-        self.weights_sha256_ = info.sha256
-        return info.n_dims
+        return None if max_length is None else int(max_length)
 
     def _encoding(self):
         return Encoding(
             pooling=self.pooling,
-            layer=self.layer,
+            layer=int(self.layer),
             skip_first_token=bool(self.skip_first_token),
-            prompt=self.prompt or "",
+            prompt=self.prompt_,
             max_length=self.max_length_,
+            overflow=self.overflow,
+            n_components=None if self.n_components is None else int(self.n_components),
             normalize=bool(self.normalize),
             dtype=self.dtype,
         )
 
     def _identity(self):
-        return {"weights": self.weights_sha256_, **asdict(self._encoding())}
+        identity = {"weights": self.weights_sha256_, **asdict(self._encoding())}
+        return identity | {"recipe": INT8_RECIPE} if self.dtype == "int8" else identity
 
     def _start(self, texts):
         weights = find_weights(self.model, revision=self.revision)
