@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from skllmrec._store._locks import exclusive, is_alive
-from skllmrec._store._schema import APPLICATION, VERSION, prepare
+from skllmrec._store._schema import APPLICATION, VERSION, damage, prepare
 from skllmrec.exceptions import StoreError, StoreWarning
 
 FILE = "embeddings.sqlite"
@@ -47,6 +47,15 @@ def is_sound(digest, vector, checksum):
 
 def _checksum(digest, vector):
     return hashlib.sha256(digest + vector).digest()[:8]
+
+
+def _place(rows, positions, vectors):
+    """Put the vectors of sound rows into their places; gives the digests that were found, and their rows."""
+    n_dims = vectors.shape[1]
+    rows = [row for row in rows if is_sound(*row[1:]) and row[1] in positions and len(row[2]) == 4 * n_dims]
+    values = np.frombuffer(b"".join([vector for _, _, vector, _ in rows]), dtype="<f4")
+    vectors[[positions[digest] for _, digest, _, _ in rows]] = values.reshape(len(rows), n_dims)
+    return {digest: row for row, digest, _, _ in rows}
 
 
 class Database:
@@ -123,8 +132,11 @@ class Database:
         self._connection.executescript(sql)
 
     def value(self, sql, parameters=()):
-        """First column of the first row that a statement gives."""
-        return self.execute(sql, parameters).fetchone()[0]
+        """First column of the first row that a statement gives, on a sound file always one."""
+        row = self.execute(sql, parameters).fetchone()
+        if row is None:
+            raise damage(f"nothing was found by {sql}")
+        return row[0]
 
     def close(self):
         """Close the connection."""
@@ -204,17 +216,15 @@ class Database:
         dict of bytes to int
             Digests that were found, and the rows in the file; damaged rows count as not found.
         """
-        found, n_bytes = {}, 4 * vectors.shape[1]
         # places first, from the index alone; then every page of vectors is read once, in the order of the file
         blocks = self.each_block("SELECT id FROM vectors WHERE digest IN {}", list(positions))
         places = sorted(row for rows in blocks for (row,) in rows)
-        query = "SELECT id, digest, vector, checksum FROM vectors WHERE id IN {}"
-        for rows in self.each_block(query, places, size=_CHUNK_BYTES // max(n_bytes, 1) or 1):
-            rows = [row for row in rows if is_sound(*row[1:]) and row[1] in positions and len(row[2]) == n_bytes]
-            values = np.frombuffer(b"".join([vector for _, _, vector, _ in rows]), dtype="<f4")
-            targets = [positions[digest] for _, digest, _, _ in rows]
-            vectors[targets] = values.reshape(len(rows), vectors.shape[1])
-            found.update((digest, row) for row, digest, _, _ in rows)
+        size = max(1, _CHUNK_BYTES // (4 * vectors.shape[1] or 1))
+        found = {}
+        for rows in self.each_block(
+            "SELECT id, digest, vector, checksum FROM vectors WHERE id IN {}", places, size=size
+        ):
+            found |= _place(rows, positions, vectors)
         return found
 
     def touch(self, rows):
@@ -312,9 +322,10 @@ class Database:
     def totals(self):
         """Numbers of texts stored, of encodings ever written, of texts removed, of encoders, and of open claims."""
         return self.execute(
-            "SELECT (SELECT count(*) FROM uses), (SELECT sum(value) FROM counters WHERE name = 'encoded'), "
-            "(SELECT sum(value) FROM counters WHERE name = 'removed'), (SELECT count(*) FROM spaces), "
-            "(SELECT count(*) FROM claims)"
+            "SELECT (SELECT count(*) FROM uses), "
+            "(SELECT coalesce(sum(CAST(value AS INTEGER)), 0) FROM counters WHERE name = 'encoded'), "
+            "(SELECT coalesce(sum(CAST(value AS INTEGER)), 0) FROM counters WHERE name = 'removed'), "
+            "(SELECT count(*) FROM spaces), (SELECT count(*) FROM claims)"
         ).fetchone()
 
     def file_bytes(self):

@@ -48,6 +48,13 @@ _CREATE = """
 """
 
 
+def damage(message):
+    """Make the error that SQLite raises on damage, for damage that it does not see."""
+    error = sqlite3.DatabaseError(message)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
 def prepare(connection):
     """Make the tables in an empty file, or bring those of an older version up to date, all of it or nothing.
 
@@ -88,6 +95,4 @@ def _check(tables, expected):
     for name, statement in expected.items():
         found = " ".join(str(tables.get(name.encode()) or b"", errors="replace").split())
         if found not in (statement, _TABLES_1.get(name)):
-            error = sqlite3.DatabaseError(f"the definition of its table {name} is not as it was made")
-            error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-            raise error
+            raise damage(f"the definition of its table {name} is not as it was made")
