@@ -105,10 +105,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self.refuse(400, "'$.input' is invalid")
         if server.largest_batch is not None and len(texts) > server.largest_batch:
             return self.refuse(413, f"batch size {len(texts)} > maximum allowed batch size {server.largest_batch}")
-        self.answer(entries_of(request))
-        with server.lock:
+        with server.lock:  # before the answer: whoever has it may count at once
             server.texts.update(texts)
-        return None
+        return self.answer(entries_of(request))
 
     def refuse(self, status, message, **headers):
         self.send(status, {"error": {"message": message, "type": "invalid_request_error"}}, **headers)

@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 import traceback
 from functools import partial
 
@@ -139,11 +140,14 @@ def test_cut_batches_like_a_naive_loop():
 
 
 @pytest.mark.parametrize("n_concurrent", [1, 3])
-def test_concurrency_is_used_and_limited(n_concurrent):
-    with serving(delay=0.03) as server:
-        encoder = RemoteTextEncoder("hash", base_url=server.url, n_concurrent=n_concurrent, max_batch_texts=10)
-        assert_array_equal(encoder.fit_transform(TEXTS), EXPECTED)
-        assert server.most_active == n_concurrent
+def test_concurrency_is_used_and_limited(make, server, n_concurrent):
+    encoder, meeting = (
+        fitted(make, server, n_concurrent=n_concurrent, max_batch_texts=10),
+        threading.Barrier(n_concurrent),
+    )
+    server.faults = [lambda handler, request: meeting.wait(60) >= 0] * 9  # goes on when so many requests are there
+    assert_array_equal(encoder.transform(TEXTS), EXPECTED)
+    assert server.most_active == n_concurrent
 
 
 @pytest.mark.parametrize("largest", [1, 5, 32])
