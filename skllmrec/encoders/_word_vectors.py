@@ -101,7 +101,7 @@ class WordVectorEncoder(BaseTextEncoder):
     min_count : int, default=2
         Words that occur less often get no vector, in training.
     epochs : int, default=20
-        Passes over the texts, in training.
+        Passes over the texts, in training; a few thousand texts gain from more, millions need fewer.
     random_state : int, RandomState instance or None, default=None
         Seed of the training; the same seed and texts give the same vectors.
     verbose : bool, default=False

@@ -66,6 +66,14 @@ def test_word2vec_files_are_read_as_gensim_reads_them(tmp_path, monkeypatch, n_d
     assert got.dtype == np.float32
 
 
+def test_binary_file_of_ascii_bytes(tmp_path):
+    vectors = np.float32([[2.0, 0.5], [32.0, 8.0]])
+    assert vectors.tobytes().isascii()
+    words, got = read_word_vectors(write(tmp_path / "vectors", binary_of("ab", vectors)))
+    assert words == ["a", "b"]
+    assert_array_equal(got, vectors)
+
+
 @pytest.mark.parametrize("separately", [False, True])
 def test_keyed_vectors_are_read_without_gensim(tmp_path, monkeypatch, separately):
     kv = keyed_vectors(WORDS, vectors_of(WORDS))
