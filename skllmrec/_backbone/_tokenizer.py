@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 
+from skllmrec._backbone._fork import prepare_for_forks
 from skllmrec._backbone._quiet import loading, quiet
 
 _tokenizers = {}  # sha256 -> Tokenizer
@@ -15,6 +16,7 @@ class Tokenizer:
     def __init__(self, path):
         from transformers import AutoTokenizer
 
+        prepare_for_forks()
         with quiet():
             self._tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         self._lock = threading.Lock()  # truncation is a state of the tokenizer
