@@ -93,7 +93,8 @@ class LLMTextEncoder(BaseTextEncoder):
     -----
     Calls from several threads share one model. torch computes with as many threads as ``torch.get_num_threads()`` says,
     which is left alone: joblib's processes are given their share of the cores, but of n Python threads that encode at
-    once each uses all of them, and ``torch.set_num_threads(1)`` is faster there.
+    once each uses all of them, and ``torch.set_num_threads(1)`` is faster there. A forked child of a process that has
+    loaded a model computes on one thread, since torch would wait forever for the threads of its parent.
 
     References
     ----------

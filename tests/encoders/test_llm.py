@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -158,7 +159,7 @@ def test_store_is_keyed_by_all_that_changes_a_vector(tiny_bert, tmp_path, encode
     base = {"model": tiny_bert, "memory": store}
     changes = [
         {}, {"pooling": "max"}, {"layer": 1}, {"prompt": "film: "}, {"max_length": 8}, {"dtype": "bfloat16"},
-        {"normalize": True}, {"skip_first_token": True},
+        {"normalize": True}, {"skip_first_token": True}, {"n_components": 16}, {"overflow": "mean"},
     ]  # fmt: skip
     for change in changes:
         got = LLMTextEncoder(**base, **change).fit_transform(SENTENCES)
@@ -168,6 +169,35 @@ def test_store_is_keyed_by_all_that_changes_a_vector(tiny_bert, tmp_path, encode
     for same in ({"batch_tokens": 16}, {"device": "cpu"}, {"verbose": True}, {"prompt": ""}, {"max_length": 64}):
         LLMTextEncoder(**base, **same).fit_transform(SENTENCES)
     assert encoded == []
+
+
+def test_vectors_of_two_lengths_in_one_store(tiny_bert, tmp_path):
+    full = LLMTextEncoder(tiny_bert, memory=tmp_path).fit_transform(SENTENCES)
+    for n_components in (1, 5, 16):
+        encoder = LLMTextEncoder(tiny_bert, memory=tmp_path, n_components=n_components)
+        assert_allclose(encoder.fit_transform(SENTENCES), full[:, :n_components], rtol=1e-4, atol=1e-5)
+        assert encoder.get_feature_names_out().tolist() == [f"llmtextencoder{i}" for i in range(n_components)]
+
+
+@pytest.mark.parametrize("batch_tokens", [16, 4096])
+def test_long_texts_are_read_to_the_end_and_kept_whole(tiny_bert, tmp_path, batch_tokens, encoded):
+    texts = [" ".join(SENTENCES), " ".join(SENTENCES[::-1]), *SENTENCES]
+    parameters = {"max_length": 16, "overflow": "mean", "batch_tokens": batch_tokens}
+    plain = LLMTextEncoder(tiny_bert, **parameters).fit_transform(texts)
+    changed_end = LLMTextEncoder(tiny_bert, **parameters).fit_transform([texts[0] + " dog", texts[0]])
+    assert np.abs(changed_end[0] - changed_end[1]).max() > 0
+    kept = LLMTextEncoder(tiny_bert, memory=tmp_path, **parameters)
+    assert_allclose(kept.fit_transform(texts), plain, rtol=1e-4, atol=1e-5)
+    encoded.clear()
+    assert_allclose(kept.transform(texts[::-1])[::-1], plain, rtol=1e-4, atol=1e-5)
+    assert encoded == []
+
+
+def test_contract_with_windows_and_fewer_dimensions(tiny_bert):
+    encoder = LLMTextEncoder(tiny_bert, max_length=8, overflow="mean", n_components=5, prompt="a dog: ")
+    with pytest.raises(ValueError, match=r"max_length=8 leaves no room"):
+        clone(encoder).set_params(prompt="a dog knows too much about the earth").fit(SENTENCES)
+    assert "failed" not in check_encoder(encoder).values()
 
 
 def test_store_follows_the_weights(tmp_path):
@@ -184,8 +214,6 @@ def test_store_follows_the_weights(tmp_path):
 
 
 def test_path_of_the_model_does_not_matter_to_the_store(tiny_bert, tmp_path, encoded):
-    import shutil
-
     LLMTextEncoder(tiny_bert, memory=tmp_path / "store").fit_transform(SENTENCES)
     encoded.clear()
     copy = shutil.copytree(tiny_bert, tmp_path / "copy")
@@ -281,10 +309,17 @@ def test_no_thread_settings(tiny_bert):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"dtype": "int8"}, "dtype='int8' is not supported yet: choose one of 'float32', 'bfloat16', 'float16'"),
+        ({"dtype": "int8", "device": "meta"}, 'dtype="int8" runs on the processor only, not on device=.meta.'),
         ({"layer": 3}, r"layer=3 does not exist: .* has 2 layers, so choose from 0 \(embeddings\) to 2, or -1"),
         ({"layer": -4}, "layer=-4 does not exist"),
         ({"max_length": 2}, "max_length=2 leaves no room for text: .* adds 2 special tokens.*at least 3"),
+        (
+            {"prompt": "a dog that knows", "max_length": 6},
+            r"adds 2 special tokens and the prompt takes 4, so .* least 7",
+        ),
+        ({"n_components": 17}, "n_components=17 is more than the 16 dimensions of .* from 1 to 16, or None"),
+        ({"n_components": 0}, "The 'n_components' parameter"),
+        ({"overflow": "max"}, "The 'overflow' parameter"),
         ({"pooling": "median"}, "The 'pooling' parameter of LLMTextEncoder must be a str among"),
         ({"batch_tokens": 0}, "The 'batch_tokens' parameter"),
         ({"model": 5}, "The 'model' parameter"),
