@@ -61,5 +61,5 @@ $(VENV)/.installed-test: INSTALL_ALSO = $(BIN)/python -m pip install -c constrai
 $(BENCH_VENV)/.installed: setup.cfg pyproject.toml constraints.txt benchmarks/requirements.txt | $(BENCH_VENV)/.created
 	@command -v $${CC:-cc} >/dev/null || { echo "some peers are compiled: install a C compiler (build-essential on Debian)"; exit 1; }
 	@echo "==> installing skllmrec and its peers into $(BENCH_VENV), pinned; the first time takes some minutes"
-	$(BENCH_VENV)/bin/python -m pip install -c constraints.txt -e ".[demo,onnx,wordvectors]" -r benchmarks/requirements.txt
+	$(BENCH_VENV)/bin/python -m pip install -c constraints.txt -e ".[demo,wordvectors]" -r benchmarks/requirements.txt
 	@touch $@

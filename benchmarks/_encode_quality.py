@@ -64,7 +64,8 @@ def int8_quality(options):
                 candidates="test" if cold else "all",
                 reference="float32",
                 random_state=0,
-            ).frame.set_index("estimator")
+            ).frame
+            table = table[table["metric"] == f"ndcg@{K}"].set_index("estimator")
             for dtype in dtypes:
                 ndcg = table.loc[dtype, "mean"]
                 rows.append(

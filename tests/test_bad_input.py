@@ -106,7 +106,7 @@ FIT = {
     "empty frame": (lambda: mf().fit(FRAME.iloc[:0], Y[:0]), r"0 sample\(s\) while a minimum of 1 is required by Feat"),
     "empty array": (lambda: PopularityRecommender().fit(np.empty((0, 2)), []), r"0 sample\(s\) .* minimum of 1"),
     "one column": (lambda: PopularityRecommender().fit([[1], [2]], [1, 2]), r"1 feature\(s\) .* minimum of 2"),
-    "solver of tomorrow": (lambda: fitted(solver="adamw"), "solver='adamw' is not there yet: use solver='als'"),
+    "solver": (lambda: fitted(solver="newton"), "'solver' parameter of FeatureMFRecommender must be a str among"),
     "parameter": (lambda: fitted(feedback="stars"), "'feedback' parameter of FeatureMFRecommender must be a str among"),
     "table with equal ids": (
         lambda: FeatureTable(FRAME, key="item_id"),

@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skllmrec._training import Checkpoint, Recipe, index_batches, train
+from skllmrec._training import Checkpoint, DivergenceError, Recipe, index_batches, train
 from skllmrec._training._recipe import OPTIMIZERS
 
 N_ROWS = 48
@@ -284,10 +284,10 @@ def test_errors_name_the_place_and_the_remedy():
     network = make_network()
     loss, count = make_loss(network), iter(range(99))
     bad = lambda rows: loss(rows) * (math.inf if next(count) == 7 else 1)  # noqa: E731
-    with pytest.raises(ValueError, match=r"loss is inf at step 8, in epoch 2, at a learning rate of 0\.01: lower"):
+    with pytest.raises(DivergenceError, match=r"loss is inf at step 8, in epoch 2, at a learning rate of 0\.01: lower"):
         train(network, index_batches(N_ROWS, 8), bad, Recipe(3, 0.01, schedule="constant"))
     huge = {"w": torch.zeros((), requires_grad=True)}
-    with pytest.raises(ValueError, match="parameter 'w' is not finite after epoch 1"):
+    with pytest.raises(DivergenceError, match="parameter 'w' is not finite after epoch 1"):
         train(huge, lambda rng: [0], lambda _: torch.sqrt(huge["w"]), Recipe(1, 0.1))
     with pytest.raises(ValueError, match="validation score is nan after epoch 0"):
         fit(Recipe(1, 0.1), validate=lambda: math.nan)

@@ -208,10 +208,10 @@ class EmbeddingStore:
             If the directory cannot be written, or the file is damaged or of another program.
         """
         with self._opened() as database:
-            encoders, size = list_encoders(database), self._size()
+            encoders, n_texts, size = list_encoders(database), database.totals()[0], self._size()
         return {
             "path": str(self._directory),
-            "texts": sum(encoder["texts"] for encoder in encoders),
+            "texts": n_texts,
             "bytes": size,
             "encoders": encoders,
             "models": list_models(self._directory),
@@ -271,7 +271,7 @@ class EmbeddingStore:
     def verify(self, *, repair=False):
         """Compare every vector with its checksum, and look for what killed processes have left.
 
-        All vectors are read: about 1 GB in ten seconds. The store can be used meanwhile.
+        All vectors are read, a few seconds for each GB. The store can be used meanwhile.
 
         Parameters
         ----------

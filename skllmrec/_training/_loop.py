@@ -10,6 +10,10 @@ import numpy as np
 from skllmrec._progress import progress_bar
 
 
+class DivergenceError(ValueError):
+    """A loss or a parameter is not finite any more."""
+
+
 @dataclass
 class Training:
     """Where a training is; at its end, what became of it.
@@ -92,9 +96,11 @@ def train(
 
     Raises
     ------
+    DivergenceError
+        If a loss or a parameter is not finite. A ValueError, as the others.
     ValueError
-        If nothing can be trained, an epoch has no batches, a loss, a parameter or a score is not finite, or the
-        checkpoint is damaged or belongs to another configuration.
+        If nothing can be trained, an epoch has no batches, the score is nan, or the checkpoint is damaged or belongs to
+        another configuration.
 
     Examples
     --------
@@ -253,7 +259,7 @@ class _Run:
     def check(self, loss):
         """Refuse a loss that is not a number."""
         if not math.isfinite(loss):
-            raise ValueError(
+            raise DivergenceError(
                 f"the loss is {loss} at step {self.state.step + 1}, in epoch {self.state.epoch + 1}, at a learning "
                 f"rate of {self.state.learning_rate:.3g}: lower the learning rate, warm it up, or clip the gradients; "
                 "if this is the first step, look for values that are not finite in the data"
@@ -302,7 +308,7 @@ class _Run:
 
         for name, tensor in self.trained.items():
             if not torch.isfinite(tensor).all():
-                raise ValueError(
+                raise DivergenceError(
                     f"parameter {name!r} is not finite after epoch {epoch} (step {self.state.step}, learning rate "
                     f"{self.state.learning_rate:.3g}): lower the learning rate, warm it up, or clip the gradients"
                 )

@@ -92,8 +92,8 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
     learning_rate : {"linear", "cosine", "constant"}, default="linear"
         How the learning rate of gradient descent goes on: down to zero at `max_iter`, or not at all.
     learning_rate_init : float, default=None
-        Learning rate of the first step, for the sum of the loss over a batch. None: 0.01 for explicit feedback; for
-        implicit feedback 0.03, of "sgd" XXX.
+        Highest learning rate of gradient descent. None: 0.01 for explicit feedback; 0.03, or 0.2 for "sgd", for
+        implicit feedback; the default of "sgd" is halved until the loss stays finite.
     dropout : float, default=0.0
         Share of a user's factors that gradient descent leaves out of each score while it learns.
     early_stopping : bool, default=False

@@ -7,10 +7,11 @@ import numpy as np
 from skllmrec._kernels.held_out import MIN_HELD_OUT, hold_out, ranking_quality, take_entries
 from skllmrec._kernels.losses import preference_loss, prior_loss, rating_loss
 from skllmrec._kernels.sweeps import start_sides, two_sides
-from skllmrec._training import Recipe, index_batches, train
+from skllmrec._training import DivergenceError, Recipe, index_batches, train
 
 # (explicit, implicit); see the evidence in `GradientDescent`
-LEARNING_RATES = {"adamw": (0.01, 0.03), "rmsprop": (0.01, 0.03), "sgd": (0.01, 0.3)}
+LEARNING_RATES = {"adamw": (0.01, 0.03), "rmsprop": (0.01, 0.03), "sgd": (0.01, 0.2)}
+SLOWEST, FAR_START = 1e-6, 10.0  # of "sgd"
 STEPS_PER_EPOCH = 150, 50  # of batch_size="auto"
 SMALLEST_BATCH, LARGEST_BATCH = (32, 4), (8192, 2048)
 
@@ -72,23 +73,35 @@ class GradientDescent:
         objective : ndarray of shape (0,)
             Not computed.
         """
+        rate = self.learning_rate_init or LEARNING_RATES[self.optimizer][not sides[0].settings.explicit]
+        while True:
+            try:
+                return self._descend(sides, alpha, prior_strengths, max_iter, rate, tol, callback)
+            except DivergenceError:
+                if self.learning_rate_init is not None or rate < SLOWEST:
+                    raise
+                rate /= 2  # a default must work; plain gradient descent diverges within few epochs or never
+
+    def _descend(self, sides, alpha, prior_strengths, max_iter, rate, tol, callback):
+        """Fit with one learning rate."""
         start_sides(sides, alpha, prior_strengths)
         fitted, validate = self._hold_out(sides, alpha, prior_strengths) if self.early_stopping else (sides, None)
         descent = (_RatingDescent if fitted[0].settings.explicit else _PreferenceDescent)(fitted, self.dropout)
         batch_size = descent.batch_size_of(self.batch_size)
+        if self.optimizer == "sgd":
+            descent.balance(batch_size)
 
         def after_epoch(record):
             descent.to_sides(sides, fitted)
             return record["epoch"] > 0 and callback is not None and callback(record["epoch"])
 
-        explicit = fitted[0].settings.explicit
         training = train(
             descent.parameters,
             index_batches(descent.n_rows, batch_size),
             descent.loss,
             Recipe(
                 n_epochs=max_iter,
-                learning_rate=self.learning_rate_init or LEARNING_RATES[self.optimizer][not explicit],
+                learning_rate=rate,
                 optimizer=self.optimizer,
                 schedule=self.learning_rate,
                 patience=self.n_iter_no_change if validate else None,
@@ -186,6 +199,9 @@ class _RatingDescent(_Descent):
     def _count_rows(self):
         return self.sides[0].weights.nnz
 
+    def balance(self, batch_size):
+        """Leave the gradients as they are: a row meets as many of them as it has interactions."""
+
     def loss(self, rows):
         """Errors and ridges of some interactions."""
         import torch
@@ -212,6 +228,21 @@ class _PreferenceDescent(_Descent):
 
     def _count_rows(self):
         return self.sides[0].weights.shape[0]
+
+    def balance(self, batch_size):
+        """Divide the gradient of a row by its share of the loss: without adaptive steps, large rows would diverge.
+
+        Products of tiny factors are a saddle that plain gradient descent leaves slowly: start farther away from it.
+        """
+        import torch
+
+        for tensor, side, share in zip(
+            (self.users, self.items), self.sides, (1, batch_size / self.n_rows), strict=True
+        ):
+            scale = 1 / (share * self._tensor(side.sizes))[:, None]
+            tensor.register_hook(lambda gradient, scale=scale: gradient * scale)
+            with torch.no_grad():
+                tensor.mul_(FAR_START)
 
     def loss(self, rows):
         """Errors of some users on all items, their ridges, and their share of the ridges of the items."""

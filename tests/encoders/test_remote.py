@@ -14,6 +14,7 @@ import joblib
 import numpy as np
 import pytest
 from embedding_server import N_DIMS, body, changed, cut, redirect, serving, slow, status, vector_of
+from joblib.externals.loky import get_reusable_executor
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
@@ -355,6 +356,7 @@ def test_two_processes_send_each_text_once(tmp_path):
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_grid_search_sends_each_text_once(make, server, tmp_path, n_jobs):
+    get_reusable_executor().shutdown(wait=True)  # workers of earlier tests have not seen the variable
     server.key = KEY
     encoder = make(memory=tmp_path, api_key_env="TEST_KEY")
     grid = {"remotetextencoder__normalize": [False, True], "ridge__alpha": [1.0, 10.0]}

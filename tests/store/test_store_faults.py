@@ -47,7 +47,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system doe
 @pytest.mark.parametrize("max_bytes", [None, 1_000_000])
 def test_killed_at_any_moment(tmp_path, max_bytes):
     """Ten processes, each killed somewhere between opening, claiming, encoding, writing and evicting."""
-    code = "wide_fetch(sys.argv[1], [f'text {i}' for i in range(4_000)], max_bytes=eval(sys.argv[2]), group=7)"
+    code = "wide_fetch(sys.argv[1], [f'text {i}' for i in range(12_000)], max_bytes=eval(sys.argv[2]), group=7)"
     rng = np.random.default_rng(0)
     store, log = tmp_path / "store", tmp_path / "log"
     for _ in range(4):
@@ -60,10 +60,11 @@ def test_killed_at_any_moment(tmp_path, max_bytes):
     report = EmbeddingStore(store).verify()
     assert (report["damaged"], report["file"], report["uses"], report["set_aside"]) == (0, None, 0, [])
     assert report["dead_claims"] <= 2 * 7 * 4  # the groups in flight, at most
-    texts = [f"text {i}" for i in range(4_000)]
+    texts = [f"text {i}" for i in range(12_000)]
     there = EmbeddingStore(store).stats()["texts"]
     wide_fetch(store, texts, log=log, group=500)
-    assert len(log.read_text().splitlines()) == len(texts) - there  # nothing else was lost
+    encoded = log.read_text().splitlines() if log.exists() else []  # a fast machine may have left nothing
+    assert len(encoded) == len(texts) - there  # nothing else was lost
     assert EmbeddingStore(store).verify(repair=True)["sound"] == len(texts)
 
 
