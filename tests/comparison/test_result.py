@@ -3,7 +3,7 @@
 import re
 from html.parser import HTMLParser
 
-import matplotlib
+import matplotlib.figure
 import numpy as np
 import pandas as pd
 import pytest
