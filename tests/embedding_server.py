@@ -79,6 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         server = self.server
+        self.is_active = True
         with server.lock:
             server.n_active += 1
             server.most_active = max(server.most_active, server.n_active)
@@ -91,8 +92,13 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(server.delay)
                 self.serve(request)
         finally:
-            with server.lock:
-                server.n_active -= 1
+            self.end()
+
+    def end(self):
+        """Count the request as done: before the answer goes out, as the next request may follow it at once."""
+        with self.server.lock:
+            self.server.n_active -= self.is_active
+            self.is_active = False
 
     def serve(self, request):
         server = self.server
@@ -117,6 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send(self, status, content, **headers):
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.end()
         self.send_response(status)
         for name, value in {"Content-Length": len(body), **headers}.items():
             if value is not None:

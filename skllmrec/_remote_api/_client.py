@@ -200,13 +200,23 @@ class RemoteAPI:
         self._connections.stop()
 
     def _map_in_threads(self, function, items):
+        failures = []
+
+        def attempt(item):
+            try:
+                return function(item)
+            except BaseException as error:
+                failures.append(error)
+                self.stop()  # here, not where it is noticed: no thread shall begin another request meanwhile
+                raise
+
         executor = ThreadPoolExecutor(min(self._n_concurrent, len(items)), thread_name_prefix="RemoteAPI")
         try:
-            open_ = futures = [executor.submit(function, item) for item in items]
-            while open_:
-                done, open_ = wait(open_, timeout=_LOOK, return_when=FIRST_EXCEPTION)
-                for future in done:
-                    future.result()
+            open_ = futures = [executor.submit(attempt, item) for item in items]
+            while open_ and not failures:
+                _, open_ = wait(open_, timeout=_LOOK, return_when=FIRST_EXCEPTION)
+            if failures:
+                raise failures[0]  # the others fail because they were stopped
             return [future.result() for future in futures]
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
