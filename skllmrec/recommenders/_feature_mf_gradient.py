@@ -74,16 +74,26 @@ class GradientDescent:
             Not computed.
         """
         rate = self.learning_rate_init or LEARNING_RATES[self.optimizer][not sides[0].settings.explicit]
+        told = 0
+
+        def tell(epoch):
+            """Call back, but not again for epochs that a new start repeats."""
+            nonlocal told
+            if callback is None or epoch <= told:
+                return False
+            told = epoch
+            return callback(epoch)
+
         while True:
             try:
-                return self._descend(sides, alpha, prior_strengths, max_iter, rate, tol, callback)
+                return self._descend(sides, alpha, prior_strengths, max_iter, rate, tol, tell)
             except DivergenceError:
                 if self.learning_rate_init is not None or rate < SLOWEST:
                     raise
                 rate /= 2  # a default must work; plain gradient descent diverges within few epochs or never
 
     def _descend(self, sides, alpha, prior_strengths, max_iter, rate, tol, callback):
-        """Fit with one learning rate."""
+        """Fit with one learning rate; the callback is told of epoch 0, too."""
         start_sides(sides, alpha, prior_strengths)
         fitted, validate = self._hold_out(sides, alpha, prior_strengths) if self.early_stopping else (sides, None)
         descent = (_RatingDescent if fitted[0].settings.explicit else _PreferenceDescent)(fitted, self.dropout)
@@ -93,7 +103,7 @@ class GradientDescent:
 
         def after_epoch(record):
             descent.to_sides(sides, fitted)
-            return record["epoch"] > 0 and callback is not None and callback(record["epoch"])
+            return callback(record["epoch"])
 
         training = train(
             descent.parameters,

@@ -205,12 +205,26 @@ def test_callback_can_stop_and_sees_the_present_factors():
         return len(seen) == 3
 
     minimise = _feature_mf_gradient.GradientDescent("adamw")
-    model = _feature_mf.fit_feature_als(
-        weights, n_components=WIDTH, alpha=0.1, max_iter=9, callback=callback, minimise=minimise
-    )
+    options = {"n_components": WIDTH, "alpha": 0.1, "max_iter": 9, "callback": callback}
+    model = _feature_mf.fit_feature_als(weights, minimise=minimise, **options)
     assert model.n_iter == 3 and [entry.n_iter for entry in seen] == [1, 2, 3]
     assert_array_equal(seen[-1].users.vectors, model.users.vectors)
     assert not np.allclose(seen[0].users.vectors, model.users.vectors)
+
+
+def test_callback_is_told_once_of_each_epoch_though_a_divergence_starts_anew(monkeypatch):
+    frame, y = make_rows(11)
+    monkeypatch.setitem(_feature_mf_gradient.LEARNING_RATES, "sgd", (2.0, 2.0))
+    starts, told = [], []
+    start_sides = _feature_mf_gradient.start_sides
+    monkeypatch.setattr(_feature_mf_gradient, "start_sides", lambda *args: starts.append(start_sides(*args)))
+    minimise = _feature_mf_gradient.GradientDescent("sgd")
+    weights = sparse.csr_matrix(dense(frame, np.ones(len(y))))
+    options = {"n_components": WIDTH, "alpha": 0.1, "max_iter": 8}
+    _feature_mf.fit_feature_als(
+        weights, minimise=minimise, callback=lambda make_model: told.append(make_model().n_iter), **options
+    )
+    assert len(starts) > 1 and told == list(range(1, 9))
 
 
 # -- fold-in and features -----------------------------------------------------------------------------------------
