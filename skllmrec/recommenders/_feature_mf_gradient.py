@@ -1,4 +1,18 @@
-"""Mini-batch gradient descent on the objective of FeatureMFRecommender, in place of alternating least squares."""
+"""Mini-batch gradient descent on the objective of FeatureMFRecommender, in place of alternating least squares.
+
+What the defaults reach (64 factors, ids only, one random split, alpha as chosen; NDCG@20 of held-out likes, and the
+RMSE of five random folds of MovieLens 100K; processor seconds of one fit on one thread):
+
+=================  =============  =============  =============  =============
+set                als            adamw          rmsprop        sgd
+=================  =============  =============  =============  =============
+films, 52k likes   .222   0.1 s   .219     5 s   .221     4 s   .216     7 s
+music, 70k         .266   0.2 s   .264     4 s   .264     4 s   .263     7 s
+books              .067   0.5 s   .069    18 s   .068    19 s   .067    27 s
+groceries          .055   0.2 s   .053     4 s   .053     5 s   .052     9 s
+100k ratings       .9096  0.3 s   .9090    5 s   .9087    5 s   .9098    6 s
+=================  =============  =============  =============  =============
+"""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +23,7 @@ from skllmrec._kernels.losses import preference_loss, prior_loss, rating_loss
 from skllmrec._kernels.sweeps import start_sides, two_sides
 from skllmrec._training import DivergenceError, Recipe, index_batches, train
 
-# (explicit, implicit); see the evidence in `GradientDescent`
+# (explicit, implicit)
 LEARNING_RATES = {"adamw": (0.01, 0.03), "rmsprop": (0.01, 0.03), "sgd": (0.01, 0.2)}
 SLOWEST, FAR_START = 1e-6, 10.0  # of "sgd"
 STEPS_PER_EPOCH = 150, 50  # of batch_size="auto"
