@@ -449,12 +449,12 @@ def test_parameters_that_share_memory_are_saved(tmp_path):
 
 KILLED = """
 import os, signal, sys
-import torch
+import safetensors.torch
 from test_training import make_loss, make_network, N_ROWS, index_batches
 from skllmrec._training import Checkpoint, Recipe, train
 
 folder, kill_step, kill_write = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-network, writes, steps, replace = make_network(), iter(range(999)), iter(range(999)), os.replace
+network, writes, steps, save_file = make_network(), iter(range(999)), iter(range(999)), safetensors.torch.save_file
 loss = make_loss(network)
 
 def killing_loss(rows):
@@ -462,12 +462,13 @@ def killing_loss(rows):
         os.kill(os.getpid(), signal.SIGKILL)
     return loss(rows)
 
-def killing_replace(source, target):
+def killing_save(tensors, path, metadata):
+    save_file(tensors, path, metadata)
     if next(writes) == kill_write:
+        os.truncate(path, os.path.getsize(path) // 2)
         os.kill(os.getpid(), signal.SIGKILL)
-    replace(source, target)
 
-os.replace = killing_replace
+safetensors.torch.save_file = killing_save
 train(network, index_batches(N_ROWS, 8), killing_loss, Recipe(3, 0.02), checkpoint=Checkpoint(folder, every=1))
 """
 
