@@ -1,7 +1,6 @@
 """Models whose linear layers compute in 8-bit integers."""
 
-from contextlib import suppress
-
+from skllmrec._backbone._replacement import replace_and_compare
 from skllmrec._device import resolve_device
 from skllmrec._kernels.int8_linear import can_quantize, quantize_linear_layers
 
@@ -40,6 +39,12 @@ def check_int8(device):
     return resolved
 
 
+def _mean_cosine(states, expected):
+    import torch
+
+    return torch.cosine_similarity(states, expected, dim=-1).mean().item()
+
+
 def quantize(model):
     """Turn the linear layers of a loaded float32 model to 8-bit integers, in place.
 
@@ -59,20 +64,13 @@ def quantize(model):
         If the model has no linear layers, or uses their weights in ways of its own, so that its results change by
         more than rounding.
     """
-    import torch
-
     name = type(model).__name__
-    probe = torch.arange(min(8, model.config.get_text_config().vocab_size))[None]
-    with torch.inference_mode():
-        expected = model(input_ids=probe).last_hidden_state
-        if not quantize_linear_layers(model):
-            raise ValueError(f'dtype="int8" needs linear layers, and {name} has none: choose dtype="float32"')
-        cosine = torch.zeros(1)
-        with suppress(Exception):  # whatever a model does to its weights
-            cosine = torch.cosine_similarity(model(input_ids=probe).last_hidden_state, expected, dim=-1)
-    if not cosine.mean() > _LEAST_COSINE:
+    n_layers, cosine = replace_and_compare(model, quantize_linear_layers, _mean_cosine)
+    if not n_layers:
+        raise ValueError(f'dtype="int8" needs linear layers, and {name} has none: choose dtype="float32"')
+    if cosine is None or not cosine > _LEAST_COSINE:  # NaN is no agreement either
         raise ValueError(
-            f'dtype="int8" does not suit {name}: its states keep a cosine of only {cosine.mean():.2f} to those of '
+            f'dtype="int8" does not suit {name}: its states keep a cosine of only {cosine or 0.0:.2f} to those of '
             'float32: choose dtype="float32"'
         )
     return model

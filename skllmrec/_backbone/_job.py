@@ -53,8 +53,6 @@ class EncodingJob:
         Most padded tokens in one batch.
     device : str or None
         Torch device.
-    cache : Path or None, default=None
-        Folder where a derived model may be kept, see `load_model`.
 
     Attributes
     ----------
@@ -64,9 +62,9 @@ class EncodingJob:
         Positions of texts that are best encoded together, longest texts first; a partition of all texts.
     """
 
-    def __init__(self, weights, texts, *, encoding, n_dims, batch_tokens, device, cache=None):
+    def __init__(self, weights, texts, *, encoding, n_dims, batch_tokens, device):
         self._weights, self._encoding, self._n_dims = weights, encoding, n_dims
-        self._batch_tokens, self._device, self._cache = batch_tokens, device, cache
+        self._batch_tokens, self._device = batch_tokens, device
         self._tokenizer = load_tokenizer(weights)
         self._windows = self._cut([encoding.prompt + text for text in texts])
         self.costs = np.array([sum(map(len, windows)) for windows in self._windows], dtype=np.intp)
@@ -106,7 +104,7 @@ class EncodingJob:
         order = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
         vectors = np.zeros((len(positions), self._n_dims), dtype=np.float32)
         if len(order):
-            model = load_model(self._weights, dtype=self._encoding.dtype, device=self._device, cache=self._cache)
+            model = load_model(self._weights, dtype=self._encoding.dtype, device=self._device)
             pooled = encode_windows(
                 model,
                 [windows[index] for index in order],

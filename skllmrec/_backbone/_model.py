@@ -1,10 +1,10 @@
 """Language models: loaded once per process, precision and device; they give the hidden states of one layer."""
 
 import threading
-from contextlib import suppress
 
 from skllmrec._backbone._int8 import check_int8, quantize
 from skllmrec._backbone._quiet import loading, quiet
+from skllmrec._backbone._replacement import replace_and_compare
 from skllmrec._device import resolve_device, resolve_dtype
 from skllmrec._kernels.packed_linear import can_pack, pack_linear_layers
 
@@ -108,17 +108,12 @@ def _load_model(path, dtype):
 
 def _packed(model):
     """Make the linear layers of a model faster; None where that changes what the model says."""
-    import torch
 
-    probe = torch.arange(min(8, model.config.get_text_config().vocab_size))[None]
-    with torch.inference_mode():
-        expected = model(input_ids=probe).last_hidden_state
-        pack_linear_layers(model)
-        with suppress(Exception):  # a model may use its weights in ways of its own
-            states = model(input_ids=probe).last_hidden_state
-            if torch.allclose(states, expected, rtol=1e-3, atol=1e-4 * expected.abs().max().item()):
-                return model
-    return None
+    def agree(states, expected):
+        return states.allclose(expected, rtol=1e-3, atol=1e-4 * expected.abs().max().item())
+
+    _, same = replace_and_compare(model, pack_linear_layers, agree)
+    return model if same else None
 
 
 def check_precision(dtype, device):
@@ -147,12 +142,7 @@ def _resolve(dtype, device):
     return resolve_device(device)
 
 
-def _open_model(weights, dtype, device, cache):
-    """Load a model anew."""
-    return LanguageModel(weights.path, dtype, device)
-
-
-def load_model(weights, *, dtype, device, cache=None):
+def load_model(weights, *, dtype, device):
     """Load the model of `weights`, at most once per process, precision and device.
 
     Parameters
@@ -163,20 +153,16 @@ def load_model(weights, *, dtype, device, cache=None):
         Precision.
     device : str or None
         Torch device; None takes an accelerator where there is one.
-    cache : Path or None, default=None
-        Folder where a model that is derived from `weights` may be kept for other processes; None keeps it for this
-        process only.
 
     Returns
     -------
     LanguageModel
-        Or another object with `hidden_states` and `device`.
     """
     device = _resolve(dtype, device)
     key = weights.sha256, dtype, str(device)
     with loading:
         if key not in _models:
-            _models[key] = _open_model(weights, dtype, device, cache)
+            _models[key] = LanguageModel(weights.path, dtype, device)
         return _models[key]
 
 

@@ -1,5 +1,7 @@
 """Linear layers with weights in oneDNN's blocked layout: the same float32 results, sooner."""
 
+from .linear_layers import replace_linear_layers
+
 
 def can_pack():
     """Whether this build of torch has oneDNN and its operators for packed weights."""
@@ -56,12 +58,4 @@ def pack_linear_layers(model, *, n_tokens=1024):
         def forward(self, inputs):
             return torch.ops.mkldnn._linear_pointwise(inputs, self._packed, self.bias, "none", [], "")
 
-    found = [
-        (parent, name, layer)
-        for parent in model.modules()
-        for name, layer in parent.named_children()
-        if type(layer) is torch.nn.Linear
-    ]
-    for parent, name, layer in found:
-        setattr(parent, name, PackedLinear(layer))
-    return len(found)
+    return replace_linear_layers(model, PackedLinear)

@@ -3,7 +3,6 @@
 import os
 from dataclasses import asdict
 from numbers import Integral
-from pathlib import Path
 
 from skllmrec._backbone import Encoding, EncodingJob, check_precision, load_tokenizer, model_info
 from skllmrec._device import DTYPES
@@ -247,10 +246,4 @@ class LLMTextEncoder(BaseTextEncoder):
             n_dims=self.embedding_size_,
             batch_tokens=self.batch_tokens,
             device=self.device,
-            cache=self._model_cache(),
         )
-
-    def _model_cache(self):
-        """Folder for derived models beside the vectors of the store; None without one on disk."""
-        folder = getattr(self.memory, "path", self.memory)
-        return Path(folder).expanduser() / "models" if isinstance(folder, str | os.PathLike) else None
