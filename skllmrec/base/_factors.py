@@ -43,7 +43,10 @@ class BaseFactorRecommender(BaseRecommender):
         """Return the vectors of `Entities` of items, ndarray of shape (n_items, n_columns)."""
 
     def _score_block(self, users, items):
-        return self._user_vectors(users) @ self._item_vectors(items).T
+        return self._score_prepared(users, self._prepare_items(items))
+
+    def _score_prepared(self, users, prepared):
+        return self._user_vectors(users) @ prepared.T
 
     def _score_pairs(self, users, items):
         # row by row, so that a score does not depend on the other rows of X
@@ -52,14 +55,14 @@ class BaseFactorRecommender(BaseRecommender):
     def _prepare_items(self, items):
         return self._item_vectors(items)
 
-    def _rank(self, users, items, n_items, seen):
+    def _rank(self, users, prepared, n_items, seen):
         vectors = self._user_vectors(users)
-        if (len(vectors), len(items)) != seen.shape:  # compiled loops trust the shapes
+        if (len(vectors), len(prepared)) != seen.shape:  # compiled loops trust the shapes
             raise ValueError(
-                f"{type(self).__name__} gave vectors of {len(vectors)} users and {len(items)} items, asked for "
+                f"{type(self).__name__} gave vectors of {len(vectors)} users and {len(prepared)} items, asked for "
                 f"{seen.shape[0]} and {seen.shape[1]}: _user_vectors and _item_vectors return one row for each entity"
             )
-        return topk_factors(vectors, items, n_items, seen)
+        return topk_factors(vectors, prepared, n_items, seen)
 
     def _similarity_block(self, queries, items):
         return normalize(self._item_vectors(queries)) @ normalize(self._item_vectors(items)).T

@@ -113,7 +113,8 @@ class RankingMixin:
             block = queries.take(rows)
             own = np.flatnonzero(block.codes >= 0)
             itself = sparse.csr_matrix((np.ones(len(own)), (own, block.codes[own])), shape=(len(block), len(known)))
-            blocks.append(topk_dense(_scored(self, "_similarity_block", block, known), n_items, itself))
+            similarity = _checked(self._similarity_block(block, known), self, "_similarity_block", itself.shape)
+            blocks.append(topk_dense(similarity, n_items, itself))
         return _ranked_ids(known.ids, blocks, n_items)
 
     def _queries(self, items, features):
@@ -184,18 +185,23 @@ class RankingMixin:
         return sparse.csr_matrix((np.ones(len(columns)), columns, indptr), shape=(len(users), len(items)))
 
     def _prepare_items(self, items):
-        """Compute what `_rank` needs of the candidates, once for all blocks of users."""
+        """Compute what `_score_prepared` needs of the candidates, once for all blocks of users."""
         return items
 
-    def _rank(self, users, items, n_items, seen):
+    def _score_prepared(self, users, prepared):
+        """Return the scores of all pairs of `Entities` of users and of what `_prepare_items` made of the items."""
+        return self._score_block(users, prepared)
+
+    def _rank(self, users, prepared, n_items, seen):
         """Positions and scores of the best unseen candidates, each (n_users, n_items)."""
-        return topk_dense(_scored(self, "_score_block", users, items), n_items, seen)
+        scores = _checked(self._score_prepared(users, prepared), self, "_score_block", seen.shape)
+        return topk_dense(scores, n_items, seen)
 
 
-def _scored(recommender, hook, rows, columns):
-    """Scores of all pairs by a hook of a subclass; compiled loops trust their shape and that they are numbers."""
-    scores = np.asarray(getattr(recommender, hook)(rows, columns))
-    where, expected = f"{type(recommender).__name__}.{hook}", (len(rows), len(columns))
+def _checked(scores, recommender, hook, expected):
+    """Check what a hook of a subclass returned: compiled loops trust its shape and that it holds numbers."""
+    scores = np.asarray(scores)
+    where = f"{type(recommender).__name__}.{hook}"
     if scores.shape != expected:
         raise ValueError(f"{where} returned shape {scores.shape}: it was asked for the scores of {expected} pairs")
     if scores.dtype not in (np.float32, np.float64):

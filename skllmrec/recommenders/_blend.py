@@ -312,12 +312,23 @@ class BlendRecommender(BaseComposition, BaseRecommender):
         table = np.array([self.weights_[name] for name in SEGMENTS])
         return table[segments(np.append(self._counts, 0)[items.codes], self.few_shot)]
 
+    def _prepare_items(self, items):
+        weights = self._weights_of(items).T
+        prepared = [
+            part._prepare_items(own) if share.any() else None
+            for part, own, share in zip(self.estimators_, items.parts, weights, strict=True)
+        ]
+        return list(zip(weights, prepared, strict=True))
+
     def _score_block(self, users, items):
-        blended = np.zeros((len(users), len(items)))
-        for number, (part, weights) in enumerate(zip(self.estimators_, self._weights_of(items).T, strict=True)):
-            if not weights.any():
+        return self._score_prepared(users, self._prepare_items(items))
+
+    def _score_prepared(self, users, prepared):
+        blended = np.zeros((len(users), len(prepared[0][0])))
+        for number, (weights, items) in enumerate(prepared):
+            if items is None:  # a part without weight
                 continue
-            scores = part._score_block(users.parts[number], items.parts[number])
+            scores = self.estimators_[number]._score_prepared(users.parts[number], items)
             if self._feedback == "implicit":
                 scores = standardised(scores, self._levels_of(number, users))
             blended += scores * weights

@@ -1,15 +1,62 @@
 """What recommenders share whose score is a sum over the items of a user's history."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
 
-from skllmrec._kernels.topk import topk_dense
+from skllmrec._kernels.neighbors import centred_rows
 from skllmrec.base import BaseRecommender
+from skllmrec.base._features import stack
 
 TIE_BREAK = 1e-6  # share of the popularity in a score: ranks what nothing in the history speaks for
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the text of items says: vectors of unit length, dense ones centred on the items of fit.
+
+    Parameters
+    ----------
+    vectors : ndarray or csr_matrix of shape (n_items, n_features)
+        Of all known items, those of fit first.
+    mean : ndarray of shape (n_features,) or None
+        What dense features are centred by.
+    n_trained : int
+        Number of items of fit.
+    """
+
+    vectors: object
+    mean: np.ndarray | None
+    n_trained: int
+
+    @classmethod
+    def learn(cls, features, n_trained, *, dtype=np.float64):
+        """Learn from encoded features, ndarray or csr_matrix of shape (n_items, n_features)."""
+        mean = None if sparse.issparse(features) else features[:n_trained].mean(axis=0, dtype=np.float64)
+        return cls(centred_rows(features, mean).astype(dtype, copy=False), mean, n_trained)
+
+    @property
+    def trained(self):
+        """Vectors of the items of fit."""
+        return self.vectors[: self.n_trained]
+
+    def of(self, features):
+        """Vectors of items that are not known, for the rows of their encoded features."""
+        return centred_rows(features, self.mean).astype(self.vectors.dtype, copy=False)
+
+    def extended(self, features, n_items):
+        """Take items in, up to a number of them; zeros where nothing is said about them (`features` is None)."""
+        shape = n_items - self.vectors.shape[0], self.vectors.shape[1]
+        if shape[0] == 0:
+            return self
+        if features is not None:
+            new = self.of(features)
+        else:
+            empty = sparse.csr_matrix if sparse.issparse(self.vectors) else np.zeros
+            new = empty(shape, dtype=self.vectors.dtype)
+        return replace(self, vectors=stack([self.vectors, new]))
 
 
 @dataclass(frozen=True)
@@ -31,25 +78,23 @@ class Candidates:
 class ItemToItemRecommender(BaseRecommender):
     """A recommender whose score is ``sum_j h_uj c_ji + o_i`` over the items j of the history h of a user.
 
-    A subclass implements ``_fit_interactions``, which calls `_count`, and ``_columns(items)``; it may also bring its
-    own ``_histories(users)``.
+    A subclass implements ``_fit_interactions``, which calls `_begin_count`, and ``_columns(items)``; it calls `_count`
+    when new items come, and may bring its own ``_histories(users)``.
     """
 
     @abstractmethod
     def _columns(self, items):
         """Return what each item of fit speaks for `Entities` of items, (n_trained, n_items)."""
 
-    def _count(self, weights):
-        """Take down how popular items are; those that are new since the last call, by the total of fit."""
-        counts = np.asarray(weights.sum(axis=0)).ravel()
-        if not hasattr(self, "_popularity"):
-            self._popularity, self._total = np.empty(0), weights.sum() or 1.0
-        self._popularity = np.append(self._popularity, counts[len(self._popularity) :] / self._total)
+    def _begin_count(self, weights):
+        """Take down how popular the items of fit are."""
+        self._popularity, self._total = np.empty(0), weights.sum() or 1.0
+        self._count(weights)
 
-    def _forget_counts(self):
-        """Begin anew, for a fit."""
-        for name in ("_popularity", "_total"):
-            vars(self).pop(name, None)
+    def _count(self, weights):
+        """Take down how popular items are that were not there at the last call, by the total of fit."""
+        counts = np.asarray(weights.sum(axis=0)).ravel()
+        self._popularity = np.append(self._popularity, counts[len(self._popularity) :] / self._total)
 
     def _histories(self, users):
         """Return the history of `Entities` of users, csr_matrix of shape (n_users, n_items)."""
@@ -66,13 +111,10 @@ class ItemToItemRecommender(BaseRecommender):
         return Candidates(self._columns(items), self._offsets(items))
 
     def _score_block(self, users, items):
-        return self._scores(users, self._prepare_items(items))
+        return self._score_prepared(users, self._prepare_items(items))
 
-    def _rank(self, users, items, n_items, seen):
-        return topk_dense(self._scores(users, items), n_items, seen)
-
-    def _scores(self, users, candidates):
-        return spoken_for(self._histories(users), candidates.columns) + candidates.offsets
+    def _score_prepared(self, users, prepared):
+        return spoken_for(self._histories(users), prepared.columns) + prepared.offsets
 
 
 def spoken_for(histories, columns):

@@ -14,9 +14,8 @@ from skllmrec._kernels.autoencoder import (
     memory_needed,
     prune,
 )
-from skllmrec._kernels.neighbors import centred_rows
 from skllmrec._sklearn import Interval, StrOptions
-from skllmrec.recommenders._item_to_item import ItemToItemRecommender
+from skllmrec.recommenders._item_to_item import Content, ItemToItemRecommender
 
 
 class LinearAutoencoderRecommender(ItemToItemRecommender):
@@ -132,17 +131,12 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         method = self._check_method(features)
         X = interactions.weights[:, :n_trained]
         self.alpha_ = self.alpha if self.alpha is not None else 30.0 + X.nnz / n_trained / 3
-        self._forget_counts()
-        self._count(interactions.weights)
-        self._mean_features, self._vectors = None, None
-        if method in NEED_FEATURES:
-            if not sparse.issparse(features):
-                self._mean_features = features[:n_trained].mean(axis=0, dtype=np.float64)
-            self._vectors = centred_rows(features, self._mean_features).astype(np.float32)
-        self._check_memory(method, n_trained)
+        self._begin_count(interactions.weights)
+        content = Content.learn(features, n_trained, dtype=np.float32) if method in NEED_FEATURES else None
+        self._check_memory(method, n_trained, 0 if content is None else features.shape[1])
         fitted = fit_autoencoder(
             X,
-            None if self._vectors is None else self._vectors[:n_trained],
+            None if content is None else content.trained,
             method=method,
             alpha=self.alpha_,
             feature_alpha=self.feature_alpha,
@@ -150,8 +144,9 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
             dropout=self.dropout,
         )
         self.item_weights_ = fitted.weights if self.n_neighbors is None else prune(fitted.weights, self.n_neighbors)
-        self._cold = fitted.cold
-        self._new_columns = self._cold_columns(None if self._vectors is None else self._vectors[n_trained:])
+        self._content, self._cold = content, fitted.cold
+        if content is not None:
+            self._new_columns = self._cold_columns(content.vectors[n_trained:])
 
     def _check_method(self, features):
         if self.method == "auto":
@@ -169,9 +164,9 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
             return self.feature_weight
         return {"cease": self.alpha_ / 2, "additive": 0.2}.get(method, self.alpha_)
 
-    def _check_memory(self, method, n_items):
+    def _check_memory(self, method, n_items, n_features):
         """Refuse a fit that cannot fit, before anything is allocated."""
-        needed = memory_needed(method, n_items, n_features=0 if self._vectors is None else self._vectors.shape[1])
+        needed = memory_needed(method, n_items, n_features=n_features)
         free = _free_memory()
         if free is not None and needed > free:
             raise ValueError(
@@ -181,24 +176,16 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
             )
 
     def _cold_columns(self, vectors):
-        """Columns of B of items outside the fit, (n_trained, n), for rows of vectors; None without features."""
-        if self._cold is None or vectors is None:
-            return None
-        trained = self._vectors[: self.item_weights_.shape[0]]
-        return cold_columns(self._cold, trained, vectors)
+        """Columns of B of items outside the fit, (n_trained, n), for rows of vectors."""
+        return cold_columns(self._cold, self._content.trained, vectors)
 
     def _partial_fit_interactions(self, interactions, users, items):
-        n_new = interactions.weights.shape[1] - len(self._popularity)
         self._count(interactions.weights)
-        if self._cold is None or n_new == 0:
-            return
-        new = np.zeros((len(self.item_weights_), n_new), dtype=np.float32)
-        if interactions.item_features is not None:
-            new = self._cold_columns(self._as_vectors(interactions.item_features))
-        self._new_columns = np.concatenate([self._new_columns, new], axis=1)
-
-    def _as_vectors(self, features):
-        return centred_rows(features, self._mean_features).astype(np.float32)
+        if self._content is not None:
+            known = self._content.vectors.shape[0]
+            self._content = self._content.extended(interactions.item_features, interactions.weights.shape[1])
+            new = self._cold_columns(self._content.vectors[known:])
+            self._new_columns = np.concatenate([self._new_columns, new], axis=1)
 
     def _columns(self, items):
         n_trained = self.item_weights_.shape[0]
@@ -209,11 +196,11 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         columns = np.zeros((n_trained, len(items)), dtype=np.float32)
         known = self.item_weights_[:, items.codes[trained]]
         columns[:, trained] = known.toarray() if sparse.issparse(known) else known
-        if self._new_columns is not None and later.any():
+        if self._content is not None:
             columns[:, later] = self._new_columns[:, items.codes[later] - n_trained]
-        if self._cold is not None and items.features is not None:
-            new = items.codes < 0
-            columns[:, new] = self._cold_columns(self._as_vectors(items.features))[:, items.rows[new]]
+            if items.features is not None:
+                new = items.codes < 0
+                columns[:, new] = self._cold_columns(self._content.of(items.features))[:, items.rows[new]]
         return columns
 
     def _similarity_block(self, queries, items):

@@ -5,13 +5,12 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 
-from skllmrec._kernels.neighbors import centred_rows, cosines, nearest
+from skllmrec._kernels.neighbors import cosines, nearest
 from skllmrec._kernels.transitions import count_transitions, order_baskets, recency
 from skllmrec._sklearn import Interval, take_columns
 from skllmrec.base._columns import ColumnKey
-from skllmrec.base._features import stack
 from skllmrec.base._given import rows_of
-from skllmrec.recommenders._item_to_item import TIE_BREAK, ItemToItemRecommender, spoken_for
+from skllmrec.recommenders._item_to_item import TIE_BREAK, Content, ItemToItemRecommender, spoken_for
 
 
 class MarkovRecommender(ItemToItemRecommender):
@@ -139,45 +138,37 @@ class MarkovRecommender(ItemToItemRecommender):
 
     def _fit_interactions(self, interactions):
         (n_users, n_items), n_trained = interactions.weights.shape, interactions.trained_shape[1]
-        features = interactions.item_features
         baskets, owners = self._take_rows(n_users, n_items)
         self._recent = recency(baskets, owners, n_users, self.decay)
         self.transitions_ = count_transitions(baskets[:, :n_trained], owners, window=self.window, decay=self.decay)
         totals = np.asarray(self.transitions_.sum(axis=1)).ravel()
         self._left = self.backoff / (totals + self.backoff)  # the share of the back-off in each row of T
-        self._observed = sparse.diags_array(1 / (totals + self.backoff)) @ self.transitions_
-        self._forget_counts()
-        self._count(interactions.weights)
-        self._mean_features = self._vectors = None
-        if features is not None:
-            if not sparse.issparse(features):
-                self._mean_features = features[:n_trained].mean(axis=0, dtype=np.float64)
-            self._vectors = centred_rows(features, self._mean_features)
-            self._learn_neighbors()
+        self._steps = (sparse.diags_array(1 / (totals + self.backoff)) @ self.transitions_).tocsc()
+        self._begin_count(interactions.weights)
+        self._content = None
+        if interactions.item_features is not None:
+            self._content = Content.learn(interactions.item_features, n_trained)
+            self._steps = (self._steps + self._learn_shares()).tocsc()
 
-    def _learn_neighbors(self):
-        n_trained = self.transitions_.shape[0]
-        trained, own = self._vectors[:n_trained], np.arange(n_trained)
-        near = nearest(lambda rows: cosines(trained[rows], trained), n_trained, n_trained, self.n_neighbors, own)
+    def _learn_shares(self):
+        """Learn what a similar item gets of the back-off, for each unit of similarity; returns it for those of fit."""
+        vectors, n_trained = self._content.trained, self._content.n_trained
+        own = np.arange(n_trained)
+        near = nearest(lambda rows: cosines(vectors[rows], vectors), n_trained, n_trained, self.n_neighbors, own)
         totals = np.asarray(near.sum(axis=1)).ravel()
         self._shares = np.divide(self._left, totals, out=np.zeros(n_trained), where=totals > 0)
-        self._near = sparse.diags_array(self._shares) @ near
+        return sparse.diags_array(self._shares) @ near
 
     def _partial_fit_interactions(self, interactions, users, items):
-        (n_users, n_items), n_known = interactions.weights.shape, self._recent.shape[1]
+        n_users, n_items = interactions.weights.shape
         baskets, owners = self._take_rows(n_users, n_items)
         latest = recency(baskets, owners, n_users, self.decay)
         known = self._recent.copy()
         known.resize(latest.shape)
         self._recent = _older(known, np.bincount(owners, minlength=n_users), self.decay).maximum(latest).tocsr()
         self._count(interactions.weights)
-        if self._vectors is not None and n_items > n_known:
-            new = np.zeros((n_items - n_known, self._vectors.shape[1]))
-            if interactions.item_features is not None:
-                new = centred_rows(interactions.item_features, self._mean_features)
-            elif sparse.issparse(self._vectors):
-                new = sparse.csr_matrix(new)
-            self._vectors = stack([self._vectors, new])
+        if self._content is not None:
+            self._content = self._content.extended(interactions.item_features, n_items)
 
     def _histories(self, users):
         recent = rows_of(self._recent, users.codes)
@@ -190,37 +181,33 @@ class MarkovRecommender(ItemToItemRecommender):
 
     def _columns(self, items):
         n_trained = self.transitions_.shape[0]
-        trained = (items.codes >= 0) & (items.codes < n_trained)
-        places = np.flatnonzero(trained)
-        selected = self._observed if self._vectors is None else self._observed + self._near
-        columns = _placed(selected.tocsc()[:, items.codes[places]], places, len(items))
-        if self._vectors is None:
-            return columns.tocsr()
-        later, new = np.flatnonzero(items.codes >= n_trained), np.flatnonzero(items.codes < 0)
-        columns = columns + _placed(self._backed_off(self._vectors[items.codes[later]]), later, len(items))
-        if items.features is not None and len(new):
-            vectors = centred_rows(items.features, self._mean_features)[items.rows[new]]
-            columns = columns + _placed(self._backed_off(vectors), new, len(items))
+        places = np.flatnonzero((items.codes >= 0) & (items.codes < n_trained))
+        columns = _placed(self._steps[:, items.codes[places]], places, len(items))
+        if self._content is not None:
+            later, new = np.flatnonzero(items.codes >= n_trained), np.flatnonzero(items.codes < 0)
+            columns = columns + self._backed_off(self._content.vectors[items.codes[later]], later, len(items))
+            if items.features is not None and len(new):
+                columns = columns + self._backed_off(self._content.of(items.features)[items.rows[new]], new, len(items))
         return columns.tocsr()
 
-    def _backed_off(self, vectors):
-        """Columns of T of items outside the fit: the similarity of their content, (n_trained, n)."""
-        trained = self._vectors[: self.transitions_.shape[0]]
+    def _backed_off(self, vectors, places, n_columns):
+        """Columns of T of items outside the fit: the similarity of their content, (n_trained, n_columns)."""
+        trained = self._content.trained
         near = nearest(
             lambda rows: cosines(vectors[rows], trained), vectors.shape[0], trained.shape[0], self.n_neighbors
         )
-        return (near @ sparse.diags_array(self._shares)).T.tocsc()
+        return _placed((near @ sparse.diags_array(self._shares)).T.tocsc(), places, n_columns)
 
     def _offsets(self, items):
         return self._popularity_of(items)
 
-    def _scores(self, users, candidates):
+    def _score_prepared(self, users, prepared):
         histories = self._histories(users)
-        scores = spoken_for(histories, candidates.columns)
+        scores = spoken_for(histories, prepared.columns)
         left = TIE_BREAK
-        if self._vectors is None:  # back off to what is popular
+        if self._content is None:  # back off to what is popular
             left = left + histories[:, : len(self._left)] @ self._left
-        return scores + np.outer(np.broadcast_to(left, len(scores)), candidates.offsets)
+        return scores + np.outer(np.broadcast_to(left, len(scores)), prepared.offsets)
 
     def _similarity_block(self, queries, items):
         return self._columns(queries).T.tocsr()[:, items.codes].toarray()

@@ -5,10 +5,9 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 
-from skllmrec._kernels.neighbors import WEIGHTINGS, centred_rows, cosines, nearest, shrunk_cosines, weigh
+from skllmrec._kernels.neighbors import WEIGHTINGS, cosines, nearest, shrunk_cosines, weigh
 from skllmrec._sklearn import Interval, StrOptions
-from skllmrec.base._features import stack
-from skllmrec.recommenders._item_to_item import ItemToItemRecommender, spoken_for
+from skllmrec.recommenders._item_to_item import Content, ItemToItemRecommender, spoken_for
 
 _SUPPORT = 1.0  # draws what few neighbours say towards the biases
 
@@ -137,33 +136,26 @@ class NeighborsRecommender(ItemToItemRecommender):
                 f"metric={self.metric!r} weighs counts, not ratings: use metric='cosine', or feedback='implicit'"
             )
         self._n_trained = interactions.trained_shape[1]
-        self._forget_counts()
+        self._begin_count(interactions.weights)
         self.mean_ = 0.0
         if interactions.ratings is not None:
             self.mean_ = float(np.average(interactions.ratings, weights=interactions.weights.data))
-        self._mean_features = self._vectors = None
-        if features is not None and self.by != "interactions":
-            if not sparse.issparse(features):
-                self._mean_features = features[: self._n_trained].mean(axis=0, dtype=np.float64)
-            self._vectors = centred_rows(features, self._mean_features)
+        counts = features is not None and self.by != "interactions"
+        self._content = Content.learn(features, self._n_trained) if counts else None
         self.item_biases_ = np.empty(0)
         self.similarity_ = sparse.csr_matrix((0, self._n_trained))
         self._append_items(interactions)
 
     def _partial_fit_interactions(self, interactions, users, items):
-        n_new = interactions.weights.shape[1] - len(self.item_biases_)
-        if self._vectors is not None and n_new:
-            new = sparse.csr_matrix((n_new, self._vectors.shape[1]))  # of whom nothing is known
-            if interactions.item_features is not None:
-                new = centred_rows(interactions.item_features, self._mean_features)
-            self._vectors = stack([self._vectors, new if sparse.issparse(self._vectors) else _dense(new)])
+        if self._content is not None:
+            self._content = self._content.extended(interactions.item_features, interactions.weights.shape[1])
+        self._count(interactions.weights)
         self._append_items(interactions)
 
     def _append_items(self, interactions):
         """Learn biases and neighbours of the items that have none yet; those of the others stay."""
         weights, ratings = interactions.weights, interactions.ratings
         n_old, n_items = len(self.item_biases_), weights.shape[1]
-        self._count(weights)
         biases, columns = np.zeros(n_items), weights
         if ratings is not None:
             biases = _damped_means(weights.indices, weights.data, ratings - self.mean_, n_items, self.damping)
@@ -191,7 +183,7 @@ class NeighborsRecommender(ItemToItemRecommender):
 
     def _similar(self, codes):
         """Similarities of some known items to all that were trained on, (n, n_trained)."""
-        similarity = None if self._vectors is None else self._similar_content(self._vectors[codes])
+        similarity = None if self._content is None else self._similar_content(self._content.vectors[codes])
         if self._by_users is None:
             return similarity
         columns, lengths = self._by_users[: self._n_trained], self._lengths[: self._n_trained]
@@ -201,13 +193,13 @@ class NeighborsRecommender(ItemToItemRecommender):
     def _similar_content(self, vectors):
         """Similarities of the content of some items to that of all that were trained on."""
         weight = 1.0 if self.by == "content" else self.content_weight
-        return weight * cosines(vectors, self._vectors[: self._n_trained])
+        return weight * cosines(vectors, self._content.trained)
 
     def _new_vectors(self, items):
         """Vectors of the rows of features that new items bring; None where content does not count."""
-        if items.features is None or self._vectors is None:
+        if items.features is None or self._content is None:
             return None
-        return centred_rows(items.features, self._mean_features)
+        return self._content.of(items.features)
 
     # -- scores -----------------------------------------------------------------------------------------------
 
@@ -226,14 +218,14 @@ class NeighborsRecommender(ItemToItemRecommender):
             return super()._offsets(items)
         return self.mean_ + np.append(self.item_biases_, 0.0)[items.codes]
 
-    def _scores(self, users, candidates):
+    def _score_prepared(self, users, prepared):
         if self.feedback == "implicit":
-            return super()._scores(users, candidates)
+            return super()._score_prepared(users, prepared)
         weights, ratings = self._interactions_of(users)
         biases, residuals = self._user_biases(weights, ratings)
-        support = spoken_for(weights, candidates.columns)
-        scores = spoken_for(residuals.multiply(weights).tocsr(), candidates.columns) / (support + _SUPPORT)
-        return scores + candidates.offsets + biases[:, np.newaxis]
+        support = spoken_for(weights, prepared.columns)
+        scores = spoken_for(residuals.multiply(weights).tocsr(), prepared.columns) / (support + _SUPPORT)
+        return scores + prepared.offsets + biases[:, np.newaxis]
 
     def _similarity_block(self, queries, items):
         similarity = np.zeros((len(queries), len(items)))
@@ -250,7 +242,3 @@ class NeighborsRecommender(ItemToItemRecommender):
 def _damped_means(codes, weights, values, n, damping):
     totals, counts = (np.bincount(codes, weights=part, minlength=n) for part in (weights * values, weights))
     return totals / (counts + damping)
-
-
-def _dense(matrix):
-    return matrix.toarray() if sparse.issparse(matrix) else matrix

@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from skllmrec import LinearAutoencoderRecommender, make_interactions
+from skllmrec.base import FeatureTable
 from skllmrec.recommenders import _linear_autoencoder
 
 WORDS = ("red apple", "red cherry", "blue river", "blue ocean", "red plum", "blue lake")
@@ -44,6 +45,19 @@ def test_new_items_are_recommended_by_their_text(method):
     assert_allclose(
         by_fold_in.recommend(history=[[0, 4]], n_items=1, candidates=[90])[1], scores[:1], rtol=1e-4, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("n_neighbors", [None, 3])
+def test_fold_in_of_an_item_that_nothing_is_known_about(n_neighbors):
+    pd = pytest.importorskip("pandas")
+    rows = pd.DataFrame(data()[:, :2].astype(int), columns=["user", "item"])
+    table = FeatureTable(pd.DataFrame({"item": range(6), "text": WORDS}), key="item")
+    columns = {"user": "user", "item": "item", "item_features": "text", "item_encoder": TfidfVectorizer()}
+    model = LinearAutoencoderRecommender(alpha=2.0, n_neighbors=n_neighbors, **columns).fit(rows, item_table=table)
+    before = model.predict(rows)
+    model.partial_fit(pd.DataFrame({"user": [77], "item": [90]}))
+    assert_allclose(model.predict(rows), before)
+    assert_allclose(model.predict(pd.DataFrame({"user": rows["user"], "item": 90})), 1e-6 / len(rows))
 
 
 def test_pruning_keeps_most_of_the_ranking():
