@@ -3,6 +3,7 @@
 import tempfile
 
 from _encode_texts import MODEL, our_encoder
+from quality import load
 from sklearn.pipeline import make_pipeline
 
 from skllmrec import (
@@ -13,25 +14,11 @@ from skllmrec import (
     PerUserKFold,
     TextTemplate,
     compare_recommenders,
-    load_interactions,
 )
 
 K = 20
-LIKED = 3.5  # stars
 COLUMNS = ["title", "genres", "overview"]
 FOLDS = {"known items": 2, "new items": 5}  # folds of new items differ a lot
-
-
-def likes(folder):
-    """Likes of ml_latest_small, of users with at least five and items with at least three of them."""
-    frame = load_interactions(folder / "ml_latest_small").frame
-    frame = frame[frame["rating"] >= LIKED]
-    while True:
-        users, items = frame["user_id"].value_counts(), frame["item_id"].value_counts()
-        kept = frame["user_id"].map(users).ge(5) & frame["item_id"].map(items).ge(3)
-        if kept.all():
-            return frame.reset_index(drop=True)
-        frame = frame[kept]
 
 
 def _recommender(dtype, store):
@@ -47,7 +34,7 @@ def _recommender(dtype, store):
 
 def int8_quality(options):
     """NDCG@20 on float32 and on int8 vectors, the same folds and settings."""
-    frame = likes(options.data)
+    frame = load(options.data, "ml_latest_small")
     dtypes = [dtype for dtype in ("float32", "int8") if our_encoder(dtype) is not None]
     rows = []
     with tempfile.TemporaryDirectory() as store:

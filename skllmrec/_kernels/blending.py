@@ -3,10 +3,10 @@
 import numpy as np
 from scipy import optimize
 
+from .held_out import CUTOFF, list_quality
 from .topk import topk_dense
 
 _ROUNDS = 20  # a weight is a multiple of 1/20 at the finest
-_CUTOFF = 20
 
 
 def ranking_gain(scores, held_out, seen):
@@ -22,13 +22,8 @@ def ranking_gain(scores, held_out, seen):
     -------
     ndarray of shape (n_rows,)
     """
-    k = min(_CUTOFF, scores.shape[1])
-    positions, _ = topk_dense(np.array(scores), k, seen)
-    relevant = held_out.toarray() > 0
-    hits = np.take_along_axis(relevant, np.maximum(positions, 0), axis=1) & (positions >= 0)
-    discounts = 1 / np.log2(np.arange(2, k + 2))
-    ideal = np.cumsum(discounts)[np.minimum(relevant.sum(axis=1), k) - 1]
-    return hits @ discounts / ideal
+    positions, _ = topk_dense(np.array(scores), min(CUTOFF, scores.shape[1]), seen)
+    return list_quality(positions, held_out)
 
 
 def select_greedily(scores, quality):

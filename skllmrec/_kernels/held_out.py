@@ -8,7 +8,7 @@ from .topk import topk_factors
 SHARE = 0.1  # of the interactions
 MIN_HELD_OUT = 50  # fewer say nothing: callers keep their defaults
 MIN_GAIN = 0.5  # standard errors by which a choice must beat the default
-_CUTOFF = 20
+CUTOFF = 20  # places of a list that are judged
 _MAX_USERS = 2048  # enough for the standard error that matters, and bounds the cost of a full ranking
 
 
@@ -74,10 +74,27 @@ def ranking_quality(user_vectors, item_vectors, train, test, *, seed=0):
     if len(users) > _MAX_USERS:
         users = np.sort(np.random.default_rng(seed).choice(users, _MAX_USERS, replace=False))
     train, test = train[users], test[users]
-    k = min(_CUTOFF, len(item_vectors))
-    positions, _ = topk_factors(user_vectors[users], item_vectors, k, train)
+    positions, _ = topk_factors(user_vectors[users], item_vectors, min(CUTOFF, len(item_vectors)), train)
+    return list_quality(positions, test)
+
+
+def list_quality(positions, test):
+    """NDCG of ranked lists with the held-out entries as the relevant ones.
+
+    Parameters
+    ----------
+    positions : ndarray of int, shape (n_rows, k)
+        Columns, best first; -1 is padding.
+    test : csr_matrix of shape (n_rows, n_columns)
+        Each row holds at least one entry.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+    """
+    k = positions.shape[1]
     relevant = sp.csr_matrix((np.ones(test.nnz), test.indices, test.indptr), test.shape)
-    hits = relevant[np.arange(len(users))[:, None], positions].toarray() * (positions >= 0)
+    hits = relevant[np.arange(len(positions))[:, None], positions].toarray() * (positions >= 0)
     discount = 1 / np.log2(np.arange(2, k + 2))
     ideal = np.cumsum(discount)[np.minimum(np.diff(test.indptr), k) - 1]
     return hits @ discount / ideal

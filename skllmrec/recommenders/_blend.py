@@ -346,11 +346,14 @@ class BlendRecommender(BaseComposition, BaseRecommender):
             found[live] = levels(part, users.parts[number].take(live), part._candidates(self._reference))
         return found
 
+    @property
+    def _heaviest(self):
+        """Position of the part that weighs most for frequent items: the one that compares items."""
+        return int(np.argmax(self.weights_["warm"]))
+
     def _queries(self, items, features):
-        best = int(np.argmax(self.weights_["warm"]))
-        return self.estimators_[best]._queries(items, features)
+        return self.estimators_[self._heaviest]._queries(items, features)
 
     def _similarity_block(self, queries, items):
-        """Compare as the part does that weighs most for frequent items."""
-        best = int(np.argmax(self.weights_["warm"]))
-        return self.estimators_[best]._similarity_block(queries, items.parts[best])
+        part = self._heaviest
+        return self.estimators_[part]._similarity_block(queries, items.parts[part])
