@@ -62,8 +62,9 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
     solver : {"als", "adamw", "rmsprop", "sgd"}, default="als"
         How the objective is minimised. "als": alternating least squares by warm-started conjugate gradients, the
         fastest. The others: mini-batch gradient descent with AdamW, RMSProp or Nesterov momentum, which adds dropout
-        and early stopping, and takes ten to forty times as long for much the same quality. The choices that are left
-        to held-out interactions (`alpha`, `prior_strength`) are made by least squares in any case.
+        and early stopping, and takes ten to thirty times as long for much the same quality ("sgd" at times for less).
+        The choices that are left to held-out interactions (`alpha`, `prior_strength`) are made by least squares in
+        any case.
     alpha : float, default=None
         Strength of the regularisation. None: 0.12 for explicit feedback; for implicit feedback 0.02, or another power
         of two times that, if it ranks held-out interactions better (some short fits on part of the data).

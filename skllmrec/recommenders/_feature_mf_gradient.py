@@ -1,17 +1,17 @@
 """Mini-batch gradient descent on the objective of FeatureMFRecommender, in place of alternating least squares.
 
-What the defaults reach (64 factors, ids only, one random split, alpha as chosen; NDCG@20 of held-out likes, and the
-RMSE of five random folds of MovieLens 100K; processor seconds of one fit on one thread):
+What the defaults reach on one thread (64 factors, ids only; RMSE of five random folds of MovieLens 100K and NDCG@20 of
+one fold of likes; ``python benchmarks/solvers.py --seed 7``), with the processor seconds of a fit:
 
-=================  =============  =============  =============  =============
-set                als            adamw          rmsprop        sgd
-=================  =============  =============  =============  =============
-films, 52k likes   .222   0.1 s   .219     5 s   .221     4 s   .216     7 s
-music, 70k         .266   0.2 s   .264     4 s   .264     4 s   .263     7 s
-books              .067   0.5 s   .069    18 s   .068    19 s   .067    27 s
-groceries          .055   0.2 s   .053     4 s   .053     5 s   .052     9 s
-100k ratings       .9096  0.3 s   .9090    5 s   .9087    5 s   .9098    6 s
-=================  =============  =============  =============  =============
+=====================  ===============  ===============  ===============  ===============
+set                    als              adamw            rmsprop          sgd
+=====================  ===============  ===============  ===============  ===============
+100k ratings of films  .9085    0.2 s   .9080    4.1 s   .9077    4.5 s   .9089    5.5 s
+films, 57k likes       .283     0.3 s   .282     2.9 s   .282     3.0 s   .267     5.7 s
+music                  .322     0.4 s   .322     3.9 s   .323     4.1 s   .321     7.2 s
+books                  .084     1.4 s   .085    16.6 s   .085    17.3 s   .072    34.5 s
+groceries              .066     0.5 s   .065     4.9 s   .064     5.4 s   .064     9.5 s
+=====================  ===============  ===============  ===============  ===============
 """
 
 from dataclasses import dataclass, field
