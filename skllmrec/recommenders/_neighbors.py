@@ -21,8 +21,8 @@ class NeighborsRecommender(ItemToItemRecommender):
 
     with :math:`x_i` the weighted column of interactions [1]_, h the `shrinkage`, :math:`z_i` the encoded features of
     the item (centred, unless sparse) and w the `content_weight`. Only the `n_neighbors` most similar items
-    :math:`N(i)` of each item count. A new item has neighbours by its content: no training is needed, which on sparse
-    data is hard to beat. Implicit feedback, with the weights :math:`w_{uj}` of the history:
+    :math:`N(i)` of each item count. A new item has neighbours by its content: nothing has to be
+    trained. Implicit feedback, with the weights :math:`w_{uj}` of the history:
 
     .. math:: \hat s_{ui} = \sum_{j \in N(i)} s_{ij} w_{uj}
 
