@@ -22,8 +22,8 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
     r"""Reconstruct each user's history from itself by item-to-item weights with a zero diagonal.
 
     The score is :math:`\hat s_{ui} = \sum_j x_{uj} B_{ji}` with X the interactions and B in closed form (see
-    `method`): no training loop and no learning rate. B has n_items x n_items entries and takes time of the order of the cube of the number of items: suited to up to some
-    ten thousand items.
+    `method`): no training loop and no learning rate. B has n_items x n_items entries and takes time of the order of the
+    cube of the number of items: suited to up to some ten thousand items.
 
     With features the text of items shapes B, and a new item gets the column that the same least squares give to its
     features, so that it can be recommended at once.
