@@ -132,7 +132,13 @@ class Database:
         self._connection.executescript(sql)
 
     def value(self, sql, parameters=()):
-        """First column of the first row that a statement gives, on a sound file always one."""
+        """First column of the first row that a statement gives, on a sound file always one.
+
+        Raises
+        ------
+        sqlite3.DatabaseError
+            If it gives none: the file is damaged.
+        """
         row = self.execute(sql, parameters).fetchone()
         if row is None:
             raise damage(f"nothing was found by {sql}")
