@@ -50,8 +50,8 @@ _PUBLIC = {
     "rank_test_users": "metrics",
     "recall_at_k": "metrics",
 }
-_PACKAGES = ("base", "comparison", "datasets", "encoders", "exceptions", "metrics", "model_selection",
-             "preprocessing", "recommenders", "testing")  # fmt: skip
+_PACKAGES = ("base", "comparison", "datasets", "encoders", "exceptions", "language_models", "metrics",
+             "model_selection", "preprocessing", "recommenders", "testing")  # fmt: skip
 
 __all__ = sorted([*_PUBLIC, *_PACKAGES, "__version__"])
 

@@ -1,0 +1,49 @@
+"""What encoders share whose model has been trained here: it is saved by content, and encodes from where it was saved."""
+
+from dataclasses import asdict
+
+from skllmrec._backbone import Encoding, EncodingJob, model_info
+from skllmrec.base import BaseTextEncoder
+from skllmrec.language_models._checkpoints import open_checkpoint, save_checkpoint
+
+
+class CheckpointEncoder(BaseTextEncoder):
+    """Base class of text encoders that train a model; weights are never in an attribute or a pickle.
+
+    A subclass has the parameters ``pooling``, ``max_length``, ``batch_tokens``, ``device``, ``memory`` and ``verbose``,
+    and calls `_keep` with what writes the trained model.
+
+    Attributes
+    ----------
+    checkpoint_ : str
+        Folder of the trained model, in transformers' own format.
+    weights_sha256_ : str
+        SHA-256 of its weights, tokenizer and configuration.
+    max_length_ : int or None
+        Tokens that are read.
+    """
+
+    def _keep(self, save, *, name):
+        """Save the trained model; gives the length of a vector."""
+        self.checkpoint_ = str(save_checkpoint(save, self.checkpoint_dir, name=name))
+        info = model_info(self.checkpoint_)
+        self.weights_sha256_ = info.sha256
+        limits = [int(limit) for limit in (self.max_length, info.max_length) if limit is not None]
+        self.max_length_ = min(limits, default=None)
+        return info.n_dims
+
+    def _encoding(self):
+        return Encoding(pooling=self.pooling, max_length=self.max_length_)
+
+    def _identity(self):
+        return {"weights": self.weights_sha256_, **asdict(self._encoding())}
+
+    def _start(self, texts):
+        return EncodingJob(
+            open_checkpoint(self.checkpoint_, self.weights_sha256_, name=type(self).__name__),
+            texts,
+            encoding=self._encoding(),
+            n_dims=self.embedding_size_,
+            batch_tokens=self.batch_tokens,
+            device=self.device,
+        )

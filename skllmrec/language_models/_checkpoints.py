@@ -1,0 +1,173 @@
+"""Folders of trained models, filed by their content: in a folder of the user's, or in a cache of limited size."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from skllmrec._store._units import parse_bytes
+from skllmrec._weights import Weights, file_sha256
+from skllmrec.datasets import get_data_home
+from skllmrec.exceptions import ModelNotFoundError
+
+SIZE_VARIABLE = "SKLLMREC_MODEL_CACHE_SIZE"
+_DEFAULT_SIZE = "10GB"
+_LEAST_SIZE = 1_000_000  # bytes
+_HIDDEN = "."  # first letter of folders that are being written or removed
+_STALE = 86_400.0  # seconds after which a folder of that kind was left behind by a process that was killed
+_DIGITS = 16  # of the checksum, in the name of a folder
+
+
+def cache_folder():
+    """Return the folder where trained models are kept that have no folder of their own.
+
+    Returns
+    -------
+    pathlib.Path
+        ``models`` in `skllmrec.datasets.get_data_home`; it need not exist yet.
+    """
+    return get_data_home() / "models"
+
+
+def _files(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _content_sha256(folder):
+    """SHA-256 (hex) of the names and contents of all files in a folder."""
+    lines = (f"{file_sha256(file)} {file.relative_to(folder).as_posix()}\n" for file in _files(folder))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def save_checkpoint(save, directory=None, *, name):
+    """File a model under its content.
+
+    The folder appears as a whole or not at all; a model that is there already is not written again.
+
+    Parameters
+    ----------
+    save : callable
+        ``save(folder)`` writes all files of the model into an empty folder.
+    directory : str, path-like or None, default=None
+        Where to; None means the cache, whose oldest models are removed while it is larger than the environment
+        variable SKLLMREC_MODEL_CACHE_SIZE says (default 10 GB).
+    name : str
+        Begin of the folder's name, e.g. ``"pretrained"``; the first 16 digits of the checksum follow.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder of the model.
+
+    Raises
+    ------
+    ValueError
+        If the environment variable is no size.
+    OSError
+        If the folder cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skllmrec.language_models._checkpoints import save_checkpoint
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     saved = save_checkpoint(lambda path: (path / "config.json").write_text("{}"), folder, name="model")
+    ...     saved.name, [file.name for file in saved.iterdir()]
+    ('model-618e78a54d1cd921', ['config.json'])
+    """
+    parent = cache_folder() if directory is None else Path(directory).expanduser().absolute()
+    max_bytes = parse_bytes(os.environ.get(SIZE_VARIABLE, _DEFAULT_SIZE), SIZE_VARIABLE, minimum=_LEAST_SIZE)
+    parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f"{_HIDDEN}unfinished-", dir=parent))
+    try:
+        save(unfinished)
+        target = parent / f"{name}-{_content_sha256(unfinished)[:_DIGITS]}"
+        if not target.exists():
+            unfinished.chmod(0o755)  # a temporary folder is for its owner only
+            _move(unfinished, target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    os.utime(target)
+    if directory is None:
+        _shrink(parent, max_bytes, keep=target)
+    return target
+
+
+def _move(source, target):
+    try:
+        source.rename(target)
+    except OSError:
+        if not target.exists():  # else another process has just written the same model
+            raise
+
+
+def _shrink(parent, max_bytes, *, keep):
+    """Remove the models that have not been used for longest, and what killed processes left behind."""
+    folders = []
+    for folder in parent.iterdir():
+        age = time.time() - folder.stat().st_mtime
+        if folder.name.startswith(_HIDDEN):
+            if age > _STALE:
+                shutil.rmtree(folder, ignore_errors=True)
+        elif folder.is_dir():
+            folders.append((age, sum(file.stat().st_size for file in _files(folder)), folder))
+    total = sum(size for _, size, _ in folders)
+    for _, size, folder in sorted(folders, reverse=True):
+        if total <= max_bytes:
+            return
+        if folder != keep:
+            _remove(folder)
+            total -= size
+
+
+def _remove(folder):
+    """Remove a model; nobody ever sees half of it."""
+    doomed = folder.with_name(f"{_HIDDEN}removed-{folder.name}-{os.getpid()}")
+    try:
+        folder.rename(doomed)
+    except OSError:
+        return  # another process was faster, or a file is open where open files cannot be moved
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def open_checkpoint(path, sha256, *, name):
+    """Find a model that an estimator has trained.
+
+    Parameters
+    ----------
+    path : path-like
+        Its folder.
+    sha256 : str
+        Checksum of its files (`Weights.sha256`) when it was saved.
+    name : str
+        Who asks, as the subject of the error messages.
+
+    Returns
+    -------
+    Weights
+
+    Raises
+    ------
+    ModelNotFoundError
+        If the folder is gone.
+    ValueError
+        If its files have changed.
+    """
+    weights = Weights(Path(path), "checkpoint")
+    if not (weights.path / "config.json").is_file():
+        raise ModelNotFoundError(
+            f"the weights that {name} has trained are gone from {weights.path}: they were moved, or removed from the "
+            f"cache, which keeps {os.environ.get(SIZE_VARIABLE, _DEFAULT_SIZE)} (environment variable {SIZE_VARIABLE}). "
+            "Fit again; checkpoint_dir= keeps them in a folder of your own"
+        )
+    if weights.sha256 != sha256:
+        raise ValueError(
+            f"the files in {weights.path} have changed since {name} was fitted (SHA-256 {weights.sha256[:12]}..., then "
+            f"{sha256[:12]}...): new vectors would not match the old ones. Restore them, or fit again"
+        )
+    with suppress(OSError):  # a folder of somebody else's
+        os.utime(weights.path)  # it has been used: others go first
+    return weights
