@@ -30,6 +30,7 @@ _PUBLIC = {
     "RemoteTextEncoder": "encoders",
     "TemporalSplit": "model_selection",
     "TextAnalyzer": "preprocessing",
+    "TextCleaner": "preprocessing",
     "TextTemplate": "preprocessing",
     "WordVectorEncoder": "encoders",
     "catalog_coverage": "metrics",

@@ -2,6 +2,7 @@
 
 from skllmrec.preprocessing._dense_targets import DenseTargets
 from skllmrec.preprocessing._text_analyzer import TextAnalyzer
+from skllmrec.preprocessing._text_cleaner import TextCleaner
 from skllmrec.preprocessing._text_template import TextTemplate
 
-__all__ = ["DenseTargets", "TextAnalyzer", "TextTemplate"]
+__all__ = ["DenseTargets", "TextAnalyzer", "TextCleaner", "TextTemplate"]

@@ -1,0 +1,195 @@
+"""TextCleaner: what each step takes away and what it leaves, one by one and joined."""
+
+import unicodedata
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
+
+from skllmrec.preprocessing import TextCleaner, TextTemplate, _cleaning
+
+OFF = dict.fromkeys(
+    ("html", "entities", "control", "urls", "emails", "ips", "phones", "punctuation", "spaces"), False
+) | {"normal_form": None}
+
+
+def only(**steps):
+    """Return a cleaner that takes one step."""
+    return TextCleaner(**(OFF | steps))
+
+
+CASES = {
+    "tag between lines": ("html", "one<br/>two</p>", "one two "),
+    "tag within a word": ("html", "bread<b>crumb</b>s", "breadcrumbs"),
+    "tag with attributes": ("html", '<a href="x?a=1">text</a>', "text"),
+    "comment": ("html", "a<!-- b -->c", "a c"),
+    "script": ("html", "a<SCRIPT src=x>if (a < b) {}</script>b", "a b"),
+    "less than": ("html", "a < b, a<b and c>d, I <3 you", "a < b, a<b and c>d, I <3 you"),
+    "no element": ("html", "<Someone> said", "<Someone> said"),
+    "entity": ("entities", "Tom &amp; Jerry &#39;40 &eacute;&#x41;", "Tom & Jerry '40 éA"),
+    "no entity": ("entities", "AT&T, R&D; a&copy=1", "AT&T, R&D; a&copy=1"),
+    "entity of nothing": ("entities", "a&#0;b", "a\ufffdb"),
+    "entity of a control character": ("entities", "a&#1;b&#xD800;", "ab\ufffd"),
+    "control": ("control", "a\x07b\x7fc\u200bd\ufeffe\u202ef", "a bcdef"),
+    "surrogate": ("control", "a\ud800b", "ab"),
+    "joiner": (
+        "control",
+        "👩\u200d🔬 \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "👩\u200d🔬 \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+    ),
+    "line breaks": ("control", "a\tb\r\nc", "a\tb\r\nc"),
+    "address": ("urls", "see https://a.example/b?c=d#e. Now WWW.b.example/x, ok", "see  . Now  , ok"),
+    "address in Chinese": ("urls", "见https://a.example/b。好", "见 。好"),
+    "no address": ("urls", "www and http: are words", "www and http: are words"),
+    "mail": ("emails", "ask bob.b+c@mail.example.org!", "ask  !"),
+    "no mail": ("emails", "@user a@b 5@noon", "@user a@b 5@noon"),
+    "version 4": ("ips", "at 192.168.0.1, 1.2.3.4.", "at  ,  ."),
+    "version 6": ("ips", "at fe80::1:2 or 2001:db8:0:0:0:0:0:1.", "at   or  ."),
+    "no computer": ("ips", "1.2.3.4.5, 999.1.1.1, 12:30:15, a::b", "1.2.3.4.5, 999.1.1.1, 12:30:15, a::b"),
+    "phone": ("phones", "+49 30 1234567, (030) 123 4567, 555-123-4567, 138 1234 5678", " ,  ,  ,  "),
+    "no phone": ("phones", "1999-2000, 978-0-306-40615-7, 1234567890, 10 000 000", None),
+    "marks": (
+        "punctuation",
+        "Wow!!!! What??? ---- ...... ... !? 好\uff01\uff01\uff01",
+        "Wow! What? - ... ... !? 好\uff01",
+    ),
+    "two dashes": ("punctuation", "a -- b, C++, http://x", "a -- b, C++, http://x"),
+    "spaces": ("spaces", "  a \n b\u3000c\u00a0 d\u2003", "a b c d"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_step_takes_its_dirt_and_nothing_else(case):
+    step, text, cleaned = CASES[case]
+    cleaned = text if cleaned is None else cleaned
+    assert only(**{step: True}).transform([text]).tolist() == [cleaned]
+    assert only().transform([text]).tolist() == [text]
+
+
+def test_normal_form():
+    text = "cafe\u0301 \ufb01ne \uff2e\uff11"
+    for form in ("NFC", "NFKC", "NFD", "NFKD"):
+        assert only(normal_form=form).transform([text]).tolist() == [unicodedata.normalize(form, text)]
+
+
+def test_tags_behind_entities_and_lowercase():
+    assert TextCleaner(lowercase=True).transform(["&lt;B&gt;Ärger&lt;/b&gt; &amp;lt; 3"]).tolist() == ["ärger &lt; 3"]
+
+
+def test_replacement_is_literal():
+    assert TextCleaner(replacement=r"[\1]").transform(["a b@c.example d"]).tolist() == [r"a [\1] d"]
+
+
+def one_by_one(text, separator="\x00"):
+    """All steps on a single text, whatever its bytes say."""
+    for clean, _ in TextCleaner()._steps(separator):
+        text = clean(text)
+    return text.strip()
+
+
+SIGNS = "ab <>&;!.?-:@/19\n\t\x00\x01\x1c\x7f\u00a0\u00ad\u0301\u1680\u2003\u200b\u3000\u3002\ufeff\uff01\ud800é好"
+WORDS = ["<br>", "<b>", "&lt;", "&#1;", "www.", "http://", "a@b.example", "1.2.3.4", "::1", "+49 ", "1381234567"]
+DIRT = st.lists(st.sampled_from([*SIGNS, *WORDS, "<!--", "-->", "   "]), max_size=25)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(DIRT.map("".join), min_size=1, max_size=6))
+def test_joined_equals_one_by_one(texts):
+    used = set("".join(texts))
+    separator = next(sign for sign in _cleaning.SEPARATORS if sign not in used)
+    assert TextCleaner().transform(texts).tolist() == [one_by_one(text, separator) for text in texts]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.text(max_size=40), min_size=1, max_size=5))
+def test_any_text(texts):
+    cleaned = TextCleaner().transform(texts)
+    assert cleaned.shape == (len(texts),)
+    for text in cleaned:
+        assert text == text.strip()
+        assert "  " not in text
+        text.encode()
+
+
+def test_texts_that_use_every_separator():
+    text = _cleaning.SEPARATORS + "a!!!"
+    assert only(punctuation=True).transform([text, "b??"]).tolist() == [_cleaning.SEPARATORS + "a!", "b?"]
+    assert TextCleaner().transform([text, "b??"]).tolist() == ["a!", "b?"]
+
+
+@pytest.mark.parametrize(
+    "part", ["<!--", "<b ", "<b a=", "=", "a@", "http://", "::1:", "+1 ", "<script>", "&#1", "1.", "(1"]
+)
+def test_long_texts_without_an_end_are_searched_once(part):
+    # quadratic time would be hours here
+    text = "<b a " + part * 300_000
+    assert only(html=True, urls=True, emails=True, ips=True, phones=True).transform([text, "<p>"])[1] == " "
+
+
+def test_blocks_change_nothing(monkeypatch):
+    texts = [f"<p>text {n}</p> !!!" for n in range(50)]
+    whole = TextCleaner().transform(texts)
+    monkeypatch.setattr("skllmrec.preprocessing._text_cleaner._BLOCK_CHARS", 40)
+    assert TextCleaner().transform(texts).tolist() == whole.tolist() == [f"text {n} !" for n in range(50)]
+
+
+def test_pandas_table_keeps_index_names_and_other_values():
+    table = pd.DataFrame({"title": ["A<br>B", None], "year": [1.5, np.nan], "tags": [["x"], "y!!"]}, index=[7, 3])
+    cleaned = TextCleaner().fit_transform(table)
+    assert isinstance(cleaned, pd.DataFrame)
+    assert cleaned.index.tolist() == [7, 3]
+    assert cleaned["title"].tolist()[0] == "A B"
+    assert pd.isna(cleaned["title"].iloc[1])
+    assert cleaned["tags"].tolist() == [["x"], "y!"]
+    assert cleaned["year"].dtype == float
+    assert table["title"].iloc[0] == "A<br>B"
+
+
+def test_polars_table_and_arrays():
+    cleaned = TextCleaner().fit_transform(pl.DataFrame({"title": ["A<br>B", None], "year": [1, 2]}))
+    assert isinstance(cleaned, pl.DataFrame)
+    assert cleaned["title"].to_list() == ["A B", None]
+    array = np.array([["A!!", None], ["b", 3]], dtype=object)
+    assert TextCleaner().transform(array).tolist() == [["A!", None], ["b", 3]]
+    for column in (pl.Series(["a!!"]), pd.Series(["a!!"], index=[5]), ("a!!",), np.array(["a!!"])):
+        assert TextCleaner().transform(column).tolist() == ["a!"]
+
+
+def test_in_a_pipeline_before_and_after_the_template():
+    table = pd.DataFrame({"title": ["Toy&nbsp;Story", "Heat"], "plot": ["<p>a toy</p>", None]})
+    texts = {"Toy Story. a toy", "Heat"}
+    template = TextTemplate("{title}. {plot}")
+    for steps in ((TextCleaner(), template), (template, TextCleaner())):
+        assert set(make_pipeline(*steps).fit_transform(table)) == texts
+    tfidf = make_pipeline(template, clone(TextCleaner()), TfidfVectorizer()).fit(table)
+    assert sorted(tfidf[-1].vocabulary_) == ["heat", "story", "toy"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "error", "says"),
+    [
+        ("one", TypeError, "one text per row"),
+        (sparse.csr_matrix((2, 2)), TypeError, "csr_matrix"),
+        (["a", None], TypeError, "position 1 is None"),
+        ([b"a"], TypeError, r"position 0 is b'a' \(bytes\)"),
+        (np.zeros((1, 1, 1)), ValueError, r"shape \(1, 1, 1\)"),
+    ],
+    ids=["str", "sparse", "missing", "bytes", "dimensions"],
+)
+def test_bad_input(texts, error, says):
+    with pytest.raises(error, match=says):
+        TextCleaner().transform(texts)
+
+
+def test_bad_parameters():
+    for wrong in ({"normal_form": "nfc"}, {"html": "yes"}, {"replacement": None}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            TextCleaner(**wrong).transform(["a"])
+    assert TextCleaner().transform([]).tolist() == []
