@@ -252,6 +252,27 @@ def test_frozen_parameters_stay():
     assert (weights[0][2] != weights[1][2]).any()
 
 
+@pytest.mark.parametrize(("max_steps", "n_epochs"), [(4, 9), (8, 9), (9, 9), (99, 2)])
+def test_steps_end_a_training_and_the_rate_is_planned_for_them(max_steps, n_epochs):
+    rates, position = [], []
+    recipe = Recipe(n_epochs, 0.1, optimizer="sgd", max_steps=max_steps)
+    n_batches, n_steps = 6, min(max_steps, 6 * n_epochs)
+    network = {"w": torch.zeros((), requires_grad=True)}
+
+    def batches(rng):
+        return list(range(n_batches))
+
+    def loss(batch):
+        position.append(batch)
+        return network["w"] * 1.0
+
+    training = train(network, batches, loss, recipe, callbacks=[lambda record: rates.append(record["learning_rate"])])
+    assert training.step == len(position) == n_steps and training.finished
+    assert position == [step % n_batches for step in range(n_steps)]
+    assert [record["step"] for record in training.history] == [*range(6, n_steps, 6), n_steps]
+    assert_allclose(rates, [0.1 * (1 - (record["step"] - 0.5) / n_steps) for record in training.history])
+
+
 # -- batches ------------------------------------------------------------------------------------------------------
 
 
@@ -307,6 +328,7 @@ def test_errors_name_the_place_and_the_remedy():
         {"warmup": 1.0},
         {"accumulate": 0},
         {"patience": 0},
+        {"max_steps": 0},
         {"clip_norm": 0.0},
     ],
     ids=lambda wrong: next(iter(wrong)),
@@ -341,6 +363,7 @@ RESUMABLE = {
     "rmsprop": {"optimizer": "rmsprop", "accumulate": 2},
     "sgd": {"optimizer": "sgd", "clip_norm": 0.1},
     "float16": {"precision": "float16"},
+    "steps": {"max_steps": 15},
 }
 
 

@@ -127,7 +127,7 @@ def train(
             while state.position < len(plan):
                 run.mark()
                 group, sums = plan[state.position : state.position + recipe.accumulate], {}
-                run.set_rate((state.epoch + (state.position + len(group) / 2) / len(plan)) / recipe.n_epochs)
+                run.set_rate((state.position + len(group) / 2) / len(plan))
                 for batch in group:
                     value = run.forward(loss, batch, sums)
                     run.scaler.scale(value / len(group)).backward()
@@ -197,7 +197,7 @@ class _Run:
         _copy(parts["model"], self.kept)
         self.best = {name: tensor.to(self.device) for name, tensor in parts.get("best", {}).items()}
         self.last_write, self.stopped = self.state.step, self.state.finished
-        self.stopped |= self._out_of_patience()
+        self.stopped |= self._is_over()
         if not self.state.finished:
             self._load_optimizer(parts.get("optimizer", {}))
             _set_random_states(parts["random"], self.device)
@@ -230,7 +230,8 @@ class _Run:
     def count_steps(self, batches):
         """Count the steps of the whole training, if all epochs are like the first one."""
         n_batches = len(batches(np.random.default_rng([self.recipe.seed, 0])))
-        return self.recipe.n_epochs * math.ceil(n_batches / self.recipe.accumulate)
+        n_steps = self.recipe.n_epochs * math.ceil(n_batches / self.recipe.accumulate)
+        return n_steps if self.recipe.max_steps is None else min(n_steps, self.recipe.max_steps)
 
     def plan(self, batches):
         """Order of the batches of the present epoch."""
@@ -239,10 +240,14 @@ class _Run:
         plan = batches(np.random.default_rng([self.recipe.seed, self.state.epoch]))
         if len(plan) == 0:
             raise ValueError(f"epoch {self.state.epoch + 1} has no batches: there is nothing to learn from")
-        return plan
+        n_steps = math.inf if self.recipe.max_steps is None else self.recipe.max_steps - self.state.step
+        return plan[: min(self.state.position + n_steps * self.recipe.accumulate, len(plan))]
 
-    def set_rate(self, progress):
+    def set_rate(self, epoch_progress):
         """Set the learning rate of a step."""
+        progress = (self.state.epoch + epoch_progress) / self.recipe.n_epochs
+        if self.recipe.max_steps is not None:  # whichever ends the training first
+            progress = max(progress, (self.state.step + 0.5) / self.recipe.max_steps)
         self.state.learning_rate = self.recipe.rate_at(progress)
         for group in self.optimizer.param_groups:
             group["lr"] = self.state.learning_rate * group["factor"]
@@ -299,7 +304,7 @@ class _Run:
         self.marked, self.started = None, time.monotonic()
         state.epoch, state.position, state.sums = epoch, 0, {}
         state.history.append(record)
-        self.stopped = any(asked_to_stop) or self._out_of_patience()
+        self.stopped = any(asked_to_stop) or self._is_over()
         self.mark(write=True)
 
     def _check_parameters(self, epoch):
@@ -332,9 +337,11 @@ class _Run:
                 self.best = {name: tensor.detach().clone() for name, tensor in self.kept.items()}
         return record
 
-    def _out_of_patience(self):
-        best, patience = self.state.best_epoch, self.recipe.patience
-        return patience is not None and best is not None and self.state.epoch - best >= patience
+    def _is_over(self):
+        """Whether the last step is done, or too long nothing has become better."""
+        best, patience, max_steps = self.state.best_epoch, self.recipe.patience, self.recipe.max_steps
+        waited = patience is not None and best is not None and self.state.epoch - best >= patience
+        return waited or (max_steps is not None and self.state.step >= max_steps)
 
     # -- checkpoints --------------------------------------------------------------------------------------------
 

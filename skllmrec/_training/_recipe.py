@@ -46,6 +46,9 @@ class Recipe:
         Beginning of a parameter's name -> factor of its learning rate; the first that fits counts.
     seed : int, default=0
         Of the order of the batches and of all randomness of torch during the training.
+    max_steps : int, default=None
+        End after this many steps of the optimiser, if need be within an epoch, or after `n_epochs`, whichever comes
+        first.
 
     Raises
     ------
@@ -75,6 +78,7 @@ class Recipe:
     keep_best: bool = True
     rate_factors: dict = field(default_factory=dict)
     seed: int = 0
+    max_steps: int | None = None
 
     def __post_init__(self):
         choices = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "precision": PRECISIONS}
@@ -90,6 +94,7 @@ class Recipe:
             "clip_norm": self.clip_norm is None or self.clip_norm > 0,
             "accumulate": self.accumulate >= 1,
             "patience": self.patience is None or self.patience >= 1,
+            "max_steps": self.max_steps is None or self.max_steps >= 1,
             "min_gain": self.min_gain >= 0,
         }
         wrong = [f"{name}={getattr(self, name)!r}" for name, holds in ranges.items() if not holds]

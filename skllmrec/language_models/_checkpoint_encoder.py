@@ -1,4 +1,4 @@
-"""What encoders share whose model has been trained here: it is saved by content, and encodes from where it was saved."""
+"""What encoders share whose model was trained here: it is filed by content, and encodes from where it was filed."""
 
 from dataclasses import asdict
 

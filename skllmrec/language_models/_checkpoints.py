@@ -158,10 +158,11 @@ def open_checkpoint(path, sha256, *, name):
     """
     weights = Weights(Path(path), "checkpoint")
     if not (weights.path / "config.json").is_file():
+        size = os.environ.get(SIZE_VARIABLE, _DEFAULT_SIZE)
         raise ModelNotFoundError(
-            f"the weights that {name} has trained are gone from {weights.path}: they were moved, or removed from the "
-            f"cache, which keeps {os.environ.get(SIZE_VARIABLE, _DEFAULT_SIZE)} (environment variable {SIZE_VARIABLE}). "
-            "Fit again; checkpoint_dir= keeps them in a folder of your own"
+            f"the weights that {name} has trained are gone from {weights.path}: moved, or removed from the cache, "
+            f"which keeps {size} (environment variable {SIZE_VARIABLE}). Fit again; "
+            "checkpoint_dir= keeps them in a folder of your own"
         )
     if weights.sha256 != sha256:
         raise ValueError(

@@ -1,0 +1,155 @@
+"""Models for pre-training: made anew or loaded, with the heads that the objectives need."""
+
+from skllmrec._backbone._quiet import loading, quiet
+
+SIZES = {  # hidden size, layers, heads, intermediate size: those of the BERT miniatures [1]_
+    "tiny": (128, 2, 2, 512),
+    "mini": (256, 4, 4, 1024),
+    "small": (512, 4, 8, 2048),
+    "base": (768, 12, 12, 3072),
+}
+_HOLDS_PAIRS = "seq_relationship"  # the head that tells whether the second segment follows, as transformers calls it
+
+
+def make_network(tokenizer, *, sizes, max_length, seed):
+    """Make a BERT with random weights.
+
+    Parameters
+    ----------
+    tokenizer : transformers.PreTrainedTokenizerBase
+    sizes : tuple of int
+        Hidden size, layers, heads, intermediate size.
+    max_length : int
+        Most tokens it reads.
+    seed : int
+        Of the weights.
+
+    Returns
+    -------
+    transformers.BertForPreTraining
+    """
+    import torch
+    from transformers import BertConfig, BertForPreTraining
+
+    hidden_size, n_layers, n_heads, intermediate_size = sizes
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=hidden_size,
+        num_hidden_layers=n_layers,
+        num_attention_heads=n_heads,
+        intermediate_size=intermediate_size,
+        max_position_embeddings=max_length,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with loading, quiet(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return BertForPreTraining(config)
+
+
+def load_network(weights, *, with_pairs, seed):
+    """Load a model to continue its pre-training; heads that it lacks are made anew.
+
+    Parameters
+    ----------
+    weights : Weights
+    with_pairs : bool
+        Whether it has to judge pairs of segments.
+    seed : int
+        Of the weights of new heads.
+
+    Returns
+    -------
+    network : transformers.PreTrainedModel
+    tokenizer : transformers.PreTrainedTokenizerBase
+
+    Raises
+    ------
+    ValueError
+        If the model cannot be trained with these objectives, or its tokenizer is not its own.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForPreTraining, AutoTokenizer
+
+    options = {"local_files_only": True, "trust_remote_code": False}
+    with loading, quiet(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        config = AutoConfig.from_pretrained(weights.path, **options)
+        kind = AutoModelForPreTraining if with_pairs else AutoModelForMaskedLM
+        if type(config) not in AutoModelForMaskedLM._model_mapping:
+            raise ValueError(
+                f"{weights.path} holds a model of type {config.model_type!r}, which cannot predict masked tokens: "
+                "choose a model with an encoder, such as BERT"
+            )
+        tokenizer = AutoTokenizer.from_pretrained(weights.path, **options)
+        network = kind.from_pretrained(weights.path, dtype=torch.float32, use_safetensors=True, **options)
+    _check_pairing(network, with_pairs, weights.path)
+    _check_tokenizer(tokenizer, network, weights.path)
+    return network, tokenizer
+
+
+def _check_pairing(network, with_pairs, path):
+    has_head = any(_HOLDS_PAIRS in name for name, _ in network.named_parameters())
+    if with_pairs and not (has_head and getattr(network.config, "type_vocab_size", 0) > 1):
+        raise ValueError(
+            f"the objective 'nsp' needs a model that tells segments apart and judges pairs of them, and {path} holds a "
+            f"{type(network).__name__}: choose a BERT, or objectives=('mlm',)"
+        )
+
+
+def _check_tokenizer(tokenizer, network, path):
+    """Refuse a tokenizer that cannot be the model's."""
+    n_rows = network.get_input_embeddings().weight.shape[0]
+    most = max(tokenizer.get_vocab().values())
+    if most >= n_rows:
+        raise ValueError(
+            f"tokenizer and model in {path} do not belong together: the tokenizer has tokens up to number {most}, the "
+            f"model embeds {n_rows}"
+        )
+    missing = [name for name in ("mask", "pad") if getattr(tokenizer, f"{name}_token_id") is None]
+    if missing:
+        raise ValueError(
+            f"the tokenizer in {path} has no token for {' and '.join(missing)}, which masked language modelling needs: "
+            "choose a model that was pre-trained with it"
+        )
+
+
+class Heads:
+    """Runs a network on a batch, and its large output layer on the hidden tokens only."""
+
+    def __init__(self, network):
+        self._network, self._hidden = network, None
+        self._has_types = getattr(network.config, "type_vocab_size", 0) > 1
+        self._hook = network.get_output_embeddings().register_forward_pre_hook(self._select)
+
+    def _select(self, layer, args):
+        return (args[0][self._hidden],)
+
+    def close(self):
+        """Leave the network as it was."""
+        self._hook.remove()
+
+    def __call__(self, input_ids, mask, types, hidden):
+        """Run a batch.
+
+        Parameters
+        ----------
+        input_ids, mask, types : torch.Tensor of shape (n_rows, n_tokens), int64
+            Tokens, which of them are no padding, and the segment of each.
+        hidden : torch.Tensor of shape (n_rows, n_tokens), bool
+            Tokens to predict.
+
+        Returns
+        -------
+        token_logits : torch.Tensor of shape (n_hidden, n_vocabulary)
+        pair_logits : torch.Tensor of shape (n_rows, 2) or None
+            First whether the second segment follows, then whether it is another document's.
+        """
+        self._hidden = hidden
+        try:
+            inputs = {"token_type_ids": types} if self._has_types else {}
+            output = self._network(input_ids=input_ids, attention_mask=mask, **inputs)
+        finally:
+            self._hidden = None
+        if hasattr(output, "prediction_logits"):
+            return output.prediction_logits, output.seq_relationship_logits
+        return output.logits, None

@@ -1,0 +1,143 @@
+"""Tokenizers for pre-training: trained on a corpus, and what a pair of segments looks like to one."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from skllmrec._backbone._quiet import loading, quiet
+
+TOKENIZERS = ("wordpiece", "bpe")
+_SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+
+
+def train_tokenizer(texts, *, kind, vocab_size, max_length):
+    """Train a tokenizer.
+
+    Parameters
+    ----------
+    texts : iterable of str
+        The corpus.
+    kind : {"wordpiece", "bpe"}
+        BERT's own (small letters, no accents, every Chinese character a word), or pairs of bytes (loses nothing).
+    vocab_size : int
+        Most tokens; fewer if the corpus has no more that occur twice.
+    max_length : int
+        Tokens that its model can read.
+
+    Returns
+    -------
+    transformers.PreTrainedTokenizerBase
+        With type ids that tell two segments apart.
+    """
+    train = _train_wordpiece if kind == "wordpiece" else _train_bpe
+    with loading, quiet():
+        return train(texts, {"vocab_size": vocab_size, "special_tokens": list(_SPECIAL.values())}, max_length)
+
+
+def _train_wordpiece(texts, options, max_length):
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+    from transformers import BertTokenizer
+
+    trained = Tokenizer(models.WordPiece(unk_token=_SPECIAL["unk"]))
+    trained.normalizer = normalizers.BertNormalizer()
+    trained.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trained.train_from_iterator(texts, trainers.WordPieceTrainer(min_frequency=2, show_progress=False, **options))
+    return BertTokenizer(vocab=trained.get_vocab(), model_max_length=max_length)
+
+
+def _train_bpe(texts, options, max_length):
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    trained.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(min_frequency=2, show_progress=False, initial_alphabet=alphabet, **options)
+    trained.train_from_iterator(texts, trainer)
+    begin, end = _SPECIAL["cls"], _SPECIAL["sep"]
+    trained.post_processor = processors.TemplateProcessing(
+        single=f"{begin} $A {end}",
+        pair=f"{begin} $A {end} $B:1 {end}:1",
+        special_tokens=[(token, trained.token_to_id(token)) for token in (begin, end)],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=trained,
+        model_max_length=max_length,
+        # without them, transformers would leave the type ids out
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+        **{f"{name}_token": token for name, token in _SPECIAL.items()},
+    )
+
+
+def vocabulary_sha256(tokenizer):
+    """SHA-256 (hex) of the tokens and their numbers."""
+    lines = (f"{number} {token}\n" for token, number in sorted(tokenizer.get_vocab().items()))
+    return hashlib.sha256("".join(lines).encode(errors="surrogatepass")).hexdigest()
+
+
+def tokenize(tokenizer, texts):
+    """Token ids of texts without special tokens, and whether each token begins a word.
+
+    Parameters
+    ----------
+    tokenizer : transformers.PreTrainedTokenizerBase
+    texts : list of str
+
+    Returns
+    -------
+    list of (list of int, ndarray of bool)
+    """
+    if not texts:
+        return []
+    encoded = tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)
+    if encoded.encodings is None:  # a tokenizer that does not say which words its tokens are of
+        return [(ids, np.ones(len(ids), dtype=bool)) for ids in encoded["input_ids"]]
+    words = (np.array([-1 if word is None else word for word in encoding.word_ids]) for encoding in encoded.encodings)
+    return [(ids, np.diff(word, prepend=-2) != 0) for ids, word in zip(encoded["input_ids"], words, strict=True)]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The special tokens around one segment or two.
+
+    Attributes
+    ----------
+    single, pair : tuple of list of int
+        What stands before, between (pairs) and behind the segments.
+    """
+
+    single: tuple
+    pair: tuple
+
+    @property
+    def n_special(self):
+        """Special tokens of a pair."""
+        return sum(map(len, self.pair))
+
+
+def find_frame(tokenizer):
+    """Find out where a tokenizer puts its special tokens.
+
+    Parameters
+    ----------
+    tokenizer : transformers.PreTrainedTokenizerBase
+
+    Returns
+    -------
+    Frame
+    """
+    content = tokenize(tokenizer, ["a"])[0][0]
+    single, pair = tokenizer("a")["input_ids"], tokenizer("a", "a")["input_ids"]
+    return Frame(tuple(_around(single, content, 1)), tuple(_around(pair, content, 2)))
+
+
+def _around(ids, content, n_segments):
+    """Cut a list of tokens at each occurrence of others."""
+    parts, start = [], 0
+    for _ in range(n_segments):
+        place = next(at for at in range(start, len(ids)) if ids[at : at + len(content)] == content)
+        parts.append(ids[start:place])
+        start = place + len(content)
+    return [*parts, ids[start:]]
