@@ -18,6 +18,7 @@ _PUBLIC = {
     "EmbeddingStore": "encoders",
     "EmbeddingWhitener": "encoders",
     "FeatureMFRecommender": "recommenders",
+    "InteractionFilter": "preprocessing",
     "LLMTextEncoder": "encoders",
     "LeaveLastOut": "model_selection",
     "LinearAutoencoderRecommender": "recommenders",

@@ -1,4 +1,4 @@
-"""What the splitters of interactions share: the interface, reading ids and times, checks."""
+"""What the splitters of interactions share: the interface, reading ids, checks."""
 
 from abc import abstractmethod
 from numbers import Integral
@@ -8,7 +8,6 @@ from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import indexable
 
 from skllmrec._ids import IdIndex, column
-from skllmrec._sklearn import is_frame, take_columns
 
 
 def check_n_splits(n_splits, *, at_least=2):
@@ -37,42 +36,6 @@ def group_codes(X, key, *, name):
     rank = np.empty(len(index), dtype=np.intp)
     rank[np.argsort(first)] = np.arange(len(index))
     return rank[codes], len(index)
-
-
-def _missing(values):
-    if values.dtype.kind == "O":
-        return np.array([value is None or value != value for value in values], dtype=bool)
-    return np.isnat(values) if values.dtype.kind in "mM" else np.isnan(values)
-
-
-def time_codes(X, key):
-    """Rank the distinct times of a column: 0 is the earliest, equal times have equal codes.
-
-    Raises
-    ------
-    ValueError
-        If the column does not exist, or a time is missing.
-    TypeError
-        If the times are strings or cannot be compared.
-    """
-    try:
-        values = np.asarray(take_columns(X, key))
-    except (ValueError, IndexError, KeyError) as error:
-        has = f"its columns are {list(X.columns)}" if is_frame(X) else f"it has {X.shape[1]} unnamed columns"
-        raise ValueError(f"time={key!r} is not a column of X: {has}") from error
-    if values.dtype.kind == "U" or (values.dtype.kind == "O" and any(isinstance(v, str) for v in values)):
-        raise TypeError(
-            f"time={key!r} holds strings, whose order need not be that of time: convert them to numbers or datetimes"
-        )
-    missing = np.flatnonzero(_missing(values))
-    if missing.size:
-        raise ValueError(
-            f"time={key!r} is missing at position {missing[0]} ({missing.size} in total): remove these rows"
-        )
-    try:
-        return np.unique(values, return_inverse=True)[1]
-    except TypeError as error:
-        raise TypeError(f"the values of time={key!r} cannot be compared: {error}") from error
 
 
 class BaseInteractionSplitter(BaseCrossValidator):

@@ -4,12 +4,8 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from skllmrec.model_selection._base import (
-    BaseInteractionSplitter,
-    check_n_splits,
-    group_codes,
-    time_codes,
-)
+from skllmrec._times import time_codes
+from skllmrec.model_selection._base import BaseInteractionSplitter, check_n_splits, group_codes
 
 
 class LeaveLastOut(BaseInteractionSplitter):

@@ -1,0 +1,279 @@
+"""Which interactions to work on: time window, duplicates, threshold, k-core."""
+
+from datetime import date
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
+
+from skllmrec._ids import IdIndex, column
+from skllmrec._sklearn import Interval, StrOptions, all_or_nothing, fit_context, is_frame, take_rows
+from skllmrec._times import read_times, time_codes
+
+
+def _k_core(users, items, min_user, min_item):
+    """Mask of the rows that are left when users and items with too few rows are removed until none is left.
+
+    Parameters
+    ----------
+    users, items : ndarray of shape (n_rows,), intp
+        Codes from 0.
+    min_user, min_item : int
+        Least number of rows of a user, of an item.
+
+    Returns
+    -------
+    kept : ndarray of bool of shape (n_rows,)
+    """
+    kept = np.ones(len(users), dtype=bool)
+    while True:
+        enough = (np.bincount(users[kept], minlength=users.max(initial=0) + 1) >= min_user)[users]
+        enough &= (np.bincount(items[kept], minlength=items.max(initial=0) + 1) >= min_item)[items]
+        if np.array_equal(kept & enough, kept):
+            return kept
+        kept &= enough
+
+
+def _one_row_each(users, items, order, which):
+    """Mask of the first or the last row of each pair of user and item, in the given order of the rows."""
+    rows = np.lexsort((order, items, users))
+    new_pair = (np.diff(users[rows]) != 0) | (np.diff(items[rows]) != 0)
+    ends = np.append(new_pair, True) if which == "last" else np.insert(new_pair, 0, True)
+    kept = np.zeros(len(users), dtype=bool)
+    kept[rows[ends]] = True
+    return kept
+
+
+def _table(report):
+    """Write a report as a table of text."""
+    head = ("step", "removed", "rows", "users", "items")
+    lines = [head, *([str(step.get(key, "")) for key in head] for step in report)]
+    width = max(9, *(len(cell) + 2 for line in lines for cell in line[1:]))
+    return "\n".join(line[0].ljust(12) + "".join(cell.rjust(width) for cell in line[1:]) for line in lines)
+
+
+class InteractionFilter(BaseEstimator):
+    """Choose the interactions to work on: a time window, one row per pair, ratings that are likes, the k-core.
+
+    It takes rows away, which no transformer may do; so it stands *before* the split and outside of pipelines, and
+    `fit_resample` is its only method that does something (the name that imbalanced-learn gave such steps). It says
+    what it removed: in `report_`, and in print with ``verbose=True``. The steps in their order:
+
+    1. `start`, `end`: rows outside of the window go.
+    2. `duplicates`: of several rows of one user and one item, one stays.
+    3. `threshold`: rows rated below it go, and the ratings with them: what is left is implicit feedback.
+    4. `min_user_interactions`, `min_item_interactions`: users and items with fewer rows go, again and again until
+       none is left (the k-core).
+
+    Parameters
+    ----------
+    user, item : str or int, default=0, 1
+        Columns of X that hold the ids.
+    time : str or int, default=None
+        Column of X that holds the times: numbers or datetimes. Needed for a window; decides which of several rows
+        is the last one (else the order of the rows does).
+    start, end : number or datetime, default=None
+        The window: ``start <= time < end``. A datetime may be given as text, such as ``"2001-01-31"``.
+    duplicates : {"last", "first", "sum", "mean", "keep"}, default="last"
+        Which row of a pair stays; "sum" and "mean" give the last one the sum or the mean of all their y.
+    threshold : float, default=None
+        Least rating that counts as a like.
+    min_user_interactions, min_item_interactions : int, default=5
+        The k of the k-core, for users and for items; 1 removes nobody.
+    verbose : bool, default=False
+        Whether to print what was removed.
+
+    Attributes
+    ----------
+    sample_indices_ : ndarray of shape (n_rows_kept,), intp
+        Rows of X that stayed, in their order: for weights and whatever else goes along.
+    report_ : list of dict
+        For each step its name (``"step"``), the number of rows it removed (``"removed"``) and of the ``"rows"``,
+        ``"users"`` and ``"items"`` left.
+
+    Notes
+    -----
+    A k-core looks at all rows: it is a choice of the data set, not a model. Report it beside every figure, for it
+    favours active users and popular items. To hold out items without training rows use ``ColdItemKFold``.
+
+    Examples
+    --------
+    >>> from skllmrec.preprocessing import InteractionFilter
+    >>> X = [["ann", "alien"], ["ann", "heat"], ["bob", "alien"], ["bob", "heat"], ["bob", "heat"], ["cid", "up"]]
+    >>> likes = InteractionFilter(threshold=3.5, min_user_interactions=2, min_item_interactions=2)
+    >>> X_likes, y_likes = likes.fit_resample(X, [5, 4, 5, 1, 4, 5])
+    >>> X_likes, y_likes
+    ([['ann', 'alien'], ['ann', 'heat'], ['bob', 'alien'], ['bob', 'heat']], None)
+    >>> print(likes.summary())
+    step          removed     rows    users    items
+    start                        6        3        3
+    duplicates          1        5        3        3
+    threshold           0        5        3        3
+    k-core              1        4        2        2
+    """
+
+    _parameter_constraints = {
+        "user": [str, Integral],
+        "item": [str, Integral],
+        "time": [str, Integral, None],
+        "start": [Real, str, date, np.datetime64, None],
+        "end": [Real, str, date, np.datetime64, None],
+        "duplicates": [StrOptions({"last", "first", "sum", "mean", "keep"})],
+        "threshold": [Interval(Real, None, None, closed="neither"), None],
+        "min_user_interactions": [Interval(Integral, 1, None, closed="left")],
+        "min_item_interactions": [Interval(Integral, 1, None, closed="left")],
+        "verbose": ["boolean"],
+    }
+
+    def __init__(
+        self, *, user=0, item=1, time=None, start=None, end=None, duplicates="last", threshold=None,
+        min_user_interactions=5, min_item_interactions=5, verbose=False,
+    ):  # fmt: skip
+        self.user = user
+        self.item = item
+        self.time = time
+        self.start = start
+        self.end = end
+        self.duplicates = duplicates
+        self.threshold = threshold
+        self.min_user_interactions = min_user_interactions
+        self.min_item_interactions = min_item_interactions
+        self.verbose = verbose
+
+    @all_or_nothing
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit_resample(self, X, y=None):
+        """Choose the rows.
+
+        Parameters
+        ----------
+        X : dataframe, array or list of shape (n_rows, n_columns)
+            One interaction per row.
+        y : array-like of shape (n_rows,), default=None
+            Ratings or weights; needed for a threshold, sums and means.
+
+        Returns
+        -------
+        X : the container that came in, with n_rows_kept rows
+        y : ndarray of shape (n_rows_kept,) or None
+            None where y is None, and behind a threshold.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid, a column does not exist, an id or a time is missing, y is missing or not
+            finite where it is needed, or no row is left.
+        TypeError
+            If ids are neither strings nor numbers, or the times are strings or cannot be compared.
+        """
+        self._check(X, y)
+        users = IdIndex.from_values(column(X, self.user, name="user"))[1]
+        items = IdIndex.from_values(column(X, self.item, name="item"))[1]
+        y = None if y is None else self._numbers(y)
+        kept = np.ones(len(users), dtype=bool)
+        self.report_ = []
+        self._note("start", kept, users, items)
+        if self.start is not None or self.end is not None:
+            kept &= self._window(X)
+            self._note("window", kept, users, items)
+        if self.duplicates != "keep":
+            kept, y = self._one_row(X, y, users, items, kept)
+            self._note("duplicates", kept, users, items)
+        if self.threshold is not None:
+            kept &= y >= self.threshold
+            self._note("threshold", kept, users, items)
+        rows = np.flatnonzero(kept)
+        rows = rows[_k_core(users[rows], items[rows], self.min_user_interactions, self.min_item_interactions)]
+        self._note("k-core", np.isin(np.arange(len(kept)), rows), users, items)
+        self.sample_indices_ = rows
+        if self.verbose:
+            print(self.summary())  # noqa: T201 - verbose asks for it
+        return self._rows_of(X, rows), None if y is None or self.threshold is not None else y[rows]
+
+    def summary(self):
+        """Return the report as a table of text.
+
+        Returns
+        -------
+        table : str
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit_resample`.
+        """
+        if not hasattr(self, "report_"):
+            raise NotFittedError("InteractionFilter has removed nothing yet: call fit_resample first")
+        return _table(self.report_)
+
+    def _check(self, X, y):
+        """Refuse what the parameters need and is not there."""
+        if y is not None:
+            check_consistent_length(X, y)
+        if (self.start is not None or self.end is not None) and self.time is None:
+            raise ValueError("InteractionFilter: start= and end= need the column of the times: set time=")
+        for needs, asked in (
+            ("threshold", self.threshold is not None),
+            ("duplicates", self.duplicates in ("sum", "mean")),
+        ):
+            if asked and y is None:
+                raise ValueError(f"InteractionFilter: {needs}={getattr(self, needs)!r} needs y, but y is None")
+
+    def _numbers(self, y):
+        y = column_or_1d(check_array(y, ensure_2d=False, dtype=np.float64, input_name="y"), warn=True)
+        return y.copy()
+
+    def _window(self, X):
+        """Mask of the rows within the window."""
+        times = read_times(X, self.time)
+        inside = np.ones(len(times), dtype=bool)
+        for bound, compare in ((self.start, np.greater_equal), (self.end, np.less)):
+            if bound is None:
+                continue
+            if times.dtype.kind == "M":
+                bound = np.datetime64(bound)
+            try:
+                inside &= compare(times, bound).astype(bool)
+            except TypeError as error:
+                raise TypeError(
+                    f"InteractionFilter: the times of time={self.time!r} cannot be compared with {bound!r}: {error}"
+                ) from error
+        return inside
+
+    def _one_row(self, X, y, users, items, kept):
+        """Reduce the kept rows to one of each pair; returns the new mask and y."""
+        rows = np.flatnonzero(kept)
+        order = rows if self.time is None else time_codes(X, self.time)[rows]
+        which = "first" if self.duplicates == "first" else "last"
+        chosen = rows[_one_row_each(users[rows], items[rows], order, which)]
+        if self.duplicates in ("sum", "mean"):
+            pairs = np.unique(np.stack([users[rows], items[rows]]), axis=1, return_inverse=True)[1].ravel()
+            sums = np.bincount(pairs, weights=y[rows])
+            if self.duplicates == "mean":
+                sums /= np.bincount(pairs)
+            y[chosen] = sums[pairs[np.searchsorted(rows, chosen)]]
+        kept = np.zeros(len(kept), dtype=bool)
+        kept[chosen] = True
+        return kept, y
+
+    def _note(self, step, kept, users, items):
+        """Enter a step into the report, or say which step left nothing."""
+        left = int(kept.sum())
+        entry = {"step": step, "rows": left, "users": len(np.unique(users[kept])), "items": len(np.unique(items[kept]))}
+        if self.report_:
+            entry["removed"] = self.report_[-1]["rows"] - left
+        self.report_.append(entry)
+        if left == 0:
+            raise ValueError(
+                f"InteractionFilter: no row is left after the step {step!r}, of {self.report_[0]['rows']} rows:\n"
+                f"{_table(self.report_)}"
+            )
+
+    @staticmethod
+    def _rows_of(X, rows):
+        """Take rows of the container that came in."""
+        if is_frame(X) or hasattr(X, "shape"):
+            return take_rows(X, rows)
+        return [X[row] for row in rows]
