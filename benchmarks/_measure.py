@@ -6,6 +6,7 @@ import platform
 import threading
 import time
 from dataclasses import dataclass, field
+from importlib import metadata
 
 import numpy as np
 
@@ -70,6 +71,11 @@ def machine():
         f"{os.cpu_count()} cores, {platform.machine()} with {torch.backends.cpu.get_cpu_capability()}; "
         f"{torch.get_num_threads()} thread(s); torch {torch.__version__}, OpenBLAS kernels {', '.join(kernels)}{pinned}"
     )
+
+
+def versions(*packages):
+    """Name the installed versions of some packages."""
+    return ", ".join(f"{package} {metadata.version(package)}" for package in packages)
 
 
 def _status_bytes(name):

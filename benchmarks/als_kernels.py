@@ -19,24 +19,13 @@ import time
 
 import numpy as np
 import torch
-from scipy import sparse
+from _synthetic import make_interactions
 
 from skllmrec._kernels.als import SWEEP_STEPS, solve_rows
 from skllmrec._kernels.threads import count_threads
 from skllmrec._kernels.topk import topk_dense
 
 UNOBSERVED, BUCKET = 0.01, 512
-
-
-def make_interactions(n_users, n_items, mean_length, rng):
-    """Random pairs, items drawn by a long-tailed popularity, histories of geometric length."""
-    popularity = 1 / np.arange(1, n_items + 1) ** 0.7
-    lengths = np.minimum(1 + rng.geometric(1 / mean_length, n_users), n_items // 2)
-    columns = rng.choice(n_items, lengths.sum(), p=popularity / popularity.sum())
-    rows = np.repeat(np.arange(n_users), lengths)
-    pairs = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), (n_users, n_items))
-    pairs.data[:] = 1
-    return pairs
 
 
 def numba_rows(pairs, Q, ridge):

@@ -38,7 +38,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .als import solve_rows_exactly, squared_error
+from .als import SWEEP_STEPS, solve_rows_exactly, squared_error
 from .feature_map import FeatureMap, fit_map
 from .held_out import MIN_HELD_OUT, climb, hold_out, ranking_quality, take_entries
 from .sweeps import Settings, as_regressors, factorise_sides, row_sizes, sweep, two_sides, units_of
@@ -202,6 +202,7 @@ def fit_feature_als(
     prior_strength="auto",
     max_iter=15,
     tol=0.0,
+    n_steps=SWEEP_STEPS,
     seed=0,
     callback=None,
     minimise=sweep,
@@ -236,6 +237,8 @@ def fit_feature_als(
     max_iter : int, default=15
     tol : float, default=0.0
         Stop once a sweep lowers the objective by no more than this share.
+    n_steps : int, default=3
+        Conjugate gradient steps of each row and half sweep.
     seed : int, default=0
         Of the initial factors, the held-out part and the randomized decomposition of wide features.
     callback : callable, default=None
@@ -272,7 +275,7 @@ def fit_feature_als(
         unobserved_weight = DENSITY_FACTOR * weights.nnz / (weights.shape[0] * weights.shape[1])
     if nu is None:
         nu = NU_EXPLICIT if explicit else NU_IMPLICIT
-    settings = Settings(explicit, n_components, nu, unobserved_weight, feature_alpha, seed)
+    settings = Settings(explicit, n_components, nu, unobserved_weight, feature_alpha, seed, n_steps)
     targets, mean, scale = _standardise(weights, ratings)
     bases = factorise_sides(weights, (user_features, item_features), settings)
     alpha, strengths = _choose(weights, targets, bases, settings, alpha, prior_strength, max_iter)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from .als import solve_rows, squared_error
+from .als import SWEEP_STEPS, solve_rows, squared_error
 from .feature_map import STRENGTHS, choose_strength, factorise_features, fit_rows
 
 _INIT_SD = 0.1  # over sqrt(d): Rendle et al. 2021
@@ -21,6 +21,7 @@ class Settings:
     unobserved_weight: float
     feature_alpha: object
     seed: int
+    n_steps: int = SWEEP_STEPS
 
     @property
     def width(self):
@@ -64,6 +65,7 @@ class Side:
             ridge=self.ridge_scale * self.sizes,
             unobserved_weight=self.settings.unobserved_weight,
             offsets=offsets,
+            n_steps=self.settings.n_steps,
         )
         self.renew_prior()
 

@@ -1,0 +1,62 @@
+"""Fitting against its peers: one table for each claim.
+
+    make bench-env
+    .venv-bench/bin/python benchmarks/fit.py [--data FOLDER_OF_FOLDERS] [--parts ials ratings ...] [--quick]
+
+ials      implicit feedback: implicit, irspack and FeatureMFRecommender minimise one objective, whose value is computed
+          here from the factors; synthetic interactions and two real data sets
+threads   one and two threads, wall time: run it on an idle machine
+ratings   explicit feedback: Surprise's SVD, cmfrec and FeatureMFRecommender, with the RMSE
+ease      the closed form beside the machine's own rate of matrix products, measured in the same run
+growth    time and memory from 0.2 to 20 million interactions
+
+FOLDER_OF_FOLDERS (default: SKLLMREC_DATA) holds <name>/interactions.parquet of the real sets; without it they are left
+out. Contestants take turns in one run, on one thread but for `threads`. Seconds are of processor time, which a busy
+neighbour on the machine distorts least; compiling is reported apart.
+"""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+# one thread for BLAS and for compiled loops, said before they are imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
+
+import _fit_ease
+import _fit_growth
+import _fit_ials
+import _fit_ratings
+from _measure import machine, markdown, versions
+
+PARTS = {
+    "ials": _fit_ials.ials,
+    "threads": _fit_ials.threads,
+    "ratings": _fit_ratings.ratings,
+    "ease": _fit_ease.ease,
+    "growth": _fit_growth.growth,
+}
+
+
+def main():
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default=os.environ.get("SKLLMREC_DATA"), help="default: SKLLMREC_DATA")
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each contestant (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="small data, to see that everything runs")
+    parser.add_argument("--plot", type=Path, help="growth: also draw it into this file")
+    options = parser.parse_args()
+    options.data = options.data and Path(options.data)
+    print(f"Machine: {machine()}\nVersions: {versions('implicit', 'irspack', 'cmfrec', 'scikit-surprise', 'numba')}")
+    print(f"Compiling, or loading what is compiled: {_fit_ials.compile_loops():.1f} s")
+    for part in options.parts:
+        start = time.perf_counter()
+        for title, rows in PARTS[part](options):
+            print(f"\n**{part}**: {title}\n\n{markdown(rows)}", flush=True)
+        print(f"\n({part}: {time.perf_counter() - start:.0f} s)", flush=True)
+
+
+if __name__ == "__main__":
+    main()
