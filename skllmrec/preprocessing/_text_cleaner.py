@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from skllmrec._sklearn import StrOptions, fit_context, is_frame
 from skllmrec.preprocessing import _cleaning, _dirt
+from skllmrec.preprocessing._columns import listed, with_column
 
 _BLOCK_CHARS = 1 << 20  # so many characters are joined and cleaned at once; more would take more memory, not less time
 
@@ -165,19 +166,15 @@ class TextCleaner(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         if len(values.shape) > 2:
             raise ValueError(f"TextCleaner takes one text per row or a table, but got shape {values.shape}")
         if len(values.shape) == 1:
-            return self._clean_texts(_listed(values))
-        return np.column_stack([self._clean_column(_listed(column)) for column in np.asarray(values, dtype=object).T])
+            return self._clean_texts(listed(values))
+        return np.column_stack([self._clean_column(listed(column)) for column in np.asarray(values, dtype=object).T])
 
     def _clean_frame(self, X):
         """Return the frame with the columns that hold texts cleaned."""
         for name in list(X.columns):
-            values = _listed(X[name])
+            values = listed(X[name])
             if any(isinstance(value, str) for value in values):
-                column = self._clean_column(values)
-                if hasattr(X, "assign"):  # pandas
-                    X = X.assign(**{name: type(X[name])(column, index=X.index)})
-                else:
-                    X = X.with_columns(type(X[name])(name, column.tolist()))
+                X = with_column(X, name, self._clean_column(values))
         return X
 
     def _clean_column(self, values):
@@ -250,8 +247,3 @@ class TextCleaner(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         tags.input_tags.allow_nan = True
         tags.requires_fit = False
         return tags
-
-
-def _listed(column):
-    """Return the Python values of a column."""
-    return column.to_list() if hasattr(column, "to_list") else column.tolist()

@@ -1,0 +1,51 @@
+"""Reading and writing columns of frames of any library."""
+
+import numpy as np
+
+
+def listed(column):
+    """Return the Python values of a Series or array."""
+    return column.to_list() if hasattr(column, "to_list") else column.tolist()
+
+
+def with_column(frame, name, values):
+    """Return a frame with one column put in or replaced; the frame that came in stays as it is.
+
+    Parameters
+    ----------
+    frame : pandas or polars frame
+        The table.
+    name : str
+        The column.
+    values : ndarray of shape (n_rows,), dtype object
+        Its new values.
+
+    Returns
+    -------
+    frame : the kind of frame that came in
+    """
+    series = type(frame[frame.columns[0]])
+    if hasattr(frame, "assign"):  # pandas
+        return frame.assign(**{name: series(values, index=frame.index, dtype=None if len(values) else object)})
+    return frame.with_columns(series(name, values.tolist()))
+
+
+def with_last_column(X, name, values):
+    """Return X with one more column: a frame under its name, an array or list of rows as an object array.
+
+    Parameters
+    ----------
+    X : frame or array-like of shape (n_rows, n_columns)
+        The table.
+    name : str
+        The column of a frame.
+    values : ndarray of shape (n_rows,), dtype object
+        Its values.
+
+    Returns
+    -------
+    X : the kind of frame that came in, or ndarray of shape (n_rows, n_columns + 1), dtype object
+    """
+    if hasattr(X, "columns"):
+        return with_column(X, name, values)
+    return np.column_stack([np.asarray(X, dtype=object), values])
