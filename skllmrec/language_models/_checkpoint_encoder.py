@@ -6,12 +6,14 @@ from skllmrec._backbone import Encoding, EncodingJob, model_info
 from skllmrec.base import BaseTextEncoder
 from skllmrec.language_models._checkpoints import open_checkpoint, save_checkpoint
 
+_BATCH_TOKENS = 1024  # padded tokens of a batch when texts are encoded
+
 
 class CheckpointEncoder(BaseTextEncoder):
     """Base class of text encoders that train a model; weights are never in an attribute or a pickle.
 
-    A subclass has the parameters ``pooling``, ``max_length``, ``batch_tokens``, ``device``, ``memory`` and ``verbose``,
-    and calls `_keep` with what writes the trained model.
+    A subclass has the parameters ``pooling``, ``max_length``, ``checkpoint_dir``, ``device``, ``memory`` and
+    ``verbose``, and calls `_keep` with what writes the trained model.
 
     Attributes
     ----------
@@ -44,6 +46,6 @@ class CheckpointEncoder(BaseTextEncoder):
             texts,
             encoding=self._encoding(),
             n_dims=self.embedding_size_,
-            batch_tokens=self.batch_tokens,
+            batch_tokens=_BATCH_TOKENS,
             device=self.device,
         )
