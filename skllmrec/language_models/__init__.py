@@ -1,3 +1,5 @@
-"""Language models of one's own: pre-trained, fine-tuned for recommendation, and put to writing."""
+"""Language models that learn: pre-trained on texts of one's own, fine-tuned for recommendation."""
 
-__all__ = []
+from skllmrec.language_models._pretrainer import LLMPretrainer
+
+__all__ = ["LLMPretrainer"]
