@@ -13,6 +13,7 @@ from skllmrec._sklearn import num_rows
 from skllmrec.base import FeatureTable
 from skllmrec.comparison._fold import (
     ERRORS,
+    IN_SPACE,
     KNOWN,
     PER_USER,
     ItemSpace,
@@ -49,10 +50,11 @@ def _check_metrics(metrics, y, has_space):
     unknown = [metric for metric in metrics if metric not in KNOWN]
     if unknown or not metrics:
         raise ValueError(f"metrics={unknown or metrics!r}: choose one or more of {sorted(KNOWN)}")
-    if "ild" in metrics and not has_space:
+    in_space = [metric for metric in metrics if metric in IN_SPACE]
+    if in_space and not has_space:
         raise ValueError(
-            "metric 'ild' needs item_vectors=FeatureTable(frame, key=...): a column such as the genres that tells "
-            "items apart, best one that the models do not read"
+            f"metric {in_space[0]!r} needs item_vectors=FeatureTable(frame, key=...): a column such as the genres that "
+            "tells items apart, best one that the models do not read"
         )
     if y is None and not ERRORS.keys().isdisjoint(metrics):
         raise ValueError(f"metrics {sorted(ERRORS)} compare predictions with ratings: pass y")
@@ -157,8 +159,8 @@ def compare_recommenders(
         An int means ``PerUserKFold(cv)``.
     metrics : tuple of str, default=("ndcg", "recall", "coverage", "gini", "novelty")
         Out of ``ndcg, recall, precision, hit_rate, map, mrr`` (accuracy, per user), ``ild`` (intra-list
-        diversity, per user), ``novelty`` (per user), ``coverage, gini`` (per fold), and ``rmse, mae`` (errors of
-        `predict` on all test rows, per fold).
+        diversity), ``serendipity``, ``novelty`` (per user), ``coverage, gini, personalization, popularity_lift``
+        (per fold), and ``rmse, mae`` (errors of `predict` on all test rows, per fold).
     k : int, default=20
         Length of the lists.
     threshold : float or None, default=None
@@ -168,8 +170,8 @@ def compare_recommenders(
     candidates : {"all", "fitted", "test"}, default="all"
         What is ranked: known items ("fitted"), those of the test rows ("test"; for cold items), or both.
     item_vectors : FeatureTable or None, default=None
-        The space of ``ild``, best one that no model reads: columns of numbers are used as they are, otherwise
-        the TF-IDF of the words of all columns. None: `item_table`, if there is one.
+        The space of ``ild`` and ``serendipity``, best one that no model reads: columns of numbers are used as they
+        are, otherwise the TF-IDF of the words of all columns. None: `item_table`, if there is one.
     user_table, item_table : FeatureTable or None, default=None
         Handed to `fit`.
     level : float, default=0.95
@@ -226,7 +228,7 @@ def compare_recommenders(
     _check_options(k, candidates, threshold, y)
     tables = {"user_table": user_table, "item_table": item_table}
     task = Task(
-        metrics, k, threshold, candidates, ItemSpace(space) if "ild" in metrics else None,
+        metrics, k, threshold, candidates, ItemSpace(space) if not set(IN_SPACE).isdisjoint(metrics) else None,
         {name: table for name, table in tables.items() if table is not None},
     )  # fmt: skip
     rng = check_random_state(random_state)

@@ -4,16 +4,18 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
 from skllmrec._sklearn import take_columns, take_rows
-from skllmrec.metrics import intra_list_diversity, rank_test_users
+from skllmrec.metrics import intra_list_diversity, rank_test_users, serendipity
 from skllmrec.preprocessing import TextAnalyzer
 
-PER_USER = ("ndcg", "recall", "precision", "hit_rate", "map", "mrr", "ild", "novelty")
-PER_FOLD = ("coverage", "gini")
+PER_USER = ("ndcg", "recall", "precision", "hit_rate", "map", "mrr", "ild", "serendipity", "novelty")
+PER_FOLD = ("coverage", "gini", "personalization", "popularity_lift")
+IN_SPACE = ("ild", "serendipity")  # measured between vectors of items
 ERRORS = {"rmse": root_mean_squared_error, "mae": mean_absolute_error}
 KNOWN = (*PER_USER, *PER_FOLD, *ERRORS)
 
@@ -33,7 +35,7 @@ class Task:
     candidates : {"all", "fitted", "test"}
         What is ranked.
     space : ItemSpace or None
-        Where ``ild`` is measured.
+        Where ``ild`` and ``serendipity`` are measured.
     fit_params : dict
         Tables handed to `fit`.
     """
@@ -120,6 +122,13 @@ def metric_label(metric, k):
     return metric if metric in ERRORS else f"{metric}@{k}"
 
 
+def _serendipity(ranked, task):
+    """Serendipity of each user; what they had in training counts as known."""
+    history = csr_array(ranked.relevant.shape, dtype=bool) if ranked.history is None else ranked.history
+    vectors = task.space.rows(ranked.items)
+    return serendipity(ranked.relevant, ranked.recommended, history, vectors, k=task.k, average=False)
+
+
 def _measure_lists(ranked, task):
     """All metrics of the ranked lists: those per user and those per fold."""
     per_user, per_fold = {}, {}
@@ -128,6 +137,8 @@ def _measure_lists(ranked, task):
         if metric == "ild":
             vectors = task.space.rows(ranked.items)
             per_user[label] = intra_list_diversity(ranked.recommended, vectors, k=task.k, average=False)
+        elif metric == "serendipity":
+            per_user[label] = _serendipity(ranked, task)
         elif metric in PER_USER:
             per_user[label] = ranked.evaluate(metric, average=False)
         elif metric in PER_FOLD:

@@ -6,7 +6,7 @@ from skllmrec._optional import import_optional
 from skllmrec.comparison._files import replacing
 from skllmrec.comparison._summary import compare_columns, pool_users
 
-LOWER_IS_BETTER = frozenset({"gini", "rmse", "mae", "fit_seconds", "recommend_seconds"})
+LOWER_IS_BETTER = frozenset({"gini", "popularity_lift", "rmse", "mae", "fit_seconds", "recommend_seconds"})
 
 
 def lower_is_better(metric):
@@ -39,7 +39,7 @@ class Comparison:
         See Attributes.
     settings : dict
         ``k, threshold, reference, candidates, n_folds, n_rows, level, n_permutations, n_resamples, seed`` and
-        ``diversity``, the name of the space of ``ild``.
+        ``diversity``, the name of the space of ``ild`` and ``serendipity``.
 
     Attributes
     ----------

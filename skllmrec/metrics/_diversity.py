@@ -7,7 +7,7 @@ from sklearn.preprocessing import normalize
 from skllmrec.metrics._lists import SCRATCH, check_k, check_n_items, check_recommended, summarise
 
 
-def _unit_rows(item_vectors):
+def unit_rows(item_vectors):
     """Return item vectors of unit length (zero rows stay zero), sparse ones as csr_array."""
     vectors = csr_array(item_vectors) if issparse(item_vectors) else np.asarray(item_vectors)
     if vectors.ndim != 2:
@@ -22,7 +22,7 @@ def _unit_rows(item_vectors):
     return normalize(vectors)
 
 
-def _selection(lists, n_items, dtype):
+def selection(lists, n_items, dtype):
     """Return a csr_array (n_users, n_items) with a one per listed item; padding is left out."""
     listed = lists >= 0
     pointers = np.concatenate([[0], np.cumsum(listed.sum(axis=1))])
@@ -72,13 +72,13 @@ def intra_list_diversity(recommended, item_vectors, *, k=10, average=True):
     >>> intra_list_diversity([[0, 1, 2]], [[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]], k=3)
     0.666...
     """
-    vectors = _unit_rows(item_vectors)
+    vectors = unit_rows(item_vectors)
     lists = check_recommended(recommended, vectors.shape[0], check_k(k))
     length = np.asarray(vectors.multiply(vectors).sum(axis=1) if issparse(vectors) else (vectors**2).sum(axis=1))
     diversity = np.empty(len(lists))
     step = max(1, SCRATCH // vectors.shape[1])
     for start in range(0, len(lists), step):
-        block = _selection(lists[start : start + step], len(length), vectors.dtype)
+        block = selection(lists[start : start + step], len(length), vectors.dtype)
         sums = block @ vectors
         squared = sums.multiply(sums).sum(axis=1) if issparse(sums) else np.einsum("ij,ij->i", sums, sums)
         n_listed = np.diff(block.indptr).astype(np.float64)

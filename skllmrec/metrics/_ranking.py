@@ -19,6 +19,7 @@ from skllmrec.metrics._accuracy import (
     recall_at_k,
 )
 from skllmrec.metrics._diversity import catalog_coverage, gini_index, novelty
+from skllmrec.metrics._history import personalization, popularity_lift
 from skllmrec.metrics._lists import check_k
 
 CANDIDATES = ("all", "fitted", "test")
@@ -30,9 +31,9 @@ USER_METRICS = {
     "precision": precision_at_k,
     "recall": recall_at_k,
 }
-CATALOGUE_METRICS = {"coverage": catalog_coverage, "gini": gini_index}
-METRIC_NAMES = tuple(sorted([*USER_METRICS, *CATALOGUE_METRICS, "novelty"]))
-LOWER_IS_BETTER = frozenset({"gini"})
+CATALOGUE_METRICS = {"coverage": catalog_coverage, "gini": gini_index, "personalization": personalization}
+METRIC_NAMES = tuple(sorted([*USER_METRICS, *CATALOGUE_METRICS, "novelty", "popularity_lift"]))
+LOWER_IS_BETTER = frozenset({"gini", "popularity_lift"})
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class RankedUsers:
         Number of training users of each candidate; None if the recommender has no `seen_`.
     n_training_users : int or None
         Number of training users with an interaction; None if the recommender has no `seen_`.
+    history : csr_array of bool, shape (n_users, n_items), or None
+        The candidates that each user had in training; None if the recommender has no `seen_`.
 
     See Also
     --------
@@ -80,6 +83,7 @@ class RankedUsers:
     recommended: np.ndarray
     item_counts: np.ndarray | None = None
     n_training_users: int | None = None
+    history: csr_array | None = None
 
     def evaluate(self, metric, *, k=None, average=True):
         """Apply a metric.
@@ -88,13 +92,14 @@ class RankedUsers:
         ----------
         metric : str or callable
             ``"ndcg"``, ``"recall"``, ``"precision"``, ``"hit_rate"``, ``"map"``, ``"mrr"``, ``"novelty"``,
-            ``"coverage"``, ``"gini"`` (its plain value: lower is better), or a function
+            ``"popularity_lift"``, ``"coverage"``, ``"personalization"``, ``"gini"`` (plain values: of lift and Gini
+            the lower is the better), or a function
             ``f(relevant, recommended, k=...)``.
         k : int, default=None
             Length of the lists that are judged, clipped to the length of the lists; None: all of it.
         average : bool, default=True
-            False gives one value per user, which coverage and Gini do not have. It is not passed to functions
-            of one's own.
+            False gives one value per user, which coverage, Gini and personalization do not have. It is not passed
+            to functions of one's own.
 
         Returns
         -------
@@ -116,8 +121,10 @@ class RankedUsers:
             if not average:
                 raise ValueError(f"{metric!r} is a property of all lists together: it has no values per user")
             return CATALOGUE_METRICS[metric](self.recommended, len(self.items), k=k)
-        if self.item_counts is None:
-            raise ValueError("'novelty' needs the training counts: the recommender must have a `seen_` matrix")
+        if self.item_counts is None or (metric == "popularity_lift" and self.history is None):
+            raise ValueError(f"{metric!r} needs the training counts: the recommender must have a `seen_` matrix")
+        if metric == "popularity_lift":
+            return popularity_lift(self.recommended, self.history, self.item_counts, k=k, average=average)
         return novelty(self.recommended, self.item_counts, self.n_training_users, k=k, average=average)
 
 
@@ -248,6 +255,20 @@ def _training_counts(recommender, items):
     return np.where(codes >= 0, counts[codes], 0), max(1, len(np.unique(users)))
 
 
+def _training_history(recommender, users, items):
+    """Return which candidates each test user had in training, or None where unknown."""
+    seen = getattr(recommender, "seen_", None)
+    if seen is None:
+        return None
+    places = IdIndex(items).encode(np.asarray(recommender.items_))  # of each column of seen_ among the candidates
+    rows = IdIndex(np.asarray(recommender.users_)).encode(users)
+    known = np.flatnonzero(rows >= 0)
+    had = seen[rows[known]].tocoo()
+    kept = places[had.col] >= 0
+    marks = np.ones(np.count_nonzero(kept), dtype=bool)
+    return csr_array((marks, (known[had.row[kept]], places[had.col[kept]])), shape=(len(users), len(items)))
+
+
 def rank_test_users(estimator, X, y=None, *, k=10, threshold=None, candidates="all", random_state=0):
     """Recommend to every user of a test set, and line the lists up with what was relevant.
 
@@ -321,4 +342,5 @@ def rank_test_users(estimator, X, y=None, *, k=10, threshold=None, candidates="a
         ids, scores = recommender.recommend(take_rows(X, first_rows), n_items=k, candidates=asked, exclude_seen=True)
         recommended = _positions(index, ids, scores)
     counts, n_training_users = _training_counts(recommender, items)
-    return RankedUsers(users.ids, items, relevant, recommended, counts, n_training_users)
+    history = _training_history(recommender, users.ids, items)
+    return RankedUsers(users.ids, items, relevant, recommended, counts, n_training_users, history)

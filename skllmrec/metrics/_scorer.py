@@ -51,7 +51,8 @@ def make_ranking_scorer(metric, *, k=10, threshold=None, candidates="all", rando
     ----------
     metric : str, callable, or list of these
         ``"ndcg"``, ``"recall"``, ``"precision"``, ``"hit_rate"``, ``"map"``, ``"mrr"``, ``"coverage"``,
-        ``"novelty"``, ``"gini"`` (negated, so that greater is better), or a function
+        ``"novelty"``, ``"personalization"``, ``"gini"`` and ``"popularity_lift"`` (negated, so that greater is
+        better), or a function
         ``f(relevant, recommended, k=...)`` of the arrays that the functions of this package take. A list
         makes a scorer that ranks once and returns a dict, which scikit-learn takes for several metrics.
     k : int, default=10

@@ -10,7 +10,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skllmrec import compare_recommenders
 from skllmrec.base import FeatureTable
-from skllmrec.metrics import intra_list_diversity, make_ranking_scorer, rank_test_users
+from skllmrec.metrics import intra_list_diversity, make_ranking_scorer, rank_test_users, serendipity
 from skllmrec.model_selection import ColdItemKFold, PerUserKFold
 
 X = integer_data()
@@ -46,21 +46,26 @@ def test_identical_estimators_differ_by_nothing():
 
 
 def test_the_figures_are_those_of_the_metrics_called_by_hand():
-    metrics = ("ndcg", "precision", "ild", "novelty", "coverage", "gini")
+    metrics = ("ndcg", "precision", "ild", "serendipity", "novelty", "coverage", "gini", "popularity_lift")
     result = compare({"a": Scripted(0.5)}, metrics=metrics, item_vectors=GENRES)
-    per_user, coverage = [], []
+    per_user, coverage, lift = [], [], []
     for train, test in CV.split(X):
         ranked = rank_test_users(Scripted(0.5).fit(X[train]), X[test], k=5)
         vectors = np.eye(2)[ranked.items % 2]
         values = {name: ranked.evaluate(name, average=False) for name in ("ndcg", "precision", "novelty")}
         values["ild"] = intra_list_diversity(ranked.recommended, vectors, k=5, average=False)
+        known = [[user in X[train][X[train][:, 1] == item, 0] for item in ranked.items] for user in ranked.users]
+        lists = ranked.recommended
+        values["serendipity"] = serendipity(ranked.relevant, lists, known, vectors, k=5, average=False)
         per_user.append(pd.DataFrame(values, index=ranked.users))
         coverage.append(ranked.evaluate("coverage"))
+        lift.append(ranked.evaluate("popularity_lift"))
     by_user = pd.concat(per_user).groupby(level=0).mean()  # a user is averaged over the folds first
-    for name in ("ndcg", "precision", "novelty", "ild"):
+    for name in ("ndcg", "precision", "novelty", "ild", "serendipity"):
         assert result.value("a", name) == pytest.approx(by_user[name].mean(), abs=1e-12)
         assert result.value("a", name, "n_users") == 60
     assert result.value("a", "coverage") == pytest.approx(np.mean(coverage))
+    assert result.value("a", "popularity_lift") == pytest.approx(np.mean(lift))
     assert result.settings["diversity"] == "TF-IDF of genre"
 
 

@@ -11,7 +11,7 @@ from sklearn.preprocessing import FunctionTransformer
 from stand_in import StandIn, make_rows
 
 from skllmrec._ids import IdIndex
-from skllmrec.metrics import ndcg_at_k, rank_test_users
+from skllmrec.metrics import ndcg_at_k, personalization, popularity_lift, rank_test_users
 
 
 @pytest.fixture
@@ -200,7 +200,14 @@ def test_evaluate_gives_every_metric(rows):
     surprise = -np.log2(np.maximum(counts, 1) / ranked.n_training_users)
     assert ranked.evaluate("novelty") == pytest.approx(surprise[ranked.recommended].mean())
     assert 0 < ranked.evaluate("gini") < 1
-    for metric in ("coverage", "gini"):
+    had = {(user, item) for user, item in train.tolist()}
+    history = [[(user, item) in had for item in ranked.items] for user in ranked.users]
+    np.testing.assert_array_equal(ranked.history.toarray(), history)
+    assert ranked.history.sum() > 0
+    lift = popularity_lift(ranked.recommended, history, counts, k=5)
+    assert ranked.evaluate("popularity_lift") == pytest.approx(lift)
+    assert ranked.evaluate("personalization") == personalization(ranked.recommended, len(ranked.items), k=5)
+    for metric in ("coverage", "gini", "personalization"):
         with pytest.raises(ValueError, match="no values per user"):
             ranked.evaluate(metric, average=False)
     with pytest.raises(ValueError, match="metric='auc' is unknown: pass one of coverage"):
@@ -221,6 +228,8 @@ def test_recommender_without_seen_has_no_novelty(rows):
     assert ranked.evaluate("recall") > 0
     with pytest.raises(ValueError, match="training counts"):
         ranked.evaluate("novelty")
+    with pytest.raises(ValueError, match="training counts"):
+        ranked.evaluate("popularity_lift")
 
 
 class Stray(StandIn):

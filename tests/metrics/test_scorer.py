@@ -45,7 +45,7 @@ def test_equals_the_metric_of_the_lists(metric, candidates):
     ranked = rank_test_users(recommender, test, k=4, candidates=candidates, random_state=3)
     score = scorer(recommender, test)
     assert isinstance(score, float)
-    assert score == (-1 if metric == "gini" else 1) * ranked.evaluate(metric)
+    assert score == (-1 if metric in ("gini", "popularity_lift") else 1) * ranked.evaluate(metric)
     assert scorer(recommender, test, np.ones(len(test))) == score
 
 
