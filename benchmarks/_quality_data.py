@@ -1,0 +1,243 @@
+"""The sets of the quality benchmark, their splits, and the features of a split, encoded once for all models."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
+
+from skllmrec import (
+    ColdItemKFold,
+    EmbeddingWhitener,
+    LLMTextEncoder,
+    PerUserKFold,
+    TemporalSplit,
+    TextAnalyzer,
+    TextTemplate,
+    WordVectorEncoder,
+    load_interactions,
+)
+
+USER, ITEM = "user_id", "item_id"
+PROTOCOLS = ("warm", "temporal", "cold")
+# the text of an item, and from which rating on it is liked; tags made by the test users would leak and are left out
+SETS = {
+    "ml_latest_small": ("{title}. {genres}. {overview}", 3.5),
+    "lastfm_hetrec": ("{title}", None),
+    "book_crossing": ("{title}. {author}. {publisher}", None),
+    "completejourney": ("{title}. {department}. {brand}. {product_category}", None),
+}
+TAGGED = {
+    "lastfm_hetrec": ("user_item_tags.parquet", "{title}. {tags}", 20)
+}  # tags are put together anew for each split
+MAX_WORDS = 64  # word pieces of a text that the language model reads
+_WHITENED = 128
+_MIN_SHARED_USERS = 200  # fewer users before and after a moment: each user's own last interactions are held out instead
+
+
+def core(frame, least_items):
+    """Likes of users with at least five and items with at least so many of them."""
+    while True:
+        users, items = frame[USER].value_counts(), frame[ITEM].value_counts()
+        kept = frame[USER].map(users).ge(5) & frame[ITEM].map(items).ge(least_items)
+        if kept.all():
+            return frame.reset_index(drop=True)
+        frame = frame[kept]
+
+
+def load(folder, name, max_items=None):
+    """Likes of users with at least five and items with at least three of them, and the text columns.
+
+    With more than `max_items` items, items need more interactions: as few as keep to the bound.
+    """
+    _, threshold = SETS[name]
+    frame = load_interactions(folder / name).frame
+    if threshold is not None:
+        frame = frame[frame["rating"] >= threshold]
+    frame, least = core(frame.drop_duplicates([USER, ITEM]), 3), 3
+    while max_items is not None and frame[ITEM].nunique() > max_items:
+        least += 1
+        frame = core(frame, least)
+    return frame
+
+
+@dataclass
+class Dataset:
+    """A set, ready to be split.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        One row for each like.
+    tags : DataFrame or None
+        Who gave which item which tag.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    tags: pd.DataFrame | None = None
+
+    @classmethod
+    def read(cls, folder, name, max_items):
+        """Read a set from a folder of folders."""
+        frame = load(folder, name, max_items)
+        tags = pd.read_parquet(folder / name / TAGGED[name][0]) if name in TAGGED else None
+        return cls(name, frame, None if tags is None else tags[tags[ITEM].isin(frame[ITEM].unique())])
+
+    @property
+    def text_columns(self):
+        """Columns that the text is made of, without tags."""
+        return [column for column in self.frame.columns if f"{{{column}}}" in SETS[self.name][0]]
+
+    def texts(self, items, evaluated, held_out):
+        """Text of items; tags that evaluated users gave to held-out items of theirs would leak and are left out."""
+        table = self.frame.drop_duplicates(ITEM).set_index(ITEM).loc[items, self.text_columns]
+        template = SETS[self.name][0]
+        if self.tags is not None:
+            hidden = held_out[held_out[USER].isin(evaluated)].set_index([USER, ITEM]).index
+            known = self.tags[~pd.MultiIndex.from_frame(self.tags[[USER, ITEM]]).isin(hidden)]
+            _, template, n_tags = TAGGED[self.name]
+            counts = known.groupby([ITEM, "tag"], sort=True).size().rename("n").reset_index()
+            counts = counts.sort_values([ITEM, "n", "tag"], ascending=[True, False, True]).groupby(ITEM).head(n_tags)
+            table = table.assign(tags=counts.groupby(ITEM)["tag"].agg(", ".join).reindex(items).fillna(""))
+        return TextTemplate(template).fit_transform(table)
+
+    def split(self, frame, protocol, seed):
+        """Split rows of the set: positions of (training, held-out) rows."""
+        if protocol == "cold":
+            return next(iter(ColdItemKFold(5, item=ITEM, random_state=seed).split(frame)))
+        if protocol == "warm":
+            return next(iter(PerUserKFold(5, user=USER, random_state=seed).split(frame)))
+        train, test = next(iter(TemporalSplit(time="timestamp", test_size=0.2).split(frame)))
+        shared = np.intersect1d(frame[USER].iloc[train], frame[USER].iloc[test])
+        return (train, test) if len(shared) >= _MIN_SHARED_USERS else _last_of_each(frame, seed)
+
+    @property
+    def has_time(self):
+        """Whether the temporal protocol applies."""
+        return "timestamp" in self.frame
+
+
+def _last_of_each(frame, seed):
+    """Hold out the last fifth of each user's rows; of equal times, any."""
+    order = np.lexsort((np.random.default_rng(seed).random(len(frame)), frame["timestamp"], frame[USER].factorize()[0]))
+    ranked = frame.iloc[order].groupby(USER, sort=False)
+    share = ranked.cumcount() / ranked[USER].transform("size")
+    late = np.zeros(len(frame), dtype=bool)
+    late[order] = share.to_numpy() >= 0.8
+    return np.flatnonzero(~late), np.flatnonzero(late)
+
+
+@dataclass
+class Split:
+    """Training rows, whom to evaluate on what, and the features of the items.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    protocol : str
+    rows : DataFrame
+        What is split: all likes, or the training rows of another split.
+    seed : int
+    max_users : int
+        Evaluated users are a sample of at most so many.
+    store : str
+        Folder of the store of embeddings.
+
+    Attributes
+    ----------
+    train, test : DataFrame
+    users : ndarray
+        Ids of the evaluated users, all of them known in training.
+    catalogue : ndarray
+        Ids of all items in random order, so that ties favour nobody.
+    is_candidate : ndarray of bool
+        Which of them are ranked: all, or only those without training interactions (cold items).
+    """
+
+    dataset: Dataset
+    protocol: str
+    rows: pd.DataFrame
+    seed: int
+    max_users: int
+    store: str
+    _features: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        train, test = self.dataset.split(self.rows, self.protocol, self.seed)
+        self.train = self.rows.iloc[train].reset_index(drop=True)
+        self.test = self.rows.iloc[test].reset_index(drop=True)
+        generator = np.random.default_rng(self.seed)
+        known = np.intersect1d(self.train[USER], self.test[USER])
+        n_users = min(self.max_users, len(known) // 2 if self._tags_would_vanish else len(known))
+        self.users = np.sort(generator.permutation(known)[:n_users])
+        self.catalogue = generator.permutation(np.unique(self.rows[ITEM].to_numpy(dtype=object).astype(str)))
+        trained = np.isin(self.catalogue, self.train[ITEM].to_numpy().astype(str))
+        self.is_trained = trained
+        self.is_candidate = ~trained if self.protocol == "cold" else np.ones(len(self.catalogue), dtype=bool)
+
+    @property
+    def _tags_would_vanish(self):
+        """Cold items keep the tags of users who are not evaluated: half of them."""
+        return self.protocol == "cold" and self.dataset.tags is not None
+
+    def inner(self, max_users):
+        """Split the training rows once more, for validation."""
+        return Split(self.dataset, self.protocol, self.train, self.seed + 1, max_users, self.store)
+
+    @cached_property
+    def candidates(self):
+        """Positions in the catalogue of what is ranked."""
+        return np.flatnonzero(self.is_candidate)
+
+    def matrix(self, frame, users, items):
+        """Interactions of some users with some items, csr_matrix of ones."""
+        u, i = (pd.Index(ids).get_indexer(frame[name]) for ids, name in ((users, USER), (items, ITEM)))
+        kept = (u >= 0) & (i >= 0)
+        ones = np.ones(kept.sum(), dtype=np.float32)
+        return sparse.csr_matrix((ones, (u[kept], i[kept])), shape=(len(users), len(items)))
+
+    @cached_property
+    def relevant(self):
+        """What the evaluated users had in the test rows, among the candidates."""
+        return self.matrix(self.test, self.users, self.catalogue[self.candidates])
+
+    @cached_property
+    def seen(self):
+        """What the evaluated users had in training, among the candidates."""
+        return self.matrix(self.train, self.users, self.catalogue[self.candidates])
+
+    @cached_property
+    def density(self):
+        """Share of the pairs of users and items with an interaction in training."""
+        return len(self.train) / (self.train[USER].nunique() * self.train[ITEM].nunique())
+
+    @cached_property
+    def texts(self):
+        """Texts of the catalogue."""
+        return self.dataset.texts(self.catalogue, self.users, self.test)
+
+    def features(self, kind):
+        """Features of the catalogue, learned on its training items: "tfidf", "llm" or "llm-white"."""
+        if kind not in self._features:
+            encoder = make_encoder(kind, self.store)
+            encoder.fit(self.texts[self.is_trained])
+            self._features[kind] = encoder.transform(self.texts)
+        return self._features[kind]
+
+    @cached_property
+    def judging_vectors(self):
+        """Vectors of the candidates in a space that no model uses: means of the vectors of words."""
+        texts = self.texts[self.candidates]
+        return WordVectorEncoder("glove-6b-50d", pooling="tfidf").fit_transform(texts)
+
+
+def make_encoder(kind, store):
+    """Return what encodes texts as one kind of features."""
+    if kind == "tfidf":
+        return TfidfVectorizer(analyzer=TextAnalyzer(), sublinear_tf=True, dtype=np.float32)
+    whitener = EmbeddingWhitener(_WHITENED, whiten=True) if kind == "llm-white" else EmbeddingWhitener()
+    return make_pipeline(LLMTextEncoder(max_length=MAX_WORDS, memory=store), whitener)

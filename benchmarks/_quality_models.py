@@ -1,0 +1,244 @@
+"""The models of the quality benchmark: a line of `MODELS` each, with the space that its parameters are drawn from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from _quality_data import ITEM, PROTOCOLS, USER
+from _quality_peers import SPACES, als_implicit, als_irspack, warp_lightfm
+from _quality_space import Log, Span, among
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from skllmrec import (
+    BlendRecommender,
+    FeatureMFRecommender,
+    LinearAutoencoderRecommender,
+    MarkovRecommender,
+    NeighborsRecommender,
+    PopularityRecommender,
+)
+
+KINDS = {"ids": "ids", "tfidf": "TF-IDF", "llm": "LLM", "both": "TF-IDF + LLM"}
+_WHITEN = {"whiten": (False, among(False, True))}
+FEATURE_SPACES = {
+    "ids": {},
+    "tfidf": {},
+    "llm": _WHITEN,
+    "both": {**_WHITEN, "llm_weight": (1.0, among(0.5, 1.0, 2.0))},
+}
+_COLUMNS = {"user": USER, "item": ITEM}
+
+
+class Shared:
+    """Features of a catalogue by id, which copies of an estimator share instead of copying them."""
+
+    def __init__(self, ids, matrix):
+        self._index, self._matrix = pd.Index(ids), matrix
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def of(self, ids):
+        """Rows of some ids."""
+        return self._matrix[self._index.get_indexer(np.asarray(ids))]
+
+
+class Lookup(TransformerMixin, BaseEstimator):
+    """An encoder of ids whose features are known: they are learned once for each split, not once for each trial."""
+
+    def __init__(self, shared):
+        self.shared = shared
+
+    def fit(self, X, y=None):
+        """Do nothing."""
+        return self
+
+    def transform(self, X):
+        """Look features up."""
+        return self.shared.of(X)
+
+
+def features_of(kind, params, split):
+    """Features of the catalogue; a trial says whether vectors are whitened and how much they weigh beside TF-IDF."""
+    if kind in ("ids", "tfidf"):
+        return None if kind == "ids" else split.features("tfidf")
+    vectors = split.features("llm-white" if params["whiten"] else "llm").astype(np.float32)
+    if kind == "llm":
+        return vectors
+    # what make_union(TF-IDF, LLM, transformer_weights=...) gives, of parts that all trials share
+    return sparse.hstack([split.features("tfidf"), sparse.csr_matrix(vectors * params["llm_weight"])], format="csr")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A recommender of ours.
+
+    Attributes
+    ----------
+    make : callable
+        From parameters, `Split` and seed to a recommender without features.
+    kind : {"ids", "tfidf", "llm", "both"}
+        What it knows of items.
+    own_space : dict of str to (default, distribution)
+        Without the parameters of the features.
+    seeded : bool
+        Whether a fit depends on the seed.
+    protocols : tuple of str
+    parts : tuple of str
+        Models whose tuned parameters a blend takes over.
+    columns : tuple of str
+        What it reads of the rows.
+    """
+
+    make: Callable | None
+    kind: str = "ids"
+    own_space: dict = field(default_factory=dict)
+    seeded: bool = False
+    protocols: tuple = PROTOCOLS
+    parts: tuple = ()
+    columns: tuple = (USER, ITEM)
+    is_peer = False
+
+    @property
+    def space(self):
+        """Where the parameters of a trial are drawn from."""
+        return {} if self.parts else {**self.own_space, **FEATURE_SPACES[self.kind]}
+
+    def estimator(self, params, split, seed):
+        """Return the recommender, not fitted."""
+        own = {name: value for name, value in params.items() if name not in FEATURE_SPACES["both"]}
+        made = self.make(own, split, seed)
+        if self.kind == "ids":
+            return made
+        shared = Shared(split.catalogue, features_of(self.kind, params, split))
+        return made.set_params(item_features=ITEM, item_encoder=Lookup(shared))
+
+    def recommend(self, params, split, seed, k, tuned):
+        """Rank candidates: positions among `split.candidates`, ndarray of shape (n_users, k), -1 is padding."""
+        if self.parts:
+            parts = [(name, MODELS[name].estimator(tuned[name], split, seed)) for name in self.parts]
+            recommender = BlendRecommender(parts, **_COLUMNS, random_state=seed)
+        else:
+            recommender = self.estimator(params, split, seed)
+        recommender.fit(split.train[list(self.columns)])
+        candidates = split.catalogue[split.candidates]
+        ids, _ = recommender.recommend(split.users, k, candidates=pd.DataFrame({ITEM: candidates}))
+        return pd.Index(candidates).get_indexer(ids.ravel()).reshape(ids.shape)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A recommender of another package: a function that ranks, and attributes as those of `Model`."""
+
+    rank: Callable
+    kind: str = "ids"
+    own_space: dict = field(default_factory=dict)
+    protocols: tuple = PROTOCOLS
+    seeded: bool = True
+    parts: tuple = ()
+    is_peer = True
+
+    @property
+    def space(self):
+        """Where the parameters of a trial are drawn from."""
+        return self.own_space
+
+    def recommend(self, params, split, seed, k, tuned):
+        """Rank candidates, as `Model.recommend`."""
+        return self.rank(params, split, seed, k)
+
+
+# -- how parameters become recommenders -------------------------------------------------------------------------
+
+
+def _popularity(params, split, seed):
+    return PopularityRecommender(**_COLUMNS, feedback="implicit", **params)
+
+
+def _factors(params, split, seed):
+    params = dict(params)
+    factor = params.pop("unobserved_factor")
+    weight = None if factor is None else factor * split.density
+    return FeatureMFRecommender(**_COLUMNS, feedback="implicit", unobserved_weight=weight, random_state=seed, **params)
+
+
+def _neighbors(params, split, seed):
+    return NeighborsRecommender(**_COLUMNS, feedback="implicit", **params)
+
+
+def _autoencoder(method):
+    def make(params, split, seed):
+        params = dict(params)
+        share = params.pop("feature_share", None)  # of alpha
+        if share is not None:
+            params["feature_weight"] = share * params["alpha"]
+        return LinearAutoencoderRecommender(**_COLUMNS, method=method, **params)
+
+    return make
+
+
+def _markov(params, split, seed):
+    return MarkovRecommender(**_COLUMNS, time="timestamp", **params)
+
+
+_FACTORS = {
+    "n_components": (64, among(32, 64, 128)),
+    "alpha": (None, Log(0.005, 0.08)),
+    "unobserved_factor": (None, Log(2, 30)),  # times the density of the interactions
+}
+_PRIOR = {"prior_strength": ("auto", among(0.25, 0.5, 0.75, 0.9))}
+_NEIGHBORS = {
+    "n_neighbors": (100, among(20, 50, 100, 200, 400)),
+    "metric": ("auto", among("cosine", "tfidf", "bm25")),
+    "shrinkage": (10.0, Log(1, 300)),
+}
+_CONTENT = {"content_weight": (NeighborsRecommender().content_weight, Log(0.01, 3))}
+_RIDGE = {"alpha": (None, Log(5, 2000))}
+_SHARE = {"feature_share": (None, Log(0.03, 3))}
+_FEATURE_RIDGE = {"feature_alpha": (1.0, Log(0.1, 100))}
+_MARKOV = {"window": (3, among(1, 3, 5, 10)), "decay": (0.8, Span(0.5, 1)), "backoff": (5.0, Log(0.5, 50))}
+_KNOWN = ("warm", "temporal")  # nothing is known about cold items without features
+_TIMED = {"protocols": ("temporal",), "columns": (USER, ITEM, "timestamp")}
+
+
+def _with_text(name, make, space, kinds=("tfidf", "llm", "both"), **more):
+    return {f"{name} + {KINDS[kind]}": Model(make, kind, space, **more) for kind in kinds}
+
+
+MODELS = {
+    "Popularity": Model(_popularity),
+    # ids only
+    "FeatureMF ids": Model(_factors, "ids", _FACTORS, seeded=True, protocols=_KNOWN),
+    "EASE": Model(_autoencoder("ease"), "ids", _RIDGE, protocols=_KNOWN),
+    "EDLAE": Model(_autoencoder("edlae"), "ids", {**_RIDGE, "dropout": (0.3, Span(0.05, 0.8))}, protocols=_KNOWN),
+    "Neighbors ids": Model(_neighbors, "ids", _NEIGHBORS, protocols=_KNOWN),
+    "implicit ALS": Peer(als_implicit, "ids", SPACES["implicit"], protocols=_KNOWN),
+    "irspack iALS": Peer(als_irspack, "ids", SPACES["irspack"], protocols=_KNOWN),
+    "lightfm ids": Peer(warp_lightfm("ids"), "ids", SPACES["lightfm"], protocols=_KNOWN),
+    "Markov ids": Model(_markov, "ids", _MARKOV, **_TIMED),
+    # with the text of items
+    **_with_text("FeatureMF", _factors, {**_FACTORS, **_PRIOR}, seeded=True),
+    **_with_text("CEASE", _autoencoder("cease"), {**_RIDGE, **_SHARE}),
+    **_with_text(
+        "Additive", _autoencoder("additive"), {**_RIDGE, **_FEATURE_RIDGE, "feature_weight": (None, Span(0.02, 0.9))}
+    ),
+    **_with_text("L3AE", _autoencoder("l3ae"), {**_RIDGE, **_SHARE, **_FEATURE_RIDGE}, kinds=("both",)),
+    **_with_text("Neighbors", _neighbors, {**_NEIGHBORS, **_CONTENT}),
+    **_with_text("Markov", _markov, _MARKOV, kinds=("both",), **_TIMED),
+    "lightfm + TF-IDF": Peer(warp_lightfm("tfidf"), "tfidf", SPACES["lightfm + features"], protocols=("cold",)),
+    "lightfm + LLM": Peer(warp_lightfm("llm"), "llm", SPACES["lightfm + features"], protocols=("cold",)),
+    "lightfm + TF-IDF + LLM": Peer(warp_lightfm("both"), "both", SPACES["lightfm + features"], protocols=("cold",)),
+    # several of the above with the parameters found for them: no trials of their own
+    "Blend ids": Model(None, "ids", seeded=True, protocols=_KNOWN, parts=("FeatureMF ids", "EASE", "Neighbors ids")),
+    **{
+        f"Blend + {KINDS[kind]}": Model(
+            None,
+            kind,
+            seeded=True,
+            parts=tuple(f"{name} + {KINDS[kind]}" for name in ("FeatureMF", "CEASE", "Neighbors")),
+        )
+        for kind in ("tfidf", "llm", "both")
+    },
+}
