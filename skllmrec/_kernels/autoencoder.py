@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg, sparse
 
+from .neighbors import inner_products
+
 METHODS = ("ease", "edlae", "cease", "additive", "l3ae")
 NEED_FEATURES = ("cease", "additive", "l3ae")
 _COPIES = {"ease": 1, "edlae": 1, "cease": 2, "additive": 3, "l3ae": 4}  # items x items matrices alive at a time
@@ -36,7 +38,7 @@ def memory_needed(method, n_items, *, n_features=0):
 
 
 def gram(X):
-    r"""Compute :math:`X^\top X`, dense float32 in Fortran order; of the transpose of F, :math:`F F^\top`."""
+    r"""Compute :math:`X^\top X`, dense float32 in Fortran order."""
     product = X.T @ X
     dense = product.toarray(order="F") if sparse.issparse(product) else product
     return np.asarray(dense, dtype=np.float32, order="F")
@@ -148,7 +150,7 @@ def fit_autoencoder(X, F=None, *, method, alpha, feature_alpha=1.0, feature_weig
         ridge = alpha + dropout / (1 - dropout) * np.diagonal(G).copy() * (method == "edlae")
         return Autoencoder(_zero_diagonal(invert(_add_diagonal(G, ridge))), None)
     F = F.astype(np.float32)
-    K = gram(F.T)
+    K = np.asarray(inner_products(F, F), dtype=np.float32, order="F")
     if method == "cease":
         K *= np.float32(feature_weight)
         G += K
@@ -205,8 +207,7 @@ def cold_columns(cold, F, new):
     """
     new = new.astype(np.float32)
     if F.shape[1] > F.shape[0]:
-        shared = F.astype(np.float32) @ new.T
-        return np.asarray(cold @ (shared.toarray() if sparse.issparse(shared) else shared))
+        return np.asarray(cold @ inner_products(F.astype(np.float32), new))
     return np.asarray((new @ cold.T).T)
 
 

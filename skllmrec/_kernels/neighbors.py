@@ -9,6 +9,7 @@ from .topk import topk_dense
 WEIGHTINGS = ("cosine", "tfidf", "bm25")
 _BLOCK = 2**22  # similarities in flight: 32 MiB of float64
 _K1, _B = 1.2, 0.75  # BM25's usual constants
+_FULL = 0.1  # share of non-zeros from which on a column is multiplied faster as a dense one
 
 
 def weigh(interactions, weighting):
@@ -84,6 +85,41 @@ def cosines(rows, columns):
     """Inner products of all pairs of rows of two matrices, dense or sparse, as a dense array."""
     products = rows @ columns.T
     return products.toarray() if sparse.issparse(products) else np.asarray(products)
+
+
+def inner_products(rows, columns):
+    """Inner products of all pairs of rows of two matrices of features, as a dense array.
+
+    As `cosines`, and fast where sparse features stand beside dense ones in one sparse matrix: columns that are mostly
+    full are multiplied as dense ones.
+
+    Parameters
+    ----------
+    rows, columns : {ndarray, csr_matrix} of shape (n_rows, d), (n_columns, d)
+        Both dense or both sparse.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_columns)
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> from skllmrec._kernels.neighbors import inner_products
+    >>> F = sparse.csr_matrix([[1.0, 0.0], [2.0, 0.0], [3.0, 1.0]])
+    >>> inner_products(F[:2], F)
+    array([[1., 2., 3.],
+           [2., 4., 6.]])
+    """
+    if not sparse.issparse(columns):
+        return cosines(rows, columns)
+    full = np.bincount(columns.indices, minlength=columns.shape[1]) > _FULL * columns.shape[0]
+    if not full.any():
+        return cosines(rows, columns)
+    products = rows[:, full].toarray() @ columns[:, full].toarray().T
+    if not full.all():
+        products += cosines(rows[:, ~full], columns[:, ~full])
+    return products
 
 
 def shrunk_cosines(rows, columns, row_norms, column_norms, shrinkage):

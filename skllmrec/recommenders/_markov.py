@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 
-from skllmrec._kernels.neighbors import cosines, nearest
+from skllmrec._kernels.neighbors import inner_products, nearest
 from skllmrec._kernels.transitions import count_transitions, order_baskets, recency
 from skllmrec._sklearn import Interval, take_columns
 from skllmrec.base._columns import ColumnKey
@@ -154,7 +154,7 @@ class MarkovRecommender(ItemToItemRecommender):
         """Learn what a similar item gets of the back-off, for each unit of similarity; returns it for those of fit."""
         vectors, n_trained = self._content.trained, self._content.n_trained
         own = np.arange(n_trained)
-        near = nearest(lambda rows: cosines(vectors[rows], vectors), n_trained, n_trained, self.n_neighbors, own)
+        near = nearest(lambda rows: inner_products(vectors[rows], vectors), n_trained, n_trained, self.n_neighbors, own)
         totals = np.asarray(near.sum(axis=1)).ravel()
         self._shares = np.divide(self._left, totals, out=np.zeros(n_trained), where=totals > 0)
         return sparse.diags_array(self._shares) @ near
@@ -194,7 +194,7 @@ class MarkovRecommender(ItemToItemRecommender):
         """Columns of T of items outside the fit: the similarity of their content, (n_trained, n_columns)."""
         trained = self._content.trained
         near = nearest(
-            lambda rows: cosines(vectors[rows], trained), vectors.shape[0], trained.shape[0], self.n_neighbors
+            lambda rows: inner_products(vectors[rows], trained), vectors.shape[0], trained.shape[0], self.n_neighbors
         )
         return _placed((near @ sparse.diags_array(self._shares)).T.tocsc(), places, n_columns)
 

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 
-from skllmrec._kernels.neighbors import WEIGHTINGS, cosines, nearest, shrunk_cosines, weigh
+from skllmrec._kernels.neighbors import WEIGHTINGS, inner_products, nearest, shrunk_cosines, weigh
 from skllmrec._sklearn import Interval, StrOptions
 from skllmrec.recommenders._item_to_item import Content, ItemToItemRecommender, spoken_for
 
@@ -193,7 +193,7 @@ class NeighborsRecommender(ItemToItemRecommender):
     def _similar_content(self, vectors):
         """Similarities of the content of some items to that of all that were trained on."""
         weight = 1.0 if self.by == "content" else self.content_weight
-        return weight * cosines(vectors, self._content.trained)
+        return weight * inner_products(vectors, self._content.trained)
 
     def _new_vectors(self, items):
         """Vectors of the rows of features that new items bring; None where content does not count."""

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 
 from skllmrec._kernels import neighbors
-from skllmrec._kernels.neighbors import centred_rows, nearest, shrunk_cosines, weigh
+from skllmrec._kernels.neighbors import centred_rows, inner_products, nearest, shrunk_cosines, weigh
 
 
 def random_counts(seed, shape=(9, 7)):
@@ -42,6 +42,15 @@ def test_weights_against_loops(weighting, seed):
     before = X.copy()
     assert_allclose(weigh(X, weighting).toarray(), naive_weights(X, weighting))
     assert abs(X - before).nnz == 0, "the interactions were changed"
+
+
+@pytest.mark.parametrize("fullness", [0.0, 0.05, 0.5, 1.0])
+def test_inner_products_of_sparse_and_full_columns(fullness):
+    rng = np.random.default_rng(0)
+    F = rng.normal(size=(40, 30)) * (rng.random((40, 30)) < np.where(np.arange(30) < 10, fullness, 0.02))
+    sparse_F = sparse.csr_matrix(F)
+    assert_allclose(inner_products(sparse_F[:7], sparse_F), F[:7] @ F.T, atol=1e-12)
+    assert_allclose(inner_products(F[:7], F), F[:7] @ F.T)
 
 
 def test_shrunk_cosines_against_loops():
