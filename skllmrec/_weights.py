@@ -11,8 +11,8 @@ from pathlib import Path
 from skllmrec.exceptions import ModelNotFoundError
 
 _WEIGHTS = "*.safetensors"
-_TOKENIZER = ("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt", "*.model")
-_FILES = ("config.json", _WEIGHTS, "*.safetensors.index.json", *_TOKENIZER)
+TOKENIZER_FILES = ("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt", "*.model")
+_FILES = ("config.json", _WEIGHTS, "*.safetensors.index.json", *TOKENIZER_FILES)
 PROMPTS = "config_sentence_transformers.json"  # no part of the model: the prompt that is used is a parameter
 _ALIASES = {"all-MiniLM-L6-v2": "sentence-transformers/all-MiniLM-L6-v2"}
 # model -> Python package that carries it, its module, and the only weights accepted from it
@@ -86,7 +86,7 @@ def _check_directory(path):
         raise _NotHere("the directory has no config.json")
     if not any(path.glob(_WEIGHTS)):
         raise _NotHere("the directory has no *.safetensors weights (other formats can run code when loaded)")
-    if not any(file for pattern in _TOKENIZER for file in path.glob(pattern)):
+    if not any(file for pattern in TOKENIZER_FILES for file in path.glob(pattern)):
         raise _NotHere("the directory has no tokenizer files")
     return path
 

@@ -6,8 +6,9 @@ The only package that imports transformers.
 from skllmrec._backbone._batches import plan_batches
 from skllmrec._backbone._info import ModelInfo, model_info
 from skllmrec._backbone._job import Encoding, EncodingJob
-from skllmrec._backbone._model import LanguageModel, check_precision, load_model, unload_models
-from skllmrec._backbone._tokenizer import Tokenizer, load_tokenizer, unload_tokenizers
+from skllmrec._backbone._model import LanguageModel, check_precision, forget_model, load_model, unload_models
+from skllmrec._backbone._tokenizer import Tokenizer, forget_tokenizer, load_tokenizer, unload_tokenizers
+from skllmrec._backbone._trainable import TrainableModel
 
 __all__ = [
     "Encoding",
@@ -15,7 +16,9 @@ __all__ = [
     "LanguageModel",
     "ModelInfo",
     "Tokenizer",
+    "TrainableModel",
     "check_precision",
+    "forget",
     "load_model",
     "load_tokenizer",
     "model_info",
@@ -28,3 +31,15 @@ def unload():
     """Forget every loaded model and tokenizer; the next use loads them again."""
     unload_models()
     unload_tokenizers()
+
+
+def forget(sha256):
+    """Forget one model, in every precision and on every device, and its tokenizer.
+
+    Parameters
+    ----------
+    sha256 : str
+        Of its files, as `Weights` computes it.
+    """
+    forget_model(sha256)
+    forget_tokenizer(sha256)

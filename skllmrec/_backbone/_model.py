@@ -166,6 +166,13 @@ def load_model(weights, *, dtype, device):
         return _models[key]
 
 
+def forget_model(sha256):
+    """Forget the model with this checksum."""
+    with loading:
+        for key in [key for key in _models if key[0] == sha256]:
+            del _models[key]
+
+
 def unload_models():
     """Forget every loaded model."""
     with loading:

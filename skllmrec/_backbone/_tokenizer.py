@@ -21,6 +21,7 @@ class Tokenizer:
             self._tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         self._lock = threading.Lock()  # truncation is a state of the tokenizer
         self.max_length = self._tokenizer.model_max_length
+        self.n_tokens = len(self._tokenizer)
         self.n_special = self._tokenizer.num_special_tokens_to_add(pair=False)
         pad, end = self._tokenizer.pad_token_id, self._tokenizer.eos_token_id
         # what stands in the padding does not matter, it is masked; but it must be a token
@@ -86,6 +87,12 @@ def load_tokenizer(weights):
         if sha256 not in _tokenizers:
             _tokenizers[sha256] = Tokenizer(weights.path)
         return _tokenizers[sha256]
+
+
+def forget_tokenizer(sha256):
+    """Forget the tokenizer with this checksum."""
+    with loading:
+        _tokenizers.pop(sha256, None)
 
 
 def unload_tokenizers():

@@ -4,7 +4,16 @@ from skllmrec.preprocessing._dense_targets import DenseTargets
 from skllmrec.preprocessing._history_text import HistoryText
 from skllmrec.preprocessing._interaction_filter import InteractionFilter
 from skllmrec.preprocessing._text_analyzer import TextAnalyzer
+from skllmrec.preprocessing._text_augmenter import TextAugmenter
 from skllmrec.preprocessing._text_cleaner import TextCleaner
 from skllmrec.preprocessing._text_template import TextTemplate
 
-__all__ = ["DenseTargets", "HistoryText", "InteractionFilter", "TextAnalyzer", "TextCleaner", "TextTemplate"]
+__all__ = [
+    "DenseTargets",
+    "HistoryText",
+    "InteractionFilter",
+    "TextAnalyzer",
+    "TextAugmenter",
+    "TextCleaner",
+    "TextTemplate",
+]

@@ -1,0 +1,192 @@
+"""How good vectors are on rows that were held out: of new items as recommendations, else by a ridge regression."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from skllmrec._kernels.feature_map import STRENGTHS, choose_strength, factorise_features, fit_map
+from skllmrec._kernels.held_out import CUTOFF, list_quality
+from skllmrec._kernels.topk import topk_factors
+from skllmrec.preprocessing._dense_targets import dense_targets
+
+N_FACTORS = 64
+_MAX_USERS = 2048  # enough for the standard error that matters
+_MAX_ROWS = 8192  # of a regression; its memory is bounded
+
+
+def ridge(vectors, targets, weights, seed):
+    """Linear map from vectors to targets, its strength by leave-one-out.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n, d)
+    targets : ndarray of shape (n, k)
+    weights : ndarray of shape (n,), or None
+    seed : int
+        Of the rows that it is fitted on, where there are more than 8,192.
+
+    Returns
+    -------
+    FeatureMap
+    """
+    weights = np.ones(len(vectors)) if weights is None else weights
+    if len(vectors) > _MAX_ROWS:
+        rows = np.sort(np.random.default_rng(seed).choice(len(vectors), _MAX_ROWS, replace=False))
+        vectors, targets, weights = vectors[rows], targets[rows], weights[rows]
+    basis = factorise_features(vectors, weights, seed=seed)
+    return fit_map(basis, targets, STRENGTHS[choose_strength(basis, targets)])
+
+
+def item_factors(positives, seed):
+    """Factors of both sides of an interaction matrix, whose products are its best approximation of that rank.
+
+    Parameters
+    ----------
+    positives : csr_matrix of shape (n_rows, n_others), bool
+    seed : int
+
+    Returns
+    -------
+    rows : ndarray of shape (n_rows, k)
+        ``U sqrt(S)`` of the truncated SVD.
+    others : ndarray of shape (n_others, k)
+        ``V sqrt(S)``.
+    """
+    scaled = dense_targets(positives, N_FACTORS, random_state=seed)  # U S
+    scaled = scaled.reshape(positives.shape[0], -1)
+    singular_values = np.maximum(np.linalg.norm(scaled, axis=0), 1e-12)
+    others = positives.T.astype(np.float64) @ scaled / singular_values  # V S
+    return scaled / np.sqrt(singular_values), others / np.sqrt(singular_values)
+
+
+def row_weights(positives):
+    """Weight of each row in a regression: the logarithm of 1 + its number of interactions."""
+    return np.log1p(np.diff(positives.indptr))
+
+
+class RankingJudge:
+    """NDCG at 20 of held-out items, ranked among themselves for every user, as recommendations of new items.
+
+    Two recommenders that know an item by its vector only: the cosine to the mean of the user's items, and a ridge
+    regression to latent factors. The better one counts, as it would for a user of the package.
+
+    Parameters
+    ----------
+    positives : csr_matrix of shape (n_rows, n_users), bool
+    fitted, held_out : ndarray of int
+        Rows.
+    seed : int
+        Of the factors, and of the users that are judged, where there are more than 2,048.
+    """
+
+    def __init__(self, positives, fitted, held_out, seed):
+        self._fitted, self._held_out, self._seed = fitted, held_out, seed
+        known, new = positives[fitted], positives[held_out].T.tocsr()
+        n_known = np.asarray(known.sum(axis=0)).ravel()
+        users = np.flatnonzero((n_known > 0) & (np.diff(new.indptr) > 0))
+        if len(users) > _MAX_USERS:
+            users = np.sort(np.random.default_rng(seed).choice(users, _MAX_USERS, replace=False))
+        self.n_judged = len(users)
+        self._factors, others = item_factors(known, seed)
+        self._users, self._test = others[users], new[users]
+        self._profiles = known.T.tocsr()[users].astype(np.float32)
+        self._weights = row_weights(known)
+
+    def __call__(self, vectors):
+        """Judge vectors.
+
+        Parameters
+        ----------
+        vectors : ndarray of shape (n_rows, d)
+            Of all rows.
+
+        Returns
+        -------
+        ndarray of shape (n_judged,)
+            One value for each user.
+        """
+        known, new = vectors[self._fitted], vectors[self._held_out]
+        mean = known.mean(axis=0)
+        known, new = _unit_rows(known - mean), _unit_rows(new - mean)
+        to_factors = ridge(known, self._factors, self._weights, self._seed)
+        qualities = (
+            self._quality(self._profiles @ known, new),
+            self._quality(self._users, to_factors.predict(new)),
+        )
+        return max(qualities, key=np.mean)
+
+    def _quality(self, users, items):
+        nothing = sp.csr_matrix((len(users), len(items)))
+        items = np.ascontiguousarray(items, dtype=np.float64)
+        positions, _ = topk_factors(users.astype(np.float64), items, min(CUTOFF, len(items)), nothing)
+        return list_quality(positions, self._test)
+
+
+class RegressionJudge:
+    """Share of the variance that a ridge regression explains on held-out rows: one minus each squared error.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n_rows, k)
+    fitted, held_out : ndarray of int
+        Rows.
+    seed : int
+    """
+
+    def __init__(self, numbers, fitted, held_out, seed):
+        self._numbers, self._fitted, self._held_out, self._seed = numbers, fitted, held_out, seed
+        self._variance = np.maximum(numbers[fitted].var(axis=0).sum(), 1e-12)
+        self.n_judged = len(held_out)
+
+    def _predict(self, vectors):
+        to_numbers = ridge(vectors[self._fitted], self._numbers[self._fitted], None, self._seed)
+        return to_numbers.predict(vectors[self._held_out])
+
+    def __call__(self, vectors):
+        """Judge vectors of all rows; one value for each held-out row."""
+        errors = self._predict(vectors) - self._numbers[self._held_out]
+        return 1 - (errors**2).sum(axis=1) / self._variance
+
+
+class ClassificationJudge(RegressionJudge):
+    """Accuracy of a ridge classifier on held-out rows.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n_rows,)
+    fitted, held_out : ndarray of int
+        Rows.
+    seed : int
+    """
+
+    def __init__(self, codes, fitted, held_out, seed):
+        super().__init__(np.eye(codes.max() + 1)[codes], fitted, held_out, seed)
+
+    def __call__(self, vectors):
+        """Judge vectors of all rows; 0 or 1 for each held-out row."""
+        predicted = self._predict(vectors).argmax(axis=1)
+        return (predicted == self._numbers[self._held_out].argmax(axis=1)).astype(np.float64)
+
+
+def make_judge(targets, fitted, held_out, seed):
+    """Judge that suits the targets.
+
+    Parameters
+    ----------
+    targets : Targets
+    fitted, held_out : ndarray of int
+        Rows.
+    seed : int
+
+    Returns
+    -------
+    callable
+        From vectors of all rows to values whose mean is the score; ``n_judged`` of them.
+    """
+    if targets.kind == "interactions":
+        return RankingJudge(targets.values, fitted, held_out, seed)
+    kind = RegressionJudge if targets.kind == "numbers" else ClassificationJudge
+    return kind(targets.values, fitted, held_out, seed)
+
+
+def _unit_rows(vectors):
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

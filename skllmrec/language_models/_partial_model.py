@@ -1,0 +1,182 @@
+"""A language model of which a part is trained, on a fixed corpus: the lower layers are run once, their states kept."""
+
+import tempfile
+
+import numpy as np
+
+from skllmrec._backbone import TrainableModel, load_model, load_tokenizer, plan_batches
+from skllmrec._device import to_device
+from skllmrec._kernels.pooling import pool
+
+_BATCH_TOKENS = 8192  # padded tokens that go through the model at once; a batch of more is cut
+_CHUNK_TOKENS = 4096  # the same, where activations are computed a second time to save memory
+
+
+def _padded(tokens, pad_id):
+    """Token ids of texts, sorted by falling length, as one array, and which of them are tokens."""
+    lengths = np.fromiter(map(len, tokens), dtype=np.intp, count=len(tokens))
+    is_token = np.arange(lengths[0]) < lengths[:, None]
+    input_ids = np.full(is_token.shape, pad_id, dtype=np.int64)
+    input_ids[is_token] = np.concatenate(tokens)
+    return input_ids, is_token
+
+
+class LowerStates:
+    """Hidden states of a corpus after a layer, packed without padding in a file that vanishes with the process.
+
+    The file is mapped into memory: how much of it is in memory is for the operating system to decide, so that
+    the memory of a training does not grow with its corpus.
+
+    Parameters
+    ----------
+    model : LanguageModel
+        For inference.
+    layer : int
+        Whose output is kept.
+    tokens : list of list of int
+        Token ids of every text, none of them empty.
+    pad_id : int
+    """
+
+    def __init__(self, model, layer, tokens, pad_id):
+        self._starts = np.cumsum([0, *map(len, tokens)])
+        self._states = None
+        order = np.argsort(-np.diff(self._starts), kind="stable")
+        for cut in plan_batches(np.diff(self._starts)[order], _CHUNK_TOKENS):
+            self._run(model, layer, tokens, order[cut], pad_id)
+
+    def _run(self, model, layer, tokens, rows, pad_id):
+        import torch
+
+        input_ids, is_token = _padded([tokens[row] for row in rows], pad_id)
+        with torch.inference_mode():
+            mask = None if is_token.all() else to_device(is_token.astype(np.int64), model.device)
+            states = model.hidden_states(to_device(input_ids, model.device), mask, layer).float().cpu().numpy()
+        if self._states is None:
+            with tempfile.TemporaryFile() as file:  # the map keeps it
+                self._states = np.memmap(file, np.float32, "w+", shape=(self._starts[-1], states.shape[2]))
+        for row, own, valid in zip(rows, states, is_token, strict=True):
+            self._states[self._starts[row] : self._starts[row + 1]] = own[valid]
+
+    def batch(self, rows, is_token):
+        """States of some texts, zeros in the padding.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n,)
+        is_token : ndarray of bool, shape (n, n_tokens)
+
+        Returns
+        -------
+        ndarray of shape (n, n_tokens, n_dims), float32
+        """
+        batch = np.zeros((*is_token.shape, self._states.shape[1]), dtype=np.float32)
+        for row, own in zip(rows, batch, strict=True):
+            states = self._states[self._starts[row] : self._starts[row + 1]]
+            own[: len(states)] = states
+        return batch
+
+
+class CorpusEncoder:
+    """Encodes the texts of one corpus with a model that is being trained.
+
+    Parameters
+    ----------
+    weights : Weights
+        The model to start from.
+    texts : list of str
+        The corpus.
+    trainable : "all", "lora" or int
+        What is trained: all layers with the embeddings, adapters, or so many of the last layers.
+    lora_rank : int
+        Rank of the adapters.
+    pooling : str
+    max_length : int or None
+        Tokens that are read of a text.
+    augmenter : object or None
+        ``augment(texts, rng)`` changes texts at random, in training mode.
+    device : torch.device
+
+    Attributes
+    ----------
+    backbone : torch.nn.Module
+        The model; its mode (training or evaluation) decides about dropout and augmentation.
+    """
+
+    def __init__(self, weights, texts, *, trainable, lora_rank, pooling, max_length, augmenter, device):
+        self._weights, self._texts, self._max_length, self._augmenter = weights, texts, max_length, augmenter
+        self._pooling, self._device = pooling, device
+        self._tokenizer = load_tokenizer(weights)
+        self._tokens = self._tokenize(texts)
+        self.trained = TrainableModel(weights, device)
+        if trainable == "all":
+            self.trained.train_all()
+        elif trainable == "lora":
+            self.trained.add_adapters(lora_rank)
+        else:
+            self.trained.train_last(trainable)
+        self.backbone = self.trained.module
+        self._lower = None
+        if self.trained.first > 0:
+            self._lower = LowerStates(self._lower_model(), self.trained.first, self._tokens, self._tokenizer.pad_id)
+
+    def _lower_model(self):
+        return load_model(self._weights, dtype="float32", device=str(self._device))
+
+    def _tokenize(self, texts):
+        # a text without tokens (possible where the tokenizer adds no special ones) is read as padding
+        return [tokens or [self._tokenizer.pad_id] for tokens in self._tokenizer(texts, self._max_length)]
+
+    def encode(self, rows, *, checkpointed=False):
+        """Pooled vectors of some texts, which go through the model a few at a time, like lengths together.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n,)
+            Positions in the corpus.
+        checkpointed : bool, default=False
+            Compute activations again for the gradient instead of keeping them: memory stays that of one chunk.
+
+        Returns
+        -------
+        torch.Tensor of shape (n, n_dims)
+        """
+        import torch
+        from torch.utils.checkpoint import checkpoint
+
+        augmented = self._augmenter is not None and self.backbone.training
+        tokens = self._augment(rows) if augmented else [self._tokens[row] for row in rows]
+        lengths = np.fromiter(map(len, tokens), dtype=np.intp, count=len(tokens))
+        order, parts = np.argsort(-lengths, kind="stable"), []
+        for cut in plan_batches(lengths[order], _CHUNK_TOKENS if checkpointed else _BATCH_TOKENS):
+            chunk = order[cut]
+            given = rows[chunk], [tokens[place] for place in chunk], augmented
+            if checkpointed and torch.is_grad_enabled():
+                parts.append(checkpoint(self._encode_chunk, *given, use_reentrant=False))
+            else:
+                parts.append(self._encode_chunk(*given))
+        return torch.cat(parts)[torch.from_numpy(np.argsort(order)).to(self._device)]
+
+    def _augment(self, rows):
+        """Tokens of changed texts; torch's generator decides, whose state is a part of every checkpoint."""
+        import torch
+
+        rng = np.random.default_rng(int(torch.randint(2**31, ()).item()))
+        return self._tokenize(self._augmenter.augment([self._texts[row] for row in rows], rng))
+
+    def _encode_chunk(self, rows, tokens, augmented):
+        input_ids, is_token = _padded(tokens, self._tokenizer.pad_id)
+        input_ids = to_device(input_ids, self._device)
+        mask = None if is_token.all() else to_device(is_token.astype(np.int64), self._device)
+        entry = None
+        if self._lower is not None and augmented:
+            entry = self._run_lower(input_ids, mask)
+        elif self._lower is not None:
+            entry = to_device(self._lower.batch(rows, is_token), self._device)
+        return pool(self.trained.states(input_ids, mask, entry), mask, pooling=self._pooling)
+
+    def _run_lower(self, input_ids, mask):
+        import torch
+
+        with torch.no_grad():
+            return self._lower_model().hidden_states(input_ids, mask, self.trained.first)

@@ -1,0 +1,185 @@
+"""Targets of a supervised text encoder: what kind they are, whether they can be learned from, what suits them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils.multiclass import type_of_target
+
+OBJECTIVES = ("contrastive", "factors", "interactions", "regression", "classification")
+# kinds of targets that an objective learns from, the one that a doubtful y is read as first
+_KINDS = {
+    "contrastive": ("interactions",),
+    "interactions": ("interactions",),
+    "factors": ("interactions", "numbers"),
+    "regression": ("numbers",),
+    "classification": ("labels",),
+}
+_MULTITASK = ("contrastive", "factors")
+# what "auto" tries on targets of a kind
+_CANDIDATES = {"interactions": ("contrastive", "factors"), "numbers": ("regression",), "labels": ("classification",)}
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Targets of all rows.
+
+    Attributes
+    ----------
+    kind : {"interactions", "numbers", "labels"}
+    values : csr_matrix of bool (n_rows, n_others), ndarray of float64 (n_rows, k) or of int (n_rows,)
+        What is positive, numbers, or codes of classes.
+    """
+
+    kind: str
+    values: object
+
+    @property
+    def informative(self):
+        """Rows that something can be learned from, as a mask."""
+        if self.kind == "interactions":
+            return np.diff(self.values.indptr) > 0
+        return np.ones(len(self.values), dtype=bool)
+
+    def take(self, rows):
+        """Targets of some rows."""
+        return Targets(self.kind, self.values[rows])
+
+
+def read_targets(y, objective, n_rows, *, threshold, weights):
+    """Read what `fit` was given.
+
+    Parameters
+    ----------
+    y : object
+        Sparse interactions, labels, numbers, a dense matrix, or a dict of objective -> one of these.
+    objective : str
+        "auto", "multitask" or one of `OBJECTIVES`.
+    n_rows : int
+        Number of texts.
+    threshold : float or None
+        Least value of a positive interaction; None: any above 0.
+    weights : dict or None
+        Of the objectives of "multitask".
+
+    Returns
+    -------
+    dict of str to Targets
+        For each objective to be learned.
+
+    Raises
+    ------
+    ValueError
+        If y does not fit the texts or the objective, or there is nothing to be learned from.
+    """
+    if y is None:
+        raise ValueError(
+            "LLMFineTuner requires y to be passed, but the target y is None: pass the interactions of each text as a "
+            "sparse matrix (recommenders do), labels, or numbers"
+        )
+    if isinstance(y, dict):
+        return _read_several(y, objective, n_rows, threshold)
+    if objective == "auto":
+        targets = _read(y, _kind_of(y), n_rows, threshold)
+        return dict.fromkeys(_CANDIDATES[targets.kind], targets)
+    names = (objective,) if objective != "multitask" else tuple(weights or _MULTITASK)
+    found = {}
+    for name in names:
+        kinds = _KINDS[name]
+        kind = _kind_of(y)
+        found[name] = _read(y, kind if kind in kinds else kinds[0], n_rows, threshold, name)
+    return found
+
+
+def _read_several(y, objective, n_rows, threshold):
+    """Targets that are given for each objective by name."""
+    if objective != "multitask":
+        raise ValueError(f'y is a dict of targets, which objective={objective!r} has no use for: set "multitask"')
+    unknown = [name for name in y if name not in OBJECTIVES]
+    if unknown or not y:
+        raise ValueError(f"y names the objectives {list(y)}: choose of {', '.join(OBJECTIVES)}")
+    found = {}
+    for name, own in y.items():
+        kind = _kind_of(own)
+        found[name] = _read(own, kind if kind in _KINDS[name] else _KINDS[name][0], n_rows, threshold, name)
+    return found
+
+
+def _kind_of(y):
+    """Kind of targets that y looks like; what cannot be told is left to the checks of the kind."""
+    if sp.issparse(y):
+        return "interactions"
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] > 1:
+        return "numbers"
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        return "numbers"  # whose check says where
+    return "numbers" if type_of_target(y.ravel()) == "continuous" else "labels"
+
+
+def _read(y, kind, n_rows, threshold, objective="auto"):
+    if not sp.issparse(y):
+        y = np.asarray(y)
+        if y.ndim not in (1, 2):
+            raise ValueError(f"y has shape {y.shape}: one row of targets for each text is needed")
+    if y.shape[0] != n_rows:
+        raise ValueError(f"X has {n_rows} texts, but y has {y.shape[0]} rows: pass one row of targets for each text")
+    if kind == "interactions":
+        return Targets(kind, _positives(y, threshold, objective))
+    if sp.issparse(y):
+        raise ValueError(f"objective={objective!r} learns from dense targets, but y is sparse: pass y.toarray()")
+    return Targets(kind, _labels(y) if kind == "labels" else _numbers(y))
+
+
+def _check_finite(values, row_of):
+    """Refuse what is not a number, and say where."""
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if len(wrong):
+        raise ValueError(
+            f"y holds {len(wrong)} value(s) that are not finite; the first, {values[wrong[0]]}, is in row "
+            f"{row_of(wrong[0])}: remove these rows or fill in the values"
+        )
+
+
+def _positives(y, threshold, objective):
+    """Where the interactions are positive."""
+    if not sp.issparse(y) and y.ndim == 1:
+        raise ValueError(
+            f"objective={objective!r} learns from interactions, one column for each user or item of the other side, "
+            f'but y has shape {y.shape}: pass a sparse matrix, or choose objective="auto"'
+        )
+    y = sp.csr_matrix(y)
+    _check_finite(y.data, lambda place: int(np.searchsorted(y.indptr, place, side="right")) - 1)
+    positive = y.data > 0 if threshold is None else y.data >= threshold
+    rows = np.repeat(np.arange(y.shape[0]), np.diff(y.indptr))[positive]
+    found = sp.csr_matrix((np.ones(len(rows), dtype=bool), (rows, y.indices[positive])), y.shape)
+    if found.nnz == 0:
+        least = "above 0" if threshold is None else f"of at least threshold={threshold}"
+        raise ValueError(f"y has {y.nnz} stored values and none {least}: there is nothing to learn from")
+    return found
+
+
+def _numbers(y):
+    y = y.astype(np.float64).reshape(len(y), -1)
+    _check_finite(y.ravel(), lambda place: int(place) // y.shape[1])
+    if not np.ptp(y, axis=0).any():
+        raise ValueError(f"all targets are equal ({y[0, 0]:g} in the first column): there is nothing to learn from")
+    return y
+
+
+def _labels(y):
+    if y.dtype.kind in "fc":
+        _check_finite(y.ravel(), lambda place: int(place))
+    elif y.dtype.kind == "O":
+        missing = [place for place, label in enumerate(y.ravel()) if label is None or label != label]
+        if missing:
+            raise ValueError(
+                f"y holds {len(missing)} missing label(s); the first, {y.ravel()[missing[0]]}, is in row {missing[0]}: "
+                "remove these rows or fill in the labels"
+            )
+    if y.ndim == 2 and y.shape[1] > 1:
+        raise ValueError(f"classification takes one label for each text, but y has shape {y.shape}")
+    classes, codes = np.unique(y.ravel(), return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"all labels are {classes[0]!r}: there is nothing to learn from")
+    return codes

@@ -1,0 +1,212 @@
+"""TextAugmenter: texts changed at random, so that a model learns not to hang on single words and fields."""
+
+import hashlib
+import re
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skllmrec._sklearn import Interval, fit_context
+from skllmrec._texts import check_texts
+
+_WORD = re.compile(r"\S+")
+
+
+def _drop(parts, rate, rng):
+    """Parts without some of them, each left out with a probability; one is left always."""
+    kept = rng.random(len(parts)) >= rate
+    if len(parts) and not kept.any():
+        kept[rng.integers(len(parts))] = True
+    return [part for part, keep in zip(parts, kept, strict=True) if keep]
+
+
+def _swap(words, rate, rng):
+    """Words of which some have changed places with the next one."""
+    words = list(words)
+    for place in np.flatnonzero(rng.random(max(len(words) - 1, 0)) < rate):
+        words[place], words[place + 1] = words[place + 1], words[place]
+    return words
+
+
+def _window(words, size, rng):
+    """Consecutive words, from a random place on."""
+    if size is None or len(words) <= size:
+        return words
+    start = int(rng.integers(len(words) - size + 1))
+    return words[start : start + size]
+
+
+class TextAugmenter(TransformerMixin, BaseEstimator):
+    """Change texts at random: leave out fields and words, swap neighbours, read a window.
+
+    Made for ``LLMFineTuner(augmenter=...)``, which calls `augment` anew for each batch of its training and
+    encodes unchanged texts afterwards. In a Pipeline, `transform` changes every text, and always in the same way: its
+    changes depend on `random_state` and the text only.
+
+    The changes come in this order. A text of a single field or word keeps it, and an empty one stays empty.
+
+    Parameters
+    ----------
+    field_dropout : float, default=0.0
+        Probability that a field is left out; one is left always.
+    token_dropout : float, default=0.1
+        Probability that a word is left out; one of a field is left always. Words are what white space separates.
+    word_swap : float, default=0.0
+        Probability that a word changes places with the next one of its field.
+    window : int, default=None
+        Longer texts are cut to so many consecutive words, at a random place; None: not at all.
+    separator : str, default=". "
+        What stands between fields, as :class:`TextTemplate` writes it.
+    random_state : int, RandomState instance or None, default=0
+        Seed of `transform`; `augment` is given a generator.
+
+    Attributes
+    ----------
+    seed_ : int
+        Seed of `transform`.
+
+    See Also
+    --------
+    LLMFineTuner : Trains a text encoder, with texts that are changed in each epoch.
+
+    References
+    ----------
+    .. [1] J. Wei and K. Zou, "EDA: easy data augmentation techniques for boosting performance on text classification
+       tasks", EMNLP 2019: random deletion and random swap.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skllmrec import TextAugmenter
+    >>> augmenter = TextAugmenter(field_dropout=0.5, token_dropout=0.0)
+    >>> augmenter.augment(["Alien. horror, space. 1979"] * 2, np.random.default_rng(1))
+    ['Alien. horror, space', 'Alien']
+    """
+
+    _parameter_constraints: dict = {
+        "field_dropout": [Interval(Real, 0, 1, closed="both")],
+        "token_dropout": [Interval(Real, 0, 1, closed="both")],
+        "word_swap": [Interval(Real, 0, 1, closed="both")],
+        "window": [Interval(Integral, 1, None, closed="left"), None],
+        "separator": [str],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self, *, field_dropout=0.0, token_dropout=0.1, word_swap=0.0, window=None, separator=". ", random_state=0
+    ):
+        self.field_dropout = field_dropout
+        self.token_dropout = token_dropout
+        self.word_swap = word_swap
+        self.window = window
+        self.separator = separator
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X=None, y=None):
+        """Check parameters and draw the seed of `transform`.
+
+        Parameters
+        ----------
+        X : object, default=None
+            Ignored, here by convention.
+        y : None
+            Ignored, here by convention.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is invalid.
+        """
+        if not self.separator:
+            raise ValueError("separator='' separates nothing: name what stands between fields, or set field_dropout=0")
+        self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
+        return self
+
+    def transform(self, X):
+        """Change texts; a text is changed in the same way in every call.
+
+        Parameters
+        ----------
+        X : list, ndarray, Series, one-column frame or iterator of str, length n_texts
+            The texts, one per row.
+
+        Returns
+        -------
+        ndarray of shape (n_texts,), dtype object
+
+        Raises
+        ------
+        ValueError
+            If a row is not a string.
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        """
+        check_is_fitted(self)
+        texts = check_texts(X, name=type(self).__name__)
+        changed = np.empty(len(texts), dtype=object)
+        for row, text in enumerate(texts):
+            own = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
+            changed[row] = self._augment(text, np.random.default_rng([self.seed_, own]))
+        return changed
+
+    def set_output(self, *, transform=None):
+        """Do nothing: the output is a 1-D array of texts, whatever container the steps around it use.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            Ignored.
+
+        Returns
+        -------
+        self : TextAugmenter
+        """
+        return self
+
+    def augment(self, texts, rng):
+        """Change texts, differently each time.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            The texts; they are not checked.
+        rng : numpy.random.Generator
+            Decides about every change.
+
+        Returns
+        -------
+        list of str
+        """
+        return [self._augment(text, rng) for text in texts]
+
+    def _augment(self, text, rng):
+        fields = [field for field in text.split(self.separator) if field.strip()]
+        fields = _drop(fields, self.field_dropout, rng) if self.field_dropout else fields
+        changed = []
+        for field in fields:
+            words = _WORD.findall(field)
+            words = _drop(words, self.token_dropout, rng) if self.token_dropout else words
+            words = _swap(words, self.word_swap, rng) if self.word_swap else words
+            changed.append(" ".join(words))
+        joined = self.separator.join(changed)
+        words = _WORD.findall(joined)
+        return " ".join(_window(words, self.window, rng)) if self.window is not None else joined
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "seed_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        tags.requires_fit = True
+        return tags
