@@ -2,6 +2,8 @@
 
 import tempfile
 
+from _encode_onnx import PEER as ONNX
+from _encode_onnx import OnnxEncoder, onnx_encoder
 from _encode_texts import MODEL, our_encoder
 from quality import load
 from sklearn.pipeline import make_pipeline
@@ -21,11 +23,13 @@ COLUMNS = ["title", "genres", "overview"]
 FOLDS = {"known items": 2, "new items": 5}  # folds of new items differ a lot
 
 
-def _recommender(dtype, store):
+def _recommender(name, store):
+    if name == ONNX:
+        encoder = OnnxEncoder(max_length=64, memory=store)
+    else:
+        encoder = LLMTextEncoder(MODEL, dtype=name, max_length=64, normalize=True, device="cpu", memory=store)
     encoder = make_pipeline(
-        TextTemplate(". ".join(f"{{{name}}}" for name in COLUMNS)),
-        LLMTextEncoder(MODEL, dtype=dtype, max_length=64, device="cpu", memory=store),
-        EmbeddingWhitener(),
+        TextTemplate(". ".join(f"{{{column}}}" for column in COLUMNS)), encoder, EmbeddingWhitener()
     )
     return FeatureMFRecommender(
         user="user_id", item="item_id", feedback="implicit", item_features=COLUMNS, item_encoder=encoder, random_state=0
@@ -33,9 +37,10 @@ def _recommender(dtype, store):
 
 
 def int8_quality(options):
-    """NDCG@20 on float32 and on int8 vectors, the same folds and settings."""
+    """NDCG@20 on float32 and on int8 vectors, ours and those of onnxruntime, the same folds and settings."""
     frame = load(options.data, "ml_latest_small")
-    dtypes = [dtype for dtype in ("float32", "int8") if our_encoder(dtype) is not None]
+    names = [dtype for dtype in ("float32", "int8") if our_encoder(dtype) is not None]
+    names += [ONNX] if onnx_encoder() is not None else []
     rows = []
     with tempfile.TemporaryDirectory() as store:
         for protocol, n_folds in FOLDS.items():
@@ -43,7 +48,7 @@ def int8_quality(options):
             splitter = ColdItemKFold(5, item="item_id", random_state=0) if cold else None
             splitter = splitter or PerUserKFold(5, user="user_id", random_state=0)
             table = compare_recommenders(
-                {dtype: _recommender(dtype, store) for dtype in dtypes},
+                {name: _recommender(name, store) for name in names},
                 frame,
                 cv=list(splitter.split(frame))[:n_folds],
                 metrics=("ndcg",),
@@ -53,11 +58,11 @@ def int8_quality(options):
                 random_state=0,
             ).frame
             table = table[table["metric"] == f"ndcg@{K}"].set_index("estimator")
-            for dtype in dtypes:
-                ndcg = table.loc[dtype, "mean"]
+            for name in names:
+                ndcg = table.loc[name, "mean"]
                 rows.append(
                     {
-                        "vectors": f"{dtype}, {protocol}",
+                        "vectors": f"{name}, {protocol}",
                         f"NDCG@{K}": f"{ndcg:.4f}",
                         "to float32": f"{ndcg / table.loc['float32', 'mean'] - 1:+.2%}",
                         "folds": n_folds,

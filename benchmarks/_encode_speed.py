@@ -3,6 +3,8 @@
 import time
 
 import numpy as np
+from _encode_onnx import PEER as ONNX
+from _encode_onnx import onnx_encoder
 from _encode_texts import (
     catalogue_texts,
     cosine_distances,
@@ -91,6 +93,9 @@ def _contestants(texts, batch_tokens):
             name = f"LLMTextEncoder, {dtype}" + (f", {size:,} tokens" if len(batch_tokens) > 1 else "")
             if encoder is not None:
                 functions[name] = lambda encoder=encoder: encoder.transform(texts)
+    onnx = onnx_encoder()
+    if onnx is not None:
+        functions[ONNX] = lambda: onnx.transform(texts)
     return functions
 
 
@@ -99,7 +104,7 @@ def _rows(timings, tokens, peak):
     rows = []
     for name, timing in timings.items():
         rate = flops(tokens) / min(timing.cpu) / 1e9
-        distance = cosine_distances(timing.result, timings[first].result).max()
+        distances = cosine_distances(timing.result, timings[first].result)
         rows.append(
             {
                 "encoder": name,
@@ -110,7 +115,8 @@ def _rows(timings, tokens, peak):
                 "wall": f"{median(timings[first].wall) / median(timing.wall):.2f} x",
                 "GFLOP/s": f"{rate:.0f}",
                 "of GEMM peak": percent(rate, peak),
-                "cosine distance, max": "" if name == first else f"{distance:.1e}",
+                "cosine distance, max": "" if name == first else f"{distances.max():.1e}",
+                "mean": "" if name == first else f"{distances.mean():.1e}",
             }
         )
     return rows

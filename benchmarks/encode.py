@@ -3,10 +3,10 @@
     make bench-env
     .venv-bench/bin/python benchmarks/encode.py [--data FOLDER_OF_FOLDERS] [--parts speed latency ...]
 
-speed     encode 2,000 texts: sentence-transformers, LLMTextEncoder in float32 and int8; cosine distances; arithmetic
-          done per second beside the core's own rate of matrix products, measured in the same run
+speed     encode 2,000 texts: sentence-transformers, LLMTextEncoder in float32 and int8, onnxruntime in int8; cosine
+          distances; arithmetic done per second beside the core's own rate of matrix products, measured in the same run
 latency   one text at a time
-quality   NDCG@20 of recommenders on int8 vectors and on float32 vectors, known items and new items
+quality   NDCG@20 of recommenders on int8 vectors (ours, onnxruntime's) and on float32 ones, known items and new items
 search    a grid search of 19 fits: LLMTextEncoder with a store, skrub's and embetter's encoders in the same pipelines
 store     100,000 vectors looked up in a warm store
 memory    peak memory of encoding 10,000 and 1,000,000 texts

@@ -4,7 +4,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from skllmrec._device import free_memory, is_out_of_memory, to_device
+from skllmrec._device import free_memory, is_out_of_memory, keep_freed_memory, to_device
 from skllmrec._kernels.pooling import pool
 
 _affordable = WeakKeyDictionary()  # model -> most padded tokens of a batch, where its device once ran out of memory
@@ -67,6 +67,7 @@ def encode_windows(model, windows, *, encoding, batch_tokens, pad_id):
     import torch
 
     parts, start = [], 0
+    keep_freed_memory()
     with torch.inference_mode():
         while start < len(windows):
             budget = min(batch_tokens, _affordable.get(model, batch_tokens))
