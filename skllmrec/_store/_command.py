@@ -105,9 +105,6 @@ def _inspect(store, options):
             ]
             _say("", *_table([head, *rows]), "")
             _say(*(f"{e['id']}: {_identity(e['identity'])}" for e in found["encoders"]))
-        if found["models"]:
-            rows = [(m["name"], show_bytes(m["bytes"]), _day(m["last_use"])) for m in found["models"]]
-            _say("", *_table([("model", "size", "last use"), *rows]))
         _say(
             *(
                 f"damaged file set aside: {name} (verify --repair takes over what is sound)"
@@ -136,7 +133,6 @@ def _prune(store, options):
     def show():
         verb = "would be removed" if options.dry_run else "removed"
         _say(f"{done['texts']:,} texts {verb}, {show_bytes(done['bytes'])} of vectors")
-        _say(*(f"model {name} {verb}" for name in done["models"]))
         if not options.dry_run:
             _say(f"size of the files: {show_bytes(done['before'])} before, {show_bytes(done['after'])} now")
 

@@ -1,12 +1,9 @@
-"""What is in a store: encoders with their texts, and derived models."""
+"""What is in a store: encoders with their texts."""
 
 import hashlib
 import json
-from contextlib import suppress
 from datetime import UTC, datetime
 from operator import itemgetter
-
-MODELS = "models"  # folder beside the file for what encoders derive from a model, e.g. an int8 copy
 
 
 def _moment(seconds):
@@ -35,30 +32,6 @@ def _parse_identity(identity):
         return json.loads(identity)
     except ValueError:
         return None  # damaged
-
-
-def list_models(directory):
-    """List what is in the folder of derived models.
-
-    Parameters
-    ----------
-    directory : Path
-        Of the store.
-
-    Returns
-    -------
-    list of dict
-        ``name``, ``bytes`` and ``last_use`` of each file or folder.
-    """
-    folder, models = directory / MODELS, []
-    for entry in sorted(folder.iterdir()) if folder.is_dir() else []:
-        with suppress(OSError):  # it has just gone
-            files = [file.stat() for file in (entry, *entry.rglob("*")) if file.is_file()]
-            # looking into a folder counts as its use, so only its files tell
-            used = max((max(file.st_atime, file.st_mtime) for file in files), default=entry.stat().st_mtime)
-            size = sum(file.st_size for file in files)
-            models.append({"name": entry.name, "bytes": size, "last_use": _moment(used)})
-    return models
 
 
 def list_encoders(database):

@@ -1,12 +1,9 @@
 """What goes from a store: the least recently used when it is too large, and what its owner prunes."""
 
 import math
-import shutil
 import sqlite3
 import time
 from contextlib import suppress
-
-from skllmrec._store._inspection import MODELS, list_models
 
 _BATCH = 2000  # rows deleted in one transaction: others who write wait no longer
 _SLACK = 0.9  # evict down to this part of the limit, so that not every call evicts
@@ -163,31 +160,3 @@ def prune(database, *, cutoff=None, space=None, max_bytes=None, dry_run=False):
             database.execute("DELETE FROM spaces WHERE id NOT IN (SELECT space FROM uses)")
         shrink(database, 0)
     return removed, size
-
-
-def prune_models(directory, cutoff, *, dry_run=False):
-    """Delete derived models that nobody has used since a time.
-
-    Parameters
-    ----------
-    directory : Path
-        Of the store.
-    cutoff : float
-        Seconds since 1970.
-    dry_run : bool, default=False
-        Only list them.
-
-    Returns
-    -------
-    list of str
-        Their names.
-    """
-    old = [model["name"] for model in list_models(directory) if model["last_use"].timestamp() < cutoff]
-    for name in () if dry_run else old:
-        path = directory / MODELS / name
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                path.unlink()
-    return old

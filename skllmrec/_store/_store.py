@@ -12,8 +12,8 @@ import numpy as np
 
 from skllmrec._store._database import FILE, TROUBLE, Database
 from skllmrec._store._fetch import Fetch
-from skllmrec._store._inspection import find_encoder, list_encoders, list_models
-from skllmrec._store._removal import prune, prune_models
+from skllmrec._store._inspection import find_encoder, list_encoders
+from skllmrec._store._removal import prune
 from skllmrec._store._units import parse_bytes, parse_seconds
 from skllmrec._store._verification import list_set_aside, verify
 from skllmrec.exceptions import StoreError
@@ -41,7 +41,7 @@ class EmbeddingStore:
         Most bytes of the file, or a text such as ``"2GB"``; at least 1 MB. Beyond it, the vectors that have not
         been used for longest are removed, and encoded again when they are wanted. The limit belongs to this
         object, not to the directory: it is kept whenever vectors have been written through it. While calls run,
-        the file may be larger, by what they have written. Journal and derived models do not count. None: no limit.
+        the file may be larger, by what they have written. The journal does not count. None: no limit.
 
     Attributes
     ----------
@@ -199,7 +199,6 @@ class EmbeddingStore:
             ``encoders``, the most recently used first, each a dict of ``id`` (a short name for `prune`), ``identity``
             (dict of the checksum of the weights and of all parameters that change a vector), ``texts``, ``bytes``
             (of the vectors), ``first_use`` and ``last_use`` (datetime in UTC; to the hour);
-            ``models``, the derived models beside the file, each a dict of ``name``, ``bytes`` and ``last_use``;
             ``set_aside``, names of damaged files that `verify` may take over.
 
         Raises
@@ -214,7 +213,6 @@ class EmbeddingStore:
             "texts": n_texts,
             "bytes": size,
             "encoders": encoders,
-            "models": list_models(self._directory),
             "set_aside": [path.name for path in list_set_aside(self._directory)],
         }
 
@@ -227,8 +225,7 @@ class EmbeddingStore:
         Parameters
         ----------
         older_than : float, timedelta, str or None, default=None
-            Age of the last use: seconds, a timedelta, or a text such as ``"30d"`` (units s, m, h, d, w). Given alone,
-            it also removes derived models that were not used since.
+            Age of the last use: seconds, a timedelta, or a text such as ``"30d"`` (units s, m, h, d, w).
         encoder : str, dict or None, default=None
             Only vectors of this encoder: its id, or the start of it, as `inspect` shows it; or its identity.
         max_bytes : int, str or None, default=None
@@ -239,8 +236,8 @@ class EmbeddingStore:
         Returns
         -------
         dict
-            ``texts``, ``bytes`` (of their vectors) and ``models`` (names) that were removed, and the size of the files
-            ``before`` and ``after``.
+            ``texts`` and ``bytes`` (of their vectors) that were removed, and the size of the files ``before`` and
+            ``after``.
 
         Raises
         ------
@@ -259,14 +256,12 @@ class EmbeddingStore:
             conditions["cutoff"] = time.time() - parse_seconds(older_than, "older_than")
         if max_bytes is not None:
             conditions["max_bytes"] = parse_bytes(max_bytes, "max_bytes")
-        before, models = self._size(), []
+        before = self._size()
         with self._opened() as database:
             if encoder is not None:
                 conditions["space"] = find_encoder(database, encoder)
             texts, size = prune(database, **conditions, dry_run=dry_run)
-        if conditions.keys() == {"cutoff"}:
-            models = prune_models(self._directory, conditions["cutoff"], dry_run=dry_run)
-        return {"texts": texts, "bytes": size, "models": models, "before": before, "after": self._size()}
+        return {"texts": texts, "bytes": size, "before": before, "after": self._size()}
 
     def verify(self, *, repair=False):
         """Compare every vector with its checksum, and look for what killed processes have left.

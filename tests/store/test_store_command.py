@@ -15,12 +15,10 @@ OTHER = {"model": "another", "weights": "0123456789abcdef" * 4}
 
 @pytest.fixture
 def store(tmp_path):
-    """Two encoders with 20 and 5 texts, and a derived model."""
+    """Two encoders with 20 and 5 texts."""
     path = tmp_path / "a store"
     fetch(path, texts_like(20))
     fetch(path, texts_like(5), identity=OTHER)
-    (path / "models").mkdir()
-    (path / "models" / "mini.onnx").write_bytes(b"x" * 1500)
     return path
 
 
@@ -50,7 +48,6 @@ def test_inspect(run, store):
     (row,) = [line for line in lines if line.startswith(ids[json.dumps(IDENTITY, sort_keys=True)] + "  ")]
     assert row.split()[1:4] == ["20", f"{20 * 4 * N_DIMS}", "B"]
     assert f"{ids[json.dumps(OTHER, sort_keys=True)]}: model=another, weights=0123456789ab" in lines
-    assert any(line.split()[:3] == ["mini.onnx", "1.5", "kB"] for line in lines)
     assert len({len(line) for line in lines[2:5]}) == 1  # a table
 
 
@@ -60,7 +57,6 @@ def test_inspect_json(run, store):
     assert status == 0
     assert found["encoders"][0]["last_use"] == expected["encoders"][0]["last_use"].isoformat()
     assert [encoder["identity"] for encoder in found["encoders"]] == [e["identity"] for e in expected["encoders"]]
-    assert found["models"][0]["bytes"] == 1500
 
 
 def test_stats(run):
@@ -81,8 +77,6 @@ def test_prune(run, store):
     assert counts(store) == (20, 25)
     status, shown, _ = run("prune", "--max-bytes", "0B")
     assert shown.startswith("20 texts removed, 320 B of vectors\nsize of the files: ")
-    assert "model mini.onnx" in run("prune", "--older-than", "0s")[1]
-    assert list((store / "models").iterdir()) == []
 
 
 def test_verify(run, store):

@@ -1,8 +1,6 @@
 """What is in a store, what goes, what is wrong with it."""
 
-import os
 import sqlite3
-import time
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from types import SimpleNamespace
@@ -64,7 +62,7 @@ def test_inspect_lists_encoders(tmp_path, clock):
     assert found["path"] == str(tmp_path)
     assert found["texts"] == 14
     assert found["bytes"] == EmbeddingStore(tmp_path).stats()["bytes"] > 0
-    assert found["models"] == found["set_aside"] == []
+    assert found["set_aside"] == []
     newer, older = found["encoders"]
     assert newer.pop("id") != older.pop("id")
     size = 4 * N_DIMS
@@ -94,7 +92,7 @@ def test_prune_by_age(tmp_path, clock):
         assert (dry["texts"], dry["bytes"]) == (10, 10 * 4 * N_DIMS)
     assert counts(tmp_path) == (30, 30)
     done = store.prune(older_than="30d")
-    assert (done["texts"], done["bytes"], done["models"]) == (10, 10 * 4 * N_DIMS, [])
+    assert (done["texts"], done["bytes"]) == (10, 10 * 4 * N_DIMS)
     assert_array_equal(store.fetch(IDENTITY, N_DIMS, texts[10:], must_not_encode), expected(texts[10:]))
     assert store.prune(older_than="30d")["texts"] == 0
     assert counts(tmp_path) == (20, 30)
@@ -154,24 +152,6 @@ def test_prune_refuses_what_makes_no_sense(tmp_path, conditions, message):
     with pytest.raises(ValueError, match=message):
         EmbeddingStore(tmp_path).prune(**conditions)
     assert counts(tmp_path) == (20, 20)
-
-
-def test_derived_models_are_listed_and_pruned_by_age(tmp_path):
-    fetch(tmp_path, texts_like(3))
-    (tmp_path / "models" / "folder").mkdir(parents=True)
-    for name, size, days in [("old.onnx", 1000, 40), ("new.onnx", 500, 1), ("folder/model.onnx", 20, 40)]:
-        path = tmp_path / "models" / name
-        path.write_bytes(b"x" * size)
-        os.utime(path, (time.time() - days * DAY,) * 2)
-    store = EmbeddingStore(tmp_path)
-    models = {model["name"]: model for model in store.inspect()["models"]}
-    assert {name: model["bytes"] for name, model in models.items()} == {"folder": 20, "new.onnx": 500, "old.onnx": 1000}
-    assert datetime.now(tz=UTC) - models["old.onnx"]["last_use"] > timedelta(days=39)
-    assert store.prune(older_than="30d", encoder=IDENTITY)["models"] == []  # about vectors only
-    assert store.prune(older_than="30d", dry_run=True)["models"] == ["folder", "old.onnx"]
-    assert store.prune(older_than="30d")["models"] == ["folder", "old.onnx"]
-    assert [path.name for path in (tmp_path / "models").iterdir()] == ["new.onnx"]
-    assert counts(tmp_path) == (3, 3)
 
 
 def test_verify_of_a_sound_store(tmp_path):
