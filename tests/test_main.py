@@ -56,6 +56,7 @@ def test_warm(compare, folder):
     assert "positives: ratings >= 4 (default: 4 of 5" in printed
     assert "url" not in printed.partition("Encoding")[0]
     assert "[10/10]" in printed
+    assert "Quality of the data" in printed
 
     model = joblib.load(out / "best_pipeline.joblib")
     user = pd.read_parquet(folder / "interactions.parquet")["user_id"].iloc[0]
@@ -64,6 +65,7 @@ def test_warm(compare, folder):
     assert not any(key.endswith("memory") and value for key, value in model.get_params().items())
 
     report = (out / "report.html").read_text(encoding="utf-8")
+    assert "<h2>Quality of the data</h2>" in report
     verdict = re.search(r"\nVerdict\n  (.*)\n", printed).group(1)
     assert report.index(verdict.replace("'", "&#x27;")) < report.index("<table")
     for figure in (f"{value:.4f}" for value in results.loc[results["metric"] == "ndcg@5", "mean"]):

@@ -2,13 +2,14 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from skllmrec.base import FeatureTable
 from skllmrec.datasets import fetch_movielens_100k, load_interactions
-from skllmrec.preprocessing import TextTemplate
+from skllmrec.preprocessing import TextTemplate, describe_data
 
 USER, ITEM, TIME, TARGET = "user_id", "item_id", "timestamp", "rating"
 ML_100K = "ml-100k"
@@ -74,6 +75,13 @@ class JobData:
     def texts(self):
         """The text of every item, an object array."""
         return TextTemplate(self.template).fit_transform(self.items[self.columns])
+
+    @cached_property
+    def quality(self):
+        """What may be wrong with the data, a DataDescription."""
+        time = TIME if TIME in self.X.columns else None
+        table = self.items[[ITEM, *self.columns]]
+        return describe_data(self.X, self.y, table, user=USER, item=ITEM, time=time, key=ITEM)
 
     def describe(self):
         """Pairs that describe the data."""

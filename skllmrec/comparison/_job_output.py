@@ -228,6 +228,7 @@ def report(comparison, *, data, protocol, options, sentences, shown, times, comm
             ("Pictures", _report.pictures(comparison)),
             ("One user", _user_section(*shown) + load),
             ("Data and protocol", _report.definition_list(how) + f"<ul class=note>{notes}</ul>"),
+            ("Quality of the data", f"<div class=note>{data.quality.to_html()}</div>"),
             ("What the searches chose", _report.chosen_table(comparison)),
             ("Times and versions", _report.definition_list([*times, *versions(), ("Command", command)])),
         ],

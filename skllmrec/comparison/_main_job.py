@@ -135,6 +135,9 @@ def _prepare(options):
         say(f"  {key}: {value}")
     for note in data.notes:
         say(f"  - {note}")
+    say("Quality of the data")
+    for finding in data.quality.findings or ["nothing found"]:
+        say(f"  - {finding}")
     for train, _ in protocol.outer.split(data.X):  # too little data for a split shows here
         next(iter(protocol.inner.split(data.X.iloc[train])))
     _encode(data, options)

@@ -1,6 +1,7 @@
 """What happens to text and tables before they are encoded."""
 
 from skllmrec.preprocessing._dense_targets import DenseTargets
+from skllmrec.preprocessing._describe import DataDescription, describe_data
 from skllmrec.preprocessing._history_text import HistoryText
 from skllmrec.preprocessing._interaction_filter import InteractionFilter
 from skllmrec.preprocessing._text_analyzer import TextAnalyzer
@@ -9,6 +10,7 @@ from skllmrec.preprocessing._text_cleaner import TextCleaner
 from skllmrec.preprocessing._text_template import TextTemplate
 
 __all__ = [
+    "DataDescription",
     "DenseTargets",
     "HistoryText",
     "InteractionFilter",
@@ -16,4 +18,5 @@ __all__ = [
     "TextAugmenter",
     "TextCleaner",
     "TextTemplate",
+    "describe_data",
 ]

@@ -1,0 +1,210 @@
+"""A report on the quality of data, before anything is trained on it."""
+
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
+
+from skllmrec._ids import IdIndex, column
+from skllmrec._sklearn import is_frame, take_columns
+from skllmrec._times import time_codes
+from skllmrec.preprocessing import _interaction_quality as quality
+from skllmrec.preprocessing._columns import listed
+from skllmrec.preprocessing._findings import Finding
+from skllmrec.preprocessing._text_quality import check_texts, is_missing, kind_of
+
+
+@dataclass(frozen=True)
+class DataDescription:
+    """What `describe_data` found; its ``str`` is the report.
+
+    Parameters
+    ----------
+    facts : dict of str to str
+        Sizes: rows, users, items, density, rows per user and item, ratings, texts.
+    findings : list of Finding
+        What may be wrong, each with ``what, where, count, of, examples, advice``.
+
+    Examples
+    --------
+    >>> from skllmrec.preprocessing import describe_data
+    >>> description = describe_data([["ann", 1], ["ann", 1], ["bob", 2]], least=1)
+    >>> description.facts["users"]
+    '2'
+    >>> [finding.what for finding in description.findings]
+    ['repeated pairs']
+    """
+
+    facts: dict
+    findings: list
+
+    def __str__(self):
+        lines = ["Data", *(f"  {name}: {value}" for name, value in self.facts.items())]
+        found = [f"  - {finding}" for finding in self.findings] or ["  nothing found"]
+        return "\n".join([*lines, "What may be wrong", *found])
+
+    def to_html(self):
+        """Render the report as a piece of HTML.
+
+        Returns
+        -------
+        html : str
+        """
+        facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in self.facts.items())
+        found = "".join(f"<li>{escape(str(finding))}</li>" for finding in self.findings)
+        return f"<dl>{facts}</dl>" + (f"<ul>{found}</ul>" if found else "<p>Nothing found.</p>")
+
+
+def _quantiles(codes):
+    counts = np.bincount(codes)
+    low, middle, high = np.percentile(counts, [10, 50, 90])
+    return f"median {middle:g}, 10 % have at most {low:g}, 10 % at least {high:g}"
+
+
+def _describe_pairs(codes, least):
+    """Facts and findings on who met what."""
+    users, items = codes["user"], codes["item"]
+    n_users, n_items = users.max() + 1, items.max() + 1
+    n_pairs = len(np.unique(users.astype(np.int64) * n_items + items))
+    facts = {
+        "rows": f"{len(users):,}",
+        "users": f"{n_users:,}",
+        "items": f"{n_items:,}",
+        "density": f"{100 * n_pairs / (n_users * n_items):.3g} %",
+        "rows per user": _quantiles(users),
+        "rows per item": _quantiles(items),
+    }
+    findings = [found for name, side in codes.items() for found in quality.check_counts(name, side, least)]
+    return facts, findings + list(quality.check_pairs(len(users), n_pairs))
+
+
+def _describe_columns(columns):
+    """Facts and findings on the values of columns, a dict of name to list."""
+    facts, findings = {}, []
+    for name, values in columns.items():
+        missing, kind = sum(map(is_missing, values)), kind_of(values)
+        if missing:
+            advice = "TextTemplate leaves such fields out, encoders refuse them" if kind else "fill or drop them"
+            findings.append(Finding("missing values", str(name), missing, len(values), [], advice))
+        if kind == "category":
+            facts[f"category {name!r}"] = (
+                f"{len({value for value in values if not is_missing(value)}):,} different values"
+            )
+        if kind == "text":
+            sizes = [len(value.split()) for value in values if not is_missing(value)]
+            facts[f"text {name!r}"] = f"{len(sizes):,} texts, median {np.median(sizes):g} words"
+            findings += check_texts(str(name), values)
+    return facts, findings
+
+
+def _once_per_id(values, codes):
+    """Reduce a column of X that describes the items, or the users, to one value for each of them."""
+    rows = np.empty(len(values), dtype=object)
+    rows[:] = values
+    for side in ("item", "user"):
+        first = np.unique(codes[side], return_index=True)[1]
+        spread = rows[first][codes[side]]
+        if all(one is other or one == other for one, other in zip(rows, spread, strict=True)):
+            return rows[first].tolist()
+    return values
+
+
+def _leaks(X, y, codes, skip):
+    """Columns of X that know y."""
+    X = X if hasattr(X, "shape") else np.asarray(X, dtype=object)
+    names = list(X.columns) if is_frame(X) else list(range(X.shape[1]))
+    for name in (name for name in names if name not in skip):
+        values = np.asarray(take_columns(X, name))
+        is_y = np.array_equal(values, y)  # where nobody took it out
+        if values.dtype.kind in "biuf" and not is_y:
+            yield from quality.check_leak(str(name), values, y, codes["user"], codes["item"])
+
+
+def describe_data(X, y=None, items=None, *, user=0, item=1, time=None, key=None, least=5):
+    """Look at the quality of interactions and of the texts that describe items, before anything is trained.
+
+    It finds missing, duplicate, boilerplate, very short and very long texts, those in another script or language, and
+    markup and addresses in them; users and items with few rows, repeated pairs, ratings whose mean drifts, and
+    columns that were computed from the ratings.
+
+    Parameters
+    ----------
+    X : dataframe, array or list of shape (n_rows, n_columns)
+        One interaction per row.
+    y : array-like of shape (n_rows,), default=None
+        Ratings or weights.
+    items : dataframe or FeatureTable, default=None
+        The catalogue, one row per item; its text columns are examined. None: those of X, where it is a frame.
+    user, item : str or int, default=0, 1
+        Columns of X that hold the ids.
+    time : str or int, default=None
+        Column of X that holds the times.
+    key : str, default=None
+        Column of `items` that holds the ids; None: that of the FeatureTable, or the name `item`.
+    least : int, default=5
+        Users and items with fewer rows are counted.
+
+    Returns
+    -------
+    description : DataDescription
+        ``print(description)`` shows it; ``description.findings`` is a list.
+
+    Raises
+    ------
+    ValueError
+        If a column does not exist, an id or a time is missing, or y is not finite or has another length than X.
+    TypeError
+        If ids are neither strings nor numbers, or the times are strings.
+
+    See Also
+    --------
+    skllmrec.preprocessing.TextCleaner : Cleans what it finds in texts.
+    skllmrec.preprocessing.InteractionFilter : Cleans what it finds in interactions.
+
+    Notes
+    -----
+    A column in which fewer than a fifth of the values differ is a category, not a text. Language is told by script, and
+    in prose by the words: a text of twelve or more that shares none of the column's frequent ones. Of more than 20,000
+    texts a random 20,000 are examined.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skllmrec.preprocessing import describe_data
+    >>> X = [["ann", 1], ["ann", 2], ["bob", 2]]
+    >>> items = pd.DataFrame({"id": [1, 2], "plot": ["A <b>crew</b> lost in space", None]})
+    >>> print(describe_data(X, items=items, key="id", least=2))
+    Data
+      rows: 3
+      users: 2
+      items: 2
+      density: 75 %
+      rows per user: median 1.5, 10 % have at most 1.1, 10 % at least 1.9
+      rows per item: median 1.5, 10 % have at most 1.1, 10 % at least 1.9
+      text 'plot': 1 texts, median 5 words
+    What may be wrong
+      - user: fewer than 2 rows in 1 of 2 (50.0%): ids alone say little of them: text features help here; Inter...
+      - item: fewer than 2 rows in 1 of 2 (50.0%): ids alone say little of them: text features help here; Inter...
+      - plot: missing values in 1 of 2 (50.0%): TextTemplate leaves such fields out, encoders refuse them
+      - plot: markup in 1 of 1 (100.0%): clean the texts with TextCleaner before they are encoded (e.g. 'A <b>c...
+    """
+    ids = {"user": column(X, user, name="user"), "item": column(X, item, name="item")}
+    codes = {side: IdIndex.from_values(values)[1] for side, values in ids.items()}
+    facts, findings = _describe_pairs(codes, least)
+    skip = {user, item, time}
+    if y is not None:
+        check_consistent_length(X, y)
+        y = column_or_1d(check_array(y, ensure_2d=False, dtype=np.float64, input_name="y"))
+        facts["y"] = f"mean {y.mean():.3g}, from {y.min():g} to {y.max():g}, {len(np.unique(y)):,} different values"
+        findings += [] if time is None else quality.check_drift(y, time_codes(X, time))
+        findings += _leaks(X, y, codes, skip)
+    if items is not None:
+        frame = getattr(items, "frame", items)
+        key = getattr(items, "key", item) if key is None else key
+        columns = {name: listed(frame[name]) for name in frame.columns if name != key}
+    else:
+        names = [name for name in X.columns if name not in skip] if is_frame(X) else []
+        columns = {name: _once_per_id(listed(X[name]), codes) for name in names}
+    more, found = _describe_columns(columns)
+    return DataDescription(facts | more, [*findings, *found])

@@ -1,0 +1,149 @@
+"""describe_data finds what was planted, where it was planted, and nothing in clean data."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from skllmrec.base import FeatureTable
+from skllmrec.preprocessing import describe_data
+
+NOUNS = ["crew", "ship", "star", "farm", "baker", "bread", "river", "king", "child", "train", "island", "letter"]
+VERBS = ["finds", "loses", "hides", "builds", "forgets", "paints", "steals", "follows", "saves", "sells"]
+
+
+def plots(n=300, seed=0):
+    """Texts of about 14 different words."""
+    rng = np.random.default_rng(seed)
+    return [
+        f"In {1900 + row} the {rng.choice(NOUNS)} {row} {rng.choice(VERBS)} a {rng.choice(NOUNS)} and the "
+        f"{rng.choice(NOUNS)} {rng.choice(VERBS)} it for {row} days"
+        for row in range(n)
+    ]
+
+
+def rows(seed=0, n_users=60, n_items=40, each=12):
+    """Every user rates some items at random, over time."""
+    rng = np.random.default_rng(seed)
+    X = np.array([[user, item] for user in range(n_users) for item in rng.choice(n_items, each, replace=False)])
+    return X, rng.integers(1, 6, len(X)).astype(float), rng.random(len(X))
+
+
+def found(description):
+    return {(finding.where, finding.what): finding for finding in description.findings}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_in_clean_data(seed):
+    X, y, times = rows(seed)
+    frame = pd.DataFrame(
+        {"user": X[:, 0], "item": X[:, 1], "time": times, "noise": np.random.default_rng(seed).random(len(X))}
+    )
+    items = pd.DataFrame({"item": range(300), "plot": plots(seed=seed)})
+    description = describe_data(frame, y, items, user="user", item="item", time="time")
+    assert description.findings == [], str(description)
+    assert description.facts["rows"] == "720"
+    assert "nothing found" in str(description)
+    assert "Nothing found" in description.to_html()
+
+
+def test_texts():
+    texts = plots()
+    texts[0], texts[1] = None, " "
+    texts[2:12] = ["The very same plot of the film"] * 10
+    texts[12] = (
+        "Ein Schiff verliert seine Mannschaft, bevor niemand mehr wissen kann, woher dieses Unwetter eigentlich kam"
+    )
+    texts[13] = "\u0418\u0432\u0430\u043d \u0438 \u0441\u0435\u0440\u044b\u0439 \u0432\u043e\u043b\u043a"
+    texts[14] = "word " * 200
+    texts[15] = "<p>The crew &amp; the ship</p>, mail a@b.example"
+    texts[16] = "The crÃ¨me of the baker"
+    texts[20:60] = [f"{text}. Read more on our website today." for text in texts[20:60]]
+    items = pd.DataFrame({"id": range(300), "plot": texts, "genre": ["Comedy", "Drama"] * 150})
+    for table in (items, pl.DataFrame({"id": range(300), "plot": texts}), FeatureTable(items, key="id")):
+        seen = found(describe_data([["ann", 1]], items=table, key="id", least=1))
+        assert {(where, what): finding.count for (where, what), finding in seen.items()} == {
+            ("plot", "missing values"): 2,
+            ("plot", "duplicate texts"): 10,
+            ("plot", "boilerplate"): 40,
+            ("plot", "other language"): 1,
+            ("plot", "other script"): 1,
+            ("plot", "very long texts"): 1,
+            ("plot", "markup"): 1,
+            ("plot", "entities"): 1,
+            ("plot", "e-mail addresses"): 1,
+            ("plot", "broken characters"): 1,
+        }
+    assert seen["plot", "boilerplate"].examples == ["Read more on our website today."]
+    assert seen["plot", "missing values"].of == 300
+    assert "'A" not in describe_data([["ann", 1]], items=items, key="id").to_html()
+
+
+def test_short_texts():
+    items = pd.DataFrame({"id": range(40), "plot": [*plots(30), *"abcdefghij"]})
+    assert found(describe_data([[1, 1]], items=items, key="id"))["plot", "very short texts"].count == 10
+
+
+def test_columns_of_few_values_are_categories():
+    items = pd.DataFrame({"id": range(40), "genre": ["A", "a long name of a genre"] * 20})
+    description = describe_data([[1, 1]], items=items, key="id", least=1)
+    assert description.facts["category 'genre'"] == "2 different values"
+    assert description.findings == []
+
+
+def test_chinese_texts_are_one_script():
+    words = [chr(code) for code in range(0x4E00, 0x4E40)]
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(words, 30)) for _ in range(100)]
+    assert (
+        describe_data([[1, 1]], items=pd.DataFrame({"id": range(100), "plot": texts}), key="id", least=1).findings == []
+    )
+
+
+def test_interactions():
+    X, y, times = rows()
+    X = np.vstack([X, X[:3], [[99, 0]]])
+    y, times = np.append(y, [1, 2, 3, 4]), np.append(times, [0.1, 0.2, 0.3, 0.4])
+    y += times * 2
+    seen = found(describe_data(np.column_stack([X, times]), y, time=2))
+    assert seen["user", "fewer than 5 rows"].count == 1
+    assert seen["user and item", "repeated pairs"].count == 3
+    (drift,) = [finding for finding in seen.values() if finding.where == "y over time"]
+    means = [part.mean() for part in np.array_split(y[np.argsort(times)], 4)]
+    assert " -> ".join(f"{mean:.2f}" for mean in means) in drift.what
+
+
+def test_columns_that_know_the_ratings():
+    X, y, _ = rows()
+    item_mean = pd.Series(y).groupby(X[:, 1]).transform("mean").to_numpy()
+    frame = pd.DataFrame(
+        {"user": X[:, 0], "item": X[:, 1], "score": -3 * y + 1, "liked": item_mean, "year": X[:, 1] % 7}
+    )
+    seen = found(describe_data(frame, y, user="user", item="item"))
+    assert {where for where, _ in seen} == {"score", "liked"}
+    assert "-1.00 with y" in str(seen["score", "rank correlation -1.00 with y"])
+    assert any("the item's mean of y" in what for where, what in seen if where == "liked")
+
+
+def test_texts_of_x_are_looked_at_once_per_item():
+    X, _, _ = rows()
+    texts = plots(40)
+    frame = pd.DataFrame({"user": X[:, 0], "item": X[:, 1], "plot": [texts[item] for item in X[:, 1]]})
+    description = describe_data(frame, user="user", item="item")
+    assert description.facts["text 'plot'"].startswith("40 texts")
+    assert description.findings == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"y": [1.0]}, "inconsistent"),
+        ({"y": [1.0, np.nan]}, "y contains NaN"),
+        ({"item": 4}, "item=4"),
+        ({"y": [1.0, 2.0], "time": 5}, "time=5 is not a column"),
+    ],
+    ids=["length", "nan", "column", "time"],
+)
+def test_bad_input(arguments, says):
+    with pytest.raises(ValueError, match=says):
+        describe_data([["ann", 1], ["bob", 2]], **arguments)
