@@ -260,7 +260,7 @@ def _one_file(folder, patterns):
 
 def _read_words(path):
     if path.suffix == ".parquet":
-        parquet = import_optional("pyarrow.parquet", extra="demo", purpose=f"the vocabulary {path}")
+        parquet = import_optional("pyarrow.parquet", extra="wordvectors", purpose=f"the vocabulary {path}")
         try:
             table = parquet.read_table(path)
         except (OSError, ValueError) as error:

