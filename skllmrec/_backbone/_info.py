@@ -8,6 +8,12 @@ from skllmrec._backbone._quiet import loading, quiet
 from skllmrec._backbone._tokenizer import load_tokenizer
 from skllmrec._weights import PROMPTS, Weights, find_weights
 
+# models whose first token has the position after that of the padding token: RoBERTa and its descendants
+_POSITIONS_AFTER_PADDING = {
+    "camembert", "data2vec-text", "esm", "ibert", "layoutlmv3", "lilt", "longformer", "luke", "markuplm", "mpnet",
+    "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class ModelInfo:
@@ -29,6 +35,14 @@ def _read_config(path, sha256):
 
     with loading, quiet():
         return AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False).get_text_config()
+
+
+def _n_positions(config):
+    """Most tokens that have a position of their own; None if the configuration names no limit."""
+    n_rows = getattr(config, "max_position_embeddings", None)
+    if n_rows is not None and config.model_type in _POSITIONS_AFTER_PADDING:
+        return n_rows - (config.pad_token_id or 0) - 1
+    return n_rows
 
 
 def _read_prompts(path):
@@ -63,7 +77,7 @@ def model_info(model, *, revision=None):
     sha256 = weights.sha256
     config = _read_config(weights.path, sha256)
     tokenizer = load_tokenizer(weights)
-    limits = (tokenizer.max_length, getattr(config, "max_position_embeddings", None))
+    limits = (tokenizer.max_length, _n_positions(config))
     limits = [limit for limit in limits if limit is not None and 0 < limit < 10**9]  # "no limit" is a huge number
     return ModelInfo(
         weights=weights,
