@@ -2,12 +2,10 @@
 
 from skllmrec._backbone._quiet import loading, quiet
 
-SIZES = {  # hidden size, layers, heads, intermediate size: those of the BERT miniatures [1]_
-    "tiny": (128, 2, 2, 512),
-    "mini": (256, 4, 4, 1024),
-    "small": (512, 4, 8, 2048),
-    "base": (768, 12, 12, 3072),
-}
+# hidden size, layers, heads
+SIZES = {"tiny": (128, 2, 2), "mini": (256, 4, 4), "small": (512, 4, 8), "base": (768, 12, 12)}
+# of BERT-base; in narrower models, larger weights give sums of the same variance
+_BASE_RANGE, _BASE_SIZE = 0.02, 768
 _HOLDS_PAIRS = "seq_relationship"  # the head that tells whether the second segment follows, as transformers calls it
 
 
@@ -18,7 +16,7 @@ def make_network(tokenizer, *, sizes, max_length, seed):
     ----------
     tokenizer : transformers.PreTrainedTokenizerBase
     sizes : tuple of int
-        Hidden size, layers, heads, intermediate size.
+        Hidden size, layers, heads.
     max_length : int
         Most tokens it reads.
     seed : int
@@ -31,15 +29,16 @@ def make_network(tokenizer, *, sizes, max_length, seed):
     import torch
     from transformers import BertConfig, BertForPreTraining
 
-    hidden_size, n_layers, n_heads, intermediate_size = sizes
+    hidden_size, n_layers, n_heads = sizes
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden_size,
         num_hidden_layers=n_layers,
         num_attention_heads=n_heads,
-        intermediate_size=intermediate_size,
+        intermediate_size=4 * hidden_size,
         max_position_embeddings=max_length,
         pad_token_id=tokenizer.pad_token_id,
+        initializer_range=_BASE_RANGE * (_BASE_SIZE / hidden_size) ** 0.5,
     )
     with loading, quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

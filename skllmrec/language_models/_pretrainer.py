@@ -11,27 +11,20 @@ from skllmrec._backbone._quiet import loading, quiet
 from skllmrec._device import resolve_device
 from skllmrec._kernels.pooling import POOLINGS
 from skllmrec._sklearn import HasMethods, Interval, StrOptions, fit_context
-from skllmrec._training import Checkpoint, Recipe, train
+from skllmrec._training import Recipe
 from skllmrec._training._recipe import PRECISIONS
 from skllmrec._weights import find_weights
 from skllmrec.language_models._checkpoint_encoder import CheckpointEncoder
-from skllmrec.language_models._networks import SIZES, Heads, load_network, make_network
-from skllmrec.language_models._pretraining import HELD_OUT, OBJECTIVES, Objectives, Task, summarise
-from skllmrec.language_models._pretraining_data import check_pairs, divide, find_documents, make_corpus, read_texts
-from skllmrec.language_models._vocabulary import TOKENIZERS, find_frame, train_tokenizer, vocabulary_sha256
+from skllmrec.language_models._networks import SIZES, load_network, make_network
+from skllmrec.language_models._pretraining import HELD_OUT, OBJECTIVES, make_task, summarise
+from skllmrec.language_models._pretraining_data import divide, find_documents, read_texts
+from skllmrec.language_models._pretraining_run import pretrain
+from skllmrec.language_models._vocabulary import TOKENIZERS, train_tokenizer
 
-_SIZE_NAMES = ("hidden_size", "n_layers", "n_heads", "intermediate_size")
+_SIZE_NAMES = ("hidden_size", "n_layers", "n_heads")
 _SCRATCH_RATE, _CONTINUED_RATE = 5e-4, 5e-5
 _CLIP_NORM = 1.0
 _SEED = 0  # where a training has to be found again, and no seed is given
-
-
-def _log_shares(tokens, n_vocabulary):
-    """Logarithm of the share of each token, as if each had been seen once more than it was."""
-    import torch
-
-    counts = np.bincount(tokens, minlength=n_vocabulary) + 1.0
-    return torch.from_numpy(np.log(counts / counts.sum()))
 
 
 class LLMPretrainer(CheckpointEncoder):
@@ -62,10 +55,9 @@ class LLMPretrainer(CheckpointEncoder):
     vocab_size : int, default=8000
         Most tokens of the tokenizer.
     size : {"tiny", "mini", "small", "base"}, default="tiny"
-        Hidden size, layers, attention heads and intermediate size of the model: 128, 2, 2, 512; 256, 4, 4, 1024; 512,
-        4, 8, 2048; 768, 12, 12, 3072 [2]_.
-    hidden_size, n_layers, n_heads, intermediate_size : int or None, default=None
-        Instead of what `size` says.
+        Hidden size, layers and attention heads of the model: 128, 2, 2; 256, 4, 4; 512, 4, 8; 768, 12, 12 [2]_.
+    hidden_size, n_layers, n_heads : int or None, default=None
+        Instead of what `size` says; the intermediate size is then four hidden sizes, as in all of these.
     whole_word_masking : bool, default=False
         Hide all tokens of a word at once.
     mask_probability : float, default=0.15
@@ -98,11 +90,9 @@ class LLMPretrainer(CheckpointEncoder):
     pooling : {"mean", "cls", "max", "last", "weighted_mean"}, default="mean"
         How `transform` turns token vectors into a text vector.
     checkpoint_dir : str, path-like or None, default=None
-        Directory in which the training is saved while it runs, so that the same call of `fit` goes on where it was
+        Directory in which the training is saved every 100 steps, so that the same call of `fit` goes on where it was
         interrupted or killed, with the same weights in the end; the model is saved there, too. None saves the model
         in a cache of limited size, see `checkpoint_`, and nothing while it is trained.
-    checkpoint_steps : int, default=100
-        Steps between two savings of the training, besides the one after each epoch.
     callbacks : sequence of callable, default=()
         Called with each record of `history_` (a dict of numbers) as soon as it is there, for loggers such as
         TensorBoard and MLflow; a true return value ends the training. Functions, not methods of objects: `clone` copies
@@ -197,7 +187,6 @@ class LLMPretrainer(CheckpointEncoder):
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "pooling": [StrOptions(set(POOLINGS))],
         "checkpoint_dir": [str, os.PathLike, None],
-        "checkpoint_steps": [Interval(Integral, 1, None, closed="left")],
         "callbacks": [tuple, list],
         "memory": [str, os.PathLike, HasMethods("fetch"), None],
         "device": [str, None],
@@ -216,7 +205,6 @@ class LLMPretrainer(CheckpointEncoder):
         hidden_size=None,
         n_layers=None,
         n_heads=None,
-        intermediate_size=None,
         whole_word_masking=False,
         mask_probability=0.15,
         max_length=128,
@@ -232,7 +220,6 @@ class LLMPretrainer(CheckpointEncoder):
         validation_fraction=0.1,
         pooling="mean",
         checkpoint_dir=None,
-        checkpoint_steps=100,
         callbacks=(),
         memory=None,
         device=None,
@@ -247,7 +234,6 @@ class LLMPretrainer(CheckpointEncoder):
         self.hidden_size = hidden_size
         self.n_layers = n_layers
         self.n_heads = n_heads
-        self.intermediate_size = intermediate_size
         self.whole_word_masking = whole_word_masking
         self.mask_probability = mask_probability
         self.max_length = max_length
@@ -263,7 +249,6 @@ class LLMPretrainer(CheckpointEncoder):
         self.validation_fraction = validation_fraction
         self.pooling = pooling
         self.checkpoint_dir = checkpoint_dir
-        self.checkpoint_steps = checkpoint_steps
         self.callbacks = callbacks
         self.memory = memory
         self.device = device
@@ -327,15 +312,24 @@ class LLMPretrainer(CheckpointEncoder):
 
     def _fit_encoder(self, columns):
         self._check_parameters()
-        device, seed = resolve_device(self.device), self._seed()
-        with_pairs = "nsp" in self.objectives
-        documents = find_documents(columns, with_pairs=with_pairs)
-        trained, held_out = divide(
-            documents, fraction=self.validation_fraction, least=2 if with_pairs else 1, seed=seed
+        device, seed, with_pairs = resolve_device(self.device), self._seed(), "nsp" in self.objectives
+        found = find_documents(columns, with_pairs=with_pairs)
+        documents = divide(found, fraction=self.validation_fraction, least=2 if with_pairs else 1, seed=seed)
+        network, tokenizer, origin = self._network(documents[0], seed)
+        task = make_task(
+            tokenizer,
+            objectives=tuple(dict.fromkeys(self.objectives)),
+            max_length=int(self.max_length),
+            batch_size=int(self.batch_size),
+            mask_probability=float(self.mask_probability),
+            whole_words=bool(self.whole_word_masking),
         )
-        network, tokenizer, origin = self._network(trained, seed)
-        training = self._train(network.to(device), tokenizer, (trained, held_out), origin, seed)
-        self.history_ = [summarise(record, self.objectives) for record in training.history]
+        training = pretrain(
+            network.to(device), tokenizer, documents, task, self._recipe(seed),
+            origin=origin, directory=self.checkpoint_dir, callbacks=self.callbacks,
+            gradient_checkpointing=self.gradient_checkpointing, verbose=self.verbose,
+        )  # fmt: skip
+        self.history_ = [summarise(record, task.objectives) for record in training.history]
         self.n_epochs_, self.n_steps_ = training.epoch, training.step
         self.scores_ = self._scores(training.best_epoch)
 
@@ -356,40 +350,13 @@ class LLMPretrainer(CheckpointEncoder):
         )
         return make_network(tokenizer, sizes=self._sizes(), max_length=self.max_length, seed=seed), tokenizer, None
 
-    def _train(self, network, tokenizer, documents, origin, seed):
-        task = self._task(tokenizer)
-        corpus, held_out = (make_corpus(part, tokenizer, task) for part in documents)
-        self._check_corpora(corpus, held_out)
-        unigram = _log_shares(corpus.tokens, network.get_input_embeddings().weight.shape[0])
-        held_batches = task.batches(held_out, np.random.default_rng([seed, 2])) if len(held_out.chunks) else []
-        heads = Heads(network)
-        if self.gradient_checkpointing:
-            network.gradient_checkpointing_enable({"use_reentrant": False})
-        try:
-            learned, held = (Objectives(task, part, heads, network.device, unigram) for part in (corpus, held_out))
-            return train(
-                network,
-                lambda rng: task.batches(corpus, rng),
-                learned,
-                self._recipe(seed),
-                validate=(lambda: held.evaluate(held_batches, seed)) if held_batches else None,
-                callbacks=[self._listener(callback) for callback in self.callbacks],
-                checkpoint=self._checkpoint(documents, tokenizer, origin, task),
-                description=type(self).__name__,
-                verbose=self.verbose,
-            )
-        finally:
-            heads.close()
-            if self.gradient_checkpointing:
-                network.gradient_checkpointing_disable()
-
     def _check_parameters(self):
         """Refuse what no constraint of a single parameter can."""
         unknown = [name for name in self.objectives if name not in OBJECTIVES]
         if unknown or not self.objectives:
             what = f"has {unknown[0]!r}, which is unknown" if unknown else "is empty"
             raise ValueError(f"objectives={self.objectives!r} {what}: choose from {', '.join(map(repr, OBJECTIVES))}")
-        hidden_size, _, n_heads, _ = self._sizes()
+        hidden_size, _, n_heads = self._sizes()
         if self.model is None and hidden_size % n_heads:
             raise ValueError(f"hidden_size={hidden_size} cannot be divided among n_heads={n_heads}: choose a multiple")
         if self.model is not None:
@@ -410,29 +377,6 @@ class LLMPretrainer(CheckpointEncoder):
             return _SEED
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
-    def _task(self, tokenizer):
-        import torch
-
-        special = torch.tensor(tokenizer.all_special_ids)
-        tokens = torch.arange(len(tokenizer))
-        return Task(
-            objectives=tuple(self.objectives),
-            frame=find_frame(tokenizer),
-            max_length=int(self.max_length),
-            batch_size=int(self.batch_size),
-            mask_probability=float(self.mask_probability),
-            whole_words=bool(self.whole_word_masking),
-            mask_id=tokenizer.mask_token_id,
-            pad_id=tokenizer.pad_token_id,
-            ordinary=tokens[~torch.isin(tokens, special)],
-        )
-
-    def _check_corpora(self, corpus, held_out):
-        if "nsp" in self.objectives:
-            check_pairs(corpus, what="learn from")
-            if len(held_out.chunks):
-                check_pairs(held_out, what="hold out")
-
     def _recipe(self, seed):
         rate = self.learning_rate or (_SCRATCH_RATE if self.model is None else _CONTINUED_RATE)
         return Recipe(
@@ -446,26 +390,6 @@ class LLMPretrainer(CheckpointEncoder):
             seed=seed,
             max_steps=None if self.max_steps is None else int(self.max_steps),
         )
-
-    def _checkpoint(self, documents, tokenizer, origin, task):
-        """Where the training is saved, and what it depends on besides recipe and shapes."""
-        if self.checkpoint_dir is None:
-            return None
-        identity = {
-            "model": origin,
-            "vocabulary": vocabulary_sha256(tokenizer),
-            "texts": [part.sha256() for part in documents],
-            "n_heads": self._sizes()[2] if self.model is None else None,
-            "objectives": list(task.objectives),
-            "max_length": task.max_length,
-            "batch_size": task.batch_size,
-            "mask_probability": task.mask_probability,
-            "whole_word_masking": task.whole_words,
-        }
-        return Checkpoint(self.checkpoint_dir, every=int(self.checkpoint_steps), identity=identity)
-
-    def _listener(self, callback):
-        return lambda record: callback(summarise(record, self.objectives))
 
     def _scores(self, best_epoch):
         """Held-out numbers of the weights that were kept."""

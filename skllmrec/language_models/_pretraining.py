@@ -9,6 +9,7 @@ from skllmrec._device import to_device
 from skllmrec._training import index_batches
 from skllmrec.language_models._masking import mask_tokens
 from skllmrec.language_models._sentence_pairs import OTHER, SINGLE, draw_pairs
+from skllmrec.language_models._vocabulary import find_frame
 
 OBJECTIVES = ("mlm", "nsp")
 HELD_OUT = "held_out_"  # begin of the names of numbers of held-out documents
@@ -104,6 +105,31 @@ class Task:
             return before, (a0, a1), behind
         before, between, behind = self.frame.pair
         return before, (a0, a1), between, (b0, b1), behind
+
+
+def make_task(tokenizer, **options):
+    """Make a task for the tokens of a tokenizer.
+
+    Parameters
+    ----------
+    tokenizer : transformers.PreTrainedTokenizerBase
+    **options : dict
+        The attributes of the task that are not about tokens.
+
+    Returns
+    -------
+    Task
+    """
+    import torch
+
+    tokens = torch.arange(len(tokenizer))
+    return Task(
+        frame=find_frame(tokenizer),
+        mask_id=tokenizer.mask_token_id,
+        pad_id=tokenizer.pad_token_id,
+        ordinary=tokens[~torch.isin(tokens, torch.tensor(tokenizer.all_special_ids))],
+        **options,
+    )
 
 
 class Objectives:
