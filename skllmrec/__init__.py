@@ -12,24 +12,29 @@ __version__ = "0.1.0.dev0"
 _PUBLIC = {
     "BlendRecommender": "recommenders",
     "ColdItemKFold": "model_selection",
+    "ColdStartDisplay": "inspection",
     "ColdUserKFold": "model_selection",
     "Comparison": "comparison",
     "DataDescription": "preprocessing",
     "DenseTargets": "preprocessing",
+    "EmbeddingMapDisplay": "inspection",
     "EmbeddingStore": "encoders",
     "EmbeddingWhitener": "encoders",
     "FeatureMFRecommender": "recommenders",
+    "FrontierDisplay": "inspection",
     "HistoryText": "preprocessing",
     "InteractionFilter": "preprocessing",
     "LLMFineTuner": "language_models",
     "LLMPretrainer": "language_models",
     "LLMTextEncoder": "encoders",
+    "LearningHistoryDisplay": "inspection",
     "LeaveLastOut": "model_selection",
     "LinearAutoencoderRecommender": "recommenders",
     "MarkovRecommender": "recommenders",
     "NeighborsRecommender": "recommenders",
     "PairwiseRecommender": "recommenders",
     "PerUserKFold": "model_selection",
+    "PopularityDisplay": "inspection",
     "PopularityRecommender": "recommenders",
     "RankedUsers": "metrics",
     "RemoteTextEncoder": "encoders",
@@ -68,7 +73,7 @@ _PUBLIC = {
     "segment_by_popularity": "metrics",
     "serendipity": "metrics",
 }
-_PACKAGES = ("base", "comparison", "datasets", "encoders", "exceptions", "language_models", "metrics",
+_PACKAGES = ("base", "comparison", "datasets", "encoders", "exceptions", "inspection", "language_models", "metrics",
              "model_selection", "preprocessing", "recommenders", "testing")  # fmt: skip
 
 __all__ = sorted([*_PUBLIC, *_PACKAGES, "__version__"])

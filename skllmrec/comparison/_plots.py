@@ -4,11 +4,9 @@ import io
 
 import numpy as np
 
+from skllmrec._drawing import new_axes, point_style, tidy
 from skllmrec._optional import import_optional
 
-# colours that people with any colour vision tell apart (Okabe and Ito 2008), with a marker each
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 # where a label may stand, seen from its point, in font sizes: near first, then further away
 _PLACES = [
     (dx * reach, dy * reach)
@@ -17,31 +15,11 @@ _PLACES = [
 ]
 
 
-def _style(position):
-    return {
-        "color": _COLOURS[position % len(_COLOURS)],
-        "marker": _MARKERS[position % len(_MARKERS)],
-        "markersize": 8,
-    }
-
-
-def _new_axes():
-    pyplot = import_optional("matplotlib.pyplot", extra="demo", purpose="Comparison.plot")
-    return pyplot.subplots(figsize=(7, 4.6), layout="constrained")[1]
-
-
 def _error(row):
     """Lengths of the two halves of an error bar, or None where there is no interval."""
     if not np.isfinite(row["ci_low"]):
         return None
     return [[max(row["mean"] - row["ci_low"], 0.0)], [max(row["ci_high"] - row["mean"], 0.0)]]
-
-
-def _tidy(ax):
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    ax.grid(alpha=0.25, linewidth=0.7)
-    ax.set_axisbelow(True)
 
 
 def _overlap(box, boxes):
@@ -138,18 +116,18 @@ def scatter_plot(comparison, x, y, *, ax=None):
     -------
     ax : matplotlib Axes
     """
-    ax = _new_axes() if ax is None else ax
+    ax = new_axes("Comparison.plot") if ax is None else ax
     rows = comparison.frame.set_index(["estimator", "metric"])
     rows_x, rows_y = ([rows.loc[(name, axis)] for name in comparison.estimators] for axis in (x, y))
     for position, (row_x, row_y) in enumerate(zip(rows_x, rows_y, strict=True)):
         ax.errorbar(
             row_x["mean"], row_y["mean"], xerr=_error(row_x), yerr=_error(row_y), linestyle="none",
-            elinewidth=1.2, capsize=3, **_style(position),
+            elinewidth=1.2, capsize=3, **point_style(position),
         )  # fmt: skip
     ax.set_xlabel(x)
     ax.set_ylabel(y)
     ax.margins(x=0.15, y=0.15)
-    _tidy(ax)
+    tidy(ax)
     _label_points(ax, rows_x, rows_y, comparison.estimators)
     return ax
 
@@ -170,7 +148,7 @@ def gain_plot(comparison, metric, *, ax=None):
     -------
     ax : matplotlib Axes
     """
-    ax = _new_axes() if ax is None else ax
+    ax = new_axes("Comparison.plot") if ax is None else ax
     reference = comparison.settings["reference"]
     names = comparison.estimators
     for position, name in enumerate(names):
@@ -179,8 +157,8 @@ def gain_plot(comparison, metric, *, ax=None):
             continue
         height = len(names) - 1 - position
         if np.isfinite(low) and np.isfinite(high):
-            ax.plot([low, high], [height, height], color=_style(position)["color"], linewidth=2)
-        ax.plot(gain, height, **_style(position))
+            ax.plot([low, high], [height, height], color=point_style(position)["color"], linewidth=2)
+        ax.plot(gain, height, **point_style(position))
         text, place, align = f"{gain:+.1f} %", (0, 9), "center"
         if name == reference:
             text, place, align = "reference", (8, 0), "left"
@@ -193,7 +171,7 @@ def gain_plot(comparison, metric, *, ax=None):
     ax.set_ylim(-0.6, len(names) - 0.2)
     ax.margins(x=0.12)
     ax.set_xlabel(f"gain of {metric} over {reference!r} in %, with 95 % interval over users")
-    _tidy(ax)
+    tidy(ax)
     ax.grid(axis="y", visible=False)
     return ax
 

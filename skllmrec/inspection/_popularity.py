@@ -1,0 +1,186 @@
+"""Is it good for the long tail, or for the favourites only: a metric by the popularity of what was to be found."""
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from skllmrec.inspection._binned import draw_bins, mean_and_error
+from skllmrec.metrics import ndcg_at_k, precision_at_k, rank_test_users, recall_at_k
+
+_METRICS = {"ndcg": ndcg_at_k, "recall": recall_at_k, "precision": precision_at_k}
+
+
+class PopularityDisplay:
+    """A metric by the popularity of the relevant items, from the least known tenth to the best known.
+
+    The items are put into bins that hold equal shares of them, by the number of their training users; the metric is
+    computed on the relevant items of each bin alone, over the users who have one.
+
+    Use `from_estimator` or `from_predictions`; the parameters are what those computed.
+
+    Parameters
+    ----------
+    means, errors : ndarray of shape (n_bins,)
+        The metric in each bin, and the half width of its 95 % interval over users.
+    n_users : ndarray of int, shape (n_bins,)
+        Users with a relevant item in the bin.
+    bins : list of str
+        Numbers of training users of the items of each bin, such as ``"3-7"``.
+    metric : str
+        Name of the metric, with its k.
+    name : str or None
+        Name of the recommender.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    line_ : matplotlib Line2D
+        What `plot` drew.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skllmrec.inspection import PopularityDisplay
+    >>> display = PopularityDisplay.from_predictions(
+    ...     np.eye(4), [[3], [3], [2], [3]], [1, 2, 5, 9], metric="recall", k=1, n_bins=2, plot=False
+    ... )
+    >>> display.bins, display.means
+    (['1-2', '5-9'], array([0., 1.]))
+    """
+
+    def __init__(self, *, means, errors, n_users, bins, metric, name=None):
+        self.means = means
+        self.errors = errors
+        self.n_users = n_users
+        self.bins = bins
+        self.metric = metric
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, y=None, *, metric="recall", k=20, threshold=None, n_bins=10, name=None, ax=None, plot=True
+    ):
+        """Rank the users of a test set and draw.
+
+        Parameters
+        ----------
+        estimator : fitted recommender, or a fitted Pipeline or search that ends in one
+            It must remember what was seen (`seen_`).
+        X, y : test rows and ratings or weights
+            As for `skllmrec.metrics.rank_test_users`.
+        metric : {"recall", "ndcg", "precision"}, default="recall"
+            What is drawn.
+        k : int, default=20
+            Length of the lists.
+        threshold : float, default=None
+            Rows with ``y >= threshold`` are relevant.
+        n_bins : int, default=10
+            Number of bins.
+        name : str, default=None
+            Name in the legend; None: the class of the estimator.
+        ax : matplotlib Axes, default=None
+            Where to draw; several displays may share one.
+        plot : bool, default=True
+            Whether to draw at once.
+
+        Returns
+        -------
+        display : PopularityDisplay
+
+        Raises
+        ------
+        ValueError
+            If an option is unknown, or the estimator has no `seen_`.
+        """
+        ranked = rank_test_users(estimator, X, y, k=k, threshold=threshold)
+        if ranked.item_counts is None:
+            raise ValueError("PopularityDisplay needs the training counts: the recommender must have a `seen_` matrix")
+        name = type(estimator).__name__ if name is None else name
+        return cls.from_predictions(
+            ranked.relevant, ranked.recommended, ranked.item_counts, metric=metric, k=k, n_bins=n_bins, name=name,
+            ax=ax, plot=plot,
+        )  # fmt: skip
+
+    @classmethod
+    def from_predictions(
+        cls, relevant, recommended, item_counts, *, metric="recall", k=20, n_bins=10, name=None, ax=None, plot=True
+    ):
+        """Draw lists that exist already.
+
+        Parameters
+        ----------
+        relevant : sparse matrix or array of shape (n_users, n_items)
+            A positive entry marks a relevant item.
+        recommended : array-like of int, shape (n_users, n)
+            Column indices of the recommended items, best first; -1 is padding.
+        item_counts : array-like of shape (n_items,)
+            Number of training users of each item.
+        metric : {"recall", "ndcg", "precision"}, default="recall"
+            What is drawn.
+        k : int, default=20
+            Length of the lists.
+        n_bins : int, default=10
+            Number of bins.
+        name : str, default=None
+            Name in the legend.
+        ax : matplotlib Axes, default=None
+            Where to draw.
+        plot : bool, default=True
+            Whether to draw at once.
+
+        Returns
+        -------
+        display : PopularityDisplay
+
+        Raises
+        ------
+        ValueError
+            If the metric is unknown, or the shapes disagree.
+        """
+        if metric not in _METRICS:
+            raise ValueError(f"metric={metric!r} is unknown: choose one of {sorted(_METRICS)}")
+        relevant, counts = csr_array(relevant), np.asarray(item_counts)
+        means, errors, n_users, bins = [], [], [], []
+        for members in np.array_split(np.argsort(counts, kind="stable"), n_bins):
+            if len(members) == 0:
+                continue
+            inside = np.zeros(len(counts), dtype=bool)
+            inside[members] = True
+            part = csr_array(relevant.multiply(inside))
+            part.eliminate_zeros()
+            values = _METRICS[metric](part, recommended, k=k, average=False)
+            for column, value in zip((means, errors, n_users), mean_and_error(values), strict=True):
+                column.append(value)
+            low, high = counts[members].min(), counts[members].max()
+            bins.append(f"{low}" if low == high else f"{low}-{high}")
+        display = cls(
+            means=np.array(means), errors=np.array(errors), n_users=np.array(n_users), bins=bins,
+            metric=f"{metric}@{k}", name=name,
+        )  # fmt: skip
+        return display.plot(ax=ax) if plot else display
+
+    def plot(self, *, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : PopularityDisplay
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        self.ax_, self.line_ = draw_bins(
+            self.means, self.errors, self.bins, ax=ax, name=self.name, ylabel=self.metric, purpose="PopularityDisplay",
+            xlabel="training users of the item: from the least known tenth to the best known"
+            if len(self.bins) == 10 else "training users of the item",
+        )  # fmt: skip
+        self.ax_.tick_params(axis="x", rotation=45)
+        self.figure_ = self.ax_.get_figure()
+        return self
