@@ -36,6 +36,12 @@ class _LockFile:
         _held.add(self)
         return True
 
+    def has_name(self, path):
+        """Whether it is the file of that name, and not one that was removed since."""
+        with suppress(OSError):
+            return os.path.samestat(os.fstat(self._file.fileno()), os.stat(path))
+        return False
+
     def release(self):
         """Unlock and close it."""
         _held.discard(self)
@@ -48,15 +54,46 @@ class _LockFile:
         self._file.close()
 
 
+def _wait_for(path):
+    """Lock the file that has the name `path`: who removed it, and who made it anew, is waited for too."""
+    while True:
+        file = _LockFile(path, "ab")
+        try:
+            file.lock(wait=True)
+            if file.has_name(path):
+                return file
+        except BaseException:
+            file.release()
+            raise
+        file.release()
+
+
 @contextmanager
-def exclusive(path):
-    """Hold the lock file `path`; other threads and processes wait."""
-    file = _LockFile(path, "ab")
+def exclusive(path, *, remove=False):
+    """Hold the lock file `path`; other threads and processes wait.
+
+    Parameters
+    ----------
+    path : Path
+        Created where it is missing.
+    remove : bool, default=False
+        Remove it in the end; whoever waits makes it anew.
+    """
+    file = _wait_for(path)
     try:
-        file.lock(wait=True)
         yield
     finally:
+        if remove and not file.closed:  # a forked child has closed it: the lock is its parent's
+            _remove(file, path)
         file.release()
+
+
+def _remove(file, path):
+    """Remove a lock file while it is locked; where open files cannot be removed, after that."""
+    if os.name == "nt":
+        file.release()
+    with suppress(OSError):
+        path.unlink()
 
 
 class Owner:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import zlib
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +80,7 @@ class VectorFile:
         self._expected, self._checksum = None, 0  # digest of the texts of the rows that are there, CRC of these rows
 
     def __enter__(self):
-        self._held.enter_context(exclusive(self._lock))
+        self._held.enter_context(exclusive(self._lock, remove=True))
         try:
             self._open()
         except BaseException:
@@ -94,9 +94,6 @@ class VectorFile:
             self._partial.unlink(missing_ok=True)
             self._about.unlink(missing_ok=True)
         self._held.close()
-        if kind is None:  # whoever waits for the lock finds a finished file, and needs none
-            with suppress(OSError):
-                self._lock.unlink()
 
     def _open(self):
         """Open what is there, or begin."""

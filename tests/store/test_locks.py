@@ -1,0 +1,49 @@
+"""Lock files that are removed in the end: whoever waited for one never holds it together with who made it anew."""
+
+import threading
+
+from skllmrec._store._locks import exclusive
+
+
+def test_removed_lock_files_keep_everybody_apart(tmp_path):
+    path, inside, most, turns = tmp_path / "lock", [], [], []
+
+    def work(name):
+        for turn in range(50):
+            with exclusive(path, remove=True):
+                inside.append(name)
+                most.append(len(inside))
+                turns.append(turn)
+                inside.remove(name)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(turns) == 300
+    assert set(most) == {1}
+    assert not path.exists()
+
+
+def test_who_waits_for_a_removed_file_makes_it_anew(tmp_path):
+    path, waiting, there = tmp_path / "lock", threading.Event(), []
+
+    def wait():
+        waiting.set()
+        with exclusive(path, remove=True):
+            there.append(path.exists())
+
+    thread = threading.Thread(target=wait)
+    with exclusive(path, remove=True):
+        thread.start()
+        waiting.wait()
+    thread.join()
+    assert there == [True]
+    assert not path.exists()
+
+
+def test_lock_file_stays_unless_it_is_to_go(tmp_path):
+    with exclusive(tmp_path / "lock"):
+        pass
+    assert (tmp_path / "lock").exists()
