@@ -54,6 +54,25 @@ def take_entries(weights, positions):
     return sp.csr_matrix((weights.data[positions], weights.indices[positions], indptr), weights.shape)
 
 
+def judged_users(test, seed):
+    """Users with held-out entries, a sample of them where there are more than 2,048.
+
+    Parameters
+    ----------
+    test : csr_matrix of shape (n_users, n_items)
+    seed : int
+
+    Returns
+    -------
+    ndarray of int
+        Ascending.
+    """
+    users = np.flatnonzero(np.diff(test.indptr))
+    if len(users) > _MAX_USERS:
+        users = np.sort(np.random.default_rng(seed).choice(users, _MAX_USERS, replace=False))
+    return users
+
+
 def ranking_quality(user_vectors, item_vectors, train, test, *, seed=0):
     """NDCG at 20 of the held-out entries of each user, ranked among all items that are not in training.
 
@@ -70,9 +89,7 @@ def ranking_quality(user_vectors, item_vectors, train, test, *, seed=0):
     ndarray of shape (n_judged,)
         One value per judged user; the same users for the same `test` and `seed`.
     """
-    users = np.flatnonzero(np.diff(test.indptr))
-    if len(users) > _MAX_USERS:
-        users = np.sort(np.random.default_rng(seed).choice(users, _MAX_USERS, replace=False))
+    users = judged_users(test, seed)
     train, test = train[users], test[users]
     positions, _ = topk_factors(user_vectors[users], item_vectors, min(CUTOFF, len(item_vectors)), train)
     return list_quality(positions, test)

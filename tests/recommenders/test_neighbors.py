@@ -36,13 +36,13 @@ def neighbourhoods(S, k):
 
 def similarity(model, by, columns):
     """Similarities by the formula, dense."""
-    X, h = columns, model.shrinkage
+    X, h = columns, model.shrinkage * np.mean(columns[columns != 0] ** 2)
     lengths = np.linalg.norm(X, axis=0)
     shared = X.T @ X / (np.outer(lengths, lengths) + h)
     content = cosine_table(CountVectorizer().fit_transform(WORDS[item] for item in model.items_).toarray())
     if by == "interactions":
         return shared
-    return content if by == "content" else shared + model.content_weight * content
+    return content if by == "content" else shared + model.content_weight_ * content
 
 
 @pytest.mark.parametrize("by", ["content", "interactions", "both"])
