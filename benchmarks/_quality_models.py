@@ -159,9 +159,10 @@ def _popularity(params, split, seed):
 
 def _factors(params, split, seed):
     params = dict(params)
-    factor = params.pop("unobserved_factor")
-    weight = None if factor is None else factor * split.density
-    return FeatureMFRecommender(**_COLUMNS, feedback="implicit", unobserved_weight=weight, random_state=seed, **params)
+    factor, strength = params.pop("unobserved_factor"), params.pop("strength")
+    if factor is not None:
+        params |= {"unobserved_weight": factor * split.density, "alpha": strength / (1 + factor)}
+    return FeatureMFRecommender(**_COLUMNS, feedback="implicit", random_state=seed, **params)
 
 
 def _neighbors(params, split, seed):
@@ -185,14 +186,14 @@ def _markov(params, split, seed):
 
 _FACTORS = {
     "n_components": (64, among(32, 64, 128)),
-    "alpha": (None, Log(0.005, 0.08)),
-    "unobserved_factor": (None, Log(2, 30)),  # times the density of the interactions
+    "unobserved_factor": (None, Log(2, 30)),  # unobserved_weight, over the density of the interactions
+    "strength": (None, Log(0.05, 0.4)),  # alpha times 1 + unobserved_factor: what a mean history is regularised by
 }
 _PRIOR = {"prior_strength": ("auto", among(0.25, 0.5, 0.75, 0.9))}
 _NEIGHBORS = {
     "n_neighbors": (100, among(20, 50, 100, 200, 400)),
     "metric": ("auto", among("cosine", "tfidf", "bm25")),
-    "shrinkage": (10.0, Log(1, 300)),
+    "shrinkage": (NeighborsRecommender().shrinkage, Log(1, 300)),
 }
 _CONTENT = {"content_weight": (NeighborsRecommender().content_weight, Log(0.01, 3))}
 _RIDGE = {"alpha": (None, Log(5, 2000))}

@@ -1,5 +1,8 @@
 """The peers of the quality benchmark: each ranks the candidates of a split."""
 
+from contextlib import redirect_stdout
+from io import StringIO
+
 import numpy as np
 from _quality_data import USER
 from _quality_space import Log, among
@@ -17,8 +20,8 @@ SPACES = {
     # irspack's own default of alpha0, 0, ranks by nothing but the training pairs: the first trial takes what it advises
     "irspack": {
         "n_components": (64, among(32, 64, 128)),
-        "reg": (0.003, Log(0.001, 0.08)),
-        "unobserved_factor": (6.0, Log(2, 30)),  # alpha0, times the density of the interactions
+        "unobserved_factor": (6.0, Log(2, 30)),  # alpha0, over the density of the interactions
+        "strength": (0.14, Log(0.05, 0.4)),  # reg times 1 + unobserved_factor, as FeatureMFRecommender's
     },
     "lightfm": {
         "no_components": (32, among(32, 64)),
@@ -77,9 +80,11 @@ def als_irspack(params, split, seed, k):
     from irspack import IALSRecommender
 
     known, params = _Known(split), dict(params)
-    alpha0 = params.pop("unobserved_factor") * split.density
-    model = IALSRecommender(known.matrix, **params, alpha0=alpha0, train_epochs=16, random_seed=seed, n_threads=1)
-    model.learn()
+    factor, strength = params.pop("unobserved_factor"), params.pop("strength")
+    params |= {"alpha0": factor * split.density, "reg": strength / (1 + factor)}
+    model = IALSRecommender(known.matrix, **params, train_epochs=16, random_seed=seed, n_threads=1)
+    with redirect_stdout(StringIO()):  # its progress bar
+        model.learn()
     users, items = model.get_user_embedding(), model.get_item_embedding()
     return known.rank(lambda rows: users[rows] @ items.T, k)
 

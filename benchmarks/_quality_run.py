@@ -101,10 +101,13 @@ class Contest:
         tuned = self._tuned_parts(model)
         if tuned is None:
             return f"{name}: its parts are not tuned yet"
-        if cell.get("parts") != tuned:  # other parameters were found for its parts
-            cell |= {"parts": tuned, "trials": [], "fits": []}
+        wanted = trials(name, model.space, self.n_trials, self.seed)
+        done = [trial["params"] for trial in cell["trials"]]
+        if cell.get("parts") != tuned or done[: len(wanted)] != wanted[: len(done)]:
+            # other parameters were found for its parts, or it draws from another space
+            cell |= {"parts": tuned, "trials": [], "fits": [], "default": None}
         start = time.process_time()
-        for params in trials(name, model.space, self.n_trials, self.seed)[len(cell["trials"]) :]:
+        for params in wanted[len(cell["trials"]) :]:
             cell["trials"].append(self._trial(model, params, tuned))
             self.cells.write(cell)
         best = max(cell["trials"], key=lambda trial: trial["ndcg"])["params"]
