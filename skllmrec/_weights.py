@@ -14,6 +14,7 @@ _WEIGHTS = "*.safetensors"
 TOKENIZER_FILES = ("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt", "*.model")
 _FILES = ("config.json", _WEIGHTS, "*.safetensors.index.json", *TOKENIZER_FILES)
 PROMPTS = "config_sentence_transformers.json"  # no part of the model: the prompt that is used is a parameter
+MODULES = "modules.json"  # of sentence-transformers; nor this, which is only compared with the parameters
 _ALIASES = {"all-MiniLM-L6-v2": "sentence-transformers/all-MiniLM-L6-v2"}
 # model -> Python package that carries it, its module, and the only weights accepted from it
 _PACKAGES = {
@@ -140,6 +141,7 @@ def _from_hub(model, revision):
         if not any(file.rfilename.endswith(".safetensors") for file in info.siblings):
             raise _NotHere("the model has no safetensors weights")
         path = snapshot_download(name, revision=info.sha, allow_patterns=[*_FILES, PROMPTS], ignore_patterns="*/*")
+        snapshot_download(name, revision=info.sha, allow_patterns=[MODULES, "*_Pooling/config.json"])
     except _NotHere:
         raise
     except Exception as error:  # the hub's client changes its errors with its HTTP library

@@ -1,12 +1,12 @@
 """What is known of a model without loading its weights."""
 
 import functools
-import json
 from dataclasses import dataclass
 
+from skllmrec._backbone._declared import read_modules, read_prompts
 from skllmrec._backbone._quiet import loading, quiet
 from skllmrec._backbone._tokenizer import load_tokenizer
-from skllmrec._weights import PROMPTS, Weights, find_weights
+from skllmrec._weights import Weights, find_weights
 
 # models whose first token has the position after that of the padding token: RoBERTa and its descendants
 _POSITIONS_AFTER_PADDING = {
@@ -26,6 +26,8 @@ class ModelInfo:
     n_special: int  # tokens that the tokenizer adds to every text
     max_length: int | None  # most tokens the model can read; None if there is no limit
     prompts: dict  # name -> text of the prompts that a sentence-transformers model was trained with
+    pooling: str | None  # that it was trained with; None if it does not say
+    other_modules: tuple  # of a sentence-transformers model, behind the pooling, which nobody applies here
 
 
 @functools.lru_cache(maxsize=64)
@@ -43,15 +45,6 @@ def _n_positions(config):
     if n_rows is not None and config.model_type in _POSITIONS_AFTER_PADDING:
         return n_rows - (config.pad_token_id or 0) - 1
     return n_rows
-
-
-def _read_prompts(path):
-    """Prompts that a sentence-transformers model declares; an unset one is no prompt."""
-    try:
-        declared = json.loads((path / PROMPTS).read_text(encoding="utf-8")).get("prompts")
-    except (OSError, ValueError, AttributeError):  # not a sentence-transformers model
-        return {}
-    return {name: text for name, text in (declared or {}).items() if isinstance(text, str)}
 
 
 def model_info(model, *, revision=None):
@@ -77,6 +70,7 @@ def model_info(model, *, revision=None):
     sha256 = weights.sha256
     config = _read_config(weights.path, sha256)
     tokenizer = load_tokenizer(weights)
+    pooling, other_modules = read_modules(weights.path)
     limits = (tokenizer.max_length, _n_positions(config))
     limits = [limit for limit in limits if limit is not None and 0 < limit < 10**9]  # "no limit" is a huge number
     return ModelInfo(
@@ -86,5 +80,7 @@ def model_info(model, *, revision=None):
         n_layers=config.num_hidden_layers,
         n_special=tokenizer.n_special,
         max_length=min(limits, default=None),
-        prompts=_read_prompts(weights.path),
+        prompts=read_prompts(weights.path),
+        pooling=pooling,
+        other_modules=other_modules,
     )

