@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from .threads import map_rows
+from .threads import map_rows, serial_blas
 
 SWEEP_STEPS = 3  # conjugate gradient steps of one half sweep; the next sweep continues where this one stopped
 _SWEEP_TOL = 1e-6  # relative to the row's energy: nothing visible is left to gain
 _EXACT_TOL = 1e-14
+_LINE = 64  # bytes of a cache line
 
 
 def _as_csr(matrix, dtype):
@@ -18,11 +19,56 @@ def _as_csr(matrix, dtype):
     )
 
 
-def _rotation(factors, unobserved_weight):
-    """Eigenvectors and eigenvalues of ``unobserved_weight * factors.T @ factors``."""
-    gram = (factors.T @ factors).astype(np.float64)
-    values, vectors = np.linalg.eigh(unobserved_weight * gram)
-    return vectors.astype(factors.dtype), np.maximum(values, 0).astype(factors.dtype)
+def empty_rows(n_rows, n_columns, dtype):
+    """Make an uninitialised table whose rows start at multiples of a cache line, where loads are fastest.
+
+    Parameters
+    ----------
+    n_rows, n_columns : int
+    dtype : dtype
+
+    Returns
+    -------
+    ndarray of shape (n_rows, width)
+        C-contiguous; `width` is `n_columns` rounded up to a multiple of a cache line (16 float32, 8 float64).
+    """
+    dtype = np.dtype(dtype)
+    per_line = _LINE // dtype.itemsize
+    width = -(-n_columns // per_line) * per_line
+    memory = np.empty(n_rows * width * dtype.itemsize + _LINE, np.uint8)
+    start = -memory.ctypes.data % _LINE
+    return memory[start : start + n_rows * width * dtype.itemsize].view(dtype).reshape(n_rows, width)
+
+
+def _fill(table, values, rotation):
+    """Write values, rotated if there is a rotation, to the first columns of a table; the others become zero."""
+    d = values.shape[1]
+    if rotation is None:
+        table[:, :d] = values
+    else:
+        np.matmul(values, rotation, out=table[:, :d])
+    table[:, d:] = 0
+
+
+def _as_regressors(factors, unobserved_weight, n_threads):
+    """Rotate factors so that ``unobserved_weight * factors.T @ factors`` is diagonal, and align their rows.
+
+    Returns the aligned factors, the diagonal, and the rotation, None where the weight is zero.
+    """
+    d, aligned = factors.shape[1], empty_rows(*factors.shape, factors.dtype)
+    work = np.arange(len(factors) + 1, dtype=np.int64) * max(1, d // 8)  # of a product with d x d, in non-zeros
+    diagonal, rotation = np.zeros(aligned.shape[1], factors.dtype), None
+    if unobserved_weight > 0:
+        grams = {}
+
+        def square(first, last):
+            grams[first] = (factors[first:last].T @ factors[first:last]).astype(np.float64)
+
+        map_rows(square, work, n_threads)
+        values, vectors = np.linalg.eigh(unobserved_weight * sum(grams[first] for first in sorted(grams)))
+        diagonal[:d], rotation = np.maximum(values, 0), vectors.astype(factors.dtype)
+    map_rows(lambda first, last: _fill(aligned[first:last], factors[first:last], rotation), work, n_threads)
+    return aligned, diagonal, rotation
 
 
 def solve_rows(
@@ -59,8 +105,8 @@ def solve_rows(
         Q; its dtype is the dtype of the computation.
     start : ndarray of shape (n_rows, d)
         Starting points; not modified.
-    prior : ndarray of shape (n_rows, d)
-        Centres of the ridge. A row without entries becomes its prior.
+    prior : ndarray of shape (n_rows, d) or None
+        Centres of the ridge, None for zeros. A row without entries becomes its prior.
     ridge : ndarray of shape (n_rows,)
         Non-negative strengths of the ridge.
     unobserved_weight : float, default=0.0
@@ -87,21 +133,30 @@ def solve_rows(
     """
     from . import als_loops  # compiled on first use
 
-    dtype, d = factors.dtype, factors.shape[1]
-    gram = np.zeros(d, dtype)
-    solution, prior = np.array(start, dtype, order="C"), np.ascontiguousarray(prior, dtype)
-    if unobserved_weight > 0:
-        rotation, gram = _rotation(factors, unobserved_weight)
-        factors, solution, prior = factors @ rotation, solution @ rotation, prior @ rotation
+    dtype, (n_rows, d) = factors.dtype, start.shape
+    start, prior = start.astype(dtype, copy=False), None if prior is None else prior.astype(dtype, copy=False)
     offsets = np.zeros(len(factors), dtype) if offsets is None else offsets.astype(dtype, copy=False)
-    csr, targets = _as_csr(weights, dtype), targets.astype(dtype, copy=False)
-    factors, ridge = np.ascontiguousarray(factors), ridge.astype(dtype, copy=False)
+    csr, targets, ridge = _as_csr(weights, dtype), targets.astype(dtype, copy=False), ridge.astype(dtype, copy=False)
+    solution = np.empty((n_rows, d), dtype)
+    with serial_blas():
+        factors, gram, rotation = _as_regressors(factors, unobserved_weight, n_threads)
 
-    def solve(first, last):
-        als_loops.solve_chunk(first, last, csr, targets, factors, offsets, gram, ridge, prior, solution, n_steps, tol)
+        def solve(first, last):
+            table, centre = (
+                empty_rows(last - first, d, dtype),
+                empty_rows(1 if prior is None else last - first, d, dtype),
+            )
+            _fill(table, start[first:last], rotation)
+            _fill(centre, np.zeros((1, d), dtype) if prior is None else prior[first:last], rotation)
+            longest = (int(np.diff(csr[0][first : last + 1]).max()) + 3) // 4 * 4
+            scratch = empty_rows(longest, d, dtype), *np.empty((2, longest), dtype), np.empty(4, np.int64)
+            vectors = tuple(empty_rows(5, d, dtype))
+            constants = csr, targets, factors, offsets, gram, ridge
+            als_loops.solve_chunk(first, last, *constants, centre, table, scratch, vectors, n_steps, tol)
+            solution[first:last] = table[:, :d] if rotation is None else table[:, :d] @ rotation.T
 
-    map_rows(solve, weights.indptr, n_threads)
-    return solution @ rotation.T if unobserved_weight > 0 else solution
+        map_rows(solve, weights.indptr, n_threads)
+    return solution
 
 
 def solve_rows_exactly(weights, targets, factors, **terms):

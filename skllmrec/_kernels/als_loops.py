@@ -3,141 +3,193 @@
 import numpy as np
 from numba import njit
 
+from .vectors import (
+    add,
+    add_product,
+    load,
+    load4,
+    multiply,
+    n_lanes,
+    prefetch,
+    spread,
+    spread0,
+    spread1,
+    spread2,
+    spread3,
+    store,
+    subtract,
+    total,
+    totals,
+    zeros,
+    zeros4,
+)
+
 # Sums may be reordered, so that they vectorise; infinities and NaN keep their meaning.
 _OPTIONS = {"nogil": True, "cache": True, "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
-_UNROLL = 4  # rows handled together, so that each load of x and out is used four times
+_AHEAD = 8  # entries between the one that is read and the one that is asked for
 
 
 @njit(**_OPTIONS)
-def _add_residual(rows, n_rows, weights, targets, x, out):
-    """Add ``sum_j w_j (t_j - x . rows_j) rows_j`` to `out`; `n_rows` is a multiple of four."""
-    for j in range(0, n_rows, _UNROLL):
-        s0 = s1 = s2 = s3 = x.dtype.type(0)
-        for f in range(len(x)):
-            s0 += x[f] * rows[j, f]
-            s1 += x[f] * rows[j + 1, f]
-            s2 += x[f] * rows[j + 2, f]
-            s3 += x[f] * rows[j + 3, f]
-        s0 = weights[j] * (targets[j] - s0)
-        s1 = weights[j + 1] * (targets[j + 1] - s1)
-        s2 = weights[j + 2] * (targets[j + 2] - s2)
-        s3 = weights[j + 3] * (targets[j + 3] - s3)
-        for f in range(len(x)):
-            out[f] += s0 * rows[j, f] + s1 * rows[j + 1, f] + s2 * rows[j + 2, f] + s3 * rows[j + 3, f]
+def _add_rows(rows, start, factors, out):
+    """Add four rows, each times its number of the quad `factors`, to `out`; the first is at the offset `start`."""
+    width = rows.shape[1]
+    f0, f1, f2, f3 = spread0(factors), spread1(factors), spread2(factors), spread3(factors)
+    for f in range(0, width, n_lanes(rows)):
+        at = start + f
+        even = add_product(multiply(f0, load(rows, at)), f2, load(rows, at + 2 * width))
+        odd = add_product(multiply(f1, load(rows, at + width)), f3, load(rows, at + 3 * width))
+        store(out, f, add(load(out, f), add(even, odd)))
 
 
 @njit(**_OPTIONS)
-def _gather(indices, weights, targets, factors, offsets, rows, row_weights, row_targets, curvature):
-    """Copy a row's factors into contiguous scratch, padded to a multiple of four; add ``sum_j w_j q_j^2``."""
-    n, energy = len(indices), 0.0
-    n_padded = (n + _UNROLL - 1) // _UNROLL * _UNROLL
-    for j in range(n):
-        item, weight = indices[j], weights[j]
-        row_weights[j] = weight
-        row_targets[j] = targets[j] - offsets[item]
-        energy += weight * row_targets[j] ** 2
-        for f in range(factors.shape[1]):
-            value = factors[item, f]
-            rows[j, f] = value
-            curvature[f] += weight * value * value
-    for j in range(n, n_padded):
-        row_weights[j] = row_targets[j] = 0
-        rows[j] = 0
+def _read_numbers(entry, j, last, stop, csr, targets, offsets, factors, row_weights, row_targets, places):
+    """Read four entries of a row from `entry` on, to places from j on; ask for the factors of later ones.
+
+    Beyond the row, the weight is zero and any place does. Returns ``sum w t^2``.
+    """
+    _, indices, weights = csr
+    width, energy = factors.shape[1], 0.0
+    for k in range(4):
+        item = np.int64(indices[min(entry + k, last - 1)])
+        row_weights[j + k] = row_targets[j + k] = 0
+        places[k] = item * width
+        if entry + k < last:
+            target = targets[entry + k] - offsets[item]
+            row_weights[j + k], row_targets[j + k] = weights[entry + k], target
+            energy += weights[entry + k] * target**2
+        ahead = np.int64(indices[min(entry + k + _AHEAD, stop - 1)]) * width
+        for f in range(0, width, n_lanes(factors)):
+            prefetch(factors, ahead + f)
+    return energy
+
+
+@njit(**_OPTIONS)
+def _gather(first, last, stop, csr, targets, offsets, factors, x, scratch, gradient, curvature):
+    """Copy a row's factors into contiguous scratch, padded to a multiple of four.
+
+    On the way adds ``sum_j w_j (t_j - x . q_j) q_j`` to `gradient` and ``sum_j w_j q_j^2`` to `curvature`. Returns the
+    number of rows and ``sum_j w_j t_j^2``.
+    """
+    rows, row_weights, row_targets, places = scratch
+    width, energy, n_padded = rows.shape[1], 0.0, (last - first + 3) // 4 * 4
+    for j in range(0, n_padded, 4):
+        energy += _read_numbers(
+            first + j, j, last, stop, csr, targets, offsets, factors, row_weights, row_targets, places
+        )
+        p0, p1, p2, p3, start = places[0], places[1], places[2], places[3], j * width
+        weights = load4(row_weights, j)
+        w0, w1, w2, w3 = spread0(weights), spread1(weights), spread2(weights), spread3(weights)
+        s0, s1, s2, s3 = zeros(rows), zeros(rows), zeros(rows), zeros(rows)
+        for f in range(0, width, n_lanes(rows)):
+            q0, q1, q2, q3 = load(factors, p0 + f), load(factors, p1 + f), load(factors, p2 + f), load(factors, p3 + f)
+            at, point = start + f, load(x, f)
+            store(rows, at, q0)
+            store(rows, at + width, q1)
+            store(rows, at + 2 * width, q2)
+            store(rows, at + 3 * width, q3)
+            s0, s1 = add_product(s0, point, q0), add_product(s1, point, q1)
+            s2, s3 = add_product(s2, point, q2), add_product(s3, point, q3)
+            even = add_product(multiply(multiply(w0, q0), q0), multiply(w2, q2), q2)
+            odd = add_product(multiply(multiply(w1, q1), q1), multiply(w3, q3), q3)
+            store(curvature, f, add(load(curvature, f), add(even, odd)))
+        residuals = subtract(load4(row_targets, j), totals(s0, s1, s2, s3))
+        _add_rows(rows, start, multiply(weights, residuals), gradient)
     return n_padded, energy
 
 
 @njit(**_OPTIONS)
-def _dot(x, y):
-    total = x.dtype.type(0)
-    for f in range(len(x)):
-        total += x[f] * y[f]
-    return total
+def _add_image(rows, n_rows, weights, direction, image, whole):
+    """Add ``sum_j w_j (q_j . direction) q_j`` to `image` if it is wanted; return its product with the direction."""
+    width, product = rows.shape[1], zeros4(rows)
+    for j in range(0, n_rows, 4):
+        start = j * width
+        s0, s1, s2, s3 = zeros(rows), zeros(rows), zeros(rows), zeros(rows)
+        for f in range(0, width, n_lanes(rows)):
+            at, d = start + f, load(direction, f)
+            s0, s1 = add_product(s0, d, load(rows, at)), add_product(s1, d, load(rows, at + width))
+            s2, s3 = add_product(s2, d, load(rows, at + 2 * width)), add_product(s3, d, load(rows, at + 3 * width))
+        scores = totals(s0, s1, s2, s3)
+        weighted = multiply(load4(weights, j), scores)
+        product = add_product(product, weighted, scores)
+        if whole:
+            _add_rows(rows, start, weighted, image)
+    return total(product)
 
 
 @njit(**_OPTIONS)
-def _descend(rows, n_rows, weights, targets, zeros, diagonal, inverse, gradient, x, scratch, n_steps, stop):
-    """Preconditioned conjugate gradients from `x`; `gradient` enters as ``b - A x`` without the observed part."""
-    direction, image, scaled = scratch
-    _add_residual(rows, n_rows, weights, targets, x, gradient)
-    for f in range(len(x)):
-        direction[f] = inverse[f] * gradient[f]
-    gain = _dot(gradient, direction)
-    for _ in range(n_steps):
+def _move(length, direction, image, inverse, gradient, x):
+    """Step along the direction; return the new ``gradient . (inverse * gradient)``."""
+    lengths, gain = spread(x.dtype.type(length)), zeros(x)
+    for f in range(0, len(x), n_lanes(x)):
+        store(x, f, add_product(load(x, f), lengths, load(direction, f)))
+        g = subtract(load(gradient, f), multiply(lengths, load(image, f)))
+        store(gradient, f, g)
+        gain = add_product(gain, multiply(load(inverse, f), g), g)
+    return total(gain)
+
+
+@njit(**_OPTIONS)
+def _turn(momentum, inverse, gradient, direction):
+    """Make the next direction: the preconditioned gradient, plus `momentum` times the present direction."""
+    momenta = spread(gradient.dtype.type(momentum))
+    for f in range(0, len(gradient), n_lanes(gradient)):
+        downhill = multiply(load(inverse, f), load(gradient, f))
+        store(direction, f, add_product(downhill, momenta, load(direction, f)))
+
+
+@njit(**_OPTIONS)
+def _descend(rows, n_rows, weights, vectors, x, n_steps, stop):
+    """Preconditioned conjugate gradients from `x`, whose gradient ``b - A x`` is given."""
+    diagonal, inverse, gradient, direction, image = vectors
+    product, lanes = zeros(x), n_lanes(x)
+    for f in range(0, len(x), lanes):
+        g = load(gradient, f)
+        store(direction, f, multiply(load(inverse, f), g))
+        product = add_product(product, load(direction, f), g)
+    gain = total(product)
+    for step in range(n_steps):
         if gain <= stop:
             break
-        for f in range(len(x)):
-            image[f] = -diagonal[f] * direction[f]
-        _add_residual(rows, n_rows, weights, zeros, direction, image)  # now minus A direction
-        curvature = -_dot(direction, image)
+        product = zeros(x)
+        for f in range(0, len(x), lanes):
+            dense = multiply(load(diagonal, f), load(direction, f))
+            store(image, f, dense)
+            product = add_product(product, dense, load(direction, f))
+        # the last step needs its length, but no gradient where it ends
+        curvature = total(product) + _add_image(rows, n_rows, weights, direction, image, step < n_steps - 1)
         if curvature <= 0:
             break
-        length = gain / curvature
-        for f in range(len(x)):
-            x[f] += length * direction[f]
-            gradient[f] += length * image[f]
-            scaled[f] = inverse[f] * gradient[f]
-        momentum, gain = gain, _dot(gradient, scaled)
-        momentum = gain / momentum
-        for f in range(len(x)):
-            direction[f] = scaled[f] + momentum * direction[f]
+        previous, gain = gain, _move(gain / curvature, direction, image, inverse, gradient, x)
+        _turn(gain / previous, inverse, gradient, direction)
 
 
 @njit(**_OPTIONS)
-def solve_chunk(first, last, csr, targets, factors, offsets, gram, ridge, prior, solution, n_steps, tol):
-    """Solve rows ``first <= u < last`` in place of `solution`, which holds the starting points."""
-    indptr, indices, weights = csr
-    d, dtype = factors.shape[1], factors.dtype
-    longest = 0
+def solve_chunk(first, last, csr, targets, factors, offsets, gram, ridge, prior, table, scratch, vectors, n_steps, tol):
+    """Solve rows ``first <= u < last``; the rows of `table` hold their starting points, then their solutions.
+
+    Widths are multiples of a cache line. `prior` has a row for each of `table`, or one for all; `scratch` has room for
+    the longest row padded to a multiple of four: factors, weights, targets, and four places.
+    """
+    indptr = csr[0]
+    diagonal, inverse, gradient = vectors[:3]
     for u in range(first, last):
-        longest = max(longest, indptr[u + 1] - indptr[u])
-    longest += _UNROLL
-    rows = np.empty((longest, d), dtype)
-    row_weights, row_targets, zeros = (
-        np.empty(longest, dtype),
-        np.empty(longest, dtype),
-        np.zeros(longest, dtype),
-    )
-    diagonal, inverse, gradient = np.empty(d, dtype), np.empty(d, dtype), np.empty(d, dtype)
-    scratch = np.empty(d, dtype), np.empty(d, dtype), np.empty(d, dtype)
-    for u in range(first, last):
-        lo, hi = indptr[u], indptr[u + 1]
-        if lo == hi:
-            solution[u] = prior[u]
+        x, centre = table[u - first], prior[min(u - first, len(prior) - 1)]
+        if indptr[u] == indptr[u + 1]:
+            x[:] = centre
             continue
-        inverse[:] = 0
-        n_rows, energy = _gather(
-            indices[lo:hi],
-            weights[lo:hi],
-            targets[lo:hi],
-            factors,
-            offsets,
-            rows,
-            row_weights,
-            row_targets,
-            inverse,
-        )
-        x = solution[u]
-        for f in range(d):
+        energy = 0.0
+        for f in range(len(x)):
+            inverse[f] = 0
             diagonal[f] = gram[f] + ridge[u]
-            gradient[f] = ridge[u] * prior[u, f] - diagonal[f] * x[f]
-            energy += ridge[u] * prior[u, f] ** 2
-            total = inverse[f] + diagonal[f]
-            inverse[f] = 1 / total if total > 0 else 0
-        stop = tol * tol * energy
-        _descend(
-            rows,
-            n_rows,
-            row_weights,
-            row_targets,
-            zeros,
-            diagonal,
-            inverse,
-            gradient,
-            x,
-            scratch,
-            n_steps,
-            stop,
+            gradient[f] = ridge[u] * centre[f] - diagonal[f] * x[f]
+            energy += ridge[u] * centre[f] ** 2
+        n_rows, observed = _gather(
+            indptr[u], indptr[u + 1], indptr[last], csr, targets, offsets, factors, x, scratch, gradient, inverse
         )
+        for f in range(len(x)):
+            curvature = inverse[f] + diagonal[f]
+            inverse[f] = 1 / curvature if curvature > 0 else 0
+        _descend(scratch[0], n_rows, scratch[1], vectors, x, n_steps, tol * tol * (energy + observed))
 
 
 @njit(**_OPTIONS)
@@ -145,11 +197,11 @@ def loss_chunk(first, last, csr, targets, row_factors, factors, row_offsets, off
     """Weighted squared error ``sum_j w_j (t_j - o_u - o_j - p_u . q_j)^2`` of each row, in double precision."""
     indptr, indices, weights = csr
     for u in range(first, last):
-        total = 0.0
+        squares = 0.0
         for j in range(indptr[u], indptr[u + 1]):
             item = indices[j]
             score = row_factors.dtype.type(0)
             for f in range(factors.shape[1]):
                 score += row_factors[u, f] * factors[item, f]
-            total += weights[j] * (targets[j] - row_offsets[u] - offsets[item] - score) ** 2
-        loss[u] = total
+            squares += weights[j] * (targets[j] - row_offsets[u] - offsets[item] - score) ** 2
+        loss[u] = squares

@@ -61,7 +61,7 @@ class Side:
             self.targets,
             factors,
             start=self.table,
-            prior=self.prior,
+            prior=self.prior if self.prior_strength > 0 else None,
             ridge=self.ridge_scale * self.sizes,
             unobserved_weight=self.settings.unobserved_weight,
             offsets=offsets,

@@ -1,14 +1,19 @@
 """Row chunks on plain Python threads: safe when several fits run at once, the same result for any thread count."""
 
+import contextlib
+import functools
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import joblib
 import numpy as np
 
-_SERIAL_COST = 20_000  # below this much work (non-zeros), starting threads costs more than it saves
-_CHUNKS_PER_THREAD = 4  # uneven rows even out
+# Work of a chunk, in non-zeros: what it reads and writes stays in a core's cache, and threads even out. Chunks do not
+# depend on the number of threads, so that matrix products inside of them round alike.
+_CHUNK_COST = 2**15
+_ROW_COST = 8  # of a row, whatever its length
 
 
 def count_threads():
@@ -42,7 +47,7 @@ def split_rows(indptr, n_chunks):
     list of (int, int)
         Half-open row ranges, in order, none empty. A row costs its non-zeros plus a constant.
     """
-    cost = indptr - indptr[0] + 8 * np.arange(len(indptr), dtype=np.int64)
+    cost = indptr - indptr[0] + _ROW_COST * np.arange(len(indptr), dtype=np.int64)
     edges = np.unique(np.searchsorted(cost, np.linspace(0, cost[-1], n_chunks + 1)))
     return [(int(a), int(b)) for a, b in pairwise(edges)]
 
@@ -60,10 +65,48 @@ def map_rows(function, indptr, n_threads=None):
         None: `count_threads`.
     """
     n_threads = count_threads() if n_threads is None else n_threads
-    if n_threads == 1 or indptr[-1] - indptr[0] < _SERIAL_COST:
-        function(0, len(indptr) - 1)
+    cost = int(indptr[-1] - indptr[0]) + _ROW_COST * (len(indptr) - 1)
+    chunks = split_rows(indptr, max(1, cost // _CHUNK_COST))
+    if n_threads == 1 or len(chunks) == 1:
+        for chunk in chunks:
+            function(*chunk)
         return
-    chunks = split_rows(indptr, n_threads * _CHUNKS_PER_THREAD)
     with ThreadPoolExecutor(n_threads) as pool:
         for future in [pool.submit(function, *chunk) for chunk in chunks]:
             future.result()
+
+
+@functools.lru_cache(maxsize=1)
+def _blas():
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
+
+
+class _SerialBlas:
+    """How many blocks want it, and what to go back to when the last of them ends."""
+
+    def __init__(self):
+        self.lock, self.n_blocks, self.limiter = threading.Lock(), 0, None
+
+    @contextlib.contextmanager
+    def __call__(self):
+        with self.lock:
+            self.n_blocks += 1
+            if self.n_blocks == 1:
+                self.limiter = _blas().limit(limits=1)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.n_blocks -= 1
+                if self.n_blocks == 0:
+                    self.limiter.restore_original_limits()
+
+
+serial_blas = _SerialBlas()
+"""Context in which the BLAS behind numpy uses one thread: for small products, and for products inside of `map_rows`.
+
+On a loaded machine the threads of a small decomposition wait for each other much longer than they work. The limit holds
+for the whole process; contexts in several threads may overlap.
+"""

@@ -73,6 +73,7 @@ def test_sweeps_equal_dense_alternating_least_squares(explicit, strength, monkey
         n_components=4,
         unobserved_weight=0.2,
         prior_strength=strength,
+        n_steps=32,
         **terms,
     )
     tolerance = 1e-7 if explicit else 1e-4
