@@ -17,7 +17,7 @@ from skllmrec._weights import find_weights
 from skllmrec.language_models._checkpoint_encoder import CheckpointEncoder
 from skllmrec.language_models._networks import SIZES, load_network, make_network
 from skllmrec.language_models._pretraining import HELD_OUT, OBJECTIVES, make_task, summarise
-from skllmrec.language_models._pretraining_data import divide, find_documents, read_texts
+from skllmrec.language_models._pretraining_data import divide, find_documents, join_pairs, read_texts
 from skllmrec.language_models._pretraining_run import pretrain
 from skllmrec.language_models._vocabulary import TOKENIZERS, train_tokenizer
 
@@ -303,10 +303,7 @@ class LLMPretrainer(CheckpointEncoder):
         ModelNotFoundError
             If the saved model is gone.
         """
-        columns = read_texts(X, name=type(self).__name__) if getattr(X, "ndim", 1) == 2 else []
-        if len(columns) == 2:
-            X = np.array([f"{first} {second}".strip() for first, second in zip(*columns, strict=True)], dtype=object)
-        return super().transform(X, out=out)
+        return super().transform(join_pairs(X, name=type(self).__name__), out=out)
 
     # -- the steps of a fit -------------------------------------------------------------------------------------
 
@@ -346,7 +343,7 @@ class LLMPretrainer(CheckpointEncoder):
             weights = find_weights(self.model)
             return *load_network(weights, with_pairs="nsp" in self.objectives, seed=seed), weights.sha256
         tokenizer = train_tokenizer(
-            documents.flat(), kind=self.tokenizer, vocab_size=self.vocab_size, max_length=self.max_length
+            list(documents.flat()), kind=self.tokenizer, vocab_size=self.vocab_size, max_length=self.max_length
         )
         return make_network(tokenizer, sizes=self._sizes(), max_length=self.max_length, seed=seed), tokenizer, None
 

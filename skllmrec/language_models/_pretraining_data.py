@@ -1,6 +1,7 @@
 """The documents of a pre-training: read from texts or pairs of texts, divided, and turned into corpora of tokens."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,10 +34,33 @@ def read_texts(X, *, name):
     """
     if isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], (list, tuple)):
         X = np.array(X, dtype=object)
-    shape = getattr(X, "shape", None)
-    if (is_frame(X) or isinstance(X, np.ndarray)) and len(shape) == 2 and shape[1] == 2:
+    if (is_frame(X) or isinstance(X, np.ndarray)) and X.shape[1:] == (2,):
         return [check_texts(take_columns(X, column), name=name) for column in range(2)]
     return [check_texts(X, name=name)]
+
+
+def join_pairs(X, *, name):
+    """Make one text of each pair; anything but two columns stays as it is.
+
+    Parameters
+    ----------
+    X : list, ndarray, Series, frame or iterator of str
+    name : str
+        Who asks.
+
+    Returns
+    -------
+    object
+        X, or an ndarray of shape (n_pairs,), dtype object.
+
+    Raises
+    ------
+    ValueError
+        If a text of a pair is no string.
+    """
+    if not isinstance(X, Iterator) and len(columns := read_texts(X, name=name)) == 2:
+        return np.array([f"{first} {second}".strip() for first, second in zip(*columns, strict=True)], dtype=object)
+    return X
 
 
 @dataclass(frozen=True)

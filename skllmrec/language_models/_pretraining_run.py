@@ -52,7 +52,7 @@ def pretrain(
     heads = Heads(network)
     learned, judged = (Objectives(task, part, heads, network.device, unigram) for part in (corpus, held_out))
     if gradient_checkpointing:
-        network.gradient_checkpointing_enable({"use_reentrant": False})
+        _keep_few_states(network)
     try:
         return train(
             network,
@@ -67,8 +67,13 @@ def pretrain(
         )
     finally:
         heads.close()
-        if gradient_checkpointing:
-            network.gradient_checkpointing_disable()
+
+
+def _keep_few_states(network):
+    """Let the network compute states between layers again instead of keeping them."""
+    name = "activation_checkpointing_enable"  # transformers >= 5.20 or so; before, it was named after gradients
+    enable = getattr(network, name, None) or network.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
 
 
 def _check(corpus, held_out, task):

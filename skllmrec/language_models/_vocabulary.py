@@ -1,6 +1,7 @@
 """Tokenizers for pre-training: trained on a corpus, and what a pair of segments looks like to one."""
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,8 @@ import numpy as np
 from skllmrec._backbone._quiet import loading, quiet
 
 TOKENIZERS = ("wordpiece", "bpe")
+_LETTERS = 1000  # most letters that are tokens of their own, as is common
+_CONTINUES = "##"  # begin of tokens inside words
 _SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
 
 
@@ -16,7 +19,7 @@ def train_tokenizer(texts, *, kind, vocab_size, max_length):
 
     Parameters
     ----------
-    texts : iterable of str
+    texts : list of str
         The corpus.
     kind : {"wordpiece", "bpe"}
         BERT's own (small letters, no accents, every Chinese character a word), or pairs of bytes (loses nothing).
@@ -28,7 +31,7 @@ def train_tokenizer(texts, *, kind, vocab_size, max_length):
     Returns
     -------
     transformers.PreTrainedTokenizerBase
-        With type ids that tell two segments apart.
+        With type ids that tell two segments apart; equal texts give an equal tokenizer.
     """
     train = _train_wordpiece if kind == "wordpiece" else _train_bpe
     with loading, quiet():
@@ -42,8 +45,31 @@ def _train_wordpiece(texts, options, max_length):
     trained = Tokenizer(models.WordPiece(unk_token=_SPECIAL["unk"]))
     trained.normalizer = normalizers.BertNormalizer()
     trained.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    alphabet, inner = _alphabet(texts, trained)
+    special = [*options["special_tokens"], *(_CONTINUES + letter for letter in inner)]
+    options = {**options, "special_tokens": special, "initial_alphabet": alphabet, "limit_alphabet": len(alphabet)}
     trained.train_from_iterator(texts, trainers.WordPieceTrainer(min_frequency=2, show_progress=False, **options))
     return BertTokenizer(vocab=trained.get_vocab(), model_max_length=max_length)
+
+
+def _alphabet(texts, tokenizer):
+    """Letters that are tokens, and those of them that stand inside words, both in a fixed order.
+
+    The trainer numbers letters inside words as it meets them, in an order that changes from run to run, and the numbers
+    decide between pairs that are equally frequent: it is given them in an order beforehand.
+    """
+    chunks = Counter()
+    for text in texts:
+        chunks.update(tokenizer.normalizer.normalize_str(text).split())
+    letters, inner = Counter(), Counter()
+    for chunk, count in chunks.items():
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(chunk):
+            for place, letter in enumerate(word):
+                letters[letter] += count
+                if place:
+                    inner[letter] += count
+    kept = sorted(letters, key=lambda letter: (-letters[letter], letter))[:_LETTERS]
+    return sorted(kept), sorted(set(kept) & set(inner))
 
 
 def _train_bpe(texts, options, max_length):
