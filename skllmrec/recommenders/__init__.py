@@ -7,6 +7,7 @@ from skllmrec.recommenders._markov import MarkovRecommender
 from skllmrec.recommenders._neighbors import NeighborsRecommender
 from skllmrec.recommenders._pairwise import PairwiseRecommender
 from skllmrec.recommenders._popularity import PopularityRecommender
+from skllmrec.recommenders._two_tower import TwoTowerRecommender
 
 __all__ = [
     "BlendRecommender",
@@ -16,4 +17,5 @@ __all__ = [
     "NeighborsRecommender",
     "PairwiseRecommender",
     "PopularityRecommender",
+    "TwoTowerRecommender",
 ]
