@@ -62,9 +62,10 @@ def _tokenizer():
 
 
 class _Job:
-    """Texts, tokenised once, in batches of similar length; mean pooling, unit length."""
+    """Texts, tokenised once, in batches of similar length; mean pooling."""
 
-    def __init__(self, texts, max_length):
+    def __init__(self, texts, max_length, normalize):
+        self._normalize = normalize
         self._ids = _tokenizer()(texts, truncation=True, max_length=max_length)["input_ids"]
         self.costs = np.array([len(ids) for ids in self._ids])
         order = np.argsort(-self.costs, kind="stable")
@@ -78,14 +79,15 @@ class _Job:
         input_ids[mask > 0] = np.concatenate([self._ids[i] for i in positions])
         (states,) = _session().run(None, {"input_ids": input_ids, "attention_mask": mask})
         sums = np.einsum("ntd,nt->nd", states, mask.astype(np.float32))
-        return sums / np.linalg.norm(sums, axis=1, keepdims=True)
+        return sums / (np.linalg.norm(sums, axis=1, keepdims=True) if self._normalize else lengths[:, None])
 
 
 class OnnxEncoder(BaseTextEncoder):
-    """What LLMTextEncoder(dtype="int8", normalize=True) does, by onnxruntime; raises ImportError without it."""
+    """What LLMTextEncoder(dtype="int8") does, by onnxruntime; raises ImportError without it."""
 
-    def __init__(self, *, max_length=MAX_LENGTH, memory=None):
+    def __init__(self, *, max_length=MAX_LENGTH, normalize=False, memory=None):
         self.max_length = max_length
+        self.normalize = normalize
         self.memory = memory
 
     def _fit_encoder(self, texts):
@@ -93,10 +95,10 @@ class OnnxEncoder(BaseTextEncoder):
         return _N_DIMS
 
     def _start(self, texts):
-        return _Job(texts, self.max_length)
+        return _Job(texts, self.max_length, self.normalize)
 
     def _identity(self):
-        return {"model": MODEL, "by": PEER, "max_length": self.max_length}
+        return {"model": MODEL, "by": PEER, "max_length": self.max_length, "normalize": self.normalize}
 
 
 def onnx_encoder(**options):

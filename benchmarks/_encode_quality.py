@@ -27,7 +27,7 @@ def _recommender(name, store):
     if name == ONNX:
         encoder = OnnxEncoder(max_length=64, memory=store)
     else:
-        encoder = LLMTextEncoder(MODEL, dtype=name, max_length=64, normalize=True, device="cpu", memory=store)
+        encoder = LLMTextEncoder(MODEL, dtype=name, max_length=64, device="cpu", memory=store)
     encoder = make_pipeline(
         TextTemplate(". ".join(f"{{{column}}}" for column in COLUMNS)), encoder, EmbeddingWhitener()
     )

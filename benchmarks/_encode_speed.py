@@ -93,7 +93,7 @@ def _contestants(texts, batch_tokens):
             name = f"LLMTextEncoder, {dtype}" + (f", {size:,} tokens" if len(batch_tokens) > 1 else "")
             if encoder is not None:
                 functions[name] = lambda encoder=encoder: encoder.transform(texts)
-    onnx = onnx_encoder()
+    onnx = onnx_encoder(normalize=True)
     if onnx is not None:
         functions[ONNX] = lambda: onnx.transform(texts)
     return functions
