@@ -5,8 +5,8 @@ from importlib import import_module
 import skllmrec
 
 # in the order in which a newcomer meets them
-ORDER = ("recommenders", "encoders", "preprocessing", "datasets", "metrics", "model_selection", "comparison",
-         "base", "testing", "exceptions")  # fmt: skip
+ORDER = ("recommenders", "encoders", "language_models", "preprocessing", "datasets", "metrics", "model_selection",
+         "comparison", "base", "testing", "exceptions")  # fmt: skip
 
 
 def section(package):

@@ -1,12 +1,11 @@
 """LLMFineTuner: a text encoder that learns from interactions, labels or numbers."""
 
-import hashlib
 import os
+from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.utils import check_random_state
 
 from skllmrec._backbone import model_info
@@ -19,7 +18,7 @@ from skllmrec.language_models._checkpoint_encoder import CheckpointEncoder
 from skllmrec.language_models._checkpoints import open_checkpoint
 from skllmrec.language_models._partial_model import CorpusEncoder
 from skllmrec.language_models._projected import TunedJob, remember, write_projection
-from skllmrec.language_models._targets import OBJECTIVES, read_targets
+from skllmrec.language_models._targets import OBJECTIVES, read_targets, targets_digest
 from skllmrec.language_models._tuning import Options, Tuning, make_recipe, split_rows
 
 _EVERY = 20  # steps between two writes of a checkpoint
@@ -240,7 +239,7 @@ class LLMFineTuner(CheckpointEncoder):
 
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
-    def fit(self, X, y):
+    def fit(self, X, y=None):
         """Tune the model.
 
         Parameters
@@ -248,8 +247,8 @@ class LLMFineTuner(CheckpointEncoder):
         X : list, ndarray, Series or one-column frame of str, length n_texts
             The texts, one per row.
         y : sparse matrix of shape (n_texts, n_others), array-like of shape (n_texts,) or (n_texts, k), or dict
-            Interactions of each text; labels, numbers, a dense matrix; for "multitask" also a dict of objective ->
-            one of these. Texts without a positive interaction are not trained on.
+            Required. Interactions of each text; labels, numbers, a dense matrix; for "multitask" also a dict of
+            objective -> one of these. Texts without a positive interaction are not trained on.
 
         Returns
         -------
@@ -272,7 +271,7 @@ class LLMFineTuner(CheckpointEncoder):
         info = model_info(self.model)
         self._check_sizes(info)
         self.max_length_ = self._choose_max_length(info)
-        digest = _digest(texts, targets)
+        digest = targets_digest(texts, targets)
         seed = self._choose_seed(digest)
         rows = split_rows(targets, self.validation_fraction, np.random.default_rng(seed))
         encoder = CorpusEncoder(
@@ -376,8 +375,11 @@ class LLMFineTuner(CheckpointEncoder):
         if tuning.projection is not None:
             write_projection(tuning.projection, folder)
 
+    def _encoding(self):
+        return replace(super()._encoding(), normalize=True)
+
     def _identity(self):
-        return {**super()._identity(), "normalize": True, "n_components": self.n_components}
+        return {**super()._identity(), "projection": self.n_components}
 
     def _start(self, texts):
         weights = open_checkpoint(self.checkpoint_, self.weights_sha256_, name=type(self).__name__)
@@ -389,17 +391,3 @@ class LLMFineTuner(CheckpointEncoder):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         return tags
-
-
-def _digest(texts, targets):
-    """Checksum of what is learned from."""
-    digest = hashlib.sha256()
-    for text in texts:
-        digest.update(text.encode() + b"\0")
-    for name, own in targets.items():
-        values = own.values
-        arrays = (values.indptr, values.indices) if sp.issparse(values) else (np.ascontiguousarray(values),)
-        digest.update(f"{name} {own.kind} {values.shape}".encode())
-        for array in arrays:
-            digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
-    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Vectors of a tuned model: pooled, projected where it has a projection, scaled to unit length."""
+"""Vectors of a tuned model: of unit length, projected where it has a projection."""
 
 import threading
 from collections import OrderedDict
@@ -43,7 +43,7 @@ def write_projection(projection, folder):
 
 
 class TunedJob:
-    """An encoding job whose vectors are projected and scaled.
+    """An encoding job whose vectors are projected, and scaled again.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class TunedJob:
         Of the tuned model; a projection is looked for beside it.
     texts : list of str
     encoding : Encoding
-        Of the vectors before the projection.
+        Of the vectors before the projection, which are of unit length.
     n_dims : int
         Their length.
     device : str or None
@@ -68,6 +68,7 @@ class TunedJob:
     def encode(self, positions):
         """Vectors of some of the texts."""
         vectors = self._job.encode(positions)
-        if self._projection is not None:
-            vectors = vectors @ self._projection["weight"].T + self._projection["bias"]
+        if self._projection is None:
+            return vectors
+        vectors = vectors @ self._projection["weight"].T + self._projection["bias"]
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

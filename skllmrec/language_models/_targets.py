@@ -1,5 +1,6 @@
 """Targets of a supervised text encoder: what kind they are, whether they can be learned from, what suits them."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,6 +113,8 @@ def _kind_of(y):
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] > 1:
         return "numbers"
+    if y.dtype.kind == "O":
+        return "labels"
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         return "numbers"  # whose check says where
     return "numbers" if type_of_target(y.ravel()) == "continuous" else "labels"
@@ -181,5 +184,30 @@ def _labels(y):
         raise ValueError(f"classification takes one label for each text, but y has shape {y.shape}")
     classes, codes = np.unique(y.ravel(), return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(f"all labels are {classes[0]!r}: there is nothing to learn from")
+        raise ValueError(f"all labels are {classes.tolist()[0]!r}: there is nothing to learn from")
     return codes
+
+
+def targets_digest(texts, targets):
+    """Checksum of what is learned from.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    targets : dict of str to Targets
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode() + b"\0")
+    for name, own in targets.items():
+        values = own.values
+        arrays = (values.indptr, values.indices) if sp.issparse(values) else (np.ascontiguousarray(values),)
+        digest.update(f"{name} {own.kind} {values.shape}".encode())
+        for array in arrays:
+            digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()

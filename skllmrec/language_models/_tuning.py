@@ -90,9 +90,9 @@ class Tuning:
         self.projection = None
         self._mode(False)
         if n_components is not None:
-            self.projection = _principal_directions(self._all_vectors(), n_components, device)
-        self.vectors = self._all_vectors()
-        self._start = self._copy_weights()
+            self.projection = _principal_directions(self.all_vectors(), n_components, device)
+        self.vectors = self.all_vectors()
+        self._start = self.copy_weights()
 
     def _mode(self, training):
         self._encoder.backbone.train(training)
@@ -100,10 +100,10 @@ class Tuning:
     def _to_unit(self, rows, *, checkpointed=False):
         from torch.nn.functional import normalize
 
-        pooled = self._encoder.encode(rows, checkpointed=checkpointed)
-        return normalize(pooled if self.projection is None else self.projection(pooled))
+        vectors = normalize(self._encoder.encode(rows, checkpointed=checkpointed))
+        return vectors if self.projection is None else normalize(self.projection(vectors))
 
-    def _all_vectors(self):
+    def all_vectors(self):
         """Vectors of all rows as an array, in evaluation mode."""
         import torch
 
@@ -126,10 +126,12 @@ class Tuning:
     def _trained(self):
         return {name: tensor for name, tensor in self._modules({}).named_parameters() if tensor.requires_grad}
 
-    def _copy_weights(self):
+    def copy_weights(self):
+        """Weights that are trained, by name."""
         return {name: tensor.detach().clone() for name, tensor in self._trained().items()}
 
-    def _set_weights(self, weights):
+    def set_weights(self, weights):
+        """Put weights in the place of the present ones."""
         import torch
 
         with torch.no_grad():
@@ -158,24 +160,18 @@ class Tuning:
         judge = None if judged_by is None else make_judge(judged_by, fitted, held_out, recipe.seed)
         if judge is not None and judge.n_judged == 0:
             return self._without_judge(options)
-        frozen = None if judge is None else judge(self.vectors)
+        outcome, contest = Outcome(), _Contest(judge, self)
         setting = Setting(self.vectors, fitted, temperature=options.temperature, seed=recipe.seed, device=self._device)
-        outcome, best, kept = Outcome(), frozen, self._start
         for name, own in _objectives(targets, setting, options).items():
-            self._set_weights(self._start)
-            training = self._train(name, own, fitted, judge, frozen, recipe, options)
+            self.set_weights(self._start)
+            training = self._train(name, own, fitted, contest, recipe, options)
             outcome.history += [{"objective": name, **record} for record in training.history]
             if judge is None:
                 outcome.objective = name
                 return outcome
-            if training.best_epoch > 0:
-                quality = judge(self._all_vectors())
-                if quality.mean() > best.mean():
-                    best, kept, outcome.objective = quality, self._copy_weights(), name
-        outcome.improved = outcome.objective is not None and is_better(best, frozen)
-        if not outcome.improved:
-            outcome.objective, kept = None, self._start
-        self._set_weights(kept)
+            contest.enter(name, training)
+        outcome.improved, outcome.objective = contest.is_won, contest.winner if contest.is_won else None
+        self.set_weights(contest.weights if contest.is_won else self._start)
         return outcome
 
     def _without_judge(self, options):
@@ -187,31 +183,59 @@ class Tuning:
             "Pass more interactions, a greater validation_fraction, or validation_fraction=None to train without"
         )
 
-    def _train(self, name, objective, fitted, judge, frozen, recipe, options):
+    def _train(self, name, objective, fitted, contest, recipe, options):
         """Train with one objective; afterwards the weights are those of its best epoch."""
-        modules, moved = self._modules(objective.heads), False
+        modules = self._modules(objective.heads)
+        contest.begin()
         cut = index_batches(len(fitted), _batch_size(options.batch_size, objective.batch_size, len(fitted)))
 
         def loss(rows):
-            nonlocal moved
-            moved = True
+            contest.moved = True
             return objective.loss(self._to_unit(rows, checkpointed=objective.checkpointed), rows)
-
-        def score():
-            return (judge(self._all_vectors()) if moved else frozen).mean()
 
         training = train(
             modules,
             lambda rng: [fitted[batch] for batch in cut(rng) if len(batch) > 1 or len(fitted) == 1],
             loss,
             recipe,
-            validate=None if judge is None else score,
+            validate=contest.score if contest.judge is not None else None,
             checkpoint=options.checkpoint_of(name),
             description=f"LLMFineTuner, {name}",
             verbose=options.verbose,
         )
         self._mode(False)
         return training
+
+
+class _Contest:
+    """Objectives against each other and against the weights before training, on held-out rows."""
+
+    def __init__(self, judge, tuning):
+        self.judge, self._tuning = judge, tuning
+        self.winner = self.weights = None
+        self.moved = False  # whether the weights have changed since the begin of a training
+        self._frozen = self._best = None if judge is None else judge(tuning.vectors)
+
+    def begin(self):
+        """Take the present weights for those before training."""
+        self.moved = False
+
+    def score(self):
+        """Score of the present weights."""
+        return (self.judge(self._tuning.all_vectors()) if self.moved else self._frozen).mean()
+
+    def enter(self, name, training):
+        """Compare the present weights, the best ones of a training, with the best ones so far."""
+        if training.best_epoch == 0:
+            return
+        quality = self.judge(self._tuning.all_vectors())
+        if quality.mean() > self._best.mean():
+            self._best, self.winner, self.weights = quality, name, self._tuning.copy_weights()
+
+    @property
+    def is_won(self):
+        """Whether the best weights beat those before training beyond chance."""
+        return self.winner is not None and is_better(self._best, self._frozen)
 
 
 @dataclass(frozen=True)

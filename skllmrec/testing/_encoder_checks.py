@@ -10,6 +10,7 @@ from unittest import SkipTest
 
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
@@ -29,8 +30,20 @@ TEXTS = (
 _HEAVY = 100_000  # bytes; weights take more
 
 
+def _targets(encoder, n_texts):
+    """Interactions of three users, all texts or every other one, for encoders that learn from targets; else None."""
+    if not get_tags(encoder).target_tags.required:
+        return None
+    rows = np.arange(n_texts)
+    return csr_array(np.column_stack([np.ones(n_texts), rows % 2, 1 - rows % 2]))
+
+
+def _fitted(encoder, texts=TEXTS):
+    return clone(encoder).fit(list(texts), _targets(encoder, len(texts)))
+
+
 def _encoded(encoder, texts=TEXTS):
-    return clone(encoder).fit(list(texts)).transform(list(texts))
+    return _fitted(encoder, texts).transform(list(texts))
 
 
 def check_output_is_finite_float32(encoder):
@@ -46,14 +59,15 @@ def check_output_is_finite_float32(encoder):
 def check_fit_transform_is_fit_then_transform(encoder):
     """`fit_transform` gives what `fit` and `transform` give, with or without y."""
     vectors = _encoded(encoder)
-    assert_allclose(clone(encoder).fit_transform(list(TEXTS)), vectors, **TOLERANCE)
-    targets = np.arange(len(TEXTS))
-    assert_allclose(clone(encoder).fit_transform(list(TEXTS), targets).shape, vectors.shape)
+    targets = _targets(encoder, len(TEXTS))
+    assert_allclose(clone(encoder).fit_transform(list(TEXTS), targets), vectors, **TOLERANCE)
+    if targets is None:
+        assert_allclose(clone(encoder).fit_transform(list(TEXTS), np.arange(len(TEXTS))).shape, vectors.shape)
 
 
 def check_texts_do_not_influence_each_other(encoder):
     """The vector of a text does not depend on the other texts, their order or their number."""
-    model = clone(encoder).fit(list(TEXTS))
+    model = _fitted(encoder)
     vectors = model.transform(list(TEXTS))
     assert_allclose(np.concatenate([model.transform([text]) for text in TEXTS]), vectors, **TOLERANCE)
     assert_allclose(model.transform(list(TEXTS[::-1])), vectors[::-1], **TOLERANCE)
@@ -63,13 +77,14 @@ def check_texts_do_not_influence_each_other(encoder):
 def check_refit_equals_fresh_fit(encoder):
     """A second fit leaves nothing of the first, and `fit` returns the estimator."""
     model = clone(encoder)
-    require(model.fit(["something", "else"]) is model, "fit does not return self")
-    assert_allclose(model.fit(list(TEXTS)).transform(list(TEXTS)), _encoded(encoder), **TOLERANCE)
+    require(model.fit(["something", "else", "again"], _targets(encoder, 3)) is model, "fit does not return self")
+    model.fit(list(TEXTS), _targets(encoder, len(TEXTS)))
+    assert_allclose(model.transform(list(TEXTS)), _encoded(encoder), **TOLERANCE)
 
 
 def check_containers(encoder):
     """A list, tuple, array of str or object, array of one column, Series and frame of one column give the same."""
-    model = clone(encoder).fit(list(TEXTS))
+    model = _fitted(encoder)
     vectors = model.transform(list(TEXTS))
     arrays = [np.array(TEXTS), np.array(TEXTS, dtype=object), np.array(TEXTS, dtype=object)[:, None]]
     for texts in (tuple(TEXTS), *arrays, *_series_and_frames()):
@@ -94,8 +109,12 @@ def _series_and_frames():
 
 def check_bad_texts(encoder):
     """A single string, a missing text, bytes, several columns and no rows are errors that say what and where."""
-    model = clone(encoder).fit(list(TEXTS))
-    for method in (clone(encoder).fit, model.transform):
+    model = _fitted(encoder)
+
+    def fit(texts):
+        return clone(encoder).fit(texts, _targets(encoder, 3))
+
+    for method in (fit, model.transform):
         expect_error(ValueError, lambda method=method: method("a film"), "single", "list")
         for value in (None, float("nan"), b"bytes", 3):
             expect_error(ValueError, lambda v=value, m=method: m(["a", "b", v]), "position 2", type(value).__name__)
@@ -113,7 +132,7 @@ def check_parameters_are_left_alone(encoder):
     """`fit` and `transform` change no parameter, and a clone has the same ones."""
     model = clone(encoder)
     before = {name: repr(value) for name, value in model.get_params().items()}
-    model.fit(list(TEXTS)).transform(list(TEXTS))
+    model.fit(list(TEXTS), _targets(encoder, len(TEXTS))).transform(list(TEXTS))
     require({name: repr(value) for name, value in model.get_params().items()} == before, "a parameter has changed")
     require({name: repr(v) for name, v in clone(model).get_params().items()} == before, "a clone differs")
     require(not hasattr(clone(model), "embedding_size_"), "a clone is fitted")
@@ -121,7 +140,7 @@ def check_parameters_are_left_alone(encoder):
 
 def check_pickle(encoder):
     """A pickle holds no weights, and what comes out of it encodes as before."""
-    model = clone(encoder).fit(list(TEXTS))
+    model = _fitted(encoder)
     vectors = model.transform(list(TEXTS))
     dumped = pickle.dumps(model)
     require(len(dumped) < _HEAVY, f"the pickle has {len(dumped):,} bytes")
@@ -136,14 +155,14 @@ def check_feature_names(encoder):
     SkipTest
         If neither pandas nor polars is installed.
     """
-    model = clone(encoder).fit(list(TEXTS))
+    model = _fitted(encoder)
     names = model.get_feature_names_out()
     vectors = model.transform(list(TEXTS))
     require(len(set(names)) == vectors.shape[1], f"{len(set(names))} names for {vectors.shape[1]} columns")
-    found = False
+    found, targets = False, _targets(encoder, len(TEXTS))
     for library in ("pandas", "polars"):
         try:
-            frame = clone(encoder).set_output(transform=library).fit_transform(list(TEXTS))
+            frame = clone(encoder).set_output(transform=library).fit_transform(list(TEXTS), targets)
         except ImportError:
             continue
         found = True
@@ -154,11 +173,12 @@ def check_feature_names(encoder):
 
 
 def check_tags(encoder):
-    """The tags say: one column of strings, no target needed."""
+    """The tags say: one column of strings, and whether a target is needed; where it is, `fit` asks for it."""
     tags = get_tags(encoder)
     require(tags.input_tags.string and tags.input_tags.one_d_array, "the tags do not say that it takes strings")
     require(not tags.input_tags.two_d_array, "the tags say that it takes tables")
-    require(not tags.target_tags.required, "the tags say that it needs a target")
+    if tags.target_tags.required:
+        expect_error(ValueError, lambda: clone(encoder).fit(list(TEXTS)), "requires y to be passed")
 
 
 def _need_out(encoder):
@@ -182,11 +202,11 @@ def check_iterators(encoder):
         If `transform` has no parameter `out`.
     """
     _need_out(encoder)
-    model = clone(encoder).fit(list(TEXTS))
+    model = _fitted(encoder)
     vectors = model.transform(list(TEXTS))
     for texts in (iter(TEXTS), (text for text in TEXTS), map(str, TEXTS)):
         assert_allclose(model.transform(texts), vectors, **TOLERANCE, err_msg=type(texts).__name__)
-    assert_allclose(clone(encoder).fit_transform(iter(TEXTS)), vectors, **TOLERANCE)
+    assert_allclose(clone(encoder).fit_transform(iter(TEXTS), _targets(encoder, len(TEXTS))), vectors, **TOLERANCE)
     for value in (None, float("nan"), b"bytes", 3, "\ud800"):
         expect_error(ValueError, lambda v=value: model.transform(iter([*TEXTS, v])), f"position {len(TEXTS)}")
     expect_error(ValueError, lambda: model.transform(iter([])), "minimum of 1")
@@ -201,7 +221,7 @@ def check_out_array(encoder):
         If `transform` has no parameter `out`.
     """
     _need_out(encoder)
-    model = clone(encoder).fit(list(TEXTS))
+    model = _fitted(encoder)
     vectors = model.transform(list(TEXTS))
     for make in (list, iter):
         out = np.full_like(vectors, np.nan)
@@ -224,7 +244,7 @@ def check_out_file(encoder):
         If `transform` has no parameter `out`, or the encoder does not name what its vectors depend on.
     """
     _need_out(encoder)
-    model = clone(encoder).fit(list(TEXTS))
+    model = _fitted(encoder)
     texts = list(itertools.islice(itertools.cycle(TEXTS), BLOCK_TEXTS + 3))  # more than a block
     started, start = [], getattr(model, "_start", None)
     with tempfile.TemporaryDirectory() as folder:
@@ -282,7 +302,8 @@ def check_encoder(encoder):
     """Check that a text encoder keeps the contract: what fit and transform promise.
 
     Every rule is tried on clones, on a handful of texts: long and short, empty, repeated, in several scripts.
-    scikit-learn's own ``check_estimator`` skips estimators of strings.
+    scikit-learn's own ``check_estimator`` skips estimators of strings. An encoder whose tags say that it needs
+    a target is fitted to interactions.
 
     Parameters
     ----------

@@ -1,0 +1,110 @@
+"""New items: recommenders on frozen and on tuned vectors, alone and beside TF-IDF."""
+
+import tempfile
+import time
+
+import numpy as np
+from _finetune_data import SETS, split
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline, make_union
+
+from skllmrec import (
+    EmbeddingWhitener,
+    FeatureMFRecommender,
+    LLMFineTuner,
+    LLMTextEncoder,
+    NeighborsRecommender,
+    TextAnalyzer,
+    TextTemplate,
+    rank_test_users,
+)
+
+K = 20
+MAX_LENGTH = 48
+N_BOOTSTRAP = 2000
+RECOMMENDERS = {"factors": FeatureMFRecommender, "neighbours": NeighborsRecommender}
+PAIRS = (("tuned", "frozen"), ("TF-IDF + tuned", "TF-IDF + frozen"))
+
+
+def _encoders(template, folder, seed):
+    """TF-IDF, the model frozen and tuned, and each beside TF-IDF, on identical text."""
+    tfidf = TfidfVectorizer(analyzer=TextAnalyzer(), sublinear_tf=True)
+    frozen = LLMTextEncoder(max_length=MAX_LENGTH, memory=folder / "store")
+    # the folder makes the second fit on the same rows take over the training of the first
+    tuned = LLMFineTuner(
+        max_length=MAX_LENGTH, checkpoint_dir=folder / "tuned", memory=folder / "store", random_state=seed
+    )
+    vectors = {name: make_pipeline(llm, EmbeddingWhitener()) for name, llm in (("frozen", frozen), ("tuned", tuned))}
+    steps = {
+        "TF-IDF": tfidf,
+        **vectors,
+        **{f"TF-IDF + {name}": make_union(tfidf, own) for name, own in vectors.items()},
+    }
+    return {name: make_pipeline(TextTemplate(template), step) for name, step in steps.items()}
+
+
+def _judge(recommender, train, test):
+    """NDCG of every test user, in the order of their ids; the same users for every recommender."""
+    recommender.fit(train)
+    ranked = rank_test_users(recommender, test, k=K, candidates="test")
+    order = np.argsort(ranked.users.astype(str))
+    return ranked.evaluate("ndcg", average=False)[order]
+
+
+def _ratio(values, reference, rng):
+    """Ratio of means less one, with the middle 95 % of a bootstrap over users."""
+    drawn = rng.integers(len(values), size=(N_BOOTSTRAP, len(values)))
+    ratios = values[drawn].mean(axis=1) / reference[drawn].mean(axis=1) - 1
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    return f"{values.mean() / reference.mean() - 1:+.1%} ({low:+.1%} to {high:+.1%})"
+
+
+def cold_items(options):
+    """NDCG@20 of items without interactions, ranked among themselves."""
+    for name in options.sets:
+        train, test = split(options.data, name, options.seed)
+        chosen = SETS[name]
+        rows, notes = [], []
+        with tempfile.TemporaryDirectory() as folder:
+            for kind in options.recommenders:
+                quality, minutes = {}, {}
+                for label, encoder in _encoders(chosen.template, _path(folder), options.seed).items():
+                    ids = {"user": "user_id", "item": "item_id", "feedback": "implicit"}
+                    recommender = RECOMMENDERS[kind](**ids, item_features=chosen.columns, item_encoder=encoder)
+                    if kind == "factors":
+                        recommender.set_params(random_state=options.seed)
+                    wall, cpu = time.perf_counter(), time.process_time()
+                    quality[label] = _judge(recommender, train, test)
+                    minutes[label] = (time.perf_counter() - wall) / 60, (time.process_time() - cpu) / 60
+                    if label == "tuned":
+                        notes.append(_note(recommender.item_encoder_[1][0]))
+                rng = np.random.default_rng(options.seed)
+                gains = {pair[0]: _ratio(quality[pair[0]], quality[pair[1]], rng) for pair in PAIRS}
+                rows += [
+                    {
+                        "vectors": f"{label}, {kind}",
+                        f"NDCG@{K}": f"{values.mean():.4f}",
+                        "to frozen (95 % of bootstrap)": gains.get(label, ""),
+                        "minutes": f"{minutes[label][0]:.1f}",
+                        "processor": f"{minutes[label][1]:.1f}",
+                    }
+                    for label, values in quality.items()
+                ]
+        n_users, n_items = train["user_id"].nunique(), train["item_id"].nunique()
+        yield (
+            f"{name}, {len(train):,} likes of {n_users:,} users and {n_items:,} items to learn from, "
+            f"{test['item_id'].nunique():,} new items; {notes[0]}",
+            rows,
+        )
+
+
+def _path(folder):
+    from pathlib import Path
+
+    return Path(folder)
+
+
+def _note(tuner):
+    """Say what the fine-tuner did."""
+    scores = [f"{record['objective']} {record['epoch']}: {record['score']:.4f}" for record in tuner.history_]
+    return f"kept: {tuner.objective_}; held-out NDCG@{K} by epoch: {', '.join(scores)}"

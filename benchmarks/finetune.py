@@ -1,0 +1,62 @@
+"""Language models that are trained: what fine-tuning gains, how fast it is, what memory it takes.
+
+    make bench-env
+    .venv-bench/bin/python benchmarks/finetune.py [--data FOLDER_OF_FOLDERS] [--parts cold speed memory]
+
+cold      NDCG@20 of new items: TF-IDF, MiniLM frozen and tuned, and each beside TF-IDF, in the same recommenders; one
+          split and one seed, chosen beforehand; bootstrap over users
+speed     steps per second of the same contrastive task: LLMFineTuner's training and sentence-transformers' trainer
+memory    peak memory of the objective "interactions" with 1,000 and with 20,000 items
+
+FOLDER_OF_FOLDERS (default: SKLLMREC_DATA) holds <name>/items.parquet and <name>/interactions.parquet of the data sets.
+Everything runs on one thread unless OMP_NUM_THREADS says otherwise.
+"""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+# one thread for BLAS and for tokenizers, unless told otherwise; said before they are imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("RAYON_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
+os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
+
+import _finetune_cold
+import _finetune_data
+import _finetune_memory
+import _finetune_speed
+from _measure import machine, markdown
+
+PARTS = {
+    "cold": _finetune_cold.cold_items,
+    "speed": _finetune_speed.steps_per_second,
+    "memory": _finetune_memory.peak_memory,
+}
+
+
+def main():
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default=os.environ.get("SKLLMREC_DATA"), help="default: SKLLMREC_DATA")
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
+    parser.add_argument("--seed", type=int, default=0, help="cold: of split and training (default: %(default)s)")
+    parser.add_argument("--sets", nargs="+", default=list(_finetune_data.SETS), choices=list(_finetune_data.SETS))
+    parser.add_argument("--recommenders", nargs="+", default=["factors"], choices=list(_finetune_cold.RECOMMENDERS))
+    parser.add_argument("--steps", type=int, default=20, help="speed: steps of each trainer (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="speed: runs of each trainer (default: %(default)s)")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 20_000], help="memory: numbers of items")
+    options = parser.parse_args()
+    if options.data is None and set(options.parts) - {"memory"}:
+        parser.error("name the folder of the data sets: --data, or SKLLMREC_DATA")
+    options.data = options.data and Path(options.data)
+    print(f"Machine: {machine()}")
+    for part in options.parts:
+        start = time.perf_counter()
+        for title, rows in PARTS[part](options):
+            print(f"\n**{part}**: {title}\n\n{markdown(rows)}", flush=True)
+        print(f"\n({part}: {time.perf_counter() - start:.0f} s)", flush=True)
+
+
+if __name__ == "__main__":
+    main()

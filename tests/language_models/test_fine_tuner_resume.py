@@ -1,0 +1,145 @@
+"""LLMFineTuner(checkpoint_dir=...): a killed training goes on; other configurations are refused, nothing is lost."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from safetensors.numpy import load_file
+from tuning_data import make_catalogue
+
+from skllmrec import LLMFineTuner
+from skllmrec._training import _loop
+
+FAST = {"learning_rate": 3e-3, "max_epochs": 3, "random_state": 0, "device": "cpu", "patience": None}
+
+KILLED = """
+import os, signal, sys
+
+sys.path[:0] = {path!r}
+from test_fine_tuner_resume import fit
+from skllmrec._training import _loop
+
+update, left = _loop._Run.update, {n_steps}
+
+def step(self, *args):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return update(self, *args)
+
+_loop._Run.update = step
+fit({model!r}, {folder!r}, **{params!r})
+"""
+
+
+def fit(model, folder, n_texts=200, **params):
+    texts, liked, _ = make_catalogue(n_texts)
+    return LLMFineTuner(model, checkpoint_dir=folder, **FAST | params).fit(texts, liked)
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """Steps of the optimiser that this process has taken."""
+    taken, update = [], _loop._Run.update
+
+    def step(self, *args):
+        taken.append(self)
+        return update(self, *args)
+
+    monkeypatch.setattr(_loop._Run, "update", step)
+    return taken
+
+
+def weights(tuner):
+    return load_file(f"{tuner.checkpoint_}/model.safetensors")
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in sorted(Path(folder).rglob("*")) if path.is_file()}
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+@pytest.mark.parametrize(("n_steps", "params"), [(8, {"trainable": "all"}), (29, {"n_components": 4})])
+def test_a_killed_training_goes_on_to_the_same_weights(n_steps, params, teachable_bert, tmp_path, steps):
+    """8 steps: in the second epoch of the first objective; 29: in the second objective."""
+    whole = fit(teachable_bert, tmp_path / "whole", **params)
+    n_whole = len(steps)
+    code = KILLED.format(
+        path=[str(Path(__file__).parent), str(Path(__file__).parents[1])],
+        n_steps=n_steps, model=str(teachable_bert), folder=str(tmp_path / "killed"), params=params,
+    )  # fmt: skip
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not (tmp_path / "killed" / "models").exists()
+    steps.clear()
+    resumed = fit(teachable_bert, tmp_path / "killed", **params)
+    assert 0 < len(steps) < n_whole, "epochs that were done are not repeated"
+    assert resumed.objective_ == whole.objective_ and resumed.improved_
+    for name, tensor in weights(whole).items():
+        assert_allclose(weights(resumed)[name], tensor, rtol=1e-3, atol=1e-4)
+    assert len(resumed.history_) == len(whole.history_)
+
+
+def test_a_finished_training_is_taken_over(teachable_bert, tmp_path, steps):
+    first = fit(teachable_bert, tmp_path)
+    assert steps
+    steps.clear()
+    second = fit(teachable_bert, tmp_path)
+    assert not steps and second.checkpoint_ == first.checkpoint_ and second.history_ == first.history_
+
+
+def test_other_data_are_another_training(teachable_bert, tmp_path):
+    first = fit(teachable_bert, tmp_path)
+    vectors = first.transform(["a film"])
+    second = fit(teachable_bert, tmp_path, n_texts=120)
+    assert second.checkpoint_ != first.checkpoint_
+    assert_allclose(first.transform(["a film"]), vectors)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"learning_rate": 1e-3}, "recipe.learning_rate was 0.003 and is 0.001"),
+        ({"temperature": 0.2}, "identity.parameters.temperature was 0.1 and is 0.2"),
+        ({"trainable": 1}, "identity.parameters.trainable was 2 and is 1"),
+        ({"max_length": 20}, "identity.max_length was 48 and is 20"),
+        ({"random_state": 1}, "recipe.seed was"),
+    ],
+)
+def test_another_configuration_is_refused(params, message, teachable_bert, tmp_path):
+    fit(teachable_bert, tmp_path, objective="factors")
+    before = contents(tmp_path)
+    with pytest.raises(ValueError, match=rf"(?s)another configuration.*{message}.*Nothing was overwritten"):
+        fit(teachable_bert, tmp_path, objective="factors", **params)
+    assert contents(tmp_path) == before
+
+
+def test_another_model_is_refused(teachable_bert, tiny_bert, tmp_path):
+    fit(teachable_bert, tmp_path, objective="factors")
+    before = contents(tmp_path)
+    with pytest.raises(ValueError, match=r"(?s)identity.model was .* and is .*Nothing was overwritten"):
+        fit(tiny_bert, tmp_path, objective="factors")
+    assert contents(tmp_path) == before
+
+
+def test_without_a_seed_a_training_can_be_resumed(teachable_bert, tmp_path, steps):
+    first = fit(teachable_bert, tmp_path, random_state=None)
+    steps.clear()
+    second = fit(teachable_bert, tmp_path, random_state=None)
+    assert not steps and first.checkpoint_ == second.checkpoint_
+
+
+def test_a_damaged_checkpoint_is_named(teachable_bert, tmp_path):
+    fit(teachable_bert, tmp_path, objective="factors")
+    (file,) = tmp_path.glob("trainings/*/factors/training.safetensors")
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(ValueError, match=r"training.safetensors is not a checkpoint of a training, or is damaged"):
+        fit(teachable_bert, tmp_path, objective="factors")
+    assert np.isfinite(fit(teachable_bert, tmp_path / "new", objective="factors").transform(["a film"])).all()

@@ -1,0 +1,69 @@
+"""Targets: what y is read as, and which rows tell something."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from scipy.sparse import csr_array
+
+from skllmrec.language_models._targets import read_targets, targets_digest
+
+SPARSE = csr_array([[2.0, 0.0], [0.5, 1.0], [-1.0, 0.0]])
+
+
+def read(y, objective="auto", threshold=None, weights=None):
+    return read_targets(y, objective, 3, threshold=threshold, weights=weights)
+
+
+@pytest.mark.parametrize(
+    ("y", "names", "kind"),
+    [
+        (SPARSE, ("contrastive", "factors"), "interactions"),
+        ([0.5, 1.25, 0.0], ("regression",), "numbers"),
+        ([[0.5], [1.25], [0.0]], ("regression",), "numbers"),
+        (np.arange(6.0).reshape(3, 2), ("regression",), "numbers"),
+        ([3, 1, 3], ("classification",), "labels"),
+        ([1.0, 2.0, 1.0], ("classification",), "labels"),
+        (["b", "a", "b"], ("classification",), "labels"),
+        (np.array(["b", "a", "b"], dtype=object), ("classification",), "labels"),
+        ([True, False, True], ("classification",), "labels"),
+    ],
+)
+def test_auto(y, names, kind):
+    found = read(y)
+    assert tuple(found) == names and {own.kind for own in found.values()} == {kind}
+
+
+def test_positives():
+    assert_array_equal(read(SPARSE)["factors"].values.toarray(), [[1, 0], [1, 1], [0, 0]])
+    assert_array_equal(read(SPARSE, threshold=1)["factors"].values.toarray(), [[1, 0], [0, 1], [0, 0]])
+    assert_array_equal(read(SPARSE)["factors"].informative, [True, True, False])
+    assert_array_equal(read(SPARSE.toarray(), "contrastive")["contrastive"].values.toarray(), [[1, 0], [1, 1], [0, 0]])
+
+
+def test_labels_are_codes_and_numbers_are_columns():
+    assert_array_equal(read(["b", "a", "b"])["classification"].values, [1, 0, 1])
+    assert_array_equal(read([3, 1, 3], "regression")["regression"].values, [[3], [1], [3]])
+    assert_array_equal(read([0.5, 1.25, 0.5], "classification")["classification"].values, [0, 1, 0])
+
+
+def test_several_objectives():
+    assert tuple(read(SPARSE, "multitask")) == ("contrastive", "factors")
+    assert tuple(read(SPARSE, "multitask", weights={"interactions": 1.0})) == ("interactions",)
+    found = read({"factors": np.arange(6.0).reshape(3, 2), "classification": [0, 1, 1]}, "multitask")
+    assert [own.kind for own in found.values()] == ["numbers", "labels"]
+
+
+def test_digest_depends_on_all_of_it():
+    texts = ["a", "b", "c"]
+    same = targets_digest(texts, read(SPARSE)), targets_digest(list(texts), read(SPARSE.copy()))
+    assert same[0] == same[1]
+    others = [
+        targets_digest(["a", "b", "d"], read(SPARSE)),
+        targets_digest(["ab", "", "c"], read(SPARSE)),
+        targets_digest(texts, read(SPARSE, threshold=1)),
+        targets_digest(texts, read(csr_array([[0.0, 2.0], [0.5, 1.0], [0.0, 0.0]]))),
+        targets_digest(texts, read([0, 1, 0])),
+        targets_digest(texts, read([0, 1, 1])),
+        targets_digest(texts, read([0.0, 1.5, 0.0])),
+    ]
+    assert len({same[0], *others}) == 1 + len(others)
