@@ -149,11 +149,11 @@ def solve_rows(
             _fill(table, start[first:last], rotation)
             _fill(centre, np.zeros((1, d), dtype) if prior is None else prior[first:last], rotation)
             longest = (int(np.diff(csr[0][first : last + 1]).max()) + 3) // 4 * 4
-            scratch = empty_rows(longest, d, dtype), *np.empty((2, longest), dtype), np.empty(4, np.int64)
+            scratch = empty_rows(longest, d, dtype), *np.empty((2, longest), dtype), np.empty(longest, np.int64)
             vectors = tuple(empty_rows(5, d, dtype))
             constants = csr, targets, factors, offsets, gram, ridge
             als_loops.solve_chunk(first, last, *constants, centre, table, scratch, vectors, n_steps, tol)
-            solution[first:last] = table[:, :d] if rotation is None else table[:, :d] @ rotation.T
+            _fill(solution[first:last], table[:, :d], None if rotation is None else rotation.T)
 
         map_rows(solve, weights.indptr, n_threads)
     return solution

@@ -26,7 +26,7 @@ from .vectors import (
 
 # Sums may be reordered, so that they vectorise; infinities and NaN keep their meaning.
 _OPTIONS = {"nogil": True, "cache": True, "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
-_AHEAD = 8  # entries between the one that is read and the one that is asked for
+_AHEAD = 16  # entries between the one that is read and the one that is asked for
 
 
 @njit(**_OPTIONS)
@@ -42,25 +42,32 @@ def _add_rows(rows, start, factors, out):
 
 
 @njit(**_OPTIONS)
-def _read_numbers(entry, j, last, stop, csr, targets, offsets, factors, row_weights, row_targets, places):
-    """Read four entries of a row from `entry` on, to places from j on; ask for the factors of later ones.
+def _read_numbers(first, last, n_padded, csr, targets, offsets, width, row_weights, row_targets, places):
+    """Collect weights, targets and places in the factors of a row's entries; return ``sum w t^2``.
 
-    Beyond the row, the weight is zero and any place does. Returns ``sum w t^2``.
+    All of the row before any of its factors: loads of four numbers must not wait for the stores just before them.
+    Beyond the row, the weight is zero and any place does.
     """
     _, indices, weights = csr
-    width, energy = factors.shape[1], 0.0
-    for k in range(4):
-        item = np.int64(indices[min(entry + k, last - 1)])
-        row_weights[j + k] = row_targets[j + k] = 0
-        places[k] = item * width
-        if entry + k < last:
-            target = targets[entry + k] - offsets[item]
-            row_weights[j + k], row_targets[j + k] = weights[entry + k], target
-            energy += weights[entry + k] * target**2
-        ahead = np.int64(indices[min(entry + k + _AHEAD, stop - 1)]) * width
-        for f in range(0, width, n_lanes(factors)):
-            prefetch(factors, ahead + f)
+    n, energy = last - first, 0.0
+    for j in range(n):
+        item = np.int64(indices[first + j])
+        weight, target = weights[first + j], targets[first + j] - offsets[item]
+        row_weights[j], row_targets[j], places[j] = weight, target, item * width
+        energy += weight * target**2
+    for j in range(n, n_padded):
+        row_weights[j], row_targets[j], places[j] = 0, 0, places[0]
     return energy
+
+
+@njit(**_OPTIONS)
+def _ask_for_factors(entry, stop, indices, factors):
+    """Prefetch the factors of four entries."""
+    width = factors.shape[1]
+    for k in range(entry, entry + 4):
+        place = np.int64(indices[min(k, stop - 1)]) * width
+        for f in range(0, width, n_lanes(factors)):
+            prefetch(factors, place + f)
 
 
 @njit(**_OPTIONS)
@@ -71,12 +78,11 @@ def _gather(first, last, stop, csr, targets, offsets, factors, x, scratch, gradi
     number of rows and ``sum_j w_j t_j^2``.
     """
     rows, row_weights, row_targets, places = scratch
-    width, energy, n_padded = rows.shape[1], 0.0, (last - first + 3) // 4 * 4
+    width, n_padded = rows.shape[1], (last - first + 3) // 4 * 4
+    energy = _read_numbers(first, last, n_padded, csr, targets, offsets, width, row_weights, row_targets, places)
     for j in range(0, n_padded, 4):
-        energy += _read_numbers(
-            first + j, j, last, stop, csr, targets, offsets, factors, row_weights, row_targets, places
-        )
-        p0, p1, p2, p3, start = places[0], places[1], places[2], places[3], j * width
+        _ask_for_factors(first + j + _AHEAD, stop, csr[1], factors)
+        p0, p1, p2, p3, start = places[j], places[j + 1], places[j + 2], places[j + 3], j * width
         weights = load4(row_weights, j)
         w0, w1, w2, w3 = spread0(weights), spread1(weights), spread2(weights), spread3(weights)
         s0, s1, s2, s3 = zeros(rows), zeros(rows), zeros(rows), zeros(rows)
@@ -168,7 +174,7 @@ def solve_chunk(first, last, csr, targets, factors, offsets, gram, ridge, prior,
     """Solve rows ``first <= u < last``; the rows of `table` hold their starting points, then their solutions.
 
     Widths are multiples of a cache line. `prior` has a row for each of `table`, or one for all; `scratch` has room for
-    the longest row padded to a multiple of four: factors, weights, targets, and four places.
+    the longest row padded to a multiple of four: factors, weights, targets, and places in `factors`.
     """
     indptr = csr[0]
     diagonal, inverse, gradient = vectors[:3]

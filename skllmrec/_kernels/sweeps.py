@@ -38,7 +38,8 @@ class Side:
     """Users or items during a fit: the data by row, the present factors, their ridge and their prior."""
 
     def __init__(self, weights, targets, basis, settings):
-        self.weights, self.targets, self.basis, self.settings = weights, targets, basis, settings
+        self.basis, self.settings = basis, settings
+        self.weights, self.targets = weights.astype(settings.dtype), targets.astype(settings.dtype)
         self.sizes = row_sizes(weights, settings.unobserved_weight) ** settings.nu
         self.table = self.prior = self.position = None
 
@@ -91,7 +92,7 @@ class Side:
 
 def row_sizes(weights, unobserved_weight):
     """Return N + a0 n_others for each row, in double precision."""
-    return np.asarray(weights.sum(axis=1), np.float64).ravel() + unobserved_weight * weights.shape[1]
+    return np.asarray(weights.sum(axis=1, dtype=np.float64)).ravel() + unobserved_weight * weights.shape[1]
 
 
 def units_of(settings, scale):
