@@ -17,6 +17,10 @@ from skllmrec._kernels.autoencoder import (
 from skllmrec._sklearn import Interval, StrOptions
 from skllmrec.recommenders._item_to_item import Content, ItemToItemRecommender
 
+_RIDGE_OF_HISTORIES = 5.0  # alpha in mean histories; published optima of EASE: 7 (ML-20M), 8 (Netflix), 3.4 (MSD)
+_SHARE_OF_ALPHA = {"cease": 0.1, "l3ae": 1.0}
+_ADDITIVE_SHARE = 0.25
+
 
 class LinearAutoencoderRecommender(ItemToItemRecommender):
     r"""Reconstruct each user's history from itself by item-to-item weights with a zero diagonal.
@@ -47,13 +51,14 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         - ``"additive"`` [3]_: :math:`B = (1 - w) Z((G + \alpha I)^{-1}) + w Z((K + \beta I)^{-1})`,
         - ``"l3ae"`` [4]_: B is drawn, with strength w, to :math:`Z((K + \beta I)^{-1})`.
 
-        ``"auto"``: ``"cease"`` with features, else ``"ease"``.
+        ``"auto"``: ``"additive"`` with features, the best of them for new items, else ``"ease"``.
     alpha : float or None, default=None
-        Ridge :math:`\alpha`. None: a third of the mean number of interactions of an item plus 30.
-    feature_alpha : float, default=1.0
+        Ridge :math:`\alpha`. None: five times the mean number of interactions of a user, weights counted by
+        their squares.
+    feature_alpha : float, default=5.0
         Ridge :math:`\beta` of the features, whose rows have length one (additive, l3ae).
     feature_weight : float or None, default=None
-        w; a share below 1 for ``"additive"``. None: :math:`\alpha / 2` (cease), .2 (additive), :math:`\alpha` (l3ae).
+        w; a share below 1 for ``"additive"``. None: :math:`\alpha / 10` (cease), .25 (additive), :math:`\alpha` (l3ae).
     dropout : float, default=0.3
         p of edlae.
     n_neighbors : int or None, default=None
@@ -107,7 +112,7 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         item_encoder=None,
         method="auto",
         alpha=None,
-        feature_alpha=1.0,
+        feature_alpha=5.0,
         feature_weight=None,
         dropout=0.3,
         n_neighbors=None,
@@ -126,10 +131,10 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         self.handle_unknown = handle_unknown
 
     def _fit_interactions(self, interactions):
-        n_trained, features = interactions.trained_shape[1], interactions.item_features
+        (n_users, n_trained), features = interactions.trained_shape, interactions.item_features
         method = self._check_method(features)
         X = interactions.weights[:, :n_trained]
-        self.alpha_ = self.alpha if self.alpha is not None else 30.0 + X.nnz / n_trained / 3
+        self.alpha_ = _RIDGE_OF_HISTORIES * float(X.data @ X.data) / n_users if self.alpha is None else self.alpha
         self._begin_count(interactions.weights)
         content = Content.learn(features, n_trained, dtype=np.float32) if method in NEED_FEATURES else None
         self._check_memory(method, n_trained, 0 if content is None else features.shape[1])
@@ -149,7 +154,7 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
 
     def _check_method(self, features):
         if self.method == "auto":
-            return "ease" if features is None else "cease"
+            return "ease" if features is None else "additive"
         if self.method in NEED_FEATURES and features is None:
             raise ValueError(f"method={self.method!r} reads features of items: name their columns with item_features=")
         if self.method == "additive" and self.feature_weight is not None and self.feature_weight >= 1:
@@ -161,7 +166,7 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
     def _feature_weight(self, method):
         if self.feature_weight is not None:
             return self.feature_weight
-        return {"cease": self.alpha_ / 2, "additive": 0.2}.get(method, self.alpha_)
+        return _ADDITIVE_SHARE if method == "additive" else self.alpha_ * _SHARE_OF_ALPHA.get(method, 1.0)
 
     def _check_memory(self, method, n_items, n_features):
         """Refuse a fit that cannot fit, before anything is allocated."""
