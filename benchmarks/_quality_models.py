@@ -196,9 +196,9 @@ _NEIGHBORS = {
     "shrinkage": (NeighborsRecommender().shrinkage, Log(1, 300)),
 }
 _CONTENT = {"content_weight": (NeighborsRecommender().content_weight, Log(0.01, 3))}
-_RIDGE = {"alpha": (None, Log(5, 2000))}
-_SHARE = {"feature_share": (None, Log(0.03, 3))}
-_FEATURE_RIDGE = {"feature_alpha": (1.0, Log(0.1, 100))}
+_RIDGE = {"alpha": (None, Log(20, 2000))}
+_SHARE = {"feature_share": (None, Log(0.02, 2))}  # feature_weight, over alpha
+_FEATURE_RIDGE = {"feature_alpha": (LinearAutoencoderRecommender().feature_alpha, Log(0.5, 50))}
 _MARKOV = {"window": (3, among(1, 3, 5, 10)), "decay": (0.8, Span(0.5, 1)), "backoff": (5.0, Log(0.5, 50))}
 _KNOWN = ("warm", "temporal")  # nothing is known about cold items without features
 _TIMED = {"protocols": ("temporal",), "columns": (USER, ITEM, "timestamp")}
@@ -223,7 +223,7 @@ MODELS = {
     **_with_text("FeatureMF", _factors, {**_FACTORS, **_PRIOR}, seeded=True),
     **_with_text("CEASE", _autoencoder("cease"), {**_RIDGE, **_SHARE}),
     **_with_text(
-        "Additive", _autoencoder("additive"), {**_RIDGE, **_FEATURE_RIDGE, "feature_weight": (None, Span(0.02, 0.9))}
+        "Additive", _autoencoder("additive"), {**_RIDGE, **_FEATURE_RIDGE, "feature_weight": (None, Span(0.02, 0.6))}
     ),
     **_with_text("L3AE", _autoencoder("l3ae"), {**_RIDGE, **_SHARE, **_FEATURE_RIDGE}, kinds=("both",)),
     **_with_text("Neighbors", _neighbors, {**_NEIGHBORS, **_CONTENT}),
@@ -238,7 +238,7 @@ MODELS = {
             None,
             kind,
             seeded=True,
-            parts=tuple(f"{name} + {KINDS[kind]}" for name in ("FeatureMF", "CEASE", "Neighbors")),
+            parts=tuple(f"{name} + {KINDS[kind]}" for name in ("FeatureMF", "Additive", "Neighbors")),
         )
         for kind in ("tfidf", "llm", "both")
     },
