@@ -35,6 +35,20 @@ def test_score_is_the_history_times_b():
     assert_array_equal(model.similar_items(queries, n_items=1)[0][:, 0], model.items_[order[0]])
 
 
+def test_the_default_ridge_is_five_mean_histories_and_does_not_ask_for_the_scale():
+    X = data()[:, :2].astype(int)
+    model = LinearAutoencoderRecommender().fit(X)
+    assert model.alpha_ == pytest.approx(5 * len(X) / len(np.unique(X[:, 0])))
+    scaled = LinearAutoencoderRecommender().fit(X, np.full(len(X), 3.0))
+    assert_allclose(scaled.item_weights_, model.item_weights_, atol=1e-6)
+
+
+def test_the_default_with_features_is_the_additive_model():
+    model = LinearAutoencoderRecommender(**TEXT).fit(data())
+    additive = LinearAutoencoderRecommender(method="additive", feature_alpha=5.0, feature_weight=0.25, **TEXT)
+    assert_array_equal(additive.fit(data()).item_weights_, model.item_weights_)
+
+
 @pytest.mark.parametrize("method", ["auto", "cease", "additive", "l3ae"])
 def test_new_items_are_recommended_by_their_text(method):
     model = LinearAutoencoderRecommender(method=method, alpha=2.0, **TEXT).fit(data())

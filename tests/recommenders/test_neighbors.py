@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer
 
 from skllmrec import NeighborsRecommender
+from skllmrec._kernels.held_out import hold_out
 from skllmrec._kernels.neighbors import weigh
 from skllmrec.base import FeatureTable
+from skllmrec.metrics import ndcg_at_k
 
 TEXTS = {"content": {"item_features": 2, "item_encoder": CountVectorizer()}}
 WORDS = ("red apple", "red cherry", "blue river", "blue ocean", "red river", "apple ocean cherry", "green", "blue")
@@ -107,6 +110,54 @@ def test_items_of_a_table_equal_new_items():
     new = pd.DataFrame({"user": [3, 4], "item": [99, 99], "text": ["apple cherry"] * 2})
     assert model.items_[-1] == 99
     assert_allclose(model.predict(new[["user", "item"]]), other.predict(new))
+
+
+def tastes(seed, *, n_groups=4):
+    """Users who like items of one group; the text of an item names its group, or nothing of use."""
+    generator = np.random.default_rng(seed)
+    users = np.repeat(np.arange(120), 9)
+    items = generator.integers(0, 12, len(users)) * n_groups + users % n_groups
+    pairs = np.unique(np.column_stack([users, items]), axis=0)
+    return pairs, {"good": [f"g{item % n_groups}" for item in range(48)], "bad": [f"b{i // 4}" for i in range(48)]}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("feedback", ["implicit", "explicit"])
+def test_the_weight_of_the_content_is_the_best_on_held_out_interactions(seed, feedback):
+    pd = pytest.importorskip("pandas")
+    pairs, words = tastes(seed)
+    ratings = None if feedback == "implicit" else 3.0 + (pairs[:, 1] % 4 == 1) - (pairs[:, 1] % 4 == 2)
+    chosen = {}
+    for kind, texts in words.items():
+        X = pd.DataFrame({"user": pairs[:, 0], "item": pairs[:, 1], "text": [texts[item] for item in pairs[:, 1]]})
+        columns = {"user": "user", "item": "item", "item_features": "text", "item_encoder": CountVectorizer()}
+        parameters = {"feedback": feedback, "n_neighbors": 5, **columns}
+        model = NeighborsRecommender(**parameters).fit(X, ratings)
+        train, test = hold_out(model.seen_, seed=0)  # rows are sorted as the stored entries are
+        quality = {}
+        for weight in (0.03, 0.1, 0.3, 1.0, 3.0):
+            fixed = NeighborsRecommender(**parameters, content_weight=weight)
+            fixed.fit(X.iloc[train], None if ratings is None else ratings[train])
+            if feedback == "explicit":
+                quality[weight] = -np.square(fixed.predict(X.iloc[test]) - ratings[test])
+                continue
+            users = np.unique(pairs[test, 0])
+            relevant = csr_matrix((np.ones(len(test)), pairs[test].T), shape=(120, 48))[users]
+            lists = np.searchsorted(model.items_, fixed.recommend(users, 20)[0])
+            quality[weight] = ndcg_at_k(relevant[:, model.items_], lists, k=20, average=False)
+        best = max(quality, key=lambda weight: quality[weight].mean())
+        gain = quality[best] - quality[0.3]
+        expected = best if gain.mean() > 0.5 * gain.std() / np.sqrt(len(gain)) else 0.3
+        assert model.content_weight_ == expected
+        chosen[kind] = expected
+    assert chosen["bad"] <= chosen["good"]
+
+
+def test_a_given_weight_is_taken_and_few_interactions_choose_none():
+    X, y = data(0)
+    assert NeighborsRecommender(content_weight=0.7, **TEXTS["content"]).fit(X, y).content_weight_ == 0.7
+    assert NeighborsRecommender(**TEXTS["content"]).fit(X, y).content_weight_ == 0.3
+    assert NeighborsRecommender(by="content", **TEXTS["content"]).fit(X, y).content_weight_ == 1.0
 
 
 def test_a_user_without_a_history_gets_what_is_popular():
