@@ -64,10 +64,23 @@ def map_rows(function, indptr, n_threads=None):
     n_threads : int, default=None
         None: `count_threads`.
     """
-    n_threads = count_threads() if n_threads is None else n_threads
     cost = int(indptr[-1] - indptr[0]) + _ROW_COST * (len(indptr) - 1)
-    chunks = split_rows(indptr, max(1, cost // _CHUNK_COST))
-    if n_threads == 1 or len(chunks) == 1:
+    map_chunks(function, split_rows(indptr, max(1, cost // _CHUNK_COST)), n_threads)
+
+
+def map_chunks(function, chunks, n_threads=None):
+    """Call ``function(first, last)`` for given row chunks.
+
+    Parameters
+    ----------
+    function : callable
+        As in `map_rows`.
+    chunks : list of (int, int)
+    n_threads : int, default=None
+        None: `count_threads`.
+    """
+    n_threads = count_threads() if n_threads is None else n_threads
+    if n_threads == 1 or len(chunks) <= 1:
         for chunk in chunks:
             function(*chunk)
         return

@@ -1,10 +1,62 @@
-"""Exact top-k of blocks of scores, seen columns left out, equal scores by position."""
+"""Exact top-k of scores or of inner products, seen columns left out, equal scores by position."""
+
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
-from skllmrec._kernels.threads import map_rows
+from skllmrec._kernels.threads import map_chunks, map_rows, serial_blas
 
-_BLOCK_SCORES = 2**21  # scores in flight of `topk_factors`
+_FEW_USERS = 64  # so few are not worth sorting the items for
+_CHUNK_USERS = 2048  # handled by one thread at a time, together
+_BLOCK_USERS = 256  # of one matrix product, whose scores stay in a core's cache
+_FIRST_TILE, _LAST_TILE = 256, 1024  # items of one matrix product: few at first, so that hopeless users leave early
+
+
+class ItemVectors:
+    """Vectors of items, prepared for `topk_factors` on first use; they are not to be changed afterwards.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n_items, d)
+
+    Attributes
+    ----------
+    by_norm : (ndarray, ndarray, list)
+        Positions of the items by falling norm, their vectors in that order, and the items and the highest norm of each
+        tile: (first, last, norm).
+    """
+
+    def __init__(self, vectors):
+        self.vectors = vectors
+
+    def __len__(self):
+        return len(self.vectors)
+
+    @cached_property
+    def by_norm(self):
+        norms = _norms(self.vectors)
+        order = np.argsort(-norms, kind="stable")
+        edges, width = [0], _FIRST_TILE
+        while edges[-1] < len(order):
+            edges.append(min(edges[-1] + width, len(order)))
+            width = min(edges[-1], _LAST_TILE)
+        tiles = [(first, last, norms[order[first]]) for first, last in pairwise(edges)]
+        return order, np.ascontiguousarray(self.vectors[order]), tiles
+
+
+def _norms(vectors):
+    return np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+
+
+def _sorted_rows(seen):
+    """Row starts and columns of what was seen, ascending in each row."""
+    seen = seen if seen.has_sorted_indices else seen.sorted_indices()
+    return seen.indptr.astype(np.int64, copy=False), seen.indices.astype(np.int64, copy=False)
+
+
+def _empty_lists(n_rows, k, dtype):
+    return np.full((n_rows, k), -1, dtype=np.intp), np.full((n_rows, k), -np.inf, dtype=dtype)
 
 
 def topk_dense(scores, k, seen):
@@ -13,7 +65,7 @@ def topk_dense(scores, k, seen):
     Parameters
     ----------
     scores : ndarray of shape (n_rows, n_columns), float32 or float64
-        Finite; overwritten where it is writable and contiguous, so hand over what is not needed any more.
+        Finite.
     k : int
         At most n_columns.
     seen : csr_matrix of shape (n_rows, n_columns)
@@ -28,25 +80,29 @@ def topk_dense(scores, k, seen):
     """
     from skllmrec._kernels import topk_loops  # compiled on first use
 
-    scores = np.require(scores, requirements=["C", "W"])
-    positions = np.empty((len(scores), k), dtype=np.intp)
-    best = np.empty((len(scores), k), dtype=scores.dtype)
-    indptr, indices = seen.indptr.astype(np.int64, copy=False), seen.indices.astype(np.int64, copy=False)
+    scores = np.ascontiguousarray(scores)
+    rows, columns = np.arange(len(scores)), np.arange(scores.shape[1])
+    (indptr, indices), (positions, best) = _sorted_rows(seen), _empty_lists(len(scores), k, scores.dtype)
 
     def select(first, last):
-        topk_loops.select_chunk(first, last, scores, indptr, indices, positions, best)
+        topk_loops.offer_scores(scores[first:last], rows[first:last], columns, indptr, indices, best, positions)
+        topk_loops.sort_heaps(first, last, best, positions)
 
-    map_rows(select, np.arange(len(scores) + 1, dtype=np.int64) * scores.shape[1])
+    map_rows(select, np.arange(len(scores) + 1) * (scores.shape[1] // 64))
     return positions, best
 
 
 def topk_factors(user_vectors, item_vectors, k, seen):
-    """Select the k unseen items with the highest inner products, a block of users at a time.
+    """Select the k unseen items with the highest inner products.
+
+    Items are taken in the order of their norms, some hundred at a time. As soon as the product of the norms of a user
+    and of the next item is below the user's k-th score, the user is done: no later item can get into the list.
 
     Parameters
     ----------
     user_vectors : ndarray of shape (n_users, d)
-    item_vectors : ndarray of shape (n_items, d)
+    item_vectors : ndarray of shape (n_items, d), or ItemVectors
+        `ItemVectors` is prepared once for several calls.
     k : int
         At most n_items.
     seen : csr_matrix of shape (n_users, n_items)
@@ -57,12 +113,34 @@ def topk_factors(user_vectors, item_vectors, k, seen):
     positions : ndarray of shape (n_users, k), intp
     scores : ndarray of shape (n_users, k)
         As from `topk_dense`.
+
+    References
+    ----------
+    .. [1] Teflioudi, Gemulla, Mykytiuk, "LEMP: Fast retrieval of large entries in a matrix product", SIGMOD 2015.
     """
-    n_users, size = len(user_vectors), max(1, _BLOCK_SCORES // len(item_vectors))
-    columns = np.ascontiguousarray(item_vectors.T)
-    blocks = [
-        topk_dense(user_vectors[start : start + size] @ columns, k, seen[start : start + size])
-        for start in range(0, n_users, size)
-    ]
-    positions, scores = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    return positions, scores
+    from skllmrec._kernels import topk_loops
+
+    items = item_vectors if isinstance(item_vectors, ItemVectors) else ItemVectors(item_vectors)
+    if len(user_vectors) <= _FEW_USERS:
+        return topk_dense(user_vectors @ items.vectors.T, k, seen)
+    order, vectors, tiles = items.by_norm
+    dtype = np.result_type(user_vectors, vectors)
+    (indptr, indices), (positions, best) = _sorted_rows(seen), _empty_lists(len(user_vectors), k, dtype)
+    room = 1 + 8 * vectors.shape[1] * np.finfo(dtype).eps
+    reach = room * _norms(user_vectors)
+
+    def select(first, last):
+        users, n_users = np.arange(first, last), last - first
+        for start, stop, highest in tiles:
+            n_users = topk_loops.keep_hopeful(users, n_users, reach, highest, best)
+            columns = vectors[start:stop].T
+            for block in range(0, n_users, _BLOCK_USERS):
+                rows = users[block : min(block + _BLOCK_USERS, n_users)]
+                scores = user_vectors[rows] @ columns
+                topk_loops.offer_scores(scores, rows, order[start:stop], indptr, indices, best, positions)
+        topk_loops.sort_heaps(first, last, best, positions)
+
+    starts = range(0, len(user_vectors), _CHUNK_USERS)
+    with serial_blas():
+        map_chunks(select, [(start, min(start + _CHUNK_USERS, len(user_vectors))) for start in starts])
+    return positions, best

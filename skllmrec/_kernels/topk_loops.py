@@ -1,9 +1,8 @@
 """Compiled loops of the top-k selection; imported on first use, since numba takes half a second."""
 
-import numpy as np
 from numba import njit
 
-_TILE = 64  # a compile-time length, so that the maximum of a tile is a few vector instructions
+_TILE = 64  # a compile-time length, so that comparing a tile with a threshold is a few vector instructions
 
 
 @njit(nogil=True, cache=True)
@@ -29,40 +28,71 @@ def _sift_down(scores, positions, start, size):
 
 
 @njit(nogil=True, cache=True)
-def _sort_heap(scores, positions):
-    """Turn the heap into a list, best first."""
-    for size in range(len(scores) - 1, 0, -1):
-        scores[0], scores[size] = scores[size], scores[0]
-        positions[0], positions[size] = positions[size], positions[0]
-        _sift_down(scores, positions, 0, size)
+def _contains(ascending, first, last, value):
+    """Whether a value is among ``ascending[first:last]``."""
+    while first < last:
+        middle = (first + last) // 2
+        if ascending[middle] < value:
+            first = middle + 1
+        elif ascending[middle] > value:
+            last = middle
+        else:
+            return True
+    return False
 
 
 @njit(nogil=True, cache=True)
-def _offer(row, first, last, best, positions):
-    """Let the scores first..last of a row into the heap where they beat its worst entry."""
-    for position in range(first, last):
-        # strictly better: among equal scores the earlier position, already there, stays
-        if row[position] > best[0]:
-            best[0], positions[0] = row[position], position
-            _sift_down(best, positions, 0, len(best))
+def _offer(row, first, last, items, seen_indices, seen_first, seen_last, best, positions):
+    """Let the scores first..last of a row into the heap where they beat its worst entry and were not seen."""
+    for j in range(first, last):
+        if row[j] >= best[0]:  # rare from here on
+            item = items[j]
+            if (row[j] > best[0] or item < positions[0]) and not _contains(seen_indices, seen_first, seen_last, item):
+                best[0], positions[0] = row[j], item
+                _sift_down(best, positions, 0, len(best))
 
 
 @njit(nogil=True, cache=True)
-def select_chunk(first, last, scores, seen_indptr, seen_indices, out_positions, out_scores):
-    """Write the best unseen columns of the rows first..last; `scores` of seen columns become -inf."""
-    n_columns = scores.shape[1]
-    n_tiled = n_columns - n_columns % _TILE
-    for u in range(first, last):
-        row, best, positions = scores[u], out_scores[u], out_positions[u]
-        for j in range(seen_indptr[u], seen_indptr[u + 1]):
-            row[seen_indices[j]] = -np.inf
-        best[:] = -np.inf
-        positions[:] = -1
+def offer_scores(scores, users, items, seen_indptr, seen_indices, best, positions):
+    """Let ``scores[row, j]``, of ``users[row]`` and ``items[j]``, into the users' heaps of the best unseen items.
+
+    A heap is a row of `best` and of `positions`; it starts as -inf and -1.
+    """
+    n = scores.shape[1]
+    n_tiled = n - n % _TILE
+    for line in range(len(users)):
+        u, row = users[line], scores[line]
+        heap, places, seen_first, seen_last = best[u], positions[u], seen_indptr[u], seen_indptr[u + 1]
         for start in range(0, n_tiled, _TILE):
-            highest = row[start]
+            threshold, n_above = heap[0], 0
             for j in range(_TILE):
-                highest = max(highest, row[start + j])
-            if highest > best[0]:
-                _offer(row, start, start + _TILE, best, positions)
-        _offer(row, n_tiled, n_columns, best, positions)
-        _sort_heap(best, positions)
+                n_above += row[start + j] >= threshold
+            if n_above:
+                _offer(row, start, start + _TILE, items, seen_indices, seen_first, seen_last, heap, places)
+        _offer(row, n_tiled, n, items, seen_indices, seen_first, seen_last, heap, places)
+
+
+@njit(nogil=True, cache=True)
+def sort_heaps(first, last, best, positions):
+    """Turn the heaps first..last into lists, best first."""
+    for u in range(first, last):
+        heap, places = best[u], positions[u]
+        for size in range(len(heap) - 1, 0, -1):
+            heap[0], heap[size] = heap[size], heap[0]
+            places[0], places[size] = places[size], places[0]
+            _sift_down(heap, places, 0, size)
+
+
+@njit(nogil=True, cache=True)
+def keep_hopeful(users, n_users, reach, highest_norm, best):
+    """Keep those of the first `n_users` users whose k-th score an item of that norm could reach; return their number.
+
+    `reach` is the norm of each user, with room for rounding.
+    """
+    n_kept = 0
+    for line in range(n_users):
+        u = users[line]
+        if reach[u] * highest_norm >= best[u, 0]:
+            users[n_kept] = u
+            n_kept += 1
+    return n_kept

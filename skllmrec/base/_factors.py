@@ -5,8 +5,10 @@ from abc import abstractmethod
 import numpy as np
 from sklearn.preprocessing import normalize
 
-from skllmrec._kernels.topk import topk_factors
+from skllmrec._kernels.topk import ItemVectors, topk_factors
 from skllmrec.base._recommender import BaseRecommender
+
+_BLOCK_USERS = 2**14  # of recommend: the scores of all items are never there at the same time
 
 
 class BaseFactorRecommender(BaseRecommender):
@@ -46,14 +48,17 @@ class BaseFactorRecommender(BaseRecommender):
         return self._score_prepared(users, self._prepare_items(items))
 
     def _score_prepared(self, users, prepared):
-        return self._user_vectors(users) @ prepared.T
+        return self._user_vectors(users) @ prepared.vectors.T
 
     def _score_pairs(self, users, items):
         # row by row, so that a score does not depend on the other rows of X
         return np.einsum("ij,ij->i", self._user_vectors(users), self._item_vectors(items), dtype=np.float64)
 
     def _prepare_items(self, items):
-        return self._item_vectors(items)
+        return ItemVectors(self._item_vectors(items))
+
+    def _users_at_once(self, n_items):
+        return _BLOCK_USERS
 
     def _rank(self, users, prepared, n_items, seen):
         vectors = self._user_vectors(users)

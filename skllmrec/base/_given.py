@@ -171,6 +171,11 @@ class Rules:
         listed[codes[codes >= 0]] = True
         return None, everybody & (listed == keep)
 
+    @property
+    def by_user(self):
+        """Whether there are lists for each user."""
+        return self._allowed is not None or self._denied is not None
+
     def left_out(self, rows):
         """Candidates, of `candidates`, that lists for each user keep from some users.
 

@@ -68,7 +68,9 @@ class RankingMixin:
         _check_n_items(n_items, len(items))
         prepared = self._prepare_items(items)
         blocks = []
-        for rows in _blocks(len(users), max(1, _BLOCK_SCORES // len(items))):
+        # lists for each user may leave nearly all candidates out, and then count like scores
+        n_users = _few_rows(len(items)) if rules.by_user else self._users_at_once(len(items))
+        for rows in _blocks(len(users), n_users):
             block = users.take(rows)
             left_out = self._seen_among(block, items) if exclude_seen else _nothing(len(block), len(items))
             forbidden = rules.left_out(rows)
@@ -109,7 +111,7 @@ class RankingMixin:
         known = self._candidates(None)
         _check_n_items(n_items, len(known))
         blocks = []
-        for rows in _blocks(len(queries), max(1, _BLOCK_SCORES // len(known))):
+        for rows in _blocks(len(queries), _few_rows(len(known))):
             block = queries.take(rows)
             own = np.flatnonzero(block.codes >= 0)
             itself = sparse.csr_matrix((np.ones(len(own)), (own, block.codes[own])), shape=(len(block), len(known)))
@@ -184,6 +186,10 @@ class RankingMixin:
         columns = columns[kept]
         return sparse.csr_matrix((np.ones(len(columns)), columns, indptr), shape=(len(users), len(items)))
 
+    def _users_at_once(self, n_items):
+        """Return how many users `_rank` shall get at a time, so that its scores fit into memory."""
+        return _few_rows(n_items)
+
     def _prepare_items(self, items):
         """Compute what `_score_prepared` needs of the candidates, once for all blocks of users."""
         return items
@@ -209,6 +215,10 @@ def _checked(scores, recommender, hook, expected):
     if not np.isfinite(scores).all():
         raise ValueError(f"{where} returned NaN or inf: the score of every pair must be finite, also of new ids")
     return scores
+
+
+def _few_rows(n_columns):
+    return max(1, _BLOCK_SCORES // n_columns)
 
 
 def _blocks(n, size):

@@ -47,7 +47,8 @@ def test_a_broadcast_block_is_not_written_to():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_factors_in_blocks_equal_one_product(seed, monkeypatch):
-    monkeypatch.setattr("skllmrec._kernels.topk._BLOCK_SCORES", 1000)  # four users a block
+    for name, value in {"_FEW_USERS": 3, "_CHUNK_USERS": 16, "_BLOCK_USERS": 4, "_FIRST_TILE": 8, "_LAST_TILE": 70}.items():
+        monkeypatch.setattr(f"skllmrec._kernels.topk.{name}", value)
     rng, seen = random_problem(seed)
     # small integers: products are exact, and tie
     users, items = rng.integers(-2, 3, size=(37, 4)).astype(float), rng.integers(-2, 3, size=(211, 4)).astype(float)
