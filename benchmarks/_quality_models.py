@@ -18,6 +18,7 @@ from skllmrec import (
     MarkovRecommender,
     NeighborsRecommender,
     PopularityRecommender,
+    TwoTowerRecommender,
 )
 
 KINDS = {"ids": "ids", "tfidf": "TF-IDF", "llm": "LLM", "both": "TF-IDF + LLM"}
@@ -180,6 +181,10 @@ def _autoencoder(method):
     return make
 
 
+def _towers(params, split, seed):
+    return TwoTowerRecommender(**_COLUMNS, feedback="implicit", random_state=seed, **params)
+
+
 def _markov(params, split, seed):
     return MarkovRecommender(**_COLUMNS, time="timestamp", **params)
 
@@ -199,6 +204,11 @@ _CONTENT = {"content_weight": (NeighborsRecommender().content_weight, Log(0.01, 
 _RIDGE = {"alpha": (None, Log(20, 2000))}
 _SHARE = {"feature_share": (None, Log(0.02, 2))}  # feature_weight, over alpha
 _FEATURE_RIDGE = {"feature_alpha": (LinearAutoencoderRecommender().feature_alpha, Log(0.5, 50))}
+_TOWERS = {
+    "n_layers": (2, among(0, 1, 2, 3)),
+    "temperature": (0.2, Log(0.1, 0.4)),
+    "weight_decay": (3.0, Log(0.3, 10)),
+}
 _MARKOV = {"window": (3, among(1, 3, 5, 10)), "decay": (0.8, Span(0.5, 1)), "backoff": (5.0, Log(0.5, 50))}
 _KNOWN = ("warm", "temporal")  # nothing is known about cold items without features
 _TIMED = {"protocols": ("temporal",), "columns": (USER, ITEM, "timestamp")}
@@ -228,6 +238,8 @@ MODELS = {
     **_with_text("L3AE", _autoencoder("l3ae"), {**_RIDGE, **_SHARE, **_FEATURE_RIDGE}, kinds=("both",)),
     **_with_text("Neighbors", _neighbors, {**_NEIGHBORS, **_CONTENT}),
     **_with_text("Markov", _markov, _MARKOV, kinds=("both",), **_TIMED),
+    "TwoTower ids": Model(_towers, "ids", _TOWERS, seeded=True, protocols=_KNOWN),
+    **_with_text("TwoTower", _towers, _TOWERS, seeded=True),
     "lightfm + TF-IDF": Peer(warp_lightfm("tfidf"), "tfidf", SPACES["lightfm + features"], protocols=("cold",)),
     "lightfm + LLM": Peer(warp_lightfm("llm"), "llm", SPACES["lightfm + features"], protocols=("cold",)),
     "lightfm + TF-IDF + LLM": Peer(warp_lightfm("both"), "both", SPACES["lightfm + features"], protocols=("cold",)),
