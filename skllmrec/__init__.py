@@ -26,6 +26,7 @@ _PUBLIC = {
     "InteractionFilter": "preprocessing",
     "LLMFineTuner": "language_models",
     "LLMPretrainer": "language_models",
+    "LLMProfileWriter": "language_models",
     "LLMTextEncoder": "encoders",
     "LearningHistoryDisplay": "inspection",
     "LeaveLastOut": "model_selection",

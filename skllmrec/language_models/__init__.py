@@ -1,6 +1,7 @@
-"""Language models that learn: pre-trained on texts of one's own, fine-tuned for recommendation."""
+"""Language models that learn and write: pre-trained on one's own texts, fine-tuned for recommendation, profiles."""
 
 from skllmrec.language_models._fine_tuner import LLMFineTuner
 from skllmrec.language_models._pretrainer import LLMPretrainer
+from skllmrec.language_models._profile_writer import LLMProfileWriter
 
-__all__ = ["LLMFineTuner", "LLMPretrainer"]
+__all__ = ["LLMFineTuner", "LLMPretrainer", "LLMProfileWriter"]
