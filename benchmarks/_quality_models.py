@@ -254,4 +254,15 @@ MODELS = {
         )
         for kind in ("tfidf", "llm", "both")
     },
+    "Blend of four": Model(
+        None,
+        "both",
+        seeded=True,
+        parts=(
+            "FeatureMF + TF-IDF",
+            "FeatureMF + LLM",
+            "Additive + TF-IDF + LLM",
+            "Neighbors + TF-IDF + LLM",
+        ),
+    ),
 }

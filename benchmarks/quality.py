@@ -98,7 +98,7 @@ def parse():
     options = parser.parse_args()
     if options.quick:
         vars(options).update(_QUICK)
-    if options.data is None and options.sets and {"models", "defaults"} & set(options.parts):
+    if options.data is None and not options.spaces and {"models", "defaults"} & set(options.parts):
         parser.error("name the folder of the data sets: --data, or SKLLMREC_DATA")
     return options
 
