@@ -1,7 +1,9 @@
 """New items: recommenders on frozen and on tuned vectors, alone and beside TF-IDF."""
 
+import sys
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 from _finetune_data import SETS, split
@@ -63,45 +65,52 @@ def cold_items(options):
     """NDCG@20 of items without interactions, ranked among themselves."""
     for name in options.sets:
         train, test = split(options.data, name, options.seed)
-        chosen = SETS[name]
-        rows, notes = [], []
-        with tempfile.TemporaryDirectory() as folder:
-            for kind in options.recommenders:
-                quality, minutes = {}, {}
-                for label, encoder in _encoders(chosen.template, _path(folder), options.seed).items():
-                    ids = {"user": "user_id", "item": "item_id", "feedback": "implicit"}
-                    recommender = RECOMMENDERS[kind](**ids, item_features=chosen.columns, item_encoder=encoder)
-                    if kind == "factors":
-                        recommender.set_params(random_state=options.seed)
-                    wall, cpu = time.perf_counter(), time.process_time()
-                    quality[label] = _judge(recommender, train, test)
-                    minutes[label] = (time.perf_counter() - wall) / 60, (time.process_time() - cpu) / 60
-                    if label == "tuned":
-                        notes.append(_note(recommender.item_encoder_[1][0]))
-                rng = np.random.default_rng(options.seed)
-                gains = {pair[0]: _ratio(quality[pair[0]], quality[pair[1]], rng) for pair in PAIRS}
-                rows += [
-                    {
-                        "vectors": f"{label}, {kind}",
-                        f"NDCG@{K}": f"{values.mean():.4f}",
-                        "to frozen (95 % of bootstrap)": gains.get(label, ""),
-                        "minutes": f"{minutes[label][0]:.1f}",
-                        "processor": f"{minutes[label][1]:.1f}",
-                    }
-                    for label, values in quality.items()
-                ]
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = (options.work or Path(temporary)) / name
+            rows, note = _contest(name, train, test, folder, options)
         n_users, n_items = train["user_id"].nunique(), train["item_id"].nunique()
         yield (
             f"{name}, {len(train):,} likes of {n_users:,} users and {n_items:,} items to learn from, "
-            f"{test['item_id'].nunique():,} new items; {notes[0]}",
+            f"{test['item_id'].nunique():,} new items; {note}",
             rows,
         )
 
 
-def _path(folder):
-    from pathlib import Path
-
-    return Path(folder)
+def _contest(name, train, test, folder, options):
+    """Rows of the table of one set, and what the fine-tuner did."""
+    rows, note = [], ""
+    for kind in options.recommenders:
+        quality, minutes = {}, {}
+        for label, encoder in _encoders(SETS[name].template, folder, options.seed).items():
+            recommender = RECOMMENDERS[kind](
+                user="user_id",
+                item="item_id",
+                feedback="implicit",
+                item_features=SETS[name].columns,
+                item_encoder=encoder,
+            )
+            if kind == "factors":
+                recommender.set_params(random_state=options.seed)
+            wall, cpu = time.perf_counter(), time.process_time()
+            quality[label] = _judge(recommender, train, test)
+            minutes[label] = (time.perf_counter() - wall) / 60, (time.process_time() - cpu) / 60
+            if label == "tuned":
+                note = _note(recommender.item_encoder_[1][0])
+            done = f"{name}, {kind}, {label}: {quality[label].mean():.4f}, {minutes[label][1]:.1f} processor minutes"
+            print(done, file=sys.stderr, flush=True)
+        rng = np.random.default_rng(options.seed)
+        gains = {pair[0]: _ratio(quality[pair[0]], quality[pair[1]], rng) for pair in PAIRS}
+        rows += [
+            {
+                "vectors": f"{label}, {kind}",
+                f"NDCG@{K}": f"{values.mean():.4f}",
+                "to frozen (95 % of bootstrap)": gains.get(label, ""),
+                "minutes": f"{minutes[label][0]:.1f}",
+                "processor": f"{minutes[label][1]:.1f}",
+            }
+            for label, values in quality.items()
+        ]
+    return rows, note
 
 
 def _note(tuner):

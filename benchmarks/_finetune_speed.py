@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from contextlib import contextmanager
 
 import numpy as np
 from _encode_texts import MODEL
@@ -27,65 +28,75 @@ def _catalogue(options):
     return TextTemplate(SETS[name].template).fit_transform(items), liked
 
 
-class _Clock:
-    """Wall and processor seconds since it was made."""
+@contextmanager
+def _clock():
+    """Wall and processor time after every step of any optimiser of torch, as rows of an array."""
+    from torch.optim.optimizer import register_optimizer_step_post_hook
 
-    def __init__(self):
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
-
-    def read(self):
-        return np.array([time.perf_counter() - self._wall, time.process_time() - self._cpu])
+    times = [(time.perf_counter(), time.process_time())]
+    handle = register_optimizer_step_post_hook(lambda *_: times.append((time.perf_counter(), time.process_time())))
+    try:
+        yield times
+    finally:
+        handle.remove()
 
 
 def ours(texts, liked, trainable, n_steps):
-    """Seconds (wall, processor) of each step, and of what comes before the first and after the last."""
-    with tempfile.TemporaryDirectory() as folder:
-        times = []
-        for n_epochs in (1, 1 + round(n_steps * N_TEXTS / len(texts))):
-            clock = _Clock()
-            tuner = LLMFineTuner(
-                MODEL, objective="contrastive", trainable=trainable, max_length=MAX_LENGTH, batch_size=N_TEXTS,
-                temperature=TEMPERATURE, max_epochs=n_epochs, validation_fraction=None, device="cpu",
-                random_state=0, checkpoint_dir=f"{folder}/{n_epochs}", **RATES,
-            ).fit(texts, liked)  # fmt: skip
-            times.append((clock.read(), tuner.history_[-1]["step"]))
-    (short, few), (long, many) = times
-    step = (long - short) / (many - few)
-    return step, short - few * step
+    """Train with LLMFineTuner; wall and processor time at the begin and after every step."""
+    n_epochs = int(np.ceil(n_steps / np.ceil(len(texts) / N_TEXTS)))
+    with tempfile.TemporaryDirectory() as folder, _clock() as times:
+        LLMFineTuner(
+            MODEL,
+            objective="contrastive",
+            trainable=trainable,
+            max_length=MAX_LENGTH,
+            batch_size=N_TEXTS,
+            temperature=TEMPERATURE,
+            max_epochs=n_epochs,
+            validation_fraction=None,
+            device="cpu",
+            random_state=0,
+            checkpoint_dir=folder,
+            **RATES,
+        ).fit(texts, liked)
+    return np.array(times[: n_steps + 1])
 
 
 def theirs(texts, liked, trainable, n_steps):
-    """Measure sentence-transformers on pairs of items that a user likes; result as of `ours`."""
+    """Train with sentence-transformers on pairs of items that a user likes; result as of `ours`."""
     import datasets
     from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
     from sentence_transformers import SentenceTransformerTrainingArguments as Arguments
     from sentence_transformers.losses import MultipleNegativesRankingLoss
 
     datasets.disable_progress_bars()
-    pairs = _pairs(liked, N_TEXTS // 2 * (n_steps + 1))
-    times = []
-    for n in (1, 1 + n_steps):
-        clock = _Clock()
+    columns = zip(("anchor", "positive"), _pairs(liked, N_TEXTS // 2 * n_steps).T, strict=True)
+    with tempfile.TemporaryDirectory() as folder, _clock() as times:
         model = SentenceTransformer(str(find_weights(MODEL).path), device="cpu")
         model.max_seq_length = MAX_LENGTH
         if trainable != "all":
             model.requires_grad_(False)
             model[0].auto_model.encoder.layer[-trainable:].requires_grad_(True)
-        columns = zip(("anchor", "positive"), pairs.T, strict=True)
-        with tempfile.TemporaryDirectory() as folder:
-            arguments = Arguments(
-                folder, max_steps=n, per_device_train_batch_size=N_TEXTS // 2, report_to="none", save_strategy="no",
-                logging_strategy="no", disable_tqdm=True, use_cpu=True, warmup_steps=n // 10, seed=0, **RATES,
-            )  # fmt: skip
-            SentenceTransformerTrainer(
-                model=model,
-                args=arguments,
-                train_dataset=datasets.Dataset.from_dict({name: texts[rows].tolist() for name, rows in columns}),
-                loss=MultipleNegativesRankingLoss(model, scale=1 / TEMPERATURE),
-            ).train()
-        times.append(clock.read())
-    step = (times[1] - times[0]) / n_steps
-    return step, times[0] - step
+        arguments = Arguments(
+            folder,
+            max_steps=n_steps,
+            per_device_train_batch_size=N_TEXTS // 2,
+            report_to="none",
+            save_strategy="no",
+            logging_strategy="no",
+            disable_tqdm=True,
+            use_cpu=True,
+            warmup_steps=n_steps // 10,
+            seed=0,
+            **RATES,
+        )
+        SentenceTransformerTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=datasets.Dataset.from_dict({name: texts[rows].tolist() for name, rows in columns}),
+            loss=MultipleNegativesRankingLoss(model, scale=1 / TEMPERATURE),
+        ).train()
+    return np.array(times)
 
 
 def _pairs(liked, n_pairs):
@@ -107,16 +118,21 @@ def steps_per_second(options):
         for _ in range(options.rounds):
             found["sentence-transformers"].append(theirs(texts, liked, trainable, options.steps))
             found["LLMFineTuner"].append(ours(texts, liked, trainable, options.steps))
-        steps = {name: np.median([step for step, _ in runs], axis=0) for name, runs in found.items()}
-        reference = steps["sentence-transformers"]
+        # from the end of the first step to the end of the last one; and what comes before, the first step included
+        steps = {name: _median([np.diff(run[1:], axis=0).mean(axis=0) for run in runs]) for name, runs in found.items()}
+        before = {name: _median([run[1] - run[0] for run in runs]) for name, runs in found.items()}
         rows += [
             {
                 "trainer": f"{name}, layers trained: {trainable}",
-                "steps / s (processor)": f"{1 / steps[name][1]:.2f}",
-                "ratio": f"{reference[1] / steps[name][1]:.2f}",
-                "steps / s (wall)": f"{1 / steps[name][0]:.2f}",
-                "processor seconds around the steps": f"{np.median([around[1] for _, around in runs]):.0f}",
+                "steps / s (processor)": f"{1 / steps[name][1]:.3f}",
+                "ratio": f"{steps['sentence-transformers'][1] / steps[name][1]:.2f}",
+                "steps / s (wall)": f"{1 / steps[name][0]:.3f}",
+                "processor seconds to the first step": f"{before[name][1]:.0f}",
             }
-            for name, runs in found.items()
+            for name in found
         ]
     yield f"contrastive training on {N_TEXTS} texts a step, at most {MAX_LENGTH} tokens each", rows
+
+
+def _median(times):
+    return np.median(times, axis=0)
