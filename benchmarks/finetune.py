@@ -7,6 +7,8 @@ cold      NDCG@20 of new items: TF-IDF, MiniLM frozen and tuned, and each beside
           split and one seed, chosen beforehand; bootstrap over users
 speed     steps per second of the same contrastive task: LLMFineTuner's training and sentence-transformers' trainer
 memory    peak memory of the objective "interactions" with 1,000 and with 20,000 items
+pretrain  a BERT from scratch: both objectives on documents of topics and on a catalogue, and NDCG@20 of new items there
+profiles  profiles of items by SmolLM2-135M: cost, and NDCG@20 of new items by text, by profile, and by both
 
 FOLDER_OF_FOLDERS (default: SKLLMREC_DATA) holds <name>/items.parquet and <name>/interactions.parquet of the data sets.
 Everything runs on one thread unless OMP_NUM_THREADS says otherwise.
@@ -25,6 +27,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 import _finetune_cold
 import _finetune_data
 import _finetune_memory
+import _finetune_pretraining
+import _finetune_profiles
 import _finetune_speed
 from _measure import machine, markdown
 
@@ -32,6 +36,8 @@ PARTS = {
     "cold": _finetune_cold.cold_items,
     "speed": _finetune_speed.steps_per_second,
     "memory": _finetune_memory.peak_memory,
+    "pretrain": _finetune_pretraining.pretraining,
+    "profiles": _finetune_profiles.profiles,
 }
 
 
@@ -47,6 +53,8 @@ def main():
     parser.add_argument("--steps", type=int, default=10, help="speed: steps of each trainer (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="speed: runs of each trainer (default: %(default)s)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 20_000], help="memory: numbers of items")
+    parser.add_argument("--epochs", type=int, default=12, help="pretrain: of the catalogue (default: %(default)s)")
+    parser.add_argument("--items", type=int, default=200, help="profiles: most liked items (default: %(default)s)")
     options = parser.parse_args()
     if options.data is None and set(options.parts) - {"memory"}:
         parser.error("name the folder of the data sets: --data, or SKLLMREC_DATA")

@@ -1,0 +1,149 @@
+"""Pre-training from scratch: whether both objectives are learned, and what the encoder is worth for new items."""
+
+import sys
+import tempfile
+import time
+
+import numpy as np
+from _finetune_data import SETS, split
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
+
+from skllmrec import (
+    EmbeddingWhitener,
+    FeatureMFRecommender,
+    LLMPretrainer,
+    LLMTextEncoder,
+    TextTemplate,
+    WordVectorEncoder,
+    load_interactions,
+    rank_test_users,
+)
+
+K = 20
+CATALOGUE = "ml_latest_small"
+MAX_LENGTH = 64
+N_TOPICS, N_WORDS, N_DOCUMENTS = 8, 12, 3_000
+SHOWN = ("mlm_perplexity", "unigram_perplexity", "mlm_accuracy", "nsp_loss", "nsp_accuracy")
+N_BOOTSTRAP = 2_000
+
+
+def documents_of_topics(seed):
+    """Documents of three to five sentences about one of eight topics; a third of the words are everybody's."""
+    rng = np.random.default_rng(seed)
+    syllables = [consonant + vowel for consonant in "bcdfghklmnprstvz" for vowel in "aeiou"]
+    words = ["".join(rng.choice(syllables, 3)) for _ in range((N_TOPICS + 2) * N_WORDS)]
+    topics, common = np.array(words).reshape(N_TOPICS + 2, N_WORDS)[2:], words[: 2 * N_WORDS]
+
+    def sentence(topic):
+        n = rng.integers(5, 9)
+        chosen = np.where(rng.random(n) < 1 / 3, rng.choice(common, n), rng.choice(topics[topic], n))
+        return " ".join(chosen).capitalize() + "."
+
+    return [" ".join(sentence(number % N_TOPICS) for _ in range(rng.integers(3, 6))) for number in range(N_DOCUMENTS)]
+
+
+def _say(record):
+    numbers = {name: record.get(f"held_out_{name}") for name in SHOWN}
+    shown = ", ".join(f"{name} {value:.3f}" for name, value in numbers.items() if value is not None)
+    print(f"epoch {record['epoch']}: {shown}", file=sys.stderr, flush=True)
+
+
+def _curve(pretrainer, epochs):
+    """Rows of a table: what held-out texts said in some epochs."""
+    return [
+        {"epoch": record["epoch"], "steps": record["step"]}
+        | {name: f"{record[f'held_out_{name}']:.3f}" for name in SHOWN if f"held_out_{name}" in record}
+        for record in pretrainer.history_
+        if record["epoch"] in epochs
+    ]
+
+
+def pretraining(options):
+    """Tables of both corpora, and of new items of the catalogue."""
+    yield _on_topics(options.seed)
+    yield from _on_catalogue(options)
+
+
+def _timed(pretrainer, texts):
+    """Fit; what it took in words."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    pretrainer.fit(texts)
+    return f"{(time.perf_counter() - wall) / 60:.1f} minutes, {(time.process_time() - cpu) / 60:.1f} of the processor"
+
+
+def _on_topics(seed):
+    with tempfile.TemporaryDirectory() as folder:
+        pretrainer = LLMPretrainer(
+            max_length=64, max_epochs=10, learning_rate=1e-3, checkpoint_dir=folder, callbacks=[_say], random_state=seed
+        )
+        took = _timed(pretrainer, documents_of_topics(seed))
+    return f"{N_DOCUMENTS:,} documents of one topic each; {took}", _curve(pretrainer, {0, 1, 2, 3, 5, 10})
+
+
+def _catalogue_texts(folder):
+    """Texts of all items, with or without interactions: pre-training needs none."""
+    items = load_interactions(folder / CATALOGUE).items
+    return TextTemplate(SETS[CATALOGUE].template).fit_transform(items)
+
+
+def _on_catalogue(options):
+    train, test = split(options.data, CATALOGUE, options.seed)
+    texts = _catalogue_texts(options.data)
+    with tempfile.TemporaryDirectory() as folder:
+        pretrainer = LLMPretrainer(
+            max_length=MAX_LENGTH,
+            max_epochs=options.epochs,
+            learning_rate=1e-3,
+            checkpoint_dir=folder,
+            callbacks=[_say],
+            random_state=options.seed,
+        )
+        took = _timed(pretrainer, texts)
+        epochs = {0, 1, *range(5, options.epochs, 5), options.epochs}
+        yield f"{len(texts):,} texts of {CATALOGUE}; {took}", _curve(pretrainer, epochs)
+        trained = LLMTextEncoder(pretrainer.checkpoint_, max_length=MAX_LENGTH)
+        encoders = {
+            "GloVe, mean": WordVectorEncoder(),
+            "BERT from scratch": trained,
+            "GloVe, mean, whitened": make_pipeline(WordVectorEncoder(), EmbeddingWhitener()),
+            "BERT from scratch, whitened": make_pipeline(trained, EmbeddingWhitener()),
+            "TF-IDF": TfidfVectorizer(sublinear_tf=True),
+            "MiniLM (pre-trained on a billion pairs)": make_pipeline(
+                LLMTextEncoder(max_length=MAX_LENGTH), EmbeddingWhitener()
+            ),
+        }
+        yield f"{CATALOGUE}, {test['item_id'].nunique():,} new items", _contest(encoders, train, test, options.seed)
+
+
+def _contest(encoders, train, test, seed):
+    """NDCG of new items with each encoder in the same recommender, and its ratio to GloVe's."""
+    rows, quality = [], {}
+    for name, encoder in encoders.items():
+        recommender = FeatureMFRecommender(
+            user="user_id",
+            item="item_id",
+            feedback="implicit",
+            item_features=SETS[CATALOGUE].columns,
+            item_encoder=make_pipeline(TextTemplate(SETS[CATALOGUE].template), encoder),
+            random_state=seed,
+        ).fit(train)
+        ranked = rank_test_users(recommender, test, k=K, candidates="test")
+        quality[name] = ranked.evaluate("ndcg", average=False)[np.argsort(ranked.users.astype(str))]
+        print(f"{name}: {quality[name].mean():.4f}", file=sys.stderr, flush=True)
+        reference = quality["GloVe, mean, whitened" if "whitened" in name and "scratch" in name else "GloVe, mean"]
+        rows.append(
+            {
+                "vectors": name,
+                f"NDCG@{K}": f"{quality[name].mean():.4f}",
+                "to GloVe (95 % of bootstrap)": ratio(quality[name], reference, seed),
+            }
+        )
+    return rows
+
+
+def ratio(values, reference, seed):
+    """Ratio of means less one, with the middle 95 % of a bootstrap over users."""
+    drawn = np.random.default_rng(seed).integers(len(values), size=(N_BOOTSTRAP, len(values)))
+    low, high = np.quantile(values[drawn].mean(axis=1) / reference[drawn].mean(axis=1) - 1, [0.025, 0.975])
+    return f"{values.mean() / reference.mean() - 1:+.1%} ({low:+.1%} to {high:+.1%})"
