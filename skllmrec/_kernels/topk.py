@@ -9,7 +9,7 @@ from skllmrec._kernels.threads import map_chunks, map_rows, serial_blas
 
 _FEW_USERS = 64  # so few are not worth sorting the items for
 _CHUNK_USERS = 2048  # handled by one thread at a time, together
-_BLOCK_USERS = 256  # of one matrix product, whose scores stay in a core's cache
+_BLOCK_USERS = 512  # of one matrix product, whose scores stay in a core's cache
 _FIRST_TILE, _LAST_TILE = 256, 1024  # items of one matrix product: few at first, so that hopeless users leave early
 
 
@@ -19,12 +19,6 @@ class ItemVectors:
     Parameters
     ----------
     vectors : ndarray of shape (n_items, d)
-
-    Attributes
-    ----------
-    by_norm : (ndarray, ndarray, list)
-        Positions of the items by falling norm, their vectors in that order, and the items and the highest norm of each
-        tile: (first, last, norm).
     """
 
     def __init__(self, vectors):
@@ -34,8 +28,17 @@ class ItemVectors:
         return len(self.vectors)
 
     @cached_property
+    def constant(self):
+        """Columns that are the same for all items, as those of ones beside biases: they decide nothing."""
+        return (self.vectors == self.vectors[:1]).all(axis=0)
+
+    @cached_property
     def by_norm(self):
-        norms = _norms(self.vectors)
+        """Order of the items by falling norm without the constant columns, vectors in that order, and tiles.
+
+        A tile is the first item, the one after the last, and the highest norm.
+        """
+        norms = _norms(self.vectors[:, ~self.constant])
         order = np.argsort(-norms, kind="stable")
         edges, width = [0], _FIRST_TILE
         while edges[-1] < len(order):
@@ -43,6 +46,14 @@ class ItemVectors:
             width = min(edges[-1], _LAST_TILE)
         tiles = [(first, last, norms[order[first]]) for first, last in pairwise(edges)]
         return order, np.ascontiguousarray(self.vectors[order]), tiles
+
+    def bounds(self, user_vectors):
+        """Shift and reach of each user: no score of an item of norm n, rounded, is above ``shift + reach n``."""
+        constant, vectors = self.constant, self.by_norm[1]
+        precision = np.finfo(np.result_type(user_vectors, vectors)).eps
+        room = 8 * vectors.shape[1] * precision * _norms(user_vectors) * _norms(vectors).max(initial=0)
+        shift = user_vectors[:, constant].astype(np.float64) @ vectors[0, constant].astype(np.float64)
+        return shift + room, _norms(user_vectors[:, ~constant])
 
 
 def _norms(vectors):
@@ -96,7 +107,8 @@ def topk_factors(user_vectors, item_vectors, k, seen):
     """Select the k unseen items with the highest inner products.
 
     Items are taken in the order of their norms, some hundred at a time. As soon as the product of the norms of a user
-    and of the next item is below the user's k-th score, the user is done: no later item can get into the list.
+    and of the next item is below the user's k-th score, the user is done: no later item can get into the list. Columns
+    that are the same for all items are left out of the norms, and added.
 
     Parameters
     ----------
@@ -124,15 +136,13 @@ def topk_factors(user_vectors, item_vectors, k, seen):
     if len(user_vectors) <= _FEW_USERS:
         return topk_dense(user_vectors @ items.vectors.T, k, seen)
     order, vectors, tiles = items.by_norm
-    dtype = np.result_type(user_vectors, vectors)
+    dtype, (shift, reach) = np.result_type(user_vectors, vectors), items.bounds(user_vectors)
     (indptr, indices), (positions, best) = _sorted_rows(seen), _empty_lists(len(user_vectors), k, dtype)
-    room = 1 + 8 * vectors.shape[1] * np.finfo(dtype).eps
-    reach = room * _norms(user_vectors)
 
     def select(first, last):
         users, n_users = np.arange(first, last), last - first
         for start, stop, highest in tiles:
-            n_users = topk_loops.keep_hopeful(users, n_users, reach, highest, best)
+            n_users = topk_loops.keep_hopeful(users, n_users, shift, reach, highest, best)
             columns = vectors[start:stop].T
             for block in range(0, n_users, _BLOCK_USERS):
                 rows = users[block : min(block + _BLOCK_USERS, n_users)]

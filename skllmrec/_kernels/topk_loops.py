@@ -84,15 +84,15 @@ def sort_heaps(first, last, best, positions):
 
 
 @njit(nogil=True, cache=True)
-def keep_hopeful(users, n_users, reach, highest_norm, best):
+def keep_hopeful(users, n_users, shift, reach, highest_norm, best):
     """Keep those of the first `n_users` users whose k-th score an item of that norm could reach; return their number.
 
-    `reach` is the norm of each user, with room for rounding.
+    No item's score is above ``shift + reach * norm``.
     """
     n_kept = 0
     for line in range(n_users):
         u = users[line]
-        if reach[u] * highest_norm >= best[u, 0]:
+        if shift[u] + reach[u] * highest_norm >= best[u, 0]:
             users[n_kept] = u
             n_kept += 1
     return n_kept

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from skllmrec._kernels import topk_loops
 from skllmrec._kernels.topk import topk_dense, topk_factors
 
 
@@ -12,6 +13,16 @@ def by_sorting(scores, k, seen):
     order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     best = np.take_along_axis(scores, order, axis=1)
     return np.where(np.isfinite(best), order, -1), best
+
+
+SMALL = {"_FEW_USERS": 3, "_CHUNK_USERS": 16, "_BLOCK_USERS": 5, "_FIRST_TILE": 8, "_LAST_TILE": 70}
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Several chunks, blocks and tiles in a small problem."""
+    for name, value in SMALL.items():
+        monkeypatch.setattr(f"skllmrec._kernels.topk.{name}", value)
 
 
 def random_problem(seed, n_users=37, n_items=211, density=0.2):
@@ -46,9 +57,7 @@ def test_a_broadcast_block_is_not_written_to():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_factors_in_blocks_equal_one_product(seed, monkeypatch):
-    for name, value in {"_FEW_USERS": 3, "_CHUNK_USERS": 16, "_BLOCK_USERS": 4, "_FIRST_TILE": 8, "_LAST_TILE": 70}.items():
-        monkeypatch.setattr(f"skllmrec._kernels.topk.{name}", value)
+def test_factors_in_blocks_equal_one_product(seed, small_blocks):
     rng, seen = random_problem(seed)
     # small integers: products are exact, and tie
     users, items = rng.integers(-2, 3, size=(37, 4)).astype(float), rng.integers(-2, 3, size=(211, 4)).astype(float)
@@ -56,3 +65,77 @@ def test_factors_in_blocks_equal_one_product(seed, monkeypatch):
     positions, best = topk_factors(users, items, 9, seen)
     np.testing.assert_array_equal(positions, expected[0])
     np.testing.assert_array_equal(best, expected[1])
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("k", [1, 10, 211])
+def test_long_tailed_norms_and_biases_equal_a_stable_sort(seed, dtype, k, small_blocks):
+    rng, seen = random_problem(seed)
+    # powers of two times small integers: products are exact, and tie
+    items = rng.integers(-2, 3, size=(211, 6)) * 2.0 ** -rng.integers(0, 8, size=(211, 1))
+    items[:, 4], users = 1, rng.integers(-2, 3, size=(37, 6)) * 2.0 ** rng.integers(-3, 4, size=(37, 1))
+    users[0], users[:, 5] = 0, 1
+    users[:, 4] *= 100  # a large score that is the same for all items says nothing
+    expected = by_sorting(users @ items.T, k, seen)
+    positions, best = topk_factors(users.astype(dtype), items.astype(dtype), k, seen)
+    np.testing.assert_array_equal(positions, expected[0])
+    np.testing.assert_array_equal(best, expected[1])
+    assert best.dtype == dtype
+
+
+def test_users_leave_where_no_later_item_can_reach_their_list(small_blocks, monkeypatch):
+    rng, seen = random_problem(0)
+    items = rng.normal(size=(211, 4)) * np.where(np.arange(211) % 20, 1e-3, 1)[:, None]  # eleven items matter
+    offered, offer_scores = [], topk_loops.offer_scores
+
+    def count(scores, *arguments):
+        offered.append(scores.size)
+        offer_scores(scores, *arguments)
+
+    monkeypatch.setattr(topk_loops, "offer_scores", count)
+    positions, _ = topk_factors(rng.normal(size=(37, 4)), items, 2, seen)
+    assert sum(offered) < 0.4 * 37 * 211
+    assert (positions % 20 == 0).mean() > 0.9
+
+
+def test_rounding_does_not_cost_a_place():
+    # all items are parallel to the user: the bound is the score itself, and rounding decides
+    rng = np.random.default_rng(0)
+    users = np.repeat(rng.normal(size=(1, 48)), 200, axis=0).astype(np.float32)
+    items = (users[:1] * (1 + 1e-7 * rng.integers(0, 3, size=(3000, 1)))).astype(np.float32)
+    nothing = sparse.csr_matrix((200, 3000))
+    positions, best = topk_factors(users, items, 5, nothing)
+    scores = users[:1].astype(np.float64) @ items.T.astype(np.float64)
+    assert np.sort(scores[0])[-5] - scores[0, positions].min() < 1e-4
+    assert (np.diff(best, axis=1) <= 0).all()
+
+
+def test_what_was_seen_may_be_unsorted_and_twice():
+    seen = sparse.csr_matrix((np.ones(5), [3, 1, 3, 0, 2], [0, 3, 5]), shape=(2, 5))
+    positions, _ = topk_dense(np.array([[1.0, 9, 2, 9, 1], [9.0, 1, 9, 1, 0]]), 3, seen)
+    np.testing.assert_array_equal(positions, [[2, 0, 4], [1, 3, 4]])
+
+
+@pytest.mark.parametrize("n_items", [40, 700])
+def test_the_number_of_threads_changes_nothing(n_items, small_blocks, monkeypatch):
+    rng, seen = random_problem(1, n_users=90, n_items=n_items)
+    users, items = (rng.normal(size=(n, 5)).astype(np.float32) for n in seen.shape)
+    results = []
+    for n_threads in ("1", "3"):
+        monkeypatch.setenv("NUMBA_NUM_THREADS", n_threads)
+        results += [topk_factors(users, items, 7, seen), topk_dense(users @ items.T, 7, seen)]
+    for one, three in zip(results[:2], results[2:], strict=True):
+        np.testing.assert_array_equal(one[0], three[0])
+        np.testing.assert_array_equal(one[1], three[1])
+    np.testing.assert_array_equal(results[0][0], results[1][0])
+
+
+def test_nobody_and_lists_longer_than_what_is_left(small_blocks):
+    vectors = np.ones((6, 2))
+    positions, best = topk_factors(np.ones((0, 2)), vectors, 3, sparse.csr_matrix((0, 6)))
+    assert positions.shape == best.shape == (0, 3)
+    seen = sparse.csr_matrix(np.tile([1, 1, 0, 1, 1, 0], (5, 1)))
+    positions, best = topk_factors(np.ones((5, 2)), vectors, 3, seen)
+    np.testing.assert_array_equal(positions, np.tile([2, 5, -1], (5, 1)))
+    np.testing.assert_array_equal(best, np.tile([2, 2, -np.inf], (5, 1)))
