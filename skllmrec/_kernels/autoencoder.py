@@ -8,12 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg, sparse
 
+from skllmrec._kernels.threads import map_rows
+
 from .neighbors import inner_products
 
 METHODS = ("ease", "edlae", "cease", "additive", "l3ae")
 NEED_FEATURES = ("cease", "additive", "l3ae")
 _COPIES = {"ease": 1, "edlae": 1, "cease": 2, "additive": 3, "l3ae": 4}  # items x items matrices alive at a time
 _BLOCK = 512
+_ENTRIES_PER_WORK = 16  # products of a sparse Gram matrix that cost as much as a non-zero of `map_rows`
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,27 @@ def memory_needed(method, n_items, *, n_features=0):
 
 
 def gram(X):
-    r"""Compute :math:`X^\top X`, dense float32 in Fortran order."""
-    product = X.T @ X
-    dense = product.toarray(order="F") if sparse.issparse(product) else product
-    return np.asarray(dense, dtype=np.float32, order="F")
+    r"""Compute :math:`X^\top X`, dense.
+
+    Parameters
+    ----------
+    X : {ndarray, sparse matrix} of shape (n, n_items), float32
+
+    Returns
+    -------
+    ndarray of shape (n_items, n_items), float32, Fortran order
+    """
+    if not sparse.issparse(X):
+        return np.asarray(X.T @ X, dtype=np.float32, order="F")
+    from skllmrec._kernels import gram_loops  # compiled on first use
+
+    rows, columns = X.tocsr(), X.T.tocsr()
+    triples = [(A.indptr, A.indices, A.data.astype(np.float32, copy=False)) for A in (columns, rows)]
+    out = np.zeros((X.shape[1], X.shape[1]), dtype=np.float32)
+    work = np.diff(rows.indptr)[columns.indices]  # of each entry: the row that it is multiplied with
+    total = np.r_[0, np.cumsum(work, dtype=np.int64)][columns.indptr]
+    map_rows(lambda first, last: gram_loops.gram_chunk(first, last, *triples, out), total // _ENTRIES_PER_WORK)
+    return out.T  # symmetric
 
 
 def invert(A):

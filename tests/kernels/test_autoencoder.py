@@ -120,3 +120,17 @@ def test_prune_keeps_the_largest_in_modulus(n, monkeypatch):
 def test_memory_needed_counts_matrices_of_items():
     assert memory_needed("ease", 1000) == 4_000_000
     assert memory_needed("l3ae", 1000, n_features=384) == 4 * (4 * 1000**2 + 384_000)
+
+
+@pytest.mark.parametrize("form", [sparse.csr_matrix, sparse.csc_matrix, np.asarray])
+@pytest.mark.parametrize("n_threads", ["1", "3"])
+def test_gram_matrix_is_the_dense_product(form, n_threads, monkeypatch):
+    monkeypatch.setenv("NUMBA_NUM_THREADS", n_threads)
+    monkeypatch.setattr("skllmrec._kernels.threads._CHUNK_COST", 20)  # several chunks
+    generator = np.random.default_rng(0)
+    X = generator.integers(-3, 4, size=(60, 23)) * (generator.random((60, 23)) < 0.3)
+    X[:, 5] = 0
+    found = autoencoder.gram(form(X.astype(np.float32)))
+    np.testing.assert_array_equal(found, X.T @ X)  # integers: exact in any order
+    assert found.dtype == np.float32
+    assert found.flags.f_contiguous
