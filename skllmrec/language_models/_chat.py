@@ -77,25 +77,36 @@ def read_answer(found):
     >>> read_answer({"choices": [{"message": {"content": "A thriller."}, "finish_reason": "length"}]}).is_cut
     True
     """
-    choices = found.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise ValueError(f"no list 'choices' (but {', '.join(sorted(map(repr, found))[:5]) or 'nothing'})")
-    message, reason = choices[0].get("message"), choices[0].get("finish_reason")
-    if not isinstance(message, dict):
-        raise ValueError("the first of 'choices' has no message")
-    content = message.get("content")
-    if isinstance(content, list):  # parts, of which some are text
-        content = "".join(part.get("text") or "" for part in content if isinstance(part, dict))
-    if content is not None and not isinstance(content, str):
-        raise ValueError(f"the content of the message is {type(content).__name__}")
+    message, reason = _first_choice(found)
     usage = found.get("usage") if isinstance(found.get("usage"), dict) else {}
     return Answer(
-        text=content or "",
+        text=_content(message),
         n_prompt_tokens=_count(usage, "prompt_tokens"),
         n_generated_tokens=_count(usage, "completion_tokens"),
         is_cut=reason == "length",
         is_refused=bool(message.get("refusal")) or reason == "content_filter",
     )
+
+
+def _first_choice(found):
+    """Message of an answer, and why it ended."""
+    choices = found.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise ValueError(f"no list 'choices' (but {', '.join(sorted(map(repr, found))[:5]) or 'nothing'})")
+    message = choices[0].get("message")
+    if not isinstance(message, dict):
+        raise ValueError("the first of 'choices' has no message")
+    return message, choices[0].get("finish_reason")
+
+
+def _content(message):
+    """Text of a message; of one in parts, those that are text."""
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "".join(part.get("text") or "" for part in content if isinstance(part, dict))
+    if content is not None and not isinstance(content, str):
+        raise ValueError(f"the content of the message is {type(content).__name__}")
+    return content or ""
 
 
 def _count(usage, name):

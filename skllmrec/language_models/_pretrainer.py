@@ -10,7 +10,7 @@ from skllmrec._backbone import model_info
 from skllmrec._backbone._quiet import loading, quiet
 from skllmrec._device import resolve_device
 from skllmrec._kernels.pooling import POOLINGS
-from skllmrec._sklearn import HasMethods, Interval, StrOptions, fit_context
+from skllmrec._sklearn import HasMethods, Interval, StrOptions, all_or_nothing, fit_context
 from skllmrec._training import Recipe
 from skllmrec._training._recipe import PRECISIONS
 from skllmrec._weights import find_weights
@@ -256,6 +256,7 @@ class LLMPretrainer(CheckpointEncoder):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
     def fit(self, X, y=None):
         """Train the tokenizer and the model, and save them.
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skllmrec._device import DTYPES
 from skllmrec._progress import progress_bar
 from skllmrec._remote_api import RemoteAPI, parse_base_url
-from skllmrec._sklearn import HasMethods, Interval, StrOptions, fit_context
+from skllmrec._sklearn import HasMethods, Interval, StrOptions, all_or_nothing, fit_context
 from skllmrec._texts import check_texts
 from skllmrec._weights import find_weights
 from skllmrec.language_models._chat import ChatWriter
@@ -207,6 +207,7 @@ class LLMProfileWriter(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
     def fit(self, X, y=None):
         """Check parameters and texts, and find the model; nothing is written yet.
 
