@@ -200,7 +200,6 @@ _NEIGHBORS = {
     "metric": ("auto", among("cosine", "tfidf", "bm25")),
     "shrinkage": (NeighborsRecommender().shrinkage, Log(1, 300)),
 }
-_CONTENT = {"content_weight": (NeighborsRecommender().content_weight, Log(0.01, 3))}
 _RIDGE = {"alpha": (None, Log(20, 2000))}
 _SHARE = {"feature_share": (None, Log(0.02, 2))}  # feature_weight, over alpha
 _FEATURE_RIDGE = {"feature_alpha": (LinearAutoencoderRecommender().feature_alpha, Log(0.5, 50))}
@@ -236,7 +235,7 @@ MODELS = {
         "Additive", _autoencoder("additive"), {**_RIDGE, **_FEATURE_RIDGE, "feature_weight": (None, Span(0.02, 0.6))}
     ),
     **_with_text("L3AE", _autoencoder("l3ae"), {**_RIDGE, **_SHARE, **_FEATURE_RIDGE}, kinds=("both",)),
-    **_with_text("Neighbors", _neighbors, {**_NEIGHBORS, **_CONTENT}),
+    **_with_text("Neighbors", _neighbors, _NEIGHBORS),
     **_with_text("Markov", _markov, _MARKOV, kinds=("both",), **_TIMED),
     "TwoTower ids": Model(_towers, "ids", _TOWERS, seeded=True, protocols=_KNOWN),
     **_with_text("TwoTower", _towers, _TOWERS, seeded=True),
