@@ -119,9 +119,10 @@ class TextCache:
             (n_tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             if n_tables and application != _APPLICATION:
                 raise StoreError(f"{self._path} is a database of another program: give memory= another directory")
-            connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-            connection.execute(_SCHEMA)
+            if not n_tables:  # who only reads waits for nobody
+                connection.execute("PRAGMA journal_mode = WAL").fetchone()
+                connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+                connection.execute(_SCHEMA)
         except BaseException:
             connection.close()
             raise

@@ -256,6 +256,52 @@ def test_continues_a_model(tmp_path, tiny_bert, objectives):
     assert (after[f"bert.{name}"] != before[name]).any()
 
 
+@pytest.mark.parametrize("kind", ["DistilBert", "Roberta"])
+def test_continues_models_of_other_kinds(tmp_path, tiny_bert, kind):
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_bert)
+    names = ("dim", "n_layers", "n_heads", "hidden_dim")
+    if kind == "Roberta":
+        names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+    sizes = dict(zip(names, (16, 2, 2, 32), strict=True))
+    config = getattr(transformers, f"{kind}Config")(**sizes, vocab_size=len(tokenizer), max_position_embeddings=66)
+    tokenizer.save_pretrained(tmp_path / "model")
+    getattr(transformers, f"{kind}ForMaskedLM")(config).save_pretrained(tmp_path / "model")
+    options = {"model": tmp_path / "model", "objectives": ["mlm"], "max_epochs": 4, "learning_rate": 1e-2}
+    history = small(tmp_path / "out", **options).fit(DOCUMENTS).history_
+    assert history[-1]["held_out_mlm_loss"] < history[0]["held_out_mlm_loss"] - 0.5
+
+
+def test_only_hidden_tokens_reach_the_output_layer(fitted):
+    """The logits of the hidden tokens are those that the whole forward pass gives."""
+    import torch
+    from transformers import BertForPreTraining
+
+    from skllmrec.language_models._networks import Heads
+
+    network = BertForPreTraining.from_pretrained(fitted.checkpoint_).eval()
+    ids, hidden = torch.arange(5, 17).reshape(2, 6), torch.tensor([[1, 0, 0, 1, 0, 0], [0, 1, 0, 0, 0, 0]]).bool()
+    mask, types = torch.ones_like(ids), torch.zeros_like(ids)
+    types[:, 3:] = 1
+    with torch.inference_mode():
+        whole = network(input_ids=ids, attention_mask=mask, token_type_ids=types)
+        heads = Heads(network)
+        tokens, pairs = heads(ids, mask, types, hidden)
+        heads.close()
+        again = network(input_ids=ids, attention_mask=mask, token_type_ids=types)
+        same_types = network(input_ids=ids, attention_mask=mask, token_type_ids=torch.zeros_like(types))
+    assert_allclose(tokens, whole.prediction_logits[hidden], atol=1e-6)
+    assert_allclose(pairs, whole.seq_relationship_logits, atol=1e-6)
+    assert again.prediction_logits.shape == whole.prediction_logits.shape
+    assert (same_types.seq_relationship_logits != pairs).any(), "segments are told apart"
+
+
+def test_pairs_without_held_out_rows(tmp_path):
+    pretrainer = small(tmp_path, validation_fraction=0).fit(as_columns("list"))
+    assert pretrainer.scores_ == {} and pretrainer.best_epoch_ == 1
+
+
 def test_continues_its_own_checkpoint_with_all_heads(tmp_path, fitted):
     again = LLMPretrainer(
         fitted.checkpoint_, max_steps=1, learning_rate=1e-9, max_length=32, checkpoint_dir=tmp_path, random_state=0

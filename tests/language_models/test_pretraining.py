@@ -1,0 +1,130 @@
+"""Batches of pre-training laid out token by token, and losses against transformers' own."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from tiny_models import SENTENCES
+
+from skllmrec.language_models._corpus import Corpus
+from skllmrec.language_models._networks import Heads, make_network
+from skllmrec.language_models._pretraining import Objectives, Task, make_task
+from skllmrec.language_models._pretraining_data import divide, find_documents, make_corpus
+from skllmrec.language_models._vocabulary import Frame, train_tokenizer
+
+CLS, SEP, MASK, PAD = 1, 2, 3, 0
+
+
+def make(objectives=("mlm", "nsp"), **options):
+    options = {"max_length": 12, "batch_size": 4, "mask_probability": 0.15, "whole_words": False} | options
+    return Task(
+        objectives=objectives, frame=Frame(([CLS], [SEP]), ([CLS], [SEP], [SEP])), mask_id=MASK, pad_id=PAD,
+        ordinary=torch.arange(4, 99), **options,
+    )  # fmt: skip
+
+
+def test_layout():
+    corpus = Corpus(
+        tokens=np.array([10, 11, 12, 13, 14, 15], dtype=np.int32),
+        starts=np.array([True, False, True, True, False, True]),
+        bounds=np.array([0, 3, 4, 6]),
+        chunks=np.array([[0, 3]]),
+        groups=np.array([[0]]),
+    )
+    rows = np.array([[0, 3, 3, 5, 1], [1, 2, 2, 2, -1]])
+    ids, types, starts, content, mask = make().collate(corpus, rows)
+    assert ids.tolist() == [[CLS, 10, 11, 12, SEP, 13, 14, SEP], [CLS, 11, SEP, PAD, PAD, PAD, PAD, PAD]]
+    assert types.tolist() == [[0, 0, 0, 0, 0, 1, 1, 1], [0] * 8]
+    assert mask.tolist() == [[1] * 8, [1, 1, 1, 0, 0, 0, 0, 0]]
+    assert content.astype(int).tolist() == [[0, 1, 1, 1, 0, 1, 1, 0], [0, 1, 0, 0, 0, 0, 0, 0]]
+    assert starts.astype(int).tolist() == [[0, 1, 0, 1, 0, 1, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0]], "a cut word is a word"
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A tokenizer and a network with random weights."""
+    tokenizer = train_tokenizer(SENTENCES * 2, kind="wordpiece", vocab_size=200, max_length=24)
+    return tokenizer, make_network(tokenizer, sizes=(16, 1, 2), max_length=24, seed=0).eval()
+
+
+@pytest.mark.parametrize("objectives", [("mlm", "nsp"), ("mlm",), ("nsp",)])
+def test_losses_are_those_of_transformers(trained, objectives, monkeypatch):
+    tokenizer, network = trained
+    options = {"max_length": 24, "batch_size": 5, "mask_probability": 0.3, "whole_words": False}
+    task = make_task(tokenizer, objectives=objectives, **options)
+    texts = np.array([f"{a} {b}" for a, b in itertools.pairwise(SENTENCES)], dtype=object)
+    corpus = make_corpus(find_documents([texts], with_pairs="nsp" in objectives), tokenizer, task)
+    batch = task.batches(corpus, np.random.default_rng(0))[0]
+    seen = {}
+    forward = network.forward
+
+    def watch(**inputs):
+        seen.update(inputs)
+        return forward(**inputs)
+
+    monkeypatch.setattr(network, "forward", watch)
+    unigram = torch.full((len(tokenizer),), -2.0)
+    heads = Heads(network)
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        loss, numbers = Objectives(task, corpus, heads, torch.device("cpu"), unigram)(batch)
+        heads.close()
+        ids, *_ = task.collate(corpus, batch)
+        torch.manual_seed(0)
+        labels = torch.full(ids.shape, -100)
+        if "mlm" in objectives:
+            from skllmrec.language_models._masking import mask_tokens
+
+            content = torch.from_numpy(task.collate(corpus, batch)[3])
+            inputs, hidden = mask_tokens(
+                torch.from_numpy(ids), content, probability=0.3, mask_id=task.mask_id, ordinary=task.ordinary
+            )
+            labels[hidden] = torch.from_numpy(ids)[hidden]
+            assert (inputs == seen["input_ids"]).all()
+        output = forward(**seen)
+    expected = 0.0
+    if "mlm" in objectives:
+        mlm = torch.nn.functional.cross_entropy(output.prediction_logits.flatten(0, 1), labels.flatten())
+        expected += mlm
+        assert_allclose(numbers["mlm_sum"] / numbers["mlm_count"], mlm, rtol=1e-5)
+        right = (output.prediction_logits.argmax(-1) == labels).sum()
+        assert numbers["mlm_right"] == right and numbers["unigram_sum"] == 2.0 * numbers["mlm_count"]
+    if "nsp" in objectives:
+        # transformers: 0 where the second segment follows, 1 where it is another one
+        wanted = torch.tensor([{1: 0, 0: 1, -1: -100}[label] for label in batch[:, 4].tolist()])
+        nsp = torch.nn.functional.cross_entropy(output.seq_relationship_logits, wanted)
+        expected += nsp
+        assert_allclose(numbers["nsp_sum"] / numbers["nsp_count"], nsp, rtol=1e-5)
+    assert_allclose(loss, expected, rtol=1e-5)
+
+
+def test_evaluation_is_the_same_every_time_and_leaves_random_numbers_alone(trained):
+    tokenizer, network = trained
+    task = make_task(
+        tokenizer, objectives=("mlm",), max_length=24, batch_size=4, mask_probability=0.3, whole_words=True
+    )
+    corpus = make_corpus(find_documents([np.array(SENTENCES)], with_pairs=False), tokenizer, task)
+    heads = Heads(network)
+    judged = Objectives(task, corpus, heads, torch.device("cpu"), torch.zeros(len(tokenizer)))
+    batches = task.batches(corpus, np.random.default_rng(0))
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    with torch.inference_mode():
+        first, second = judged.evaluate(batches, 1), judged.evaluate(batches, 1)
+        other = judged.evaluate(batches, 2)
+    heads.close()
+    assert first == second != other and torch.rand(1) == expected
+    assert_allclose(first["score"], -first["held_out_mlm_loss"])
+
+
+def test_division_holds_out_whole_documents():
+    documents = find_documents([np.array([f"text {number}" for number in range(50)])], with_pairs=False)
+    trained, held_out = divide(documents, fraction=0.2, least=1, seed=0)
+    assert len(held_out) == 10
+    assert sorted(trained.sentences + held_out.sentences) == sorted(documents.sentences)
+    assert divide(documents, fraction=0.2, least=1, seed=1)[1].sentences != held_out.sentences
+    assert len(divide(documents, fraction=0, least=2, seed=0)[1]) == 0
+    assert trained.sha256() != documents.sha256() != documents.take(np.arange(50)[::-1]).sha256()
