@@ -111,12 +111,10 @@ def as_regressors(table, explicit):
 
 def two_sides(weights, targets, bases, settings):
     """Rows of the users and, transposed, rows of the items."""
-    order = sp.csr_matrix((np.arange(weights.nnz), weights.indices, weights.indptr), weights.shape).T.tocsr()
-    transposed = sp.csr_matrix((weights.data[order.data], order.indices, order.indptr), order.shape)
-    return (
-        Side(weights, targets, bases[0], settings),
-        Side(transposed, targets[order.data], bases[1], settings),
-    )
+    transposed, by_item = weights.T.tocsr(), targets
+    if settings.explicit:  # else all are one
+        by_item = sp.csr_matrix((targets, weights.indices, weights.indptr), weights.shape).T.tocsr().data
+    return Side(weights, targets, bases[0], settings), Side(transposed, by_item, bases[1], settings)
 
 
 def factorise_sides(weights, features, settings):
