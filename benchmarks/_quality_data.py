@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from skllmrec import (
     ColdItemKFold,
     EmbeddingWhitener,
+    LLMFineTuner,
     LLMTextEncoder,
     PerUserKFold,
     TemporalSplit,
@@ -221,12 +222,18 @@ class Split:
         return self.dataset.texts(self.catalogue, self.users, self.test)
 
     def features(self, kind):
-        """Features of the catalogue, learned on its training items: "tfidf", "llm" or "llm-white"."""
+        """Features of the catalogue, learned on its training items: "tfidf", "llm", "llm-white" or "tuned"."""
         if kind not in self._features:
-            encoder = make_encoder(kind, self.store)
-            encoder.fit(self.texts[self.is_trained])
+            encoder = make_encoder(kind, self.store, f"{self.dataset.name}-{self.protocol}-{self.seed}")
+            encoder.fit(self.texts[self.is_trained], self._targets if kind == "tuned" else None)
             self._features[kind] = encoder.transform(self.texts)
         return self._features[kind]
+
+    @property
+    def _targets(self):
+        """Who liked each training item, what encoders are tuned on."""
+        users = np.unique(self.train[USER].to_numpy())
+        return self.matrix(self.train, users, self.catalogue[self.is_trained]).T.tocsr()
 
     @cached_property
     def judging_vectors(self):
@@ -235,8 +242,12 @@ class Split:
         return WordVectorEncoder("glove-6b-50d", pooling="tfidf").fit_transform(texts)
 
 
-def make_encoder(kind, store):
-    """Return what encodes texts as one kind of features."""
+def make_encoder(kind, store, name):
+    """Return what encodes texts as one kind of features; a model that is tuned keeps its weights under a name."""
+    if kind == "tuned":
+        # with the folder, what was tuned on the same rows before is taken over
+        tuner = LLMFineTuner(checkpoint_dir=f"{store}-tuned/{name}", memory=store, random_state=0)
+        return make_pipeline(tuner, EmbeddingWhitener())
     if kind == "tfidf":
         return TfidfVectorizer(analyzer=TextAnalyzer(), sublinear_tf=True, dtype=np.float32)
     whitener = EmbeddingWhitener(_WHITENED, whiten=True) if kind == "llm-white" else EmbeddingWhitener()

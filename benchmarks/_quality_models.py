@@ -21,13 +21,14 @@ from skllmrec import (
     TwoTowerRecommender,
 )
 
-KINDS = {"ids": "ids", "tfidf": "TF-IDF", "llm": "LLM", "both": "TF-IDF + LLM"}
+KINDS = {"ids": "ids", "tfidf": "TF-IDF", "llm": "LLM", "both": "TF-IDF + LLM", "tuned": "TF-IDF + tuned LLM"}
 _WHITEN = {"whiten": (False, among(False, True))}
 FEATURE_SPACES = {
     "ids": {},
     "tfidf": {},
     "llm": _WHITEN,
     "both": {**_WHITEN, "llm_weight": (1.0, among(0.5, 1.0, 2.0))},
+    "tuned": {"llm_weight": (1.0, among(0.5, 1.0, 2.0))},
 }
 _COLUMNS = {"user": USER, "item": ITEM}
 
@@ -65,7 +66,8 @@ def features_of(kind, params, split):
     """Features of the catalogue; a trial says whether vectors are whitened and how much they weigh beside TF-IDF."""
     if kind in ("ids", "tfidf"):
         return None if kind == "ids" else split.features("tfidf")
-    vectors = split.features("llm-white" if params["whiten"] else "llm").astype(np.float32)
+    name = "tuned" if kind == "tuned" else "llm-white" if params["whiten"] else "llm"
+    vectors = split.features(name).astype(np.float32)
     if kind == "llm":
         return vectors
     # what make_union(TF-IDF, LLM, transformer_weights=...) gives, of parts that all trials share
@@ -80,7 +82,7 @@ class Model:
     ----------
     make : callable
         From parameters, `Split` and seed to a recommender without features.
-    kind : {"ids", "tfidf", "llm", "both"}
+    kind : {"ids", "tfidf", "llm", "both", "tuned"}
         What it knows of items.
     own_space : dict of str to (default, distribution)
         Without the parameters of the features.
@@ -203,6 +205,7 @@ _NEIGHBORS = {
 _RIDGE = {"alpha": (None, Log(20, 2000))}
 _SHARE = {"feature_share": (None, Log(0.02, 2))}  # feature_weight, over alpha
 _FEATURE_RIDGE = {"feature_alpha": (LinearAutoencoderRecommender().feature_alpha, Log(0.5, 50))}
+_ADDITIVE = {**_RIDGE, **_FEATURE_RIDGE, "feature_weight": (None, Span(0.02, 0.6))}
 _TOWERS = {
     "n_layers": (2, among(0, 1, 2, 3)),
     "temperature": (0.2, Log(0.1, 0.4)),
@@ -215,6 +218,16 @@ _TIMED = {"protocols": ("temporal",), "columns": (USER, ITEM, "timestamp")}
 
 def _with_text(name, make, space, kinds=("tfidf", "llm", "both"), **more):
     return {f"{name} + {KINDS[kind]}": Model(make, kind, space, **more) for kind in kinds}
+
+
+def _with_tuned_text(name, make, space, **more):
+    # a model is tuned for minutes in each split: where it is to help, at new items
+    return _with_text(name, make, space, kinds=("tuned",), **more, protocols=("cold",))
+
+
+def _blend_of(kind, **more):
+    parts = tuple(f"{name} + {KINDS[kind]}" for name in ("FeatureMF", "Additive", "Neighbors"))
+    return {f"Blend + {KINDS[kind]}": Model(None, kind, seeded=True, parts=parts, **more)}
 
 
 MODELS = {
@@ -231,9 +244,7 @@ MODELS = {
     # with the text of items
     **_with_text("FeatureMF", _factors, {**_FACTORS, **_PRIOR}, seeded=True),
     **_with_text("CEASE", _autoencoder("cease"), {**_RIDGE, **_SHARE}),
-    **_with_text(
-        "Additive", _autoencoder("additive"), {**_RIDGE, **_FEATURE_RIDGE, "feature_weight": (None, Span(0.02, 0.6))}
-    ),
+    **_with_text("Additive", _autoencoder("additive"), _ADDITIVE),
     **_with_text("L3AE", _autoencoder("l3ae"), {**_RIDGE, **_SHARE, **_FEATURE_RIDGE}, kinds=("both",)),
     **_with_text("Neighbors", _neighbors, _NEIGHBORS),
     **_with_text("Markov", _markov, _MARKOV, kinds=("both",), **_TIMED),
@@ -244,24 +255,17 @@ MODELS = {
     "lightfm + TF-IDF + LLM": Peer(warp_lightfm("both"), "both", SPACES["lightfm + features"], protocols=("cold",)),
     # several of the above with the parameters found for them: no trials of their own
     "Blend ids": Model(None, "ids", seeded=True, protocols=_KNOWN, parts=("FeatureMF ids", "EASE", "Neighbors ids")),
-    **{
-        f"Blend + {KINDS[kind]}": Model(
-            None,
-            kind,
-            seeded=True,
-            parts=tuple(f"{name} + {KINDS[kind]}" for name in ("FeatureMF", "Additive", "Neighbors")),
-        )
-        for kind in ("tfidf", "llm", "both")
-    },
+    **_blend_of("tfidf"),
+    **_blend_of("llm"),
+    **_blend_of("both"),
     "Blend of four": Model(
         None,
         "both",
         seeded=True,
-        parts=(
-            "FeatureMF + TF-IDF",
-            "FeatureMF + LLM",
-            "Additive + TF-IDF + LLM",
-            "Neighbors + TF-IDF + LLM",
-        ),
+        parts=("FeatureMF + TF-IDF", "FeatureMF + LLM", "Additive + TF-IDF + LLM", "Neighbors + TF-IDF + LLM"),
     ),
+    **_with_tuned_text("FeatureMF", _factors, {**_FACTORS, **_PRIOR}, seeded=True),
+    **_with_tuned_text("Additive", _autoencoder("additive"), _ADDITIVE),
+    **_with_tuned_text("Neighbors", _neighbors, _NEIGHBORS),
+    **_blend_of("tuned", protocols=("cold",)),
 }

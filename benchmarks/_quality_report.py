@@ -19,7 +19,7 @@ _NAMES = {
     "ild": f"ILD@{K}",
     "gini": f"Gini@{K}",
 }
-_TEXT = ("tfidf", "llm", "both")
+_TEXT = ("tfidf", "llm", "both", "tuned")
 
 
 class Result:
@@ -175,7 +175,7 @@ DUELS = {
     ),
     "cold items: best with a language model against the best with TF-IDF alone (target +20 %)": (
         "cold",
-        lambda result: result.kind in ("llm", "both") and not result.is_peer,
+        lambda result: result.kind in ("llm", "both", "tuned") and not result.is_peer,
         lambda result: result.kind == "tfidf",
     ),
     "cold items: best of ours against lightfm on the same features (target +50 %)": (
