@@ -6,6 +6,7 @@ from numba import njit
 from .vectors import (
     add,
     add_product,
+    divide,
     load,
     load4,
     multiply,
@@ -26,6 +27,7 @@ from .vectors import (
 
 # Sums may be reordered, so that they vectorise; infinities and NaN keep their meaning.
 _OPTIONS = {"nogil": True, "cache": True, "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
+_TINY = 1e-30  # keeps the reciprocal of a zero finite, whose gradient is zero as well
 _AHEAD = 16  # entries between the one that is read and the one that is asked for
 
 
@@ -145,13 +147,20 @@ def _turn(momentum, inverse, gradient, direction):
 
 @njit(**_OPTIONS)
 def _descend(rows, n_rows, weights, vectors, x, n_steps, stop):
-    """Preconditioned conjugate gradients from `x`, whose gradient ``b - A x`` is given."""
+    """Preconditioned conjugate gradients from `x`, whose gradient ``b - A x`` is given.
+
+    `inverse` enters as the diagonal of A.
+    """
     diagonal, inverse, gradient, direction, image = vectors
     product, lanes = zeros(x), n_lanes(x)
+    one, tiny = spread(x.dtype.type(1)), spread(x.dtype.type(_TINY))
     for f in range(0, len(x), lanes):
+        scale = divide(one, add(load(inverse, f), tiny))
+        store(inverse, f, scale)
         g = load(gradient, f)
-        store(direction, f, multiply(load(inverse, f), g))
-        product = add_product(product, load(direction, f), g)
+        downhill = multiply(scale, g)
+        store(direction, f, downhill)
+        product = add_product(product, downhill, g)
     gain = total(product)
     for step in range(n_steps):
         if gain <= stop:
@@ -170,6 +179,23 @@ def _descend(rows, n_rows, weights, vectors, x, n_steps, stop):
 
 
 @njit(**_OPTIONS)
+def _start(ridge, centre, gram, x, diagonal, curvature, gradient):
+    """Set the diagonal of A and the gradient at `x` as far as they do not depend on data.
+
+    Returns ``ridge |centre|^2``.
+    """
+    strength, energy = spread(ridge), zeros(x)
+    for f in range(0, len(x), n_lanes(x)):
+        dense, c = add(load(gram, f), strength), load(centre, f)
+        pull = multiply(strength, c)
+        store(diagonal, f, dense)
+        store(curvature, f, dense)
+        store(gradient, f, subtract(pull, multiply(dense, load(x, f))))
+        energy = add_product(energy, pull, c)
+    return total(energy)
+
+
+@njit(**_OPTIONS)
 def solve_chunk(first, last, csr, targets, factors, offsets, gram, ridge, prior, table, scratch, vectors, n_steps, tol):
     """Solve rows ``first <= u < last``; the rows of `table` hold their starting points, then their solutions.
 
@@ -183,18 +209,10 @@ def solve_chunk(first, last, csr, targets, factors, offsets, gram, ridge, prior,
         if indptr[u] == indptr[u + 1]:
             x[:] = centre
             continue
-        energy = 0.0
-        for f in range(len(x)):
-            inverse[f] = 0
-            diagonal[f] = gram[f] + ridge[u]
-            gradient[f] = ridge[u] * centre[f] - diagonal[f] * x[f]
-            energy += ridge[u] * centre[f] ** 2
+        energy = _start(ridge[u], centre, gram, x, diagonal, inverse, gradient)
         n_rows, observed = _gather(
             indptr[u], indptr[u + 1], indptr[last], csr, targets, offsets, factors, x, scratch, gradient, inverse
         )
-        for f in range(len(x)):
-            curvature = inverse[f] + diagonal[f]
-            inverse[f] = 1 / curvature if curvature > 0 else 0
         _descend(scratch[0], n_rows, scratch[1], vectors, x, n_steps, tol * tol * (energy + observed))
 
 

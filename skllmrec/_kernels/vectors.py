@@ -154,6 +154,7 @@ def _arithmetic(operation):
 add = _arithmetic("fadd")
 subtract = _arithmetic("fsub")
 multiply = _arithmetic("fmul")
+divide = _arithmetic("fdiv")
 
 
 @intrinsic
