@@ -5,9 +5,10 @@ import sys
 import numpy as np
 import pytest
 from scipy import sparse
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from skllmrec._kernels.als import solve_rows, solve_rows_exactly, squared_error
-from skllmrec._kernels.threads import count_threads, map_rows, split_rows
+from skllmrec._kernels.threads import count_threads, map_chunks, map_rows, serial_blas, split_rows
 
 
 def random_problem(seed, n_rows=23, n_columns=31, d=5, density=0.3, dtype=np.float64):
@@ -95,7 +96,7 @@ def test_no_ridge_and_no_data_stay_finite():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_number_of_threads_changes_nothing(dtype):
     weights, targets, factors, terms = random_problem(3, n_rows=900, n_columns=200, dtype=dtype)
-    assert weights.nnz > 20_000  # else no thread is started
+    assert weights.nnz > 2**15  # else there is one chunk
     one, three = (solve_rows(weights, targets, factors, n_threads=n, **terms) for n in (1, 3))
     np.testing.assert_array_equal(one, three)
 
@@ -121,6 +122,61 @@ def test_chunks_cover_the_rows_in_order_and_share_the_work(n_chunks):
     if n_chunks == 7:
         work = [indptr[b] - indptr[a] for a, b in chunks]
         assert max(work) < 1.5 * min(work)
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_chunks_depend_on_the_work_alone(n_threads):
+    indptr, seen = np.arange(0, 200_000, 40), []
+    map_rows(lambda first, last: seen.append((first, last)), indptr, n_threads)
+    assert sorted(seen) == split_rows(indptr, len(seen))
+    assert len(seen) == (48 * 4999) // 2**15
+    map_chunks(lambda first, last: seen.append(last - first), [], n_threads)  # nothing to do
+
+
+def test_blas_is_serial_inside_and_as_before_after_overlapping_blocks():
+    def n_threads():
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    with threadpool_limits(2, user_api="blas"):
+        before, first = n_threads(), serial_blas()
+        first.__enter__()
+        with serial_blas():
+            assert set(n_threads()) == {1}
+            first.__exit__(None, None, None)  # the other block ends first
+            assert set(n_threads()) == {1}
+        assert n_threads() == before
+        with pytest.raises(ZeroDivisionError), serial_blas():
+            raise ZeroDivisionError
+        assert n_threads() == before
+
+
+def test_a_prior_of_zeros_need_not_be_written_down():
+    weights, targets, factors, terms = random_problem(5, d=7)
+    zeros = solve_rows(weights, targets, factors, **{**terms, "prior": np.zeros_like(terms["prior"])})
+    np.testing.assert_array_equal(solve_rows(weights, targets, factors, **{**terms, "prior": None}), zeros)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_steps", [1, 2, 3])
+def test_steps_are_those_of_conjugate_gradients(dtype, n_steps):
+    weights, targets, factors, terms = random_problem(6, d=16, dtype=dtype)
+    solution = solve_rows(weights, targets, factors, n_steps=n_steps, tol=0.0, **terms)
+    values, rotation = np.linalg.eigh(factors.T.astype(float) @ factors)  # the preconditioner depends on the basis
+    for u in range(1, weights.shape[0]):
+        entries = slice(weights.indptr[u], weights.indptr[u + 1])
+        q, w = factors[weights.indices[entries]].astype(float) @ rotation, weights.data[entries]
+        A = (q.T * w) @ q + np.diag(terms["unobserved_weight"] * values + terms["ridge"][u])
+        t = targets[entries] - terms["offsets"][weights.indices[entries]]
+        b = q.T @ (w * t) + terms["ridge"][u] * (terms["prior"][u] @ rotation)
+        x = terms["start"][u] @ rotation
+        residual = b - A @ x
+        direction = residual / np.diag(A)
+        for _ in range(n_steps):
+            gain = residual @ (residual / np.diag(A))
+            length = gain / (direction @ A @ direction)
+            x, residual = x + length * direction, residual - length * A @ direction
+            direction = residual / np.diag(A) + residual @ (residual / np.diag(A)) / gain * direction
+        np.testing.assert_allclose(solution[u], rotation @ x, rtol=1e-3, atol=1e-4 if dtype == np.float32 else 1e-9)
 
 
 def test_an_error_in_a_thread_is_raised():
