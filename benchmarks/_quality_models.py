@@ -258,10 +258,26 @@ MODELS = {
     **_blend_of("tfidf"),
     **_blend_of("llm"),
     **_blend_of("both"),
+    # ids and texts: where texts mislead, their models get no weight
+    "Blend of six": Model(
+        None,
+        "both",
+        seeded=True,
+        protocols=_KNOWN,
+        parts=(
+            "FeatureMF ids",
+            "EASE",
+            "Neighbors ids",
+            "FeatureMF + LLM",
+            "Additive + TF-IDF + LLM",
+            "Neighbors + TF-IDF + LLM",
+        ),
+    ),
     "Blend of four": Model(
         None,
         "both",
         seeded=True,
+        protocols=("cold",),
         parts=("FeatureMF + TF-IDF", "FeatureMF + LLM", "Additive + TF-IDF + LLM", "Neighbors + TF-IDF + LLM"),
     ),
     **_with_tuned_text("FeatureMF", _factors, {**_FACTORS, **_PRIOR}, seeded=True),

@@ -190,7 +190,7 @@ def fixed_models(results, protocol, theirs):
     """Gain of each model with text, the same on every set, over the best opponent of the set."""
     rows = []
     for model in MODELS:
-        row, gains = {"gain of": model}, []
+        row, gains = {"gain of": model, **dict.fromkeys(SETS, "")}, []
         for name in SETS:
             here = [result for result in results if result.protocol == protocol and result.dataset == name]
             mine, other = best(here, lambda result: result.model == model), best(here, theirs)  # noqa: B023 - used at once
@@ -198,6 +198,32 @@ def fixed_models(results, protocol, theirs):
                 value, low, high = gain(mine, other)
                 gains.append(value)
                 row[name] = f"{value:+.1%} ({low:+.1%} to {high:+.1%})"
+        if gains:
+            rows.append({**row, "mean": f"{np.mean(gains):+.1%}"})
+    return rows
+
+
+def text_table(results, protocol):
+    """Gain of each family of models with text, the kind of text selected on validation, over the family on ids."""
+    rows = []
+    for family, ids in (
+        ("FeatureMF", "FeatureMF ids"),
+        ("Additive", "EASE"),
+        ("Neighbors", "Neighbors ids"),
+        ("TwoTower", "TwoTower ids"),
+        ("Blend", "Blend ids"),
+        ("Markov", "Markov ids"),
+    ):
+        row, gains = {"text against ids": f"{family} against {ids}", **dict.fromkeys(SETS, "")}, []
+        for name in SETS:
+            here = [result for result in results if result.protocol == protocol and result.dataset == name]
+            mine = best([result for result in here if result.model.startswith(f"{family} +")], lambda result: True)
+            other = best(here, lambda result: result.model == ids)  # noqa: B023 - used at once
+            if mine is not None and other is not None:
+                value, low, high = gain(mine, other)
+                gains.append(value)
+                covered = mine.mean("coverage") / max(other.mean("coverage"), 1e-12) - 1
+                row[name] = f"{value:+.1%} ({low:+.1%} to {high:+.1%}), coverage {covered:+.0%}"
         if gains:
             rows.append({**row, "mean": f"{np.mean(gains):+.1%}"})
     return rows
@@ -242,6 +268,10 @@ def print_report(cells):
         if rows:
             print(f"\n### {title}\n\n{duel_table(rows)}")
             print(f"\nEach model, the same on every set:\n\n{markdown(fixed_models(results, protocol, theirs))}")
+    for protocol in ("warm", "temporal"):
+        rows = text_table(results, protocol)
+        if rows:
+            print(f"\n### {protocol}: what text adds to a model\n\n{markdown(rows)}")
     rows = default_table(results)
     if rows:
         print(f"\n### Defaults against tuned parameters, NDCG@{K} on test\n\n{markdown(rows)}")
