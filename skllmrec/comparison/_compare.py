@@ -1,16 +1,16 @@
 """Compare recommenders: the same folds, the same lists, paired tests over users."""
 
 from numbers import Integral
-from time import perf_counter
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 
-from skllmrec._optional import import_optional
 from skllmrec._sklearn import num_rows
 from skllmrec.base import FeatureTable
+from skllmrec.comparison._checkpoint import make_checkpoint
+from skllmrec.comparison._evaluate import evaluate_all, make_frames
+from skllmrec.comparison._fingerprint import versions
 from skllmrec.comparison._fold import (
     ERRORS,
     IN_SPACE,
@@ -18,15 +18,12 @@ from skllmrec.comparison._fold import (
     PER_USER,
     ItemSpace,
     Task,
-    evaluate_fold,
     metric_label,
 )
-from skllmrec.comparison._progress import say, seconds
 from skllmrec.comparison._result import Comparison
 from skllmrec.comparison._summary import summarise
 from skllmrec.model_selection import PerUserKFold
 
-_SECONDS = ("fit_seconds", "recommend_seconds")
 _CANDIDATES = ("all", "fitted", "test")
 
 
@@ -70,53 +67,16 @@ def _check_options(k, candidates, threshold, y):
         raise ValueError(f"threshold={threshold!r} asks which ratings are relevant, but y is None: pass y")
 
 
+def _check_space(space):
+    if space is not None and not isinstance(space, FeatureTable):
+        raise TypeError(f"item_vectors must be a FeatureTable(frame, key=...), got {type(space).__name__}")
+    return space
+
+
 def _folds(cv, X, y, seed):
     if isinstance(cv, Integral):
         cv = PerUserKFold(cv, random_state=seed)
     return list(check_cv(cv).split(X, y))
-
-
-def _evaluate_all(estimators, X, y, folds, task, seeds, n_jobs, verbose):
-    """Evaluate every estimator on every fold, and tell how far it has come."""
-    calls = [
-        delayed(evaluate_fold)(name, estimator, X, y, fold, train, test, task, seeds[fold])
-        for fold, (train, test) in enumerate(folds)
-        for name, estimator in estimators.items()
-    ]
-    start, results = perf_counter(), []
-    for result in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls):
-        results.append(result)
-        if verbose:
-            done = len(results)
-            left = (perf_counter() - start) / done * (len(calls) - done)
-            accuracy = next(iter(result.per_user.items()), None)
-            reached = "" if accuracy is None else f", {accuracy[0]} {np.nanmean(accuracy[1]):.4f}"
-            say(
-                f"[{done}/{len(calls)}] fold {result.fold + 1} of {len(folds)}, {result.estimator}{reached}: "
-                f"{seconds(sum(result.per_fold[key] for key in _SECONDS))}"
-                + (f"; about {seconds(left)} to go" if done < len(calls) else "")
-            )
-    order = {name: position for position, name in enumerate(estimators)}
-    return sorted(results, key=lambda result: (result.fold, order[result.estimator]))
-
-
-def _frames(results):
-    """Frames of the values per user and fold, per fold, and of what the searches chose."""
-    pd = import_optional("pandas", extra="demo", purpose="compare_recommenders")
-    per_user = pd.concat(
-        [pd.DataFrame({"estimator": r.estimator, "fold": r.fold, "user": r.users, **r.per_user}) for r in results],
-        ignore_index=True,
-    )
-    per_fold = pd.DataFrame([{"estimator": r.estimator, "fold": r.fold, **r.per_fold} for r in results])
-    chosen = pd.DataFrame(
-        [
-            {"estimator": r.estimator, "fold": r.fold, "params": r.params, "score": r.score}
-            for r in results
-            if r.params is not None
-        ],
-        columns=["estimator", "fold", "params", "score"],
-    )
-    return per_user, per_fold, chosen
 
 
 def compare_recommenders(
@@ -136,6 +96,8 @@ def compare_recommenders(
     level=0.95,
     n_permutations=10_000,
     n_resamples=2_000,
+    checkpoint_dir=None,
+    resume=True,
     n_jobs=None,
     random_state=None,
     verbose=False,
@@ -173,11 +135,18 @@ def compare_recommenders(
         The space of ``ild`` and ``serendipity``, best one that no model reads: columns of numbers are used as they
         are, otherwise the TF-IDF of the words of all columns. None: `item_table`, if there is one.
     user_table, item_table : FeatureTable or None, default=None
-        Handed to `fit`.
+        Handed to every `fit` that has such a parameter, through searches and Pipelines.
     level : float, default=0.95
         Coverage of the confidence intervals.
     n_permutations, n_resamples : int, default=10_000, 2_000
         Size of the permutation test and of the bootstrap.
+    checkpoint_dir : path-like or None, default=None
+        A folder where the result of each estimator and fold is kept as soon as it is there. A later call reads those
+        of the same data, split, parameters, metrics, seed and versions, and computes the others: after an
+        interruption it goes on where it stopped, and another estimator may join later. Where `random_state` is None
+        nothing could be known again, so it must be an integer.
+    resume : bool, default=True
+        Whether to read what is in `checkpoint_dir`; False computes everything anew and replaces it.
     n_jobs : int or None, default=None
         Processes over folds and estimators.
     random_state : int, RandomState instance or None, default=None
@@ -193,7 +162,7 @@ def compare_recommenders(
     ------
     ValueError
         If a name, metric or option is unknown, a metric lacks what it needs, or an estimator fails (the message
-        names it).
+        names it); if there is a `checkpoint_dir`, but no seed.
     TypeError
         If an estimator has no `fit`, or `item_vectors` is not a FeatureTable.
     ImportError
@@ -216,16 +185,16 @@ def compare_recommenders(
     >>> comparison = compare_recommenders(
     ...     estimators, X, cv=3, metrics=("ndcg", "coverage"), k=2, random_state=0)
     >>> comparison.metrics
-    ['ndcg@2', 'coverage@2', 'fit_seconds', 'recommend_seconds']
+    ['ndcg@2', 'coverage@2', 'fit_seconds', 'recommend_seconds', 'fit_peak_mb']
     >>> comparison.frame.shape
-    (8, 13)
+    (10, 13)
     """
     reference = _check_names(estimators, reference)
-    space = item_table if item_vectors is None else item_vectors
-    if space is not None and not isinstance(space, FeatureTable):
-        raise TypeError(f"item_vectors must be a FeatureTable(frame, key=...), got {type(space).__name__}")
+    space = _check_space(item_table if item_vectors is None else item_vectors)
     metrics = _check_metrics(metrics, y, space is not None)
     _check_options(k, candidates, threshold, y)
+    if checkpoint_dir is not None and random_state is None:
+        raise ValueError("checkpoint_dir needs random_state=an integer: without it every run splits and ranks anew")
     tables = {"user_table": user_table, "item_table": item_table}
     task = Task(
         metrics, k, threshold, candidates, ItemSpace(space) if not set(IN_SPACE).isdisjoint(metrics) else None,
@@ -235,8 +204,12 @@ def compare_recommenders(
     seed = int(rng.randint(np.iinfo(np.int32).max))
     folds = _folds(cv, X, y, seed)
     seeds = rng.randint(np.iinfo(np.int32).max, size=len(folds))
-    results = _evaluate_all(estimators, X, y, folds, task, seeds, n_jobs, verbose)
-    per_user, per_fold, chosen = _frames(results)
+    data = [X, y, user_table, item_table, space if task.space else None]
+    checkpoint = make_checkpoint(
+        checkpoint_dir, estimators, data, folds, seeds, (metrics, k, threshold, candidates), resume=resume
+    )
+    results = evaluate_all(estimators, X, y, folds, task, seeds, checkpoint, n_jobs=n_jobs, verbose=verbose)
+    per_user, per_fold, chosen, by_popularity = make_frames(results)
     test_options = {"level": level, "n_permutations": n_permutations, "n_resamples": n_resamples}
     by_user = [metric_label(m, k) for m in metrics if m in PER_USER]
     frame = summarise(
@@ -247,6 +220,6 @@ def compare_recommenders(
     settings = {
         "k": k, "threshold": threshold, "reference": reference, "candidates": candidates,
         "n_folds": len(folds), "n_rows": num_rows(X), "seed": seed,
-        "diversity": task.space.name if task.space else None, **test_options,
+        "diversity": task.space.name if task.space else None, "versions": versions(), **test_options,
     }  # fmt: skip
-    return Comparison(frame, per_user, per_fold, chosen, settings)
+    return Comparison(frame, per_user, per_fold, chosen, settings, by_popularity)

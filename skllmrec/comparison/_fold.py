@@ -1,6 +1,9 @@
 """One estimator on one fold: fit, rank the test users once, measure everything on the same lists."""
 
+import inspect
+import traceback
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -8,8 +11,11 @@ from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
+from sklearn.pipeline import Pipeline
 
 from skllmrec._sklearn import take_columns, take_rows
+from skllmrec.comparison._memory import PeakMemory
+from skllmrec.inspection import PopularityDisplay
 from skllmrec.metrics import intra_list_diversity, rank_test_users, serendipity
 from skllmrec.preprocessing import TextAnalyzer
 
@@ -36,8 +42,8 @@ class Task:
         What is ranked.
     space : ItemSpace or None
         Where ``ild`` and ``serendipity`` are measured.
-    fit_params : dict
-        Tables handed to `fit`.
+    tables : dict of str to FeatureTable
+        Handed to every `fit` that takes them.
     """
 
     metrics: list
@@ -45,7 +51,7 @@ class Task:
     threshold: float | None = None
     candidates: str = "all"
     space: object = None
-    fit_params: dict = field(default_factory=dict)
+    tables: dict = field(default_factory=dict)
 
 
 @dataclass
@@ -59,6 +65,11 @@ class FoldResult:
     users : ndarray of shape (n_users,)
     per_user : dict of str to ndarray of shape (n_users,)
     per_fold : dict of str to float
+    by_popularity : dict of str to ndarray of shape (n_bins,)
+        Recall of what is little known and of what is well known: ``mean, error, n_users`` of each bin of items, and
+        ``low, high``, the numbers of training users of its items. Empty where training knows none of the candidates.
+    seconds : float
+        All that it took, measuring included.
     params, score : dict and float, or None
         What a search chose, and its inner score.
     """
@@ -68,6 +79,8 @@ class FoldResult:
     users: np.ndarray
     per_user: dict
     per_fold: dict
+    by_popularity: dict = field(default_factory=dict)
+    seconds: float = 0.0
     params: dict | None = None
     score: float | None = None
 
@@ -146,14 +159,77 @@ def _measure_lists(ranked, task):
     return per_user, per_fold
 
 
+def _by_popularity(ranked, k):
+    """Recall by tenths of the items, from the least known to the best known; empty for new items."""
+    counts = ranked.item_counts
+    if counts is None or not np.any(counts):
+        return {}
+    shown = PopularityDisplay.from_predictions(ranked.relevant, ranked.recommended, counts, k=k, plot=False)
+    ends = np.array([[int(end) for end in (label.split("-") * 2)[:2]] for label in shown.bins])
+    return {
+        "mean": shown.means, "error": shown.errors, "n_users": shown.n_users, "low": ends[:, 0], "high": ends[:, 1],
+    }  # fmt: skip
+
+
+class FoldError(ValueError):
+    """An estimator failed on a fold.
+
+    Parameters
+    ----------
+    estimator : str
+        Its name.
+    message : str
+        Where it failed, while doing what, and why.
+    """
+
+    def __init__(self, estimator, message):
+        super().__init__(estimator, message)
+        self.estimator = estimator
+
+    def __str__(self):
+        return f"estimator {self.args[0]!r} {self.args[1]}"
+
+
 def _attempt(name, fold, doing, function, *args, **kwargs):
     """Call a function; an error says which estimator failed, where and while doing what."""
     try:
         return function(*args, **kwargs)
     except Exception as error:
-        raise ValueError(
-            f"estimator {name!r} failed on fold {fold + 1} while {doing}: {type(error).__name__}: {error}"
-        ) from error
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise FoldError(
+            name, f"failed on fold {fold + 1} while {doing}: {type(error).__name__}: {error} "
+            f"({Path(last.filename).name}, line {last.lineno})",
+        ) from error  # fmt: skip
+
+
+def accepted_tables(estimator, tables):
+    """Name the tables as the `fit` of an estimator takes them, and leave out those that it does not take.
+
+    Parameters
+    ----------
+    estimator : recommender, Pipeline or search
+        A search hands what it gets to its estimator, a Pipeline to the step that the name starts with.
+    tables : dict of str to FeatureTable
+
+    Returns
+    -------
+    fit_params : dict of str to FeatureTable
+    """
+    prefix = ""
+    while tables and not any(_takes(estimator.fit, name) for name in tables):
+        if isinstance(estimator, Pipeline):
+            step, estimator = estimator.steps[-1]
+            prefix += f"{step}__"
+        elif hasattr(estimator, "estimator"):
+            estimator = estimator.estimator
+        else:
+            return {}
+    return {f"{prefix}{name}": table for name, table in tables.items() if _takes(estimator.fit, name)}
+
+
+def _takes(function, name):
+    """Whether a function has a parameter of this name."""
+    return name in inspect.signature(function).parameters
 
 
 def evaluate_fold(name, estimator, X, y, fold, train, test, task, seed):
@@ -187,9 +263,13 @@ def evaluate_fold(name, estimator, X, y, fold, train, test, task, seed):
     """
     X_train, X_test = take_rows(X, train), take_rows(X, test)
     y_train, y_test = (None, None) if y is None else (take_rows(y, train), take_rows(y, test))
-    start = perf_counter()
-    fitted = _attempt(name, fold, "fitting", clone(estimator).fit, X_train, y_train, **task.fit_params)
-    fitted_at = perf_counter()
+    started = perf_counter()
+    tables = accepted_tables(estimator, task.tables)
+    with PeakMemory() as memory:
+        start = perf_counter()
+        fitted = _attempt(name, fold, "fitting", clone(estimator).fit, X_train, y_train, **tables)
+        fitted_at = perf_counter()
+    ranking = perf_counter()
     ranked = _attempt(
         name, fold, "ranking", rank_test_users, fitted, X_test, y_test,
         k=task.k, threshold=task.threshold, candidates=task.candidates, random_state=seed,
@@ -198,8 +278,9 @@ def evaluate_fold(name, estimator, X, y, fold, train, test, task, seed):
     per_user, per_fold = _measure_lists(ranked, task)
     for metric in (m for m in task.metrics if m in ERRORS):
         per_fold[metric] = ERRORS[metric](y_test, _attempt(name, fold, "predicting", fitted.predict, X_test))
-    per_fold |= {"fit_seconds": fitted_at - start, "recommend_seconds": ranked_at - fitted_at}
+    per_fold |= {"fit_seconds": fitted_at - start, "recommend_seconds": ranked_at - ranking}
+    per_fold["fit_peak_mb"] = memory.megabytes
     return FoldResult(
-        name, fold, ranked.users, per_user, per_fold,
+        name, fold, ranked.users, per_user, per_fold, _by_popularity(ranked, task.k), perf_counter() - started,
         getattr(fitted, "best_params_", None), getattr(fitted, "best_score_", None),
     )  # fmt: skip

@@ -16,6 +16,7 @@ from skllmrec.preprocessing import TextAnalyzer, TextTemplate
 from skllmrec.recommenders import FeatureMFRecommender, PopularityRecommender
 
 POPULARITY, IDS, TFIDF, LLM, BOTH = "popularity", "ids", "ids + TF-IDF", "ids + LLM", "ids + TF-IDF + LLM"
+BUILT_IN = (POPULARITY, IDS, TFIDF, LLM, BOTH)
 # what every search draws its candidates from; all of it matters to recommenders with and without text
 _SPACES = {
     "implicit": {"n_components": [32, 64, 128], "alpha": [None, 0.01, 0.04], "unobserved_weight": [None, 3, 12]},

@@ -1,117 +1,14 @@
-"""What the main job says: the verdict in words, the lists of one user, the report."""
+"""What the main job shows: the lists of one user, the report, and what goes into the JSON file."""
 
-import importlib.metadata
-import platform
 from html import escape
 
 import numpy as np
 
-from skllmrec import __version__
 from skllmrec.comparison import _report
 from skllmrec.comparison._job_data import ITEM, USER
 from skllmrec.comparison._job_models import BOTH, IDS, LLM, POPULARITY, TFIDF
-from skllmrec.comparison._statistics import holm_correction
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "numba", "torch", "transformers", "pandas")
-
-
-def _sureness(p):
-    """Words for a p-value."""
-    if p < 0.001:
-        return "practically certain (p < .001)"
-    if p < 0.01:
-        return f"very sure (p = {p:.3f})"
-    if p < 0.05:
-        return f"fairly sure (p = {p:.3f})"
-    return f"it may be chance (p = {p:.2f})"
-
-
-def _percent(gain):
-    return f"{abs(gain):.1%}" if np.isfinite(gain) else "infinitely"
-
-
-def _sentence(comparison, name, reference, contrast, p):
-    """One contrast in words."""
-    label = comparison.label("ndcg")
-    better = "better" if contrast["gain"] >= 0 else "worse"
-    means = (
-        f"{label} {contrast['mean']:.4f} against {comparison.value(reference, label):.4f}"
-        f", 95 % interval of the difference {100 * contrast['gain_low']:+.1f} to "
-        f"{100 * contrast['gain_high']:+.1f} %"
-    )
-    if contrast["gain"] == 0:
-        return f"{name!r} ranks as well as {reference!r} ({means}): {_sureness(p)}."
-    return f"{name!r} ranks {_percent(contrast['gain'])} {better} than {reference!r} ({means}): {_sureness(p)}."
-
-
-def verdict(comparison, *, new_items=False):
-    """Say in plain words whether the language model helps, and how sure that is.
-
-    The contrasts with TF-IDF (alone and beside it) and with ids alone are Holm-adjusted together.
-
-    Parameters
-    ----------
-    comparison : Comparison
-        Of the main job.
-    new_items : bool, default=False
-        Whether the test items are unknown to training, so that ids alone can only rank them at random.
-
-    Returns
-    -------
-    sentences : list of str
-        The first one is the answer.
-    """
-    best_llm = max((LLM, BOTH), key=lambda name: comparison.value(name, "ndcg"))
-    pairs = [(LLM, TFIDF), (BOTH, TFIDF)] + ([] if new_items else [(best_llm, IDS), (TFIDF, IDS)])
-    contrasts = [comparison.contrast(name, reference) for name, reference in pairs]
-    adjusted = holm_correction([contrast["p_value"] for contrast in contrasts])
-    gains = [contrast["gain"] for contrast in contrasts]
-    directions = [int(np.sign(gain)) * (p < 0.05) for gain, p in zip(gains, adjusted, strict=True)]
-    sentences = [_answer_new(directions, gains) if new_items else _answer(directions[:3], gains[:3], best_llm)]
-    for pair, contrast, p in zip(pairs, contrasts, adjusted, strict=True):
-        sentences.append(_sentence(comparison, *pair, contrast, p))
-    if new_items:
-        sentences.append(f"{IDS!r} and {POPULARITY!r} know nothing of new items and rank them at random.")
-    coverage = [f"{name!r} {comparison.value(name, 'coverage'):.1%}" for name in (IDS, TFIDF, LLM, BOTH)]
-    sentences.append(f"Coverage of the catalogue: {', '.join(coverage)}.")
-    best = best_estimator(comparison)
-    sentences.append(f"Best of all: {best!r}, {comparison.label('ndcg')} {comparison.value(best, 'ndcg'):.4f}.")
-    return sentences
-
-
-def _answer(directions, gains, best_llm):
-    """Answer the question from the significant directions (-1, 0, 1) of the contrasts."""
-    alone, both, over_ids = directions
-    if over_ids < 0:
-        return (
-            f"No: on this data text does not help. Ids alone rank better than {best_llm!r}, "
-            f"which loses {_percent(gains[2])} NDCG."
-        )
-    if alone > 0 or both > 0:
-        how, gain = ("instead of", gains[0]) if alone > 0 else ("beside", gains[1])
-        ids = "and it beats ids alone" if over_ids > 0 else "but it is not clearly better than ids alone"
-        start = "Yes, the language model helps" if over_ids > 0 else "In part"
-        return f"{start}: {how} TF-IDF, on the same text, it gains {_percent(gain)} NDCG, {ids}."
-    if over_ids > 0:
-        return "Text helps, but the language model brings no clear gain over TF-IDF on the same text."
-    return "No clear difference: on this data the language model gains neither over TF-IDF nor over ids alone."
-
-
-def _answer_new(directions, gains):
-    """Answer the question for new items, which ids alone cannot rank."""
-    alone, both = directions
-    if alone > 0:
-        return f"Yes: on new items the language model gains {_percent(gains[0])} NDCG over TF-IDF on the same text."
-    if both > 0:
-        return f"Yes, beside TF-IDF: on new items the two together gain {_percent(gains[1])} NDCG over TF-IDF alone."
-    if alone < 0:
-        return f"No: on new items the language model instead of TF-IDF loses {_percent(gains[0])} NDCG."
-    return "No clear difference: the language model and TF-IDF rank new items about equally well."
-
-
-def best_estimator(comparison):
-    """Name of the estimator with the highest NDCG; of equal ones the first."""
-    return max(comparison.estimators, key=lambda name: comparison.value(name, "ndcg"))
 
 
 def pick_user(data):
@@ -151,12 +48,6 @@ def lists_of_user(data, recommender, user, n=10):
 def _title(titles, item):
     title = titles.get(item)
     return title if isinstance(title, str) and title.strip() else f"item {item}"
-
-
-def versions():
-    """Versions of what computed the figures, as pairs."""
-    found = [("skllmrec", __version__), ("Python", platform.python_version())]
-    return found + [(name, importlib.metadata.version(name)) for name in _PACKAGES]
 
 
 def side_by_side(left, right, heads):
@@ -204,15 +95,14 @@ def report(comparison, *, data, protocol, options, sentences, shown, times, comm
     -------
     html : str
     """
-    said = f"<div class=verdict><p><b>{escape(sentences[0])}</b></p>"
-    said += "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences[1:]) + "</div>"
-    table = _report.metric_table(comparison) + f"<p class=note>{_report.table_note(comparison)}</p>"
+    best_text = max((TFIDF, LLM, BOTH), key=lambda name: comparison.value(name, "ndcg"))
     tuned = (
-        f"<p class=note>All but {POPULARITY!r} are searches over the same {options.trials} candidates (the first is "
-        f"the defaults), chosen on {protocol.inner.get_n_splits()} validation split(s) inside each training fold "
-        "that mirror the outer one. The text features all read the same text. Language model: "
+        f"<p class=note>All built-in ones but {POPULARITY!r} are searches over the same {options.trials} candidates "
+        f"(the first is the defaults), chosen on {protocol.inner.get_n_splits()} validation split(s) inside each "
+        "training fold that mirror the outer one. The text features all read the same text. Language model: "
         f"{escape(options.model)}, the first {options.max_length} tokens of a text.</p>"
     )
+    versions = comparison.settings["versions"]
     how = [*data.describe(), ("Protocol", protocol.text), ("Feedback", options.feedback), ("Seed", options.seed)]
     how += [pair for pair in _report.protocol(comparison) if pair[0] not in ("Relevant", "Rows")]
     notes = "".join(f"<li>{escape(note)}</li>" for note in data.notes)
@@ -223,14 +113,48 @@ def report(comparison, *, data, protocol, options, sentences, shown, times, comm
     return _report.page(
         f"Does a language model help on {data.name}?",
         [
-            ("", said),
-            ("Results", table + tuned),
-            ("Pictures", _report.pictures(comparison)),
+            ("", _report.verdict_box(sentences)),
+            ("Results", _report.quality_table(comparison) + tuned),
+            ("Pictures", _report.pictures(comparison, curves=(IDS, best_text))),
+            ("Time and memory", _report.cost_table(comparison) + _report.definition_list(times)),
             ("One user", _user_section(*shown) + load),
             ("Data and protocol", _report.definition_list(how) + f"<ul class=note>{notes}</ul>"),
             ("Quality of the data", f"<div class=note>{data.quality.to_html()}</div>"),
             ("What the searches chose", _report.chosen_table(comparison)),
-            ("Times and versions", _report.definition_list([*times, *versions(), ("Command", command)])),
+            ("Versions", _report.definition_list([*versions.items(), ("Command", command)])),
         ],
         lead=f"{protocol.text[0].upper()}{protocol.text[1:]}.",
     )
+
+
+def job_document(*, data, protocol, options, sentences, seconds, command):
+    """Make what the JSON file tells beside the figures.
+
+    Parameters
+    ----------
+    data : JobData
+    protocol : Protocol
+    options : argparse.Namespace
+    sentences : list of str
+        The verdict.
+    seconds : dict of str to float
+        What took how long.
+    command : str
+        The command line.
+
+    Returns
+    -------
+    job : dict
+        ``command, options, protocol, data, verdict, seconds``; ``data`` has ``name, facts, findings, notes, text``.
+    """
+    return {
+        "command": command,
+        "options": {key: value for key, value in vars(options).items() if key != "run"},
+        "protocol": protocol.text,
+        "data": {
+            "name": data.name, "facts": data.quality.facts, "notes": data.notes, "text": data.template,
+            "findings": [str(finding) for finding in data.quality.findings],
+        },
+        "verdict": sentences,
+        "seconds": seconds,
+    }  # fmt: skip

@@ -12,18 +12,22 @@ from skllmrec._optional import import_optional
 from skllmrec.comparison import _job_output as output
 from skllmrec.comparison._compare import compare_recommenders
 from skllmrec.comparison._files import replacing
+from skllmrec.comparison._fold import FoldError
 from skllmrec.comparison._job_data import ML_100K, load_job_data
-from skllmrec.comparison._job_models import TFIDF, make_estimators, make_llm_encoder, make_protocol
+from skllmrec.comparison._job_models import BUILT_IN, TFIDF, make_estimators, make_llm_encoder, make_protocol
+from skllmrec.comparison._own_estimators import load_own_estimators
 from skllmrec.comparison._plots import save_png
 from skllmrec.comparison._progress import say, seconds
+from skllmrec.comparison._verdict import best_estimator, verdict
 from skllmrec.datasets import get_data_home
 
-_FILES = ("report.html", "results.csv", "picture.png", "best_pipeline.joblib")
+_FILES = ("report.html", "results.csv", "results.json", "picture.png", "best_pipeline.joblib")
+_FOLDS = "folds"  # folder of the results of single folds
 _METRICS = ("ndcg", "recall", "precision", "hit_rate", "mrr", "coverage", "gini", "novelty", "ild")
 _DESCRIPTION = """\
 Compare recommenders on one data set: popularity, ids alone, ids + TF-IDF, ids + LLM, ids + both. All are tuned
 with the same number of candidates inside each training fold; every metric is tested over users. Prints the table
-and a verdict, and writes report.html, results.csv, picture.png and best_pipeline.joblib."""
+and a verdict, and writes report.html, results.csv, results.json, picture.png and best_pipeline.joblib."""
 
 
 class UsageError(ValueError):
@@ -65,7 +69,14 @@ def add_parser(subparsers):
         "compare", help="compare LLM, TF-IDF and id-only recommenders on a data set", description=_DESCRIPTION,
         formatter_class=_ShowDefaults, allow_abbrev=False,
     )  # fmt: skip
-    add = parser.add_argument
+    _add_task(parser.add_argument)
+    _add_models(parser.add_argument)
+    _add_run(parser.add_argument)
+    parser.set_defaults(run=run)
+
+
+def _add_task(add):
+    """Add options that say what is compared on what."""
     add(
         "--data",
         default=ML_100K,
@@ -105,11 +116,25 @@ def add_parser(subparsers):
     add("--exclude-columns", type=_names, default=[], metavar="A,B", help="columns that no one may read")
     add("--k", type=_count(1), default=20, help="length of the lists")
     add("--folds", type=_count(2), default=5, help="outer folds; a temporal protocol has one")
-    add("--trials", type=_count(1), default=6, help="candidates of each search, the defaults included")
     add("--max-users", type=_count(2), help="use a random part of the users (default: all)")
     add("--seed", type=_count(0), default=0, help="of splits, searches, factors, ties and tests")
+
+
+def _add_models(add):
+    """Add options that say who is compared."""
+    add("--trials", type=_count(1), default=6, help="candidates of each search, the defaults included")
     add("--model", default="sentence-transformers/all-MiniLM-L6-v2", help="language model: a name or a directory")
     add("--max-length", type=_count(4), default=64, help="tokens of a text that the language model reads")
+    add(
+        "--estimators",
+        metavar="FILE.py",
+        help="estimators of your own: a Python file with a function make_estimators(data, options) that returns a dict "
+        "of name: estimator, whose user and item columns are user_id and item_id; the file is run",
+    )
+
+
+def _add_run(add):
+    """Add options that say how it runs and where the results go."""
     add("--n-jobs", type=_count(1), default=min(4, joblib.cpu_count()), help="processes")
     add(
         "--store",
@@ -118,7 +143,12 @@ def add_parser(subparsers):
         help="keeps the vector of every text, so that it is encoded once",
     )
     add("--out", default="skllmrec-report", metavar="FOLDER", help="for the results; files in it are replaced")
-    parser.set_defaults(run=run)  # fmt: skip
+    add(
+        "--resume",
+        action="store_true",
+        help="go on where an earlier run into the same --out stopped: results of the same data, split, parameters, "
+        "metrics, seed and versions are read, the others computed",
+    )
 
 
 def _prepare(options):
@@ -140,9 +170,14 @@ def _prepare(options):
         say(f"  - {finding}")
     for train, _ in protocol.outer.split(data.X):  # too little data for a split shows here
         next(iter(protocol.inner.split(data.X.iloc[train])))
+    estimators = make_estimators(data, options, protocol)
+    if options.estimators:
+        own = load_own_estimators(options.estimators, data, options, taken=estimators)
+        say(f"Your own: {', '.join(own)}")
+        estimators |= own
     _encode(data, options)
     out.mkdir(parents=True, exist_ok=True)
-    return data, protocol, out
+    return data, protocol, estimators, out
 
 
 def _encode(data, options):
@@ -156,24 +191,30 @@ def _encode(data, options):
     say(f"  done in {seconds(perf_counter() - start)}")
 
 
-def _compare(data, protocol, options, estimators):
+def _compare(data, protocol, options, estimators, folder):
     explicit, new_items = options.feedback == "explicit", protocol.candidates == "test"
     metrics = [m for m in _METRICS if not (new_items and m == "novelty")]  # all new items are equally new
     say(
         f"\nComparing {len(estimators)} estimators; each search tries {options.trials} candidates "
-        "inside each training fold"
+        f"inside each training fold; what is done is kept in {folder} (--resume goes on from there)"
     )
-    return compare_recommenders(
-        estimators, data.X, data.y, cv=protocol.outer, metrics=[*metrics, *(["rmse", "mae"] if explicit else [])],
-        k=options.k, threshold=data.threshold if explicit else None, reference=TFIDF,
-        candidates=protocol.candidates, item_vectors=data.item_vectors, item_table=data.item_table,
-        n_jobs=options.n_jobs, random_state=options.seed, verbose=True,
-    )  # fmt: skip
+    try:
+        return compare_recommenders(
+            estimators, data.X, data.y, cv=protocol.outer, metrics=[*metrics, *(["rmse", "mae"] if explicit else [])],
+            k=options.k, threshold=data.threshold if explicit else None, reference=TFIDF,
+            candidates=protocol.candidates, item_vectors=data.item_vectors, item_table=data.item_table,
+            checkpoint_dir=folder, resume=options.resume, n_jobs=options.n_jobs, random_state=options.seed,
+            verbose=True,
+        )  # fmt: skip
+    except FoldError as error:
+        if error.estimator in BUILT_IN:
+            raise
+        raise UsageError(str(error)) from error  # what the user wrote is the user's to mend
 
 
 def _refit(comparison, data, estimators, n_jobs):
     """Tune and fit the best estimator on everything; what is kept does not need the store."""
-    name = output.best_estimator(comparison)
+    name = best_estimator(comparison)
     say(f"\nFitting the best estimator, {name!r}, on all interactions")
     estimator = estimators[name]
     if "n_jobs" in estimator.get_params(deep=False):
@@ -204,14 +245,13 @@ def run(options):
     """
     start = perf_counter()
     try:
-        data, protocol, out = _prepare(options)
+        data, protocol, estimators, out = _prepare(options)
     except (ValueError, TypeError, OSError, ImportError) as error:
         raise UsageError(str(error)) from error
     prepared = perf_counter()
-    estimators = make_estimators(data, options, protocol)
-    comparison = _compare(data, protocol, options, estimators)
+    comparison = _compare(data, protocol, options, estimators, out / _FOLDS)
     compared = perf_counter()
-    sentences = output.verdict(comparison, new_items=protocol.candidates == "test")
+    sentences = verdict(comparison, new_items=protocol.candidates == "test")
     say(f"\n{comparison!r}\n\nVerdict")
     for sentence in sentences:
         say(f"  {sentence}")
@@ -222,20 +262,21 @@ def run(options):
         say(line)
     ends = {"Preparing and encoding": prepared - start, "Comparing": compared - prepared}
     ends |= {"Fitting the best on everything": perf_counter() - compared, "Together": perf_counter() - start}
-    page = output.report(
-        comparison, data=data, protocol=protocol, options=options, sentences=sentences, shown=shown,
-        times=[(key, seconds(value)) for key, value in ends.items()],
-        command=shlex.join(["python", "-m", "skllmrec", *sys.argv[1:]]),
-    )  # fmt: skip
-    _write(out, comparison, fitted, page)
+    told = {
+        "data": data, "protocol": protocol, "options": options, "sentences": sentences,
+        "command": shlex.join(["python", "-m", "skllmrec", *sys.argv[1:]]),
+    }  # fmt: skip
+    page = output.report(comparison, shown=shown, times=[(key, seconds(value)) for key, value in ends.items()], **told)
+    _write(out, comparison, fitted, page, output.job_document(seconds=ends, **told))
     say(f"\nDone in {seconds(ends['Together'])}. Load the best pipeline, fitted on everything, with")
     say(f'  model = joblib.load("{out / "best_pipeline.joblib"}"); model.recommend([{user!r}], n_items=10)')
     return 0
 
 
-def _write(out, comparison, fitted, page):
+def _write(out, comparison, fitted, page, job):
     """Write the files; each replaces its predecessor as a whole."""
     comparison.to_csv(out / "results.csv")
+    comparison.to_json(out / "results.json", job=job)
     with replacing(out / "report.html") as temporary:
         temporary.write_text(page, encoding="utf-8")
     with replacing(out / "picture.png") as temporary:

@@ -6,6 +6,8 @@ import numpy as np
 
 from skllmrec._drawing import new_axes, point_style, tidy
 from skllmrec._optional import import_optional
+from skllmrec.comparison._result import lower_is_better
+from skllmrec.inspection import FrontierDisplay, PopularityDisplay
 
 # where a label may stand, seen from its point, in font sizes: near first, then further away
 _PLACES = [
@@ -103,6 +105,8 @@ def _move(label, place, size):
 def scatter_plot(comparison, x, y, *, ax=None):
     """Draw one metric against another: a point per estimator, bars for the intervals that exist.
 
+    A dashed line joins the estimators that no other one beats in one metric without losing in the other.
+
     Parameters
     ----------
     comparison : Comparison
@@ -124,6 +128,10 @@ def scatter_plot(comparison, x, y, *, ax=None):
             row_x["mean"], row_y["mean"], xerr=_error(row_x), yerr=_error(row_y), linestyle="none",
             elinewidth=1.2, capsize=3, **point_style(position),
         )  # fmt: skip
+    points = np.array([[row_x["mean"], row_y["mean"]] for row_x, row_y in zip(rows_x, rows_y, strict=True)])
+    upward = points * [-1 if lower_is_better(metric) else 1 for metric in (x, y)]
+    kept = points[FrontierDisplay(diversity=upward[:, 0], accuracy=upward[:, 1], names=None).on_frontier]
+    ax.plot(*kept[np.argsort(kept[:, 0], kind="stable")].T, color="0.6", linewidth=1, linestyle="--", zorder=1)
     ax.set_xlabel(x)
     ax.set_ylabel(y)
     ax.margins(x=0.15, y=0.15)
@@ -174,6 +182,54 @@ def gain_plot(comparison, metric, *, ax=None):
     tidy(ax)
     ax.grid(axis="y", visible=False)
     return ax
+
+
+def popularity_plot(comparison, names, *, ax=None):
+    """Draw the recall of little known and of well known items, a curve for each estimator.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What to draw.
+    names : sequence of str
+        Estimators with rows in ``comparison.by_popularity``.
+    ax : matplotlib Axes or None, default=None
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    ax : matplotlib Axes
+    """
+    ax = new_axes("Comparison") if ax is None else ax
+    for name in names:
+        bins = pool_bins(comparison.by_popularity[comparison.by_popularity["estimator"] == name])
+        PopularityDisplay(**bins, metric=f"recall@{comparison.settings['k']}", name=name).plot(ax=ax)
+    return ax
+
+
+def pool_bins(rows):
+    """Pool the bins of several folds, as if each held users of its own.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Of one estimator: ``fold, bin, mean, error, n_users, low, high``.
+
+    Returns
+    -------
+    pooled : dict
+        ``means, errors, n_users`` (ndarray) and ``bins`` (labels), as `PopularityDisplay` takes them.
+    """
+    weighted = rows.assign(total=rows["mean"] * rows["n_users"], square=(rows["error"] * rows["n_users"]) ** 2)
+    groups = weighted.groupby("bin")
+    sums, low, high = groups[["total", "square", "n_users"]].sum(), groups["low"].min(), groups["high"].max()
+    n_users = sums["n_users"].where(sums["n_users"] > 0)
+    return {
+        "means": (sums["total"] / n_users).to_numpy(float),
+        "errors": (np.sqrt(sums["square"]) / n_users).to_numpy(float),
+        "n_users": sums["n_users"].to_numpy(),
+        "bins": [f"{a}" if a == b else f"{a}-{b}" for a, b in zip(low.astype(int), high.astype(int), strict=True)],
+    }
 
 
 def _draw(draw, width, height):

@@ -4,8 +4,10 @@ from html import escape
 
 import numpy as np
 
-from skllmrec.comparison._plots import gain_plot, scatter_plot, svg
-from skllmrec.comparison._result import lower_is_better, significant_digits, stars
+from skllmrec.comparison._plots import gain_plot, popularity_plot, scatter_plot, svg
+from skllmrec.comparison._progress import seconds
+from skllmrec.comparison._result import COSTS, lower_is_better, significant_digits, stars
+from skllmrec.comparison._verdict import accuracy_of, plain_verdict
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -50,20 +52,22 @@ def _cell(row, metric, is_reference, is_best):
         lines.append(f"{low} to {high}")
     if is_reference:
         lines.append("reference")
-    elif np.isfinite(row["gain"]) and not metric.endswith("_seconds"):
+    elif np.isfinite(row["gain"]) and metric not in COSTS:
         lines.append(_gain(row["gain"], row["p_holm"]))
     value = f"<b>{value}</b>" if is_best else value
     small = "".join(f"<small>{line}</small>" for line in lines)
     return f"<td{' class=best' if is_best else ''}>{value}{small}</td>"
 
 
-def metric_table(comparison, *, style=False):
+def metric_table(comparison, *, metrics=None, style=False):
     """Render the table: a row per metric, a column per estimator, with intervals, gains and p-values.
 
     Parameters
     ----------
     comparison : Comparison
         What to show.
+    metrics : list of str or None, default=None
+        Labels; None: all.
     style : bool, default=False
         Whether to bring the style sheet along (for a notebook).
 
@@ -74,7 +78,7 @@ def metric_table(comparison, *, style=False):
     rows = comparison.frame.set_index(["metric", "estimator"])
     head = "".join(f"<th scope=col>{escape(name)}</th>" for name in comparison.estimators)
     body = []
-    for metric in comparison.metrics:
+    for metric in comparison.metrics if metrics is None else metrics:
         means = rows.loc[metric]["mean"]
         best = means.min() if lower_is_better(metric) else means.max()
         cells = "".join(
@@ -95,37 +99,61 @@ def metric_table(comparison, *, style=False):
     return f"<style>{_STYLE}</style>{table}" if style else table
 
 
+def quality_table(comparison):
+    """Render the table without the costs, and the note that explains it."""
+    metrics = [metric for metric in comparison.metrics if metric not in COSTS]
+    return f"{metric_table(comparison, metrics=metrics)}<p class=note>{table_note(comparison)}</p>"
+
+
+def cost_table(comparison):
+    """Render what each estimator costs: seconds to fit and to recommend, memory; means over folds."""
+    folds = comparison.per_fold.groupby("estimator", sort=False)
+    means, highest, total = folds[list(COSTS)].mean(), folds["fit_peak_mb"].max(), folds["fit_seconds"].sum()
+    rows = "".join(
+        f"<tr><th scope=row>{escape(name)}</th><td>{seconds(means.at[name, 'fit_seconds'])}</td>"
+        f"<td>{seconds(total[name])}</td><td>{seconds(means.at[name, 'recommend_seconds'])}</td>"
+        f"<td>{significant_digits(highest[name], 'fit_peak_mb')}</td></tr>"
+        for name in comparison.estimators
+    )
+    return (
+        "<div class=scroll><table class=skllmrec><thead><tr><th>estimator</th><th>fit, a fold</th>"
+        "<th>fit, all folds</th><th>recommend, a fold</th><th>memory of fit, MB</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table></div><p class=note>Wall time of one process; a fit includes the search for "
+        "parameters where there is one. Memory: by how much the process grew at most during a fit, over what it held "
+        "before (data, weights), the highest of all folds; 1 MB is 1,000,000 bytes.</p>"
+    )
+
+
 def table_note(comparison):
     """Explain the cells of `metric_table` in a sentence or two."""
     s = comparison.settings
     note = (
         f"Each cell: mean, {s['level']:.0%} bootstrap interval over users, gain over "
         f"{escape(repr(s['reference']))} with the Holm-adjusted p-value of a paired permutation test over "
-        "users. &darr;: lower is better. Bold: best of the row. Coverage, Gini, errors and seconds exist once "
-        "per fold and carry no test."
+        "users. &darr;: lower is better. Bold: best of the row. Coverage, Gini and errors exist once per "
+        "fold and carry no test."
     )
     return note + (f" Diversity (ild) is measured in {escape(s['diversity'])}." if s.get("diversity") else "")
 
 
-def pictures(comparison, *, y="ndcg"):
-    """Draw the pictures a comparison allows: gains, accuracy against coverage and against diversity.
+def pictures(comparison, *, curves=None):
+    """Draw the pictures a comparison allows: gains, accuracy against diversity, recall by popularity.
 
     Parameters
     ----------
     comparison : Comparison
         What to draw.
-    y : str, default="ndcg"
-        The accuracy metric; the first per-user metric stands in where it was not computed.
+    curves : sequence of str or None, default=None
+        The estimators of the last picture; None: the reference and the most accurate one.
 
     Returns
     -------
     html : str
     """
-    names = {metric.partition("@")[0]: metric for metric in comparison.metrics}
-    tested = [metric for metric in comparison.metrics if metric in comparison.per_user.columns]
-    if not tested:
+    accuracy = accuracy_of(comparison)
+    if accuracy is None:
         return ""
-    accuracy = names[y] if names.get(y) in tested else tested[0]
+    reference, names = comparison.settings["reference"], {m.partition("@")[0]: m for m in comparison.metrics}
     height = 1.2 + 0.55 * len(comparison.estimators)
     drawn = [
         (svg(lambda ax: gain_plot(comparison, accuracy, ax=ax), height=height),
@@ -137,7 +165,15 @@ def pictures(comparison, *, y="ndcg"):
     ):
         if x in names and names[x] != accuracy:
             picture = svg(lambda ax, x=x: scatter_plot(comparison, names[x], accuracy, ax=ax))
-            drawn.append((picture, f"Accuracy against {said}: up and to the right is better."))
+            text = f"Accuracy against {said}: up and to the right is better. The dashed line joins those that no other "
+            drawn.append((picture, text + "beats in one without losing in the other."))
+    if not comparison.by_popularity.empty:
+        best = max(comparison.estimators, key=lambda name: comparison.value(name, accuracy))
+        curves = [reference, best] if curves is None else curves
+        text = "Who finds what few know? The relevant items in ten groups of equal size, from the least known on the "
+        text += "left to the best known on the right, and the share of those that the lists contain."
+        curves = list(dict.fromkeys(curves))
+        drawn.append((svg(lambda ax: popularity_plot(comparison, curves, ax=ax)), text))
     return "".join(f"<figure>{image}<figcaption>{escape(text)}</figcaption></figure>" for image, text in drawn)
 
 
@@ -145,6 +181,14 @@ def definition_list(pairs):
     """Render pairs of text as a definition list."""
     items = "".join(f"<dt>{escape(str(key))}</dt><dd>{escape(str(value))}</dd>" for key, value in pairs)
     return f"<dl>{items}</dl>"
+
+
+def verdict_box(sentences):
+    """Render sentences in a box, the first one in bold; empty without any."""
+    if not sentences:
+        return ""
+    said = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences[1:])
+    return f"<div class=verdict><p><b>{escape(sentences[0])}</b></p>{said}</div>"
 
 
 def chosen_table(comparison):
@@ -222,13 +266,15 @@ def comparison_page(comparison, *, title):
     -------
     html : str
     """
-    table = metric_table(comparison) + f"<p class=note>{table_note(comparison)}</p>"
     return page(
         title,
         [
-            ("", table),
+            ("", verdict_box(plain_verdict(comparison))),
+            ("Results", quality_table(comparison)),
             ("Pictures", pictures(comparison)),
+            ("Time and memory", cost_table(comparison)),
             ("Protocol", definition_list(protocol(comparison))),
             ("What the searches chose", chosen_table(comparison)),
+            ("Versions", definition_list(comparison.settings["versions"].items())),
         ],
     )

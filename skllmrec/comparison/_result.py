@@ -6,7 +6,8 @@ from skllmrec._optional import import_optional
 from skllmrec.comparison._files import replacing
 from skllmrec.comparison._summary import compare_columns, pool_users
 
-LOWER_IS_BETTER = frozenset({"gini", "popularity_lift", "rmse", "mae", "fit_seconds", "recommend_seconds"})
+COSTS = ("fit_seconds", "recommend_seconds", "fit_peak_mb")
+LOWER_IS_BETTER = frozenset({"gini", "popularity_lift", "rmse", "mae", *COSTS})
 
 
 def lower_is_better(metric):
@@ -23,8 +24,8 @@ def significant_digits(value, metric):
     """Print a value with the digits that suit its metric."""
     if not np.isfinite(value):
         return "-"
-    if metric.endswith("_seconds"):
-        return f"{value:.2f}"
+    if metric in COSTS:
+        return f"{value:.2f}" if metric.endswith("_seconds") else f"{value:,.0f}"
     return f"{value:.4f}" if abs(value) < 2 else f"{value:.3f}"
 
 
@@ -38,8 +39,10 @@ class Comparison:
     chosen : pandas.DataFrame
         See Attributes.
     settings : dict
-        ``k, threshold, reference, candidates, n_folds, n_rows, level, n_permutations, n_resamples, seed`` and
-        ``diversity``, the name of the space of ``ild`` and ``serendipity``.
+        ``k, threshold, reference, candidates, n_folds, n_rows, level, n_permutations, n_resamples, seed``,
+        ``diversity`` (the name of the space of ``ild`` and ``serendipity``) and ``versions`` (a dict).
+    by_popularity : pandas.DataFrame or None, default=None
+        See Attributes.
 
     Attributes
     ----------
@@ -48,16 +51,23 @@ class Comparison:
         ``ci_low``, ``ci_high`` (bootstrap over users); ``gain`` over the reference as a fraction (.05 is
         5 %), ``gain_low``, ``gain_high``; ``effect_size`` (Cohen's d of paired samples), ``p_value`` (paired
         permutation test over users), ``p_holm`` (Holm-adjusted over the estimators of this metric);
-        ``n_users``, ``n_folds``. What exists once per fold (coverage, Gini index, rmse, mae, seconds) has the
-        mean over folds, and NaN for intervals and tests.
-    per_user : pandas.DataFrame
-        A row per estimator, fold and test user: ``estimator, fold, user`` and a column per metric.
+        ``n_users``, ``n_folds``. What exists once per fold (coverage, Gini index, rmse, mae, costs) has the
+        mean over folds, and NaN for intervals and tests. The costs: ``fit_seconds`` and ``recommend_seconds`` of wall
+        time; ``fit_peak_mb``, by how much the resident memory of the process grew at most during `fit`, in units of
+        1,000,000 bytes (NaN where the system does not tell; child processes of `fit` do not count).
+    per_user : pandas.DataFrame or None
+        A row per estimator, fold and test user: ``estimator, fold, user`` and a column per metric. None after
+        `from_json`.
     per_fold : pandas.DataFrame
         A row per estimator and fold, with the quantities that exist once per fold.
     chosen : pandas.DataFrame
         A row per estimator and fold for the searches among the estimators: ``params`` (dict), ``score``.
     settings : dict
         How the comparison was made.
+    by_popularity : pandas.DataFrame
+        A row per estimator, fold and tenth of the items, from the least known (``bin`` 0) to the best known: ``mean``
+        and ``error`` (half width of the 95 % interval over users) of the recall of the relevant items in it,
+        ``n_users``, and ``low, high``, the numbers of training users of its items. Empty for new items.
 
     Examples
     --------
@@ -69,12 +79,14 @@ class Comparison:
     ['ndcg@2', 'recall@2']
     """
 
-    def __init__(self, frame, per_user, per_fold, chosen, settings):
+    def __init__(self, frame, per_user, per_fold, chosen, settings, by_popularity=None):
         self.frame = frame
         self.per_user = per_user
         self.per_fold = per_fold
         self.chosen = chosen
         self.settings = settings
+        pd = import_optional("pandas", extra="demo", purpose="Comparison")
+        self.by_popularity = pd.DataFrame(columns=["estimator", "fold"]) if by_popularity is None else by_popularity
 
     @property
     def estimators(self):
@@ -153,9 +165,12 @@ class Comparison:
         Raises
         ------
         ValueError
-            If a name is unknown, or the metric exists only once per fold.
+            If a name is unknown, the metric exists only once per fold, or the comparison was read from a file, which
+            does not hold the values of the users.
         """
         label = self.label(metric)
+        if self.per_user is None:
+            raise ValueError("a comparison from a file has no values per user, which a test needs: compare again")
         if label not in self.per_user.columns:
             raise ValueError(f"metric={metric!r} exists once per fold, not per user: there is nothing to test")
         for name in (estimator, reference):
@@ -189,7 +204,7 @@ class Comparison:
 
     def _cell(self, row, metric, name):
         text = significant_digits(row["mean"], metric)
-        if name != self.settings["reference"] and np.isfinite(row["gain"]) and not metric.endswith("_seconds"):
+        if name != self.settings["reference"] and np.isfinite(row["gain"]) and metric not in COSTS:
             text += f" {row['gain']:+.1%} {stars(row['p_holm'])}"
         return text.strip()
 
@@ -242,6 +257,48 @@ class Comparison:
         """
         with replacing(path) as temporary:
             self.frame.to_csv(temporary, index=False)
+
+    def to_json(self, path, *, job=None):
+        """Write everything but the values per user as a JSON file.
+
+        The keys, which later versions only add to: ``schema`` (``"skllmrec.comparison/1"``), ``settings``, and the rows
+        of ``frame``, ``per_fold``, ``by_popularity`` and ``chosen`` as lists of objects with the columns as keys. NaN
+        is null, infinity the text ``"inf"``; a chosen parameter that is no number, text or list is its repr.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; replaced as a whole.
+        job : dict or None, default=None
+            What else is to be kept, under the key ``job``.
+        """
+        from skllmrec.comparison._json import to_document, write_document
+
+        write_document(to_document(self, job), path)
+
+    @classmethod
+    def from_json(cls, path):
+        """Read what `to_json` wrote.
+
+        Parameters
+        ----------
+        path : str or Path
+
+        Returns
+        -------
+        comparison : Comparison
+            Its tables and pictures are those of the first one. It has no `per_user`, so no new tests.
+
+        Raises
+        ------
+        ValueError
+            If the file is not JSON of this schema.
+        """
+        from skllmrec.comparison._json import read_document
+
+        parts = read_document(path)
+        del parts["job"]
+        return cls(per_user=None, **parts)
 
     def to_html(self, path=None, *, title="Comparison of recommenders"):
         """Write a self-contained page: the table, the pictures, the protocol.

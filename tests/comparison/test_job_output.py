@@ -1,88 +1,10 @@
-"""The verdict in words, and the lists of a user."""
+"""The lists of a user."""
 
-import numpy as np
 import pandas as pd
-import pytest
 
 from skllmrec.comparison._job_data import JobData
-from skllmrec.comparison._job_output import best_estimator, lists_of_user, pick_user, side_by_side, verdict
-from skllmrec.comparison._result import Comparison
-from skllmrec.comparison._summary import summarise
+from skllmrec.comparison._job_output import lists_of_user, pick_user, side_by_side
 from skllmrec.recommenders import PopularityRecommender
-
-NAMES = ["popularity", "ids", "ids + TF-IDF", "ids + LLM", "ids + TF-IDF + LLM"]
-
-
-def made_up(means, spread=0.02):
-    """A comparison in which every estimator has a mean NDCG, with noise between users."""
-    noise = np.random.default_rng(0).normal(0, spread, (300, len(NAMES)))
-    values = np.asarray(means) + noise - noise.mean(axis=0)
-    per_user = pd.concat(
-        [
-            pd.DataFrame({"estimator": n, "fold": 0, "user": range(300), "ndcg@9": values[:, j]})
-            for j, n in enumerate(NAMES)
-        ]
-    )
-    per_fold = pd.DataFrame({"estimator": NAMES, "fold": 0, "coverage@9": [0.1, 0.2, 0.3, 0.4, 0.5]})
-    options = {"level": 0.95, "n_permutations": 4999, "n_resamples": 200}
-    frame = summarise(
-        per_user, per_fold, estimators=NAMES, reference=NAMES[2], user_metrics=["ndcg@9"],
-        fold_metrics=["coverage@9"], random_state=0, **options,
-    )  # fmt: skip
-    return Comparison(frame, per_user, per_fold, pd.DataFrame(), {"reference": NAMES[2], "k": 9, "seed": 0, **options})
-
-
-@pytest.mark.parametrize(
-    ("means", "answer"),
-    [
-        (
-            [0.1, 0.20, 0.22, 0.25, 0.24],
-            "Yes, the language model helps: instead of TF-IDF, on the same text, it gains 13.6% NDCG",
-        ),
-        ([0.1, 0.20, 0.22, 0.22, 0.25], "Yes, the language model helps: beside TF-IDF"),
-        ([0.1, 0.25, 0.22, 0.25, 0.25], "In part: instead of TF-IDF, .* but it is not clearly better than ids alone"),
-        ([0.1, 0.30, 0.22, 0.25, 0.24], "No: on this data text does not help. .*'ids \\+ LLM', which loses 16.7% NDCG"),
-        ([0.1, 0.20, 0.25, 0.25, 0.25], "Text helps, but the language model brings no clear gain over TF-IDF"),
-        ([0.1, 0.25, 0.25, 0.25, 0.25], "No clear difference"),
-    ],
-)
-def test_the_first_sentence_is_the_answer(means, answer):
-    assert pd.Series(verdict(made_up(means))[0]).str.match(answer).item()
-
-
-def test_the_sentences_carry_figures_and_how_sure_they_are():
-    sentences = verdict(made_up([0.1, 0.20, 0.22, 0.25, 0.24]))
-    assert sentences[1].startswith("'ids + LLM' ranks 13.6% better than 'ids + TF-IDF' (ndcg@9 0.2500 against 0.2200")
-    assert "practically certain" in sentences[1]
-    assert "'ids + LLM' 40.0%" in sentences[-2]
-    assert sentences[-1] == "Best of all: 'ids + LLM', ndcg@9 0.2500."
-    unsure = verdict(made_up([0.1, 0.25, 0.25, 0.2501, 0.25]))
-    assert "it may be chance" in unsure[1]
-
-
-@pytest.mark.parametrize(
-    ("means", "answer"),
-    [
-        ([0.0, 0.0, 0.2, 0.25, 0.2], "Yes: on new items the language model gains 25.0% NDCG over TF-IDF"),
-        ([0.0, 0.0, 0.2, 0.2, 0.25], "Yes, beside TF-IDF: on new items"),
-        ([0.0, 0.0, 0.2, 0.1, 0.2], "No: on new items the language model instead of TF-IDF loses 50.0% NDCG"),
-        ([0.0, 0.0, 0.2, 0.2, 0.2], "No clear difference"),
-    ],
-)
-def test_of_new_items_ids_alone_know_nothing(means, answer):
-    sentences = verdict(made_up(means), new_items=True)
-    assert sentences[0].startswith(answer)
-    assert not any("than 'ids'" in sentence for sentence in sentences)
-    assert "'ids' and 'popularity' know nothing of new items and rank them at random." in sentences
-
-
-def test_nothing_divides_by_a_reference_of_zero():
-    sentences = verdict(made_up([0.0, 0.0, 0.0, 0.1, 0.1], spread=0.0))
-    assert "infinitely better" in sentences[1]
-
-
-def test_best_of_equal_ones_is_the_first():
-    assert best_estimator(made_up([0.3, 0.3, 0.2, 0.3, 0.1], spread=0.0)) == "popularity"
 
 
 def data_of(rows, threshold=None):

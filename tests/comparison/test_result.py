@@ -31,7 +31,7 @@ def comparison():
 
 
 def test_frame_has_a_row_per_estimator_and_metric(comparison):
-    labels = ["ndcg@5", "ild@5", "coverage@5", "gini@5", "fit_seconds", "recommend_seconds"]
+    labels = ["ndcg@5", "ild@5", "coverage@5", "gini@5", "fit_seconds", "recommend_seconds", "fit_peak_mb"]
     assert comparison.estimators == NAMES
     assert comparison.metrics == labels
     assert len(comparison.frame) == len(NAMES) * len(labels)
@@ -101,8 +101,8 @@ def test_page_is_self_contained_and_escaped(comparison, tmp_path):
     page.feed(html)
     assert page.links == []
     assert "url(http" not in html
-    assert page.count["svg"] == 3
-    assert page.count["table"] == 1
+    assert page.count["svg"] == 4
+    assert page.count["table"] == 2
     assert "ids <&> more" in page.text
     assert "ids <&" not in html
     assert f"{comparison.value('x', 'ndcg'):.4f}" in page.text

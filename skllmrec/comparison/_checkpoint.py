@@ -1,0 +1,199 @@
+"""Results of single folds on disk: written whole as soon as they are there, read again by the same configuration."""
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from skllmrec.comparison._files import replacing
+from skllmrec.comparison._fingerprint import Fingerprint, digest, fingerprint_data, fingerprint_program
+from skllmrec.comparison._fold import FoldResult
+
+_SUFFIX = ".npz"
+_SCALARS = (bool, int, float, str, type(None))
+# what a configuration consists of, in the words of messages
+PARTS = {
+    "data": "the data", "split": "the split", "estimator": "parameters or code of the estimator",
+    "task": "the metrics", "seed": "the seed", "program": "versions or source of the program",
+}  # fmt: skip
+
+
+def plain(value):
+    """Make a value that JSON can hold: numbers, texts, lists and dicts as they are, all else by its repr."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, _SCALARS):
+        return value
+    if isinstance(value, dict):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(part) for part in value]
+    return " ".join(repr(value).split())
+
+
+@dataclass
+class Checkpoint:
+    """A folder with a file for each estimator and fold that is done.
+
+    The name of a file ends with a digest of the data, the split, the estimator, the metrics, the seed and the versions,
+    so that results of different configurations lie side by side and are never mixed. A file is an ``.npz`` archive of
+    arrays, one of which is a text in JSON; nothing in it is executed when it is read.
+
+    Parameters
+    ----------
+    folder : Path
+    keys : dict of (str, int) to dict of str to str
+        For each estimator and fold the digests of what decides the result, by the names in `PARTS`.
+    unknown : dict of str to list of str
+        Estimators that cannot be known again, and the parameters that are the reason: they are computed every time.
+    resume : bool, default=True
+        Whether results that are there are to be used.
+    """
+
+    folder: Path
+    keys: dict
+    unknown: dict
+    resume: bool = True
+
+    def path(self, name, fold):
+        """Where the result of an estimator on a fold belongs."""
+        readable = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40]
+        key = digest(name, *(f"{part} {value}" for part, value in sorted(self.keys[name, fold].items())))
+        return self.folder / f"{readable}-fold{fold + 1}-{key[:20]}{_SUFFIX}"
+
+    def save(self, result):
+        """Write a result, unless its estimator cannot be known again.
+
+        Parameters
+        ----------
+        result : FoldResult
+
+        Raises
+        ------
+        ValueError
+            If the ids of the users are neither texts nor numbers.
+        """
+        name, fold = result.estimator, result.fold
+        if name in self.unknown:
+            return
+        users = result.users
+        if users.dtype.hasobject and not all(isinstance(user, (str, int)) for user in users):
+            raise ValueError(f"checkpoint_dir keeps ids of users that are texts or numbers, not {users[0]!r}")
+        meta = {
+            "estimator": name, "fold": fold, "parts": self.keys[name, fold], "per_fold": plain(result.per_fold),
+            "params": plain(result.params), "score": plain(result.score), "seconds": result.seconds,
+            "users": users.tolist() if users.dtype.hasobject else None,
+            "per_user": list(result.per_user), "by_popularity": list(result.by_popularity),
+        }  # fmt: skip
+        arrays = {} if users.dtype.hasobject else {"users": users}
+        for group in ("per_user", "by_popularity"):
+            arrays |= {f"{group}{place}": values for place, values in enumerate(getattr(result, group).values())}
+        with replacing(self.path(name, fold)) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, meta=np.array(json.dumps(meta)), **arrays)
+
+    def load(self, name, fold):
+        """Read a result; None where there is none of this configuration, or its file is damaged."""
+        found = _read(self.path(name, fold), arrays=True) if name not in self.unknown else None
+        if found is None or found[0]["parts"] != self.keys[name, fold]:
+            return None
+        meta, arrays = found
+        users = arrays.get("users")
+        if users is None:
+            users = np.empty(len(meta["users"]), dtype=object)
+            users[:] = meta["users"]
+        groups = {
+            group: {label: arrays[f"{group}{place}"] for place, label in enumerate(meta[group])}
+            for group in ("per_user", "by_popularity")
+        }
+        return FoldResult(
+            name, fold, users, per_fold=meta["per_fold"], params=meta["params"], score=meta["score"],
+            seconds=meta["seconds"], **groups,
+        )  # fmt: skip
+
+    def notes(self, loaded):
+        """Say what was found, what was not used and why, and what cannot be kept.
+
+        Parameters
+        ----------
+        loaded : dict of (str, int) to FoldResult
+
+        Returns
+        -------
+        notes : list of str
+        """
+        ours = {self.path(name, fold) for name, fold in self.keys}
+        others = [_read(path) for path in sorted(self.folder.glob(f"*-fold*{_SUFFIX}")) if path not in ours]
+        differing = Counter(self._difference(meta) for meta, _ in filter(None, others))
+        notes = [f"{len(loaded)} of {len(self.keys)} results are in {self.folder} already"] if loaded else []
+        notes += [
+            f"{count} result{'s' * (count > 1)} in {self.folder} belong{'s' * (count == 1)} to another "
+            f"configuration and {'is' if count == 1 else 'are'} not used: {why}"
+            for why, count in differing.items()
+        ]
+        for name, parts in self.unknown.items():
+            notes.append(
+                f"{name!r} is computed anew every time: {', '.join(parts)} cannot be told from another process's "
+                "(give its class get_params, or a __dict__ of plain values)"
+            )
+        return notes
+
+    def _difference(self, meta):
+        """Words for what tells another result from the one of this configuration."""
+        mine = self.keys.get((meta["estimator"], meta["fold"]))
+        if mine is None:
+            names = {name for name, _ in self.keys}
+            return "other estimators" if meta["estimator"] not in names else "more folds"
+        return f"{', '.join(PARTS[part] for part in PARTS if meta['parts'].get(part) != mine[part])} differ"
+
+
+def _read(path, *, arrays=False):
+    """Return what a file says about itself and its arrays; None where there is no whole file."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            meta = json.loads(archive["meta"].item())
+            return meta, {name: archive[name] for name in archive.files if name != "meta"} if arrays else None
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return None
+
+
+def make_checkpoint(folder, estimators, data, folds, seeds, task, *, resume):
+    """Make the checkpoint of a comparison.
+
+    Parameters
+    ----------
+    folder : path-like or None
+    estimators : dict of str to estimator
+    data : list
+        The interactions, the ratings, the tables, the space of diversity.
+    folds : list of (train, test)
+    seeds : sequence of int
+        One for each fold.
+    task : tuple
+        Metrics and options that decide the figures.
+    resume : bool
+        Whether results that are there are to be used.
+
+    Returns
+    -------
+    checkpoint : Checkpoint or None
+        None without a folder.
+    """
+    if folder is None:
+        return None
+    shared = {
+        "data": digest(*map(fingerprint_data, data)), "task": Fingerprint(task).digest,
+        "program": fingerprint_program(),
+    }  # fmt: skip
+    splits = [digest(*map(fingerprint_data, pair)) for pair in folds]
+    prints = {name: Fingerprint(estimator) for name, estimator in estimators.items()}
+    keys = {
+        (name, fold): {**shared, "estimator": found.digest, "split": splits[fold], "seed": digest(str(seeds[fold]))}
+        for name, found in prints.items()
+        for fold in range(len(folds))
+    }
+    unknown = {name: found.unknown for name, found in prints.items() if found.unknown}
+    return Checkpoint(Path(folder), keys, unknown, resume)

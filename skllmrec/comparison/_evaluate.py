@@ -1,0 +1,112 @@
+"""All estimators on all folds: in several processes, with what is done kept, and with the time to go."""
+
+import warnings
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+
+from skllmrec._optional import import_optional
+from skllmrec.comparison._fold import evaluate_fold
+from skllmrec.comparison._progress import TimeToGo, say, seconds
+
+
+def _evaluate(checkpoint, name, estimator, X, y, fold, *arguments):
+    """Evaluate one estimator on one fold; what is returned is what was written, where something is written."""
+    result = evaluate_fold(name, estimator, X, y, fold, *arguments)
+    if checkpoint is None:
+        return result
+    checkpoint.save(result)
+    return checkpoint.load(name, fold) or result
+
+
+def _read(checkpoint, verbose):
+    """Results that an earlier run left behind."""
+    if checkpoint is None or not checkpoint.resume:
+        return {}
+    found = {(name, fold): checkpoint.load(name, fold) for name, fold in checkpoint.keys}
+    found = {key: result for key, result in found.items() if result is not None}
+    for note in checkpoint.notes(found):
+        if verbose:
+            say(note)
+        elif not found:  # something is there, but nothing that fits
+            warnings.warn(note, UserWarning, stacklevel=5)
+    return found
+
+
+def _reached(result):
+    """Say what one result is."""
+    accuracy = next(iter(result.per_user.items()), None)
+    reached = "" if accuracy is None else f", {accuracy[0]} {np.nanmean(accuracy[1]):.4f}"
+    return f"{result.estimator}{reached}: {seconds(result.seconds)}"
+
+
+def evaluate_all(estimators, X, y, folds, task, seeds, checkpoint, *, n_jobs, verbose):
+    """Evaluate every estimator on every fold that is not done yet, and tell how far it has come.
+
+    Parameters
+    ----------
+    estimators : dict of str to estimator
+    X, y : rows and ratings or weights
+    folds : list of (train, test)
+    task : Task
+    seeds : sequence of int
+        One for each fold.
+    checkpoint : Checkpoint or None
+    n_jobs : int or None
+    verbose : bool
+
+    Returns
+    -------
+    results : list of FoldResult
+        Fold by fold, in each the estimators in the order given.
+    """
+    done = _read(checkpoint, verbose)
+    order = [(fold, name) for fold in range(len(folds)) for name in estimators]
+    left = [(fold, name) for fold, name in order if (name, fold) not in done]
+    time_to_go = TimeToGo([name for _, name in left], effective_n_jobs(n_jobs))
+    for result in done.values():
+        time_to_go.know(result.estimator, result.seconds)
+    calls = [
+        delayed(_evaluate)(checkpoint, name, estimators[name], X, y, fold, *folds[fold], task, seeds[fold])
+        for fold, name in left
+    ]
+    for result in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls):
+        done[result.estimator, result.fold] = result
+        time_to_go.add(result.estimator, result.seconds)
+        if verbose:
+            say(f"[{len(done)}/{len(order)}] fold {result.fold + 1} of {len(folds)}, {_reached(result)}{time_to_go}")
+    return [done[name, fold] for fold, name in order]
+
+
+def make_frames(results):
+    """Make frames of results.
+
+    Parameters
+    ----------
+    results : list of FoldResult
+
+    Returns
+    -------
+    per_user, per_fold, chosen, by_popularity : pandas.DataFrame
+        As in `Comparison`.
+    """
+    pd = import_optional("pandas", extra="demo", purpose="compare_recommenders")
+
+    def stack(frames):
+        frames = [pd.DataFrame({"estimator": r.estimator, "fold": r.fold, **columns}) for r, columns in frames]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["estimator", "fold"])
+
+    per_user = stack([(r, {"user": r.users, **r.per_user}) for r in results])
+    per_fold = pd.DataFrame([{"estimator": r.estimator, "fold": r.fold, **r.per_fold} for r in results])
+    chosen = pd.DataFrame(
+        [
+            {"estimator": r.estimator, "fold": r.fold, "params": r.params, "score": r.score}
+            for r in results
+            if r.params is not None
+        ],
+        columns=["estimator", "fold", "params", "score"],
+    )
+    by_popularity = stack(
+        [(r, {"bin": range(len(r.by_popularity["mean"])), **r.by_popularity}) for r in results if r.by_popularity]
+    )
+    return per_user, per_fold, chosen, by_popularity

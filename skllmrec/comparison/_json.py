@@ -1,0 +1,84 @@
+"""A comparison as JSON and back: strict JSON, NaN as null, infinity as text."""
+
+import json
+import math
+
+from skllmrec._optional import import_optional
+from skllmrec.comparison._checkpoint import plain
+from skllmrec.comparison._files import replacing
+
+SCHEMA = "skllmrec.comparison/1"
+_FRAMES = ("frame", "per_fold", "by_popularity", "chosen")
+_EMPTY = {"by_popularity": ["estimator", "fold"], "chosen": ["estimator", "fold", "params", "score"]}
+
+
+def _strict(value):
+    """Replace what JSON does not know: NaN by null, infinities by ``"inf"`` and ``"-inf"``."""
+    if isinstance(value, dict):
+        return {key: _strict(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_strict(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
+
+
+def to_document(comparison, job=None):
+    """Make a dict that JSON can hold.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    job : dict or None, default=None
+        What else is to be told, under the key ``"job"``.
+
+    Returns
+    -------
+    document : dict
+        ``schema, settings`` and the frames ``frame, per_fold, by_popularity, chosen`` as lists of rows; ``job`` last.
+    """
+    document = {"schema": SCHEMA, "settings": comparison.settings}
+    document |= {name: getattr(comparison, name).to_dict("records") for name in _FRAMES}
+    return _strict(plain(document | ({} if job is None else {"job": job})))
+
+
+def write_document(document, path):
+    """Write a document, whole or not at all."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        json.dump(document, file, indent=1, allow_nan=False, ensure_ascii=False)
+        file.write("\n")
+
+
+def read_document(path):
+    """Read a document and turn its rows into frames.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    parts : dict
+        ``frame, per_fold, by_popularity, chosen`` (pandas.DataFrame), ``settings`` and ``job`` (dict).
+
+    Raises
+    ------
+    ValueError
+        If the file is not JSON, or not of this schema.
+    """
+    with open(path, encoding="utf-8") as file:
+        try:
+            document = json.load(file)
+        except ValueError as error:
+            raise ValueError(f"{path} is not JSON: {error}") from error
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != SCHEMA:
+        raise ValueError(f"{path} has schema {schema!r}, not {SCHEMA!r}: it was not written by this version's to_json")
+    pd = import_optional("pandas", extra="demo", purpose="Comparison.from_json")
+    parts = {
+        name: pd.DataFrame(document[name] or None, columns=None if document[name] else _EMPTY[name]) for name in _FRAMES
+    }
+    for frame in parts.values():
+        for label in frame.columns.difference(["estimator", "metric", "params"]) if len(frame) else ():
+            frame[label] = pd.to_numeric(frame[label])
+    return parts | {"settings": document["settings"], "job": document.get("job", {})}

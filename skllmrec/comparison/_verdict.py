@@ -1,0 +1,152 @@
+"""The verdict of a comparison, in words for people who do not read tables."""
+
+import numpy as np
+
+from skllmrec.comparison._job_models import BOTH, BUILT_IN, IDS, LLM, POPULARITY, TFIDF
+from skllmrec.comparison._result import lower_is_better
+from skllmrec.comparison._statistics import holm_correction
+
+
+def _sureness(p):
+    """Words for a p-value."""
+    if p < 0.001:
+        return "practically certain (p < .001)"
+    if p < 0.01:
+        return f"very sure (p = {p:.3f})"
+    if p < 0.05:
+        return f"fairly sure (p = {p:.3f})"
+    return f"it may be chance (p = {p:.2f})"
+
+
+def _percent(gain):
+    return f"{abs(gain):.1%}" if np.isfinite(gain) else "infinitely"
+
+
+def _sentence(comparison, name, reference, contrast, p):
+    """One contrast in words."""
+    label = comparison.label("ndcg")
+    better = "better" if contrast["gain"] >= 0 else "worse"
+    means = (
+        f"{label} {contrast['mean']:.4f} against {comparison.value(reference, label):.4f}"
+        f", 95 % interval of the difference {100 * contrast['gain_low']:+.1f} to "
+        f"{100 * contrast['gain_high']:+.1f} %"
+    )
+    if contrast["gain"] == 0:
+        return f"{name!r} ranks as well as {reference!r} ({means}): {_sureness(p)}."
+    return f"{name!r} ranks {_percent(contrast['gain'])} {better} than {reference!r} ({means}): {_sureness(p)}."
+
+
+def verdict(comparison, *, new_items=False):
+    """Say in plain words whether the language model helps, and how sure that is.
+
+    The contrasts with TF-IDF (alone and beside it) and with ids alone are Holm-adjusted together, and with them those
+    of the user's own estimators with the best of the built-in ones.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Of the main job.
+    new_items : bool, default=False
+        Whether the test items are unknown to training, so that ids alone can only rank them at random.
+
+    Returns
+    -------
+    sentences : list of str
+        The first one is the answer.
+    """
+    best_llm = max((LLM, BOTH), key=lambda name: comparison.value(name, "ndcg"))
+    own = [name for name in comparison.estimators if name not in BUILT_IN]
+    ours = max(BUILT_IN, key=lambda name: comparison.value(name, "ndcg"))
+    pairs = [(LLM, TFIDF), (BOTH, TFIDF)] + ([] if new_items else [(best_llm, IDS), (TFIDF, IDS)])
+    said, directions, gains = _contrasts(comparison, [*pairs, *((name, ours) for name in own)])
+    answer = _answer_new(directions[:2], gains) if new_items else _answer(directions[:3], gains[:3], best_llm)
+    sentences = [answer, *said[len(pairs) :], *said[: len(pairs)]]
+    if new_items:
+        sentences.append(f"{IDS!r} and {POPULARITY!r} know nothing of new items and rank them at random.")
+    coverage = [f"{name!r} {comparison.value(name, 'coverage'):.1%}" for name in (IDS, TFIDF, LLM, BOTH, *own)]
+    sentences.append(f"Coverage of the catalogue: {', '.join(coverage)}.")
+    best = best_estimator(comparison)
+    sentences.append(f"Best of all: {best!r}, {comparison.label('ndcg')} {comparison.value(best, 'ndcg'):.4f}.")
+    return sentences
+
+
+def _contrasts(comparison, pairs):
+    """Sentences on pairs of estimators, significant directions (-1, 0, 1) and gains; adjusted together."""
+    contrasts = [comparison.contrast(*pair) for pair in pairs]
+    adjusted = holm_correction([contrast["p_value"] for contrast in contrasts])
+    gains = [contrast["gain"] for contrast in contrasts]
+    directions = [int(np.sign(gain)) * (p < 0.05) for gain, p in zip(gains, adjusted, strict=True)]
+    rows = zip(pairs, contrasts, adjusted, strict=True)
+    return [_sentence(comparison, *pair, contrast, p) for pair, contrast, p in rows], directions, gains
+
+
+def _answer(directions, gains, best_llm):
+    """Answer the question from the significant directions (-1, 0, 1) of the contrasts."""
+    alone, both, over_ids = directions
+    if over_ids < 0:
+        return (
+            f"No: on this data text does not help. Ids alone rank better than {best_llm!r}, "
+            f"which loses {_percent(gains[2])} NDCG."
+        )
+    if alone > 0 or both > 0:
+        how, gain = ("instead of", gains[0]) if alone > 0 else ("beside", gains[1])
+        ids = "and it beats ids alone" if over_ids > 0 else "but it is not clearly better than ids alone"
+        start = "Yes, the language model helps" if over_ids > 0 else "In part"
+        return f"{start}: {how} TF-IDF, on the same text, it gains {_percent(gain)} NDCG, {ids}."
+    if over_ids > 0:
+        return "Text helps, but the language model brings no clear gain over TF-IDF on the same text."
+    return "No clear difference: on this data the language model gains neither over TF-IDF nor over ids alone."
+
+
+def _answer_new(directions, gains):
+    """Answer the question for new items, which ids alone cannot rank."""
+    alone, both = directions
+    if alone > 0:
+        return f"Yes: on new items the language model gains {_percent(gains[0])} NDCG over TF-IDF on the same text."
+    if both > 0:
+        return f"Yes, beside TF-IDF: on new items the two together gain {_percent(gains[1])} NDCG over TF-IDF alone."
+    if alone < 0:
+        return f"No: on new items the language model instead of TF-IDF loses {_percent(gains[0])} NDCG."
+    return "No clear difference: the language model and TF-IDF rank new items about equally well."
+
+
+def best_estimator(comparison):
+    """Name of the estimator with the highest NDCG; of equal ones the first."""
+    return max(comparison.estimators, key=lambda name: comparison.value(name, "ndcg"))
+
+
+def accuracy_of(comparison, wanted="ndcg"):
+    """Label of the metric that decides: the wanted one, else the first that exists per user; None without any."""
+    rows = comparison.frame[comparison.frame["n_users"] > 0]
+    labels = list(dict.fromkeys(rows["metric"]))
+    return next((label for label in labels if label.partition("@")[0] == wanted), next(iter(labels), None))
+
+
+def plain_verdict(comparison):
+    """Say which estimator is best, by how much, and how sure that is.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Of any estimators.
+
+    Returns
+    -------
+    sentences : list of str
+        Empty without a metric that exists per user.
+    """
+    metric, reference = accuracy_of(comparison), comparison.settings["reference"]
+    if metric is None or len(comparison.estimators) == 1:
+        return []
+    rows = comparison.frame[comparison.frame["metric"] == metric].set_index("estimator")
+    ordered = rows["mean"].sort_values(ascending=lower_is_better(metric), kind="stable").index
+    best = ordered[0]
+    first = f"Best {metric}: {best!r} with {rows.at[best, 'mean']:.4f}"
+    other = ordered[1] if best == reference else best
+    row = rows.loc[other]
+    bounds = (
+        f"{comparison.settings['level']:.0%} interval {100 * row['gain_low']:+.1f} to {100 * row['gain_high']:+.1f} %"
+    )
+    if best == reference:
+        return [f"{first}, the reference; next {other!r}, {row['gain']:+.1%} ({bounds}): {_sureness(row['p_holm'])}."]
+    return [f"{first}, {row['gain']:+.1%} against {reference!r} ({bounds}): {_sureness(row['p_holm'])}."]
