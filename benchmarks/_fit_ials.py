@@ -64,7 +64,7 @@ def fit_ours(pairs, n_factors, n_steps=None):
     """Fit from the matrix, as the peers do."""
     extra = {} if n_steps is None else {"n_steps": n_steps}
     model = fit_feature_als(pairs, n_components=n_factors, **our_parameters(pairs), **extra)
-    return in_units_of_peers(pairs, model.users.vectors, model.items.vectors)
+    return model.users.vectors, model.items.vectors
 
 
 def fit_from_ids(pairs, n_factors):
@@ -73,7 +73,8 @@ def fit_from_ids(pairs, n_factors):
     table = np.column_stack([coo.row, coo.col])
 
     def fit():
-        return FeatureMFRecommender(n_factors, feedback="implicit", **our_parameters(pairs)).fit(table)
+        model = FeatureMFRecommender(n_factors, feedback="implicit", **our_parameters(pairs)).fit(table)
+        return model.user_factors_, model.item_factors_
 
     return fit
 
@@ -138,10 +139,9 @@ def _rows(pairs, timings):
     """Least seconds, and how they compare with ours at the same steps and at our two."""
     least = {key: min(timing.cpu) for key, timing in timings.items()}
     for (name, n_steps), timing in timings.items():
-        ids = n_steps is None
         factors = timing.result
-        if ids:
-            factors = in_units_of_peers(pairs, factors.user_factors_, factors.item_factors_)
+        if name.startswith("skllmrec"):
+            factors = in_units_of_peers(pairs, *factors)
         reference = least["skllmrec", n_steps or STEPS[0]]
         yield {
             "": name,
