@@ -15,6 +15,7 @@ from skllmrec.recommenders import (
     NeighborsRecommender,
     PairwiseRecommender,
     PopularityRecommender,
+    TwoTowerRecommender,
 )
 from skllmrec.testing import EXPECTED_FAILED_CHECKS, check_recommender
 
@@ -49,6 +50,11 @@ SKLEARN = [
     PopularityRecommender(damping=0.0),
     PairwiseRecommender(Ridge()),
     PairwiseRecommender(KNeighborsRegressor(1)),
+    TwoTowerRecommender(),
+    TwoTowerRecommender(feedback="explicit"),
+    TwoTowerRecommender(3, loss="softmax", n_layers=0, max_iter=3),
+    TwoTowerRecommender(3, loss="bpr", max_iter=3, early_stopping=True),
+    TwoTowerRecommender(3, loss="warp", solver="rmsprop", weight_decay=0.0, max_iter=3),
     blend(FeatureMFRecommender(3, max_iter=2), PopularityRecommender()),
     blend(NeighborsRecommender(feedback="implicit"), PopularityRecommender(feedback="implicit")),
 ]
@@ -83,6 +89,12 @@ PERSONALISED = [
     blend(MarkovRecommender(), FeatureMFRecommender(8, max_iter=5, feedback="implicit")),
     PairwiseRecommender(Ridge(alpha=0.1), **NUMBERS),
     PairwiseRecommender(RandomForestRegressor(10, random_state=0), **NUMBERS),
+    TwoTowerRecommender(8),
+    TwoTowerRecommender(8, **TEXTS),
+    TwoTowerRecommender(8, ids=False, **BOTH),
+    TwoTowerRecommender(8, loss="softmax", **NUMBERS),
+    TwoTowerRecommender(8, loss="warp", temperature=1.0),
+    TwoTowerRecommender(8, feedback="explicit", **BOTH),
 ]
 THE_SAME_FOR_ALL = [
     PopularityRecommender(),

@@ -1,0 +1,430 @@
+"""TwoTowerRecommender: what the network computes, new items and users, tasks, seeds, checkpoints."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from skllmrec.base import FeatureTable
+from skllmrec.model_selection import ColdItemKFold
+from skllmrec.recommenders import TwoTowerRecommender, _two_tower_training
+from skllmrec.recommenders._two_tower_network import Architecture, TwoTowers
+from skllmrec.recommenders._two_tower_training import user_batches
+
+N_USERS, N_ITEMS, N_KINDS = 60, 40, 4
+WORDS = np.array(["red apple", "blue ocean", "old castle", "fast rocket"])
+CPU = torch.device("cpu")
+
+
+def make_rows(seed=0, n_likes=8):
+    """Users who like items of one kind, nine times out of ten; a text tells the kind of an item."""
+    rng = np.random.default_rng(seed)
+    kinds = np.arange(N_ITEMS) % N_KINDS
+    users, items = [], []
+    for user in range(N_USERS):
+        taste = np.where(kinds == user % N_KINDS, 0.9, 0.1 / (N_KINDS - 1))
+        items += rng.choice(N_ITEMS, n_likes, replace=False, p=taste / taste.sum()).tolist()
+        users += [user] * n_likes
+    frame = pd.DataFrame({"user": users, "item": items})
+    frame["text"] = [f"{WORDS[item % N_KINDS]} {item}" for item in items]
+    for name, codes in (("user", frame["user"]), ("item", frame["item"])):  # points on a circle tell the kind, too
+        angle = 2 * np.pi * (codes % N_KINDS) / N_KINDS + 0.01 * codes
+        frame[f"{name}_x"], frame[f"{name}_y"] = np.cos(angle), np.sin(angle)
+    return frame
+
+
+TEXTS = {"item_features": "text", "item_encoder": TfidfVectorizer()}
+
+
+def recommender(**params):
+    defaults = {"user": "user", "item": "item", "device": "cpu", "random_state": 0}
+    return TwoTowerRecommender(8, **{**defaults, **params})
+
+
+# -- the network ------------------------------------------------------------------------------------------------
+
+
+def make_network(links, features=(None, None), **params):
+    settings = {"hidden_size": 5, "tower": "mlp", "ids": True, "n_layers": 2, "explicit": False}
+    settings |= dict.fromkeys(("dropout", "feature_dropout", "feature_noise"), 0.0)
+    return TwoTowers(Architecture(n_components=3, **{**settings, **params}), links, features, CPU, 0)
+
+
+def tower(parameters, name, rows):
+    """A hidden layer with leaky rectifier, by hand."""
+    hidden = rows @ parameters[f"{name}.weight0"].T + parameters[f"{name}.bias0"]
+    hidden = np.where(hidden > 0, hidden, 0.01 * hidden)
+    return hidden @ parameters[f"{name}.weight1"].T + parameters[f"{name}.bias1"]
+
+
+@pytest.mark.parametrize("ids", [True, False])
+@pytest.mark.parametrize("own_features", [True, False])
+def test_vectors_are_towers_and_ids_smoothed_along_the_graph(ids, own_features):
+    rng = np.random.default_rng(1)
+    links = sparse.csr_matrix((rng.random((4, 6)) < 0.5).astype(float))
+    of_users, of_items = rng.normal(size=(4, 2)).astype(np.float32), rng.normal(size=(6, 4)).astype(np.float32)
+    network = make_network(links, (of_users if own_features else None, of_items), ids=ids)
+    with torch.no_grad():
+        for tensor in network.parameters.values():
+            tensor += 0.3 * torch.randn(tensor.shape, generator=torch.manual_seed(len(tensor)))
+    parameters = {name: tensor.detach().numpy() for name, tensor in network.parameters.items()}
+    dense = links.toarray()
+    means = dense / np.maximum(dense.sum(axis=1, keepdims=True), 1) @ of_items
+    users, items = tower(parameters, "item_tower", means), tower(parameters, "item_tower", of_items)
+    if own_features:
+        users = users + tower(parameters, "user_tower", of_users)
+    if ids:
+        users, items = users + parameters["user_ids"], items + parameters["item_ids"]
+    degrees = np.sqrt(np.outer(np.maximum(dense.sum(axis=1), 1), np.maximum(dense.sum(axis=0), 1)))
+    sums = [users, items]
+    for _ in range(2):
+        users, items = dense / degrees @ items, (dense / degrees).T @ users
+        sums = [sums[0] + users, sums[1] + items]
+    for found, total in zip(network.vectors(), sums, strict=True):
+        assert_allclose(found.detach(), total / np.linalg.norm(total, axis=1, keepdims=True), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("augmentation", ["dropout", "feature_dropout", "feature_noise"])
+def test_augmentation_is_of_training_only(augmentation):
+    links = sparse.csr_matrix(np.ones((3, 200)))
+    features = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
+    plain = make_network(links, (None, features), ids=False, n_layers=0)
+    noisy = make_network(links, (None, features), ids=False, n_layers=0, **{augmentation: 0.5})
+    assert_array_equal(plain.vectors()[1].detach(), noisy.vectors()[1].detach())
+    torch.manual_seed(0)
+    items = noisy.vectors(training=True)[1].detach()
+    changed = (items != plain.vectors()[1].detach()).any(1)
+    if augmentation == "feature_dropout":  # half of the items are without features, the others are as they were
+        assert_array_equal(items.norm(dim=1) == 0, changed)
+        assert 0.35 < changed.float().mean() < 0.65
+    else:
+        assert changed.float().mean() > 0.8
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_batches_hold_whole_users_and_every_pair_once(seed):
+    rng = np.random.default_rng(seed)
+    indptr = np.r_[0, np.cumsum(rng.integers(0, 9, 50))]
+    owners = np.repeat(np.arange(50), np.diff(indptr))
+    batches = user_batches(indptr, 20)(np.random.default_rng(seed))
+    assert_array_equal(np.sort(np.concatenate(batches)), np.arange(indptr[-1]))
+    assert len(batches) == round(indptr[-1] / 20)
+    members = [set(owners[batch]) for batch in batches]
+    assert sum(map(len, members)) == len(set(owners)), "a user is in two batches"
+    other = user_batches(indptr, 20)(np.random.default_rng(seed + 1))
+    assert not np.array_equal(np.concatenate(batches), np.concatenate(other))
+
+
+# -- what is learned ----------------------------------------------------------------------------------------------
+
+
+def share_of_own_kind(model, users, n_items=3, **options):
+    ids, _ = model.recommend(users, n_items=n_items, **options)
+    return (ids % N_KINDS == np.arange(len(ids))[:, np.newaxis] % N_KINDS).mean()
+
+
+@pytest.mark.parametrize("params", [
+    {}, {"n_layers": 0}, {"loss": "softmax"}, {"loss": "infonce", "n_negatives": 12}, {"loss": "bpr"},
+    {"loss": "warp", "temperature": 1.0}, {"ids": False, **TEXTS}, {"tower": "linear", **TEXTS},
+    {"dropout": 0.2, "feature_dropout": 0.2, "feature_noise": 0.3, **TEXTS}, {"solver": "rmsprop", "weight_decay": 0.0},
+    {"solver": "adam", "weight_decay": 0.0}, {"early_stopping": True, **TEXTS}, {"learning_rate": "constant"},
+])  # fmt: skip
+@pytest.mark.parametrize("seed", [0, 1])
+def test_lists_follow_the_taste(params, seed):
+    frame = make_rows(seed)
+    model = recommender(**params).fit(frame)
+    assert (
+        share_of_own_kind(model, np.arange(N_USERS)) > 0.5
+    )  # of 10 items of the own kind, 2 or so are left; chance .1
+    scores = model.predict(frame)
+    assert np.isfinite(scores).all() and np.abs(scores).max() <= 1 + 1e-6
+    assert model.n_iter_ == model.history_[-1]["epoch"] <= 20
+    assert_allclose(np.linalg.norm(model.item_factors_, axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("params", [TEXTS, {"ids": False, **TEXTS}, {"item_features": ["item_x", "item_y"]}])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_cold_items_are_ranked_by_their_features(params, seed):
+    frame = make_rows(seed, n_likes=12)
+    train, test = next(ColdItemKFold(4, item="item", random_state=seed).split(frame))
+    model = recommender(**params).fit(frame.iloc[train])
+    cold = frame.iloc[test].drop_duplicates("item")
+    users = np.arange(N_USERS)
+    pairs = pd.merge(pd.DataFrame({"user": users}), cold.drop(columns="user"), how="cross")
+    scores = model.predict(pairs)
+    own = (pairs["user"] % N_KINDS == pairs["item"] % N_KINDS).to_numpy()
+    assert np.mean(scores[own][:, np.newaxis] > scores[~own]) > 0.75, "the chance that an item of one's kind is first"
+    first = model.recommend(users, n_items=1, candidates=cold)[0][:, 0]
+    assert (first % N_KINDS == users % N_KINDS).mean() > 0.6
+    table = FeatureTable(frame.drop_duplicates("item")[["item", "text", "item_x", "item_y"]], key="item")
+    catalogued = recommender(**params).fit(frame.iloc[train], item_table=table)
+    assert_allclose(catalogued.predict(pairs), scores, rtol=1e-4, atol=1e-5)
+    like_it = ["red apple"] if "item_encoder" in params else [[1.0, 0.0]]
+    ids, _ = catalogued.similar_items(features=like_it, n_items=4)
+    assert (ids % N_KINDS == 0).mean() > 0.5
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_new_users_by_history_fold_in_and_features(seed):
+    frame = make_rows(seed)
+    model = recommender(user_features=["user_x", "user_y"]).fit(frame)
+    before = model.predict(frame)
+    liked = [np.arange(kind, N_ITEMS, N_KINDS)[:4].tolist() for kind in range(N_KINDS)]
+    assert share_of_own_kind(model, None, history=liked) > 0.8
+    described = frame.drop_duplicates("user")[:N_KINDS].assign(user=100 + np.arange(N_KINDS))
+    assert share_of_own_kind(model, described) > 0.8
+    assert_array_equal(model.predict(frame), before)
+    liking_others = np.roll(liked, 1, axis=0)  # what people do outweighs what they are
+    rows = described.loc[described.index.repeat(4)].assign(item=np.ravel(liking_others))
+    model.partial_fit(rows)
+    assert share_of_own_kind(model, described["user"]) < 0.3
+    assert share_of_own_kind(model, described["user"].iloc[[1, 2, 3, 0]]) > 0.7
+
+
+@pytest.mark.parametrize("feedback", ["implicit", "explicit"])
+def test_a_fold_in_in_two_steps_is_one_in_one(feedback):
+    frame = make_rows(2)
+    y = np.where(frame["user"] % N_KINDS == frame["item"] % N_KINDS, 5.0, 1.0) if feedback == "explicit" else None
+    rows = pd.DataFrame({"user": [99, 99, 99, 0], "item": [0, 4, 5, 1]}).reindex(columns=frame.columns)
+    ratings = np.array([5.0, 4.0, 1.0, 2.0]) if feedback == "explicit" else np.ones(4)
+    settings = {"feedback": feedback, "max_iter": 5}
+    at_once = recommender(**settings).fit(frame, y).partial_fit(rows, ratings)
+    halves = recommender(**settings).fit(frame, y)
+    history = {"history": [dict(zip(rows["item"][:3], ratings[:3], strict=True))], "exclude_seen": False}
+    listed = halves.recommend(n_items=5, **history)
+    items = halves.item_factors_.copy()
+    halves.partial_fit(rows[:3], ratings[:3])
+    assert_allclose(
+        halves.recommend([99], n_items=5, candidates=np.setdiff1d(halves.items_, [0, 4, 5]))[0].shape, (1, 5)
+    )
+    untouched = np.setdiff1d(np.arange(N_ITEMS), [0, 4, 5])
+    assert_array_equal(halves.item_factors_[untouched], items[untouched])
+    assert set(listed[0][0]) <= set(halves.items_)
+    halves.partial_fit(rows[3:], ratings[3:])
+    others = ~np.isin(frame["user"], [0]) & ~np.isin(frame["item"], [0, 1, 4, 5])
+    assert_allclose(at_once.predict(frame[others]), halves.predict(frame[others]), rtol=1e-5)
+    assert_allclose(at_once.user_factors_[-1], halves.user_factors_[-1], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_ratings_are_learned_in_their_own_units(seed):
+    rng = np.random.default_rng(seed)
+    frame = make_rows(seed, n_likes=20)
+    likes = frame["user"] % N_KINDS == frame["item"] % N_KINDS
+    y = 60 + 20 * likes.to_numpy() + 5 * (frame["user"] % 3) + rng.normal(size=len(frame))
+    test = rng.random(len(frame)) < 0.2
+    model = recommender(feedback="explicit", **TEXTS).fit(frame[~test], y[~test])
+    errors = model.predict(frame[test]) - y[test]
+    assert np.sqrt((errors**2).mean()) < 0.5 * y.std()
+    assert_allclose(model.mean_, y[~test].mean())
+    assert model.history_[-1]["loss"] < 0.5 * model.history_[0]["loss"]
+
+
+# -- tasks --------------------------------------------------------------------------------------------------------
+
+
+def with_targets(frame, seed=0):
+    """A price that depends on item and user, and a device that depends on the kind of the item; some are missing."""
+    rng = np.random.default_rng(seed)
+    frame = frame.copy()
+    frame["price"] = 100 + 30 * (frame["item"] % N_KINDS) + 10 * (frame["user"] % 2) + rng.normal(size=len(frame))
+    frame["device"] = np.where(frame["item"] % 2, "phone", "desktop").astype(object)
+    frame.loc[rng.random(len(frame)) < 0.3, "price"] = np.nan
+    frame.loc[rng.random(len(frame)) < 0.3, "device"] = None
+    return frame
+
+
+@pytest.mark.parametrize("feedback", ["implicit", "explicit"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_heads_learn_planted_targets(feedback, seed):
+    frame = with_targets(make_rows(seed), seed)
+    y = None if feedback == "implicit" else 1.0 + frame["user"] % 3
+    tasks = {"price": "regression", "device": "classification"}
+    model = recommender(feedback=feedback, tasks=tasks, task_weights={"price": 1.0, "device": 1.0}, max_iter=60)
+    model.fit(frame, y)
+    truth = with_targets(make_rows(seed + 10), seed)  # other pairs of the same users and items
+    assert_array_equal(model.task_classes_["device"], ["desktop", "phone"])
+    known = truth["price"].notna()
+    price = model.predict_task(truth[known], "price")
+    assert np.corrcoef(price, truth["price"][known])[0, 1] > 0.8
+    assert np.abs(price - truth["price"][known]).mean() < 20
+    labels = np.where(truth["item"] % 2, "phone", "desktop")
+    assert (model.predict_task(truth, "device") == labels).mean() > 0.9
+    chances = model.predict_task_proba(truth, "device")
+    assert_allclose(chances.sum(axis=1), 1)
+    assert_array_equal(chances.argmax(axis=1) == 1, model.predict_task(truth, "device") == "phone")
+    assert {"price", "device", "loss"} <= set(model.history_[0])
+    blind = truth.drop(columns=["price", "device"]).assign(price=np.nan, device=None)
+    assert_array_equal(model.predict_task(blind, "price"), model.predict_task(truth, "price"))
+    reloaded = pickle.loads(pickle.dumps(model))  # noqa: S301 - own bytes
+    assert_array_equal(reloaded.predict_task(truth, "price"), model.predict_task(truth, "price"))
+    assert b"torch" not in pickle.dumps(model)
+
+
+def test_equal_pairs_count_once_in_a_task():
+    frame = pd.DataFrame({"user": [0, 0, 0, 1], "item": [5, 5, 5, 6]})
+    task = _two_tower_training_task(frame.assign(v=[1.0, 2.0, 6.0, 5.0]), "regression")
+    assert_allclose(task.values * task.scale + task.mean, [3.0, 5.0])
+    task = _two_tower_training_task(frame.assign(v=["b", "a", "b", "a"]), "classification")
+    assert_array_equal(task.classes[task.values], ["b", "a"])
+    assert_array_equal(np.stack(task.pairs), [[0, 1], [0, 1]])
+
+
+def _two_tower_training_task(frame, kind):
+    from skllmrec.recommenders._two_tower_tasks import read_task
+
+    items = np.unique(frame["item"], return_inverse=True)[1]
+    return read_task(frame, "v", kind, 1.0, frame["user"].to_numpy(), items, 2)
+
+
+@pytest.mark.parametrize(("params", "words"), [
+    ({"tasks": {"price": "ranking"}}, ["price", "regression", "classification"]),
+    ({"tasks": {"price": "regression"}, "task_weights": {"cost": 1.0}}, ["cost", "price"]),
+    ({"tasks": {"price": "regression"}, "task_weights": {"price": 0}}, ["price", "positive"]),
+    ({"tasks": {"nowhere": "regression"}}, ["nowhere", "device"]),
+    ({"tasks": {"device": "regression"}}, ["device", "classification"]),
+    ({"tasks": {"empty": "regression"}}, ["empty", "no value"]),
+    ({"loss": "squared_error"}, ["squared_error", "implicit"]),
+    ({"feedback": "explicit", "loss": "bpr"}, ["bpr", "explicit"]),
+    ({"ids": False}, ["ids=False", "item_features"]),
+])  # fmt: skip
+def test_what_does_not_go_together_is_named(params, words):
+    frame = with_targets(make_rows()).assign(empty=None)
+    with pytest.raises(ValueError) as raised:
+        recommender(**params).fit(frame, np.ones(len(frame)))
+    for word in words:
+        assert word in str(raised.value)
+
+
+def test_only_tasks_of_fit_can_be_predicted():
+    model = recommender(tasks={"price": "regression"}, max_iter=1).fit(with_targets(make_rows()))
+    with pytest.raises(ValueError, match=r"'device' is not a task.*price"):
+        model.predict_task(with_targets(make_rows()), "device")
+    with pytest.raises(ValueError, match="regression"):
+        model.predict_task_proba(with_targets(make_rows()), "price")
+
+
+# -- the training -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("params", [{}, {"loss": "warp"}, {"n_negatives": 9, "dropout": 0.3, **TEXTS}])
+def test_equal_seeds_give_equal_models(params):
+    frame = make_rows()
+    models = [recommender(max_iter=3, random_state=seed, **params).fit(frame) for seed in (1, 1, 2)]
+    assert_array_equal(models[0].user_factors_, models[1].user_factors_)
+    assert not np.allclose(models[0].user_factors_, models[2].user_factors_)
+    before = torch.get_rng_state()
+    clone(models[0]).fit(frame)
+    assert_array_equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gives_what_the_processor_gives():
+    frame = make_rows()
+    on_gpu, on_cpu = (recommender(device=device, max_iter=2, **TEXTS).fit(frame) for device in ("cuda", "cpu"))
+    assert_allclose(on_gpu.predict(frame), on_cpu.predict(frame), rtol=1e-2, atol=1e-2)
+
+
+def test_early_stopping_keeps_the_best_epoch_and_tells_the_scores():
+    frame = make_rows(3, n_likes=14)
+    settings = {"learning_rate": "constant", "learning_rate_init": 0.05, "warmup": 0.0, "max_iter": 60}
+    model = recommender(early_stopping=True, n_iter_no_change=3, **settings).fit(frame)
+    scores = [record["score"] for record in model.history_]
+    assert len(scores) - 1 == model.n_iter_ < 60
+    assert np.argmax(scores) == len(scores) - 4
+    best = recommender(early_stopping=True, **settings).set_params(max_iter=len(scores) - 4, n_iter_no_change=50)
+    assert_allclose(best.fit(frame).predict(frame), model.predict(frame), rtol=1e-4, atol=1e-5)
+
+
+def test_weights_of_zero_are_no_interactions():
+    frame = make_rows()
+    y = np.ones(len(frame))
+    y[::3] = 0
+    settings = {"max_iter": 3, "batch_size": 40}
+    model = recommender(**settings).fit(frame, y)
+    kept = y > 0
+    reference = recommender(**settings).fit(frame[kept])
+    assert set(frame["item"][kept]) == set(frame["item"]), "the comparison needs the same items"
+    assert_allclose(model.predict(frame), reference.predict(frame), rtol=1e-4, atol=1e-5)
+    nothing = recommender(**settings).fit(frame, np.zeros(len(frame)))
+    assert np.isfinite(nothing.predict(frame)).all()
+
+
+def test_parameters_reach_the_training(monkeypatch):
+    recipes = []
+
+    def recording(parameters, batches, loss, recipe, **options):
+        recipes.append((recipe, len(batches(np.random.default_rng(0))), options))
+        return train(parameters, batches, loss, recipe, **options)
+
+    train = _two_tower_training.train
+    monkeypatch.setattr(_two_tower_training, "train", recording)
+    frame = make_rows(n_likes=14)
+    own = {"solver": "rmsprop", "learning_rate": "cosine", "learning_rate_init": 0.2, "warmup": 0.3, "max_iter": 4,
+           "weight_decay": 0.5, "batch_size": 48}  # fmt: skip
+    recommender(**own).fit(frame)
+    recipe, n_batches, options = recipes.pop()
+    assert (recipe.optimizer, recipe.schedule, recipe.learning_rate) == ("rmsprop", "cosine", 0.2)
+    assert (recipe.warmup, recipe.n_epochs, recipe.weight_decay, recipe.patience) == (0.3, 4, 0.5, None)
+    assert n_batches == round(len(frame) / 48) and options["checkpoint"] is None and options["validate"] is None
+    recommender(early_stopping=True, n_iter_no_change=2, loss="bpr", max_iter=1).fit(frame)
+    recipe, n_batches, options = recipes.pop()
+    assert recipe.patience == 2 and options["validate"] is not None and recipe.optimizer == "adamw" and n_batches >= 9
+
+
+# -- checkpoints --------------------------------------------------------------------------------------------------
+
+KILLED = """
+import os, signal, sys
+import test_two_tower
+from skllmrec.recommenders import _two_tower_training
+
+loss, steps = _two_tower_training._Descent.loss, iter(range(999))
+
+def killing(descent, pairs):
+    if next(steps) == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return loss(descent, pairs)
+
+_two_tower_training._Descent.loss = killing
+test_two_tower.resumable(sys.argv[1]).fit(test_two_tower.with_targets(test_two_tower.make_rows()))
+"""
+
+
+def resumable(folder, **params):
+    settings = {"max_iter": 4, "dropout": 0.2, "early_stopping": True, "tasks": {"price": "regression"}, **TEXTS}
+    return recommender(checkpoint_dir=folder, **{**settings, **params})
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="SIGKILL is a thing of POSIX")
+def test_a_killed_fit_ends_like_one_that_ran_through(tmp_path):
+    command = [sys.executable, "-c", KILLED, str(tmp_path), "25"]  # in the third epoch
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    frame = with_targets(make_rows())
+    assert [file.name for file in tmp_path.iterdir()] == ["training.safetensors"]
+    resumed, whole = resumable(tmp_path).fit(frame), resumable(None).fit(frame)
+    assert_allclose(resumed.user_factors_, whole.user_factors_, rtol=1e-5, atol=1e-6)
+    assert_allclose(resumed.item_factors_, whole.item_factors_, rtol=1e-5, atol=1e-6)
+    assert_allclose(resumed.predict_task(frame, "price"), whole.predict_task(frame, "price"), rtol=1e-4)
+    assert [record["epoch"] for record in resumed.history_] == [record["epoch"] for record in whole.history_]
+
+
+def test_a_checkpoint_of_other_data_or_parameters_is_refused(tmp_path):
+    frame = with_targets(make_rows())
+    resumable(tmp_path).fit(frame)
+    for other, params in ((with_targets(make_rows(1)), {}), (frame, {"temperature": 0.1}), (frame, {"max_iter": 5})):
+        with pytest.raises(ValueError, match=r"another configuration.*delete this file"):
+            resumable(tmp_path, **params).fit(other)
+    resumable(tmp_path).fit(frame)
