@@ -3,6 +3,7 @@
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 from _finetune_data import SETS, split
@@ -90,7 +91,8 @@ def _catalogue_texts(folder):
 def _on_catalogue(options):
     train, test = split(options.data, CATALOGUE, options.seed)
     texts = _catalogue_texts(options.data)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = (options.work or Path(temporary)) / "pretrained"
         pretrainer = LLMPretrainer(
             max_length=MAX_LENGTH,
             max_epochs=options.epochs,

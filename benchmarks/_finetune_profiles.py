@@ -64,9 +64,9 @@ def profiles(options):
     items = likes.drop_duplicates("item_id")
     texts = TextTemplate(SETS[CATALOGUE].template).fit_transform(items)
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+        folder = options.work or Path(temporary)
         writer = LLMProfileWriter(
-            save_smollm2(folder / "model"), max_new_tokens=80, batch_size=32, memory=folder / "store"
+            save_smollm2(folder / "smollm2"), max_new_tokens=64, batch_size=32, memory=folder / "store"
         ).fit(texts)
         wall, cpu = time.perf_counter(), time.process_time()
         written = writer.transform(texts)
