@@ -74,6 +74,35 @@ def resolve_dtype(dtype):
     return getattr(torch, dtype)
 
 
+def has_bfloat16(device):
+    """Whether a device multiplies matrices of bfloat16 by instructions of its own, faster than those of float32.
+
+    Parameters
+    ----------
+    device : torch.device
+
+    Returns
+    -------
+    bool
+        For processors: x86-64 with AVX512-BF16 or AMX-BF16.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skllmrec._device import has_bfloat16
+    >>> has_bfloat16(torch.device("meta"))
+    False
+    """
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # torch < 2.9
+        return False
+    known = torch.cpu.get_capabilities()
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+
+
 def to_device(array, device):
     """Send an array to a torch device.
 

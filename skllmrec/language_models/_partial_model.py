@@ -5,7 +5,7 @@ import tempfile
 import numpy as np
 
 from skllmrec._backbone import TrainableModel, load_model, load_tokenizer, plan_batches
-from skllmrec._device import to_device
+from skllmrec._device import has_bfloat16, to_device
 from skllmrec._kernels.pooling import pool
 
 _BATCH_TOKENS = 8192  # padded tokens that go through the model at once; a batch of more is cut
@@ -58,12 +58,14 @@ class LowerStates:
         for row, own, valid in zip(rows, states, is_token, strict=True):
             self._states[self._starts[row] : self._starts[row + 1]] = own[valid]
 
-    def batch(self, rows, is_token):
-        """States of some texts, zeros in the padding.
+    def batch(self, rows, places, is_token):
+        """States of some tokens of some texts, zeros in the padding.
 
         Parameters
         ----------
         rows : ndarray of int, shape (n,)
+        places : list of ndarray of int, length n
+            Positions of the tokens in their text.
         is_token : ndarray of bool, shape (n, n_tokens)
 
         Returns
@@ -71,9 +73,8 @@ class LowerStates:
         ndarray of shape (n, n_tokens, n_dims), float32
         """
         batch = np.zeros((*is_token.shape, self._states.shape[1]), dtype=np.float32)
-        for row, own in zip(rows, batch, strict=True):
-            states = self._states[self._starts[row] : self._starts[row + 1]]
-            own[: len(states)] = states
+        for row, kept, own in zip(rows, places, batch, strict=True):
+            own[: len(kept)] = self._states[self._starts[row] + kept]
         return batch
 
 
@@ -93,6 +94,11 @@ class CorpusEncoder:
     pooling : str
     max_length : int or None
         Tokens that are read of a text.
+    precision : {"auto", "float32", "bfloat16"}
+        Of the products of the model; "auto" is bfloat16 where the device has instructions for it. Parameters, and
+        everything from the pooling on, are float32.
+    token_dropout : float
+        Share of the tokens that the trained layers do not see in training mode; the first and the last of a text stay.
     augmenter : object or None
         ``augment(texts, rng)`` changes texts at random, in training mode.
     device : torch.device
@@ -103,9 +109,12 @@ class CorpusEncoder:
         The model; its mode (training or evaluation) decides about dropout and augmentation.
     """
 
-    def __init__(self, weights, texts, *, trainable, lora_rank, pooling, max_length, augmenter, device):
+    def __init__(
+        self, weights, texts, *, trainable, lora_rank, pooling, max_length, precision, token_dropout, augmenter, device
+    ):
         self._weights, self._texts, self._max_length, self._augmenter = weights, texts, max_length, augmenter
-        self._pooling, self._device = pooling, device
+        self._pooling, self._token_dropout, self._device = pooling, token_dropout, device
+        self._is_half = precision == "bfloat16" or (precision == "auto" and has_bfloat16(device))
         self._tokenizer = load_tokenizer(weights)
         self._tokens = self._tokenize(texts)
         self.trained = TrainableModel(weights, device)
@@ -146,11 +155,12 @@ class CorpusEncoder:
 
         augmented = self._augmenter is not None and self.backbone.training
         tokens = self._augment(rows) if augmented else [self._tokens[row] for row in rows]
-        lengths = np.fromiter(map(len, tokens), dtype=np.intp, count=len(tokens))
+        places = self._places(tokens)
+        lengths = np.fromiter(map(len, places), dtype=np.intp, count=len(places))
         order, parts = np.argsort(-lengths, kind="stable"), []
         for cut in plan_batches(lengths[order], _CHUNK_TOKENS if checkpointed else _BATCH_TOKENS):
             chunk = order[cut]
-            given = rows[chunk], [tokens[place] for place in chunk], augmented
+            given = rows[chunk], [tokens[text] for text in chunk], [places[text] for text in chunk], augmented
             if checkpointed and torch.is_grad_enabled():
                 parts.append(checkpoint(self._encode_chunk, *given, use_reentrant=False))
             else:
@@ -164,16 +174,33 @@ class CorpusEncoder:
         rng = np.random.default_rng(int(torch.randint(2**31, ()).item()))
         return self._tokenize(self._augmenter.augment([self._texts[row] for row in rows], rng))
 
-    def _encode_chunk(self, rows, tokens, augmented):
-        input_ids, is_token = _padded(tokens, self._tokenizer.pad_id)
+    def _places(self, tokens):
+        """Positions of the tokens that the trained layers see: all of them, but at random in training mode."""
+        import torch
+
+        places = [np.arange(len(own)) for own in tokens]
+        if not self._token_dropout or not self.backbone.training:
+            return places
+        ends = np.cumsum([len(own) for own in tokens])
+        kept = (torch.rand(int(ends[-1])) >= self._token_dropout).numpy()
+        kept[ends - 1] = kept[ends - [len(own) for own in tokens]] = True
+        return [own[keep] for own, keep in zip(places, np.split(kept, ends[:-1]), strict=True)]
+
+    def _encode_chunk(self, rows, tokens, places, augmented):
+        import torch
+
+        kept = [np.asarray(own)[place] for own, place in zip(tokens, places, strict=True)]
+        input_ids, is_token = _padded(kept, self._tokenizer.pad_id)
         input_ids = to_device(input_ids, self._device)
         mask = None if is_token.all() else to_device(is_token.astype(np.int64), self._device)
         entry = None
         if self._lower is not None and augmented:
             entry = self._run_lower(input_ids, mask)
         elif self._lower is not None:
-            entry = to_device(self._lower.batch(rows, is_token), self._device)
-        return pool(self.trained.states(input_ids, mask, entry), mask, pooling=self._pooling)
+            entry = to_device(self._lower.batch(rows, places, is_token), self._device)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_half):
+            states = self.trained.states(input_ids, mask, entry)
+        return pool(states, mask, pooling=self._pooling)
 
     def _run_lower(self, input_ids, mask):
         import torch

@@ -29,7 +29,7 @@ from skllmrec import (
 from skllmrec.exceptions import ModelNotFoundError
 from skllmrec.testing import check_encoder
 
-FAST = {"learning_rate": 3e-3, "max_epochs": 2, "random_state": 0, "device": "cpu"}
+FAST = {"learning_rate": 3e-3, "max_epochs": 2, "random_state": 0, "device": "cpu", "precision": "float32"}
 OBJECTIVES = ("contrastive", "factors", "interactions", "multitask")
 
 

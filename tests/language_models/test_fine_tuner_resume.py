@@ -15,7 +15,14 @@ from tuning_data import make_catalogue
 from skllmrec import LLMFineTuner
 from skllmrec._training import _loop
 
-FAST = {"learning_rate": 3e-3, "max_epochs": 3, "random_state": 0, "device": "cpu", "patience": None}
+FAST = {
+    "learning_rate": 3e-3,
+    "max_epochs": 3,
+    "random_state": 0,
+    "device": "cpu",
+    "precision": "float32",
+    "patience": None,
+}
 
 KILLED = """
 import os, signal, sys

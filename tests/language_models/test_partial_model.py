@@ -18,11 +18,19 @@ TEXTS = [*SENTENCES, "", "a", *(f"{a} {b}" for a, b in itertools.pairwise(SENTEN
 ROWS = np.array([3, 8, 0, 14, 9, 3])
 
 
-def make(model, trainable, pooling="mean"):
+def make(model, trainable, pooling="mean", precision="float32", token_dropout=0.0):
     encoder = CorpusEncoder(
-        find_weights(model), TEXTS, trainable=trainable, lora_rank=2, pooling=pooling, max_length=24, augmenter=None,
+        find_weights(model),
+        TEXTS,
+        trainable=trainable,
+        lora_rank=2,
+        pooling=pooling,
+        max_length=24,
+        precision=precision,
+        token_dropout=token_dropout,
+        augmenter=None,
         device=torch.device("cpu"),
-    )  # fmt: skip
+    )
     encoder.backbone.eval()
     return encoder
 
@@ -101,3 +109,47 @@ def test_states_are_kept_in_a_file_without_padding(tiny_bert):
     states = encoder._lower._states
     assert isinstance(states, np.memmap) and states.shape == (sum(map(len, encoder._tokens)), 16)
     assert make(tiny_bert, 2)._lower is None
+
+
+@pytest.mark.parametrize("trainable", [1, "all"])
+def test_half_precision_is_for_the_products_only(trainable, tiny_bert):
+    encoder = make(tiny_bert, trainable, precision="bfloat16")
+    vectors, expected = encoder.encode(ROWS), make(tiny_bert, trainable).encode(ROWS).detach()
+    assert vectors.dtype == torch.float32 and {p.dtype for p in encoder.backbone.parameters()} == {torch.float32}
+    assert not torch.equal(vectors, expected)
+    assert torch.cosine_similarity(vectors, expected).min() > 0.99
+    for gradient in gradients(encoder).values():
+        assert gradient.dtype == torch.float32 and torch.isfinite(gradient).all()
+
+
+def test_automatic_precision(tiny_bert, monkeypatch):
+    for half in (False, True):
+        monkeypatch.setattr(_partial_model, "has_bfloat16", lambda device, half=half: half)
+        assert torch.equal(make(tiny_bert, 1, precision="auto").encode(ROWS),
+                           make(tiny_bert, 1, precision="bfloat16" if half else "float32").encode(ROWS))  # fmt: skip
+
+
+@pytest.mark.parametrize("trainable", [1, "all"])
+def test_dropped_tokens_are_those_of_training_only(trainable, tiny_bert):
+    encoder, plain = make(tiny_bert, trainable, token_dropout=0.5), make(tiny_bert, trainable)
+    assert torch.equal(encoder.encode(ROWS), plain.encode(ROWS))
+    for module in encoder.backbone.modules():
+        module.p = 0.0  # no dropout but that of tokens
+    encoder.backbone.train()
+    torch.manual_seed(0)
+    first, second = encoder.encode(ROWS), encoder.encode(ROWS)
+    torch.manual_seed(0)
+    assert torch.equal(encoder.encode(ROWS), first) and not torch.equal(first, second)
+    same = (ROWS == 8) | (ROWS == 9)  # "", and a text of a single word between the special tokens
+    assert_allclose(first[ROWS == 8].detach(), plain.encode(ROWS)[ROWS == 8].detach(), rtol=1e-4, atol=1e-5)
+    assert (first != plain.encode(ROWS)).any(dim=1)[~same].all()
+
+
+def test_places_keep_the_ends_and_the_share(tiny_bert):
+    encoder = make(tiny_bert, 1, token_dropout=0.3)
+    encoder.backbone.train()
+    tokens = [list(range(12))] * 4000
+    places = encoder._places(tokens)
+    assert all(own[0] == 0 and own[-1] == 11 and (np.diff(own) > 0).all() for own in places)
+    share = (np.mean([len(own) for own in places]) - 2) / 10
+    assert abs(share - 0.7) < 4 * np.sqrt(0.21 / 40000)
