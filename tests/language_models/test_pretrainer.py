@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from tiny_models import SENTENCES, change_weights, save_bert
 
-from skllmrec import EmbeddingWhitener, LLMPretrainer, LLMTextEncoder
+from skllmrec import EmbeddingWhitener, LLMFineTuner, LLMPretrainer, LLMTextEncoder
 from skllmrec.exceptions import ModelNotFoundError
 from skllmrec.testing import check_encoder
 
@@ -204,6 +204,15 @@ def test_type_ids_tell_segments_apart(fitted, tmp_path):
     for pretrainer in (fitted, small(tmp_path, tokenizer="bpe", max_steps=1).fit(DOCUMENTS)):
         encoded = AutoTokenizer.from_pretrained(pretrainer.checkpoint_)("a dog", "a wedding")
         assert set(encoded["token_type_ids"]) == {0, 1}
+
+
+def test_fine_tuner_goes_on_from_the_checkpoint(fitted, tmp_path):
+    labels = [text[0] for text in DOCUMENTS]
+    tuner = LLMFineTuner(
+        fitted.checkpoint_, objective="classification", trainable=1, max_epochs=1, max_length=16,
+        checkpoint_dir=tmp_path, random_state=0,
+    )  # fmt: skip
+    assert tuner.fit_transform(DOCUMENTS, labels).shape == (len(DOCUMENTS), 16)
 
 
 def test_pickle_holds_no_weights(fitted):
