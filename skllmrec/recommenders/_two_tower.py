@@ -30,11 +30,12 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
     With ``ids=False`` this is AlphaRec [1]_; without features it is LightGCN [2]_; with ``n_layers=0`` it is the plain
     two-tower model.
 
-    What is kept are vectors, as of a factorisation, and three kinds of ridge maps, fitted in closed form when the
-    network has been trained: from features to vectors, for new items and users (a tower is trained on known items and
-    serves new ones worse: NDCG@20 of new items .15 by the tower and .18 by the map on films, .20 and .25 on music);
-    from histories to vectors, for `partial_fit` and ``recommend(history=)``. Weights of the network are in the file of
-    `checkpoint_dir` only.
+    What is kept are vectors, as of a factorisation, and ridge maps, fitted in closed form with leave-one-out when the
+    network has been trained: from features to vectors, for new items and users (a tower is trained to tell the known
+    items apart, a map to predict those that are left out); and from histories to vectors, for `partial_fit` and
+    ``recommend(history=)``. A row with features and a history gets both, in proportion n to 2 for n interactions; a
+    trained row that gets new interactions keeps its deviation from what its history spoke for. The weights of the
+    network are in the file of `checkpoint_dir` only.
 
     Parameters
     ----------
@@ -66,7 +67,7 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
         - "bpr": against one item at a time;
         - "warp": against the first of some drawn items that comes within 2.5 temperatures, by its estimated rank.
 
-        The first two learn faster and rank better.
+        The first two learn from all candidates at once, and so in fewer epochs.
 
         What a user is known to like never counts against him.
     temperature : float, default=None
@@ -109,7 +110,8 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
         See `early_stopping`.
     checkpoint_dir : path-like, default=None
         Folder for the state of the training, written after each epoch: a `fit` that was interrupted or killed goes on
-        there when it is called again with the same data and parameters; with others it refuses.
+        there when it is called again with the same data, parameters and `random_state` (an integer); with others it
+        refuses.
     handle_unknown : {"prior", "error"}, default="prior"
         Unknown users and items get what their features predict, without features the mean vector; or they raise.
     random_state : int, RandomState instance or None, default=None
@@ -289,7 +291,7 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
                 self._options(after_epoch),
             )
         self.history_, self.n_iter_ = trained.history, trained.n_iter
-        self._tasks = {task.name: task for task in self._read_tasks}
+        self._tasks = {task.name: task.without_targets() for task in self._read_tasks}
         self._adopt(trained, interactions, bases)
 
     def _check_network(self, interactions):

@@ -1,6 +1,6 @@
 """Further targets that the towers of TwoTowerRecommender learn to predict: columns of X, read row by row."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,6 +48,10 @@ class Task:
     def n_outputs(self):
         """Numbers that its head computes for a pair."""
         return 1 if self.kind == "regression" else len(self.classes)
+
+    def without_targets(self):
+        """Return what is needed to predict: no values of the training data."""
+        return replace(self, pairs=(), values=np.empty(0))
 
     def output(self, users, items):
         """Numbers of the head for pairs of vectors.
