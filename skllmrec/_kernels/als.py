@@ -1,5 +1,7 @@
 """Half sweeps of alternating least squares: warm-started conjugate gradients, one row at a time."""
 
+import threading
+
 import numpy as np
 
 from .threads import map_rows, serial_blas
@@ -48,6 +50,12 @@ def _fill(table, values, rotation):
     else:
         np.matmul(values, rotation, out=table[:, :d])
     table[:, d:] = 0
+
+
+def _zero_row(n_columns, dtype):
+    row = empty_rows(1, n_columns, dtype)
+    row[:] = 0
+    return row
 
 
 def _as_regressors(factors, unobserved_weight, n_threads):
@@ -141,18 +149,20 @@ def solve_rows(
     with serial_blas():
         factors, gram, rotation = _as_regressors(factors, unobserved_weight, n_threads)
 
+        constants = csr, targets, factors, offsets, gram, ridge
+        longest = (int(np.diff(csr[0]).max(initial=0)) + 3) // 4 * 4
+        nothing, own = _zero_row(d, dtype), threading.local()  # scratch of each thread
+
         def solve(first, last):
-            table, centre = (
-                empty_rows(last - first, d, dtype),
-                empty_rows(1 if prior is None else last - first, d, dtype),
-            )
+            if not hasattr(own, "scratch"):
+                own.scratch = empty_rows(longest, d, dtype), *np.empty((2, longest), dtype), np.empty(longest, np.int64)
+                own.vectors = tuple(empty_rows(5, d, dtype))
+            table, centre = empty_rows(last - first, d, dtype), nothing
             _fill(table, start[first:last], rotation)
-            _fill(centre, np.zeros((1, d), dtype) if prior is None else prior[first:last], rotation)
-            longest = (int(np.diff(csr[0][first : last + 1]).max()) + 3) // 4 * 4
-            scratch = empty_rows(longest, d, dtype), *np.empty((2, longest), dtype), np.empty(longest, np.int64)
-            vectors = tuple(empty_rows(5, d, dtype))
-            constants = csr, targets, factors, offsets, gram, ridge
-            als_loops.solve_chunk(first, last, *constants, centre, table, scratch, vectors, n_steps, tol)
+            if prior is not None:
+                centre = empty_rows(last - first, d, dtype)
+                _fill(centre, prior[first:last], rotation)
+            als_loops.solve_chunk(first, last, *constants, centre, table, own.scratch, own.vectors, n_steps, tol)
             _fill(solution[first:last], table[:, :d], None if rotation is None else rotation.T)
 
         map_rows(solve, weights.indptr, n_threads)

@@ -12,7 +12,7 @@ import numpy as np
 
 # Work of a chunk, in non-zeros: what it reads and writes stays in a core's cache, and threads even out. Chunks do not
 # depend on the number of threads, so that matrix products inside of them round alike.
-_CHUNK_COST = 2**15
+_CHUNK_COST = 2**16
 _ROW_COST = 8  # of a row, whatever its length
 
 
