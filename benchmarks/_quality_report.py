@@ -229,6 +229,32 @@ def text_table(results, protocol):
     return rows
 
 
+def blend_table(results):
+    """Gain of each blend over the part of it that is best on test, which nobody knows beforehand."""
+    rows = []
+    for blend in (name for name, model in MODELS.items() if model.parts):
+        row = {"blend against its best part": blend}
+        for protocol in PROTOCOLS:
+            for name in SETS:
+                here = [result for result in results if (result.protocol, result.dataset) == (protocol, name)]
+                mine = best(here, lambda result: result.model == blend)  # noqa: B023 - used at once
+                part = best(here, lambda result: result.model in MODELS[blend].parts, "test")  # noqa: B023
+                if mine is not None and part is not None:
+                    value, low, high = gain(mine, part)
+                    row[f"{protocol} {name}"] = f"{value:+.1%} ({low:+.1%} to {high:+.1%})"
+        rows.append(row)
+    return _filled(rows, "blend against its best part")
+
+
+def _filled(rows, first):
+    """Leave out columns that no row has, and give all rows the same ones."""
+    columns = [f"{protocol} {name}" for protocol in PROTOCOLS for name in SETS]
+    columns = [column for column in columns if any(column in row for row in rows)]
+    extra = [name for name in ("mean", "least") if any(name in row for row in rows)]
+    rows = [row for row in rows if any(column in row for column in columns)]
+    return [{name: row.get(name, "") for name in (first, *extra, *columns)} for row in rows]
+
+
 def default_table(results):
     """NDCG on test with the defaults as a share of that with tuned parameters, of our models."""
     columns = [(protocol, name) for protocol in PROTOCOLS for name in SETS]
@@ -242,39 +268,30 @@ def default_table(results):
                 row[f"{protocol} {name}"] = f"{shares[-1]:.3f}"
         if shares:
             rows.append({**row, "mean": f"{np.mean(shares):.3f}", "least": f"{min(shares):.3f}"})
-    shown = [f"{protocol} {name}" for protocol, name in columns]
-    shown = [name for name in shown if any(name in row for row in rows)]
-    return [
-        {
-            "default / tuned": row["default / tuned"],
-            "mean": row["mean"],
-            "least": row["least"],
-            **{name: row.get(name, "") for name in shown},
-        }
-        for row in rows
-    ]
+    return _filled(rows, "default / tuned")
+
+
+def _sections(results):
+    """Titles and texts of what is printed, in order."""
+    for protocol in PROTOCOLS:
+        for metric in METRICS:
+            yield f"{protocol}: {_NAMES[metric]}", metric_table(results, protocol, metric)
+    for title, (protocol, ours, theirs) in DUELS.items():
+        rows = duel(results, protocol, ours, theirs)
+        yield title, duel_table(rows) if rows else []
+        yield f"{title}: each model, the same on every set", fixed_models(results, protocol, theirs)
+    for protocol in ("warm", "temporal"):
+        yield f"{protocol}: what text adds to a model", text_table(results, protocol)
+    yield "Blends against their parts", blend_table(results)
+    yield f"Defaults against tuned parameters, NDCG@{K} on test", default_table(results)
 
 
 def print_report(cells):
     """Print all tables, and write results.csv and results.json into the folder of the cells."""
     results = read_results(cells)
-    for protocol in PROTOCOLS:
-        for metric in METRICS:
-            rows = metric_table(results, protocol, metric)
-            if rows:
-                print(f"\n### {protocol}: {_NAMES[metric]}\n\n{markdown(rows)}")
-    for title, (protocol, ours, theirs) in DUELS.items():
-        rows = duel(results, protocol, ours, theirs)
-        if rows:
-            print(f"\n### {title}\n\n{duel_table(rows)}")
-            print(f"\nEach model, the same on every set:\n\n{markdown(fixed_models(results, protocol, theirs))}")
-    for protocol in ("warm", "temporal"):
-        rows = text_table(results, protocol)
-        if rows:
-            print(f"\n### {protocol}: what text adds to a model\n\n{markdown(rows)}")
-    rows = default_table(results)
-    if rows:
-        print(f"\n### Defaults against tuned parameters, NDCG@{K} on test\n\n{markdown(rows)}")
+    for title, content in _sections(results):
+        if content:
+            print(f"\n### {title}\n\n{content if isinstance(content, str) else markdown(content)}")
     rows = [result.row() for result in results]
     if rows:
         write_json(cells.folder / "results.json", {"settings": cells.settings, "results": rows})
