@@ -1,7 +1,9 @@
 """Results of single folds on disk: written whole as soon as they are there, read again by the same configuration."""
 
+import io
 import json
 import re
+import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +19,8 @@ _SUFFIX = ".npz"
 _SCALARS = (bool, int, float, str, type(None))
 # what a configuration consists of, in the words of messages
 PARTS = {
-    "data": "the data", "split": "the split", "estimator": "parameters or code of the estimator",
-    "task": "the metrics", "seed": "the seed", "program": "versions or source of the program",
+    "data": "the data", "split": "the split", "estimator": "the parameters or the code of the estimator",
+    "task": "the metrics", "seed": "the seed", "program": "the versions or the source of the program",
 }  # fmt: skip
 
 
@@ -125,13 +127,11 @@ class Checkpoint:
         -------
         notes : list of str
         """
-        ours = {self.path(name, fold) for name, fold in self.keys}
-        others = [_read(path) for path in sorted(self.folder.glob(f"*-fold*{_SUFFIX}")) if path not in ours]
-        differing = Counter(self._difference(meta) for meta, _ in filter(None, others))
+        differing = Counter(self._differences(self.keys.keys() - loaded.keys()))
         notes = [f"{len(loaded)} of {len(self.keys)} results are in {self.folder} already"] if loaded else []
         notes += [
-            f"{count} result{'s' * (count > 1)} in {self.folder} belong{'s' * (count == 1)} to another "
-            f"configuration and {'is' if count == 1 else 'are'} not used: {why}"
+            f"{count} result{'s' * (count > 1)} of another configuration in {self.folder} left alone: "
+            f"it differs in {why}"
             for why, count in differing.items()
         ]
         for name, parts in self.unknown.items():
@@ -141,22 +141,25 @@ class Checkpoint:
             )
         return notes
 
-    def _difference(self, meta):
-        """Words for what tells another result from the one of this configuration."""
-        mine = self.keys.get((meta["estimator"], meta["fold"]))
-        if mine is None:
-            names = {name for name, _ in self.keys}
-            return "other estimators" if meta["estimator"] not in names else "more folds"
-        return f"{', '.join(PARTS[part] for part in PARTS if meta['parts'].get(part) != mine[part])} differ"
+    def _differences(self, lacking):
+        """Words for what tells each result of another configuration from the one that is lacking."""
+        for path in sorted(self.folder.glob(f"*-fold*{_SUFFIX}")):
+            meta, _ = _read(path) or (None, None)
+            if meta is None or (meta["estimator"], meta["fold"]) not in lacking:
+                continue
+            mine = self.keys[meta["estimator"], meta["fold"]]
+            differing = [words for part, words in PARTS.items() if meta["parts"].get(part) != mine[part]]
+            if differing:
+                yield ", ".join(differing)
 
 
 def _read(path, *, arrays=False):
     """Return what a file says about itself and its arrays; None where there is no whole file."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             meta = json.loads(archive["meta"].item())
             return meta, {name: archive[name] for name in archive.files if name != "meta"} if arrays else None
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error):
         return None
 
 

@@ -94,8 +94,9 @@ def _source(path):
     return digest(*(_content(str(file), stat.st_size, stat.st_mtime_ns) for file, stat in stats))
 
 
+@cache
 def fingerprint_program():
-    """Digest of the versions of all that computes, and of the source of this package."""
+    """Digest of the versions of all that computes, and of the source of this package when it is first asked for."""
     return digest(repr(versions()), _source(str(Path(skllmrec.__file__).parent)))
 
 

@@ -1,5 +1,9 @@
 """A recommender with a known skill, for tests of the comparison."""
 
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
@@ -57,3 +61,44 @@ class Scripted(BaseEstimator):
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "items_")
+
+
+class Logged(Scripted):
+    """Writes a line for each fit; waits for ever in the one after `wait_after` lines, while a file says so."""
+
+    def __init__(self, skill=1.0, *, user=0, item=1, noise_seed=0, fails=None, log=None, wait_after=3):
+        super().__init__(skill, user=user, item=item, noise_seed=noise_seed, fails=fails, log=log)
+        self.wait_after = wait_after
+
+    def fit(self, X, y=None, *, item_table=None):
+        log = Path(self.log)
+        if log.with_suffix(".wait").exists() and len(lines(log)) >= self.wait_after:
+            log.with_suffix(".waits").touch()
+            time.sleep(600)
+        with log.open("a") as file:
+            file.write(f"{self.skill}\n")
+        return super().fit(X, y, item_table=item_table)
+
+
+def lines(path):
+    """Lines of a file, none where it is missing."""
+    return Path(path).read_text().splitlines() if Path(path).exists() else []
+
+
+def compare_logged(log, folder, *, n_jobs=1, **changes):
+    """Compare two logged estimators on three folds, and keep what is done in a folder."""
+    from skllmrec import compare_recommenders
+
+    options = {
+        "cv": 3, "k": 5, "metrics": ("ndcg", "novelty", "coverage"), "n_permutations": 99, "n_resamples": 99,
+        "random_state": 0, "verbose": True, **changes,
+    }  # fmt: skip
+    X, y = options.pop("X", integer_data()), options.pop("y", None)
+    estimators = options.pop("estimators", {"weak": Logged(0.1, log=log), "strong": Logged(2.0, log=log)})
+    return compare_recommenders(estimators, X, y, checkpoint_dir=folder, n_jobs=n_jobs, **options)
+
+
+if __name__ == "__main__":
+    from scripted import compare_logged as run  # so that the classes have the name that importers know them by
+
+    run(*sys.argv[1:])

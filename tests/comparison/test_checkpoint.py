@@ -1,0 +1,184 @@
+"""Results that outlive the process: after kill -9, in other configurations, from damaged files."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scripted import Logged, compare_logged, integer_data, lines
+from sklearn.model_selection import GridSearchCV
+
+from skllmrec.base import FeatureTable
+from skllmrec.comparison._checkpoint import plain
+from skllmrec.comparison._result import COSTS
+from skllmrec.metrics import make_ranking_scorer
+from skllmrec.model_selection import PerUserKFold
+
+
+def quality(comparison):
+    """The frame without what the clock says."""
+    return comparison.frame[~comparison.frame["metric"].isin(COSTS)].reset_index(drop=True)
+
+
+def test_a_killed_run_goes_on_where_it_stopped(tmp_path, capsys):
+    log, folder = tmp_path / "log.txt", tmp_path / "folds"
+    log.with_suffix(".wait").touch()
+    process = subprocess.Popen([sys.executable, str(Path(__file__).with_name("scripted.py")), str(log), str(folder)])
+    try:
+        deadline = time.monotonic() + 240
+        while not log.with_suffix(".waits").exists():
+            assert process.poll() is None, "it ended by itself"
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        process.kill()  # SIGKILL: it cannot tidy up
+        process.wait()
+    assert len(lines(log)) == 3
+    assert len(list(folder.glob("*.npz"))) == 3
+    assert not list(folder.glob(".*"))
+
+    log.with_suffix(".wait").unlink()
+    resumed = compare_logged(str(log), folder)
+    printed = capsys.readouterr().out
+    assert f"3 of 6 results are in {folder} already" in printed
+    assert [line.partition("]")[0] for line in printed.splitlines()[1:]] == ["[4/6", "[5/6", "[6/6"]
+    assert len(lines(log)) == 6  # three fits, not six more
+
+    again = compare_logged(str(log), folder)
+    assert len(lines(log)) == 6
+    for name in ("frame", "per_user", "per_fold", "by_popularity", "chosen"):
+        pd.testing.assert_frame_equal(getattr(again, name), getattr(resumed, name))
+    whole = compare_logged(str(log), None)
+    pd.testing.assert_frame_equal(quality(whole), quality(resumed))
+    pd.testing.assert_frame_equal(whole.per_user, resumed.per_user)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A folder with the results of `compare_logged`, and the log of its fits."""
+    where = tmp_path_factory.mktemp("kept")
+    compare_logged(str(where / "log.txt"), where / "folds")
+    return where / "log.txt", where / "folds"
+
+
+X = integer_data()
+SPACE = FeatureTable(pd.DataFrame({"item": range(40), "genre": [f"kind{i % 5}" for i in range(40)]}), key="item")
+
+
+@pytest.mark.parametrize(
+    ("changes", "differs"),
+    [
+        ({"X": X[::-1]}, "the data"),
+        ({"y": np.ones(len(X))}, "the data"),
+        ({"item_table": SPACE}, "the data"),
+        ({"k": 6}, "the metrics"),
+        ({"metrics": ("ndcg",)}, "the metrics"),
+        ({"candidates": "fitted"}, "the metrics"),
+        ({"random_state": 1}, "the split, the seed"),
+        ({"cv": 2}, "the split\n"),
+        ({"estimators": "other skill"}, "the parameters or the code of the estimator"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
+)
+def test_another_configuration_is_never_mixed_in(kept, changes, differs, tmp_path, capsys):
+    log, folder = kept
+    if "estimators" in changes:
+        changes = {"estimators": {"weak": Logged(0.3, log=str(log)), "strong": Logged(3.0, log=str(log))}}
+    capsys.readouterr()
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    result = compare_logged(str(log), folder, **changes)
+    printed = capsys.readouterr().out
+    assert "already" not in printed
+    assert "of another configuration" in printed
+    assert f"it differs in {differs}" in printed
+    pd.testing.assert_frame_equal(quality(result), quality(compare_logged(str(log), None, **changes)))
+    for path in set(folder.iterdir()) - set(before):
+        path.unlink()
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_what_only_the_summary_needs_is_computed_again(kept):
+    log, folder = kept
+    n_fits = len(lines(log))
+    other = compare_logged(str(log), folder, reference="strong", level=0.8, n_resamples=50)
+    assert len(lines(log)) == n_fits
+    assert other.settings["reference"] == "strong"
+
+
+def test_another_estimator_joins(kept):
+    log, folder = kept
+    n_fits = len(lines(log))
+    three = {name: Logged(skill, log=str(log)) for name, skill in {"weak": 0.1, "new": 1.0, "strong": 2.0}.items()}
+    assert compare_logged(str(log), folder, estimators=three).estimators == ["weak", "new", "strong"]
+    assert len(lines(log)) == n_fits + 3
+
+
+def test_without_resume_everything_is_computed_and_replaced(kept, capsys):
+    log, folder = kept
+    n_fits, n_files = len(lines(log)), len(list(folder.iterdir()))
+    compare_logged(str(log), folder, resume=False)
+    assert len(lines(log)) == n_fits + 6
+    assert len(list(folder.iterdir())) == n_files
+
+
+@pytest.mark.parametrize("damage", ["half", "empty", "changed"])
+def test_a_damaged_file_is_computed_again(tmp_path, damage):
+    log = tmp_path / "log.txt"
+    whole = compare_logged(str(log), tmp_path / "folds")
+    (path,) = (tmp_path / "folds").glob("weak-fold2-*")
+    data = path.read_bytes()
+    middle = len(data) // 2
+    changed = data[:middle] + bytes([data[middle] ^ 255]) + data[middle + 1 :]
+    path.write_bytes({"half": data[:middle], "empty": b"", "changed": changed}[damage])
+    mended = compare_logged(str(log), tmp_path / "folds")
+    assert len(lines(log)) == 7
+    pd.testing.assert_frame_equal(quality(whole), quality(mended))
+
+
+def test_what_cannot_be_known_again_is_computed_and_said(kept, capsys):
+    log, folder = kept
+    # what object() stands for cannot be told in another process
+    estimators = {"weak": Logged(0.1, log=str(log)), "odd": Logged(1.0, log=str(log), noise_seed=1, fails=object())}
+    n_fits = len(lines(log))
+    for _ in range(2):
+        compare_logged(str(log), folder, estimators=estimators)
+        assert "'odd' is computed anew every time: fails (object)" in capsys.readouterr().out
+    assert len(lines(log)) == n_fits + 6
+
+
+def test_a_quiet_run_warns_where_nothing_fits(kept):
+    log, folder = kept
+    with pytest.warns(UserWarning, match="the seed"):
+        compare_logged(str(log), folder, random_state=7, verbose=False)
+    compare_logged(str(log), folder, verbose=False)
+
+
+def test_searches_and_ids_of_text_come_back(tmp_path):
+    frame = pd.DataFrame(integer_data(), columns=["user", "item"]).astype({"user": object})
+    scorer = make_ranking_scorer("ndcg", k=5)
+    search = GridSearchCV(
+        Logged(log=str(tmp_path / "log.txt")), {"skill": [0.0, 3.0]}, scoring=scorer, cv=PerUserKFold(2)
+    )
+    options = {"X": frame.to_numpy(), "estimators": {"search": search}, "cv": PerUserKFold(2, random_state=0)}
+    first = compare_logged(str(tmp_path / "log.txt"), tmp_path / "folds", **options)
+    n_fits = len(lines(tmp_path / "log.txt"))
+    second = compare_logged(str(tmp_path / "log.txt"), tmp_path / "folds", **options)
+    assert len(lines(tmp_path / "log.txt")) == n_fits
+    assert second.chosen["params"].tolist() == [{"skill": 3.0}] * 2
+    pd.testing.assert_frame_equal(first.per_user, second.per_user)
+    pd.testing.assert_frame_equal(first.chosen, second.chosen)
+
+
+def test_a_seed_is_needed(tmp_path):
+    with pytest.raises(ValueError, match="checkpoint_dir needs random_state=an integer"):
+        compare_logged("log", tmp_path, random_state=None)
+
+
+def test_plain_values():
+    given = {"a": np.float32(0.5), "b": (1, None), "c": np.arange(2), 3: PerUserKFold(2, random_state=0)}
+    assert plain(given) == {
+        "a": 0.5, "b": [1, None], "c": "array([0, 1])", "3": repr(PerUserKFold(2, random_state=0)),
+    }  # fmt: skip
