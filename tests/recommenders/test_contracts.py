@@ -89,11 +89,10 @@ PERSONALISED = [
     blend(MarkovRecommender(), FeatureMFRecommender(8, max_iter=5, feedback="implicit")),
     PairwiseRecommender(Ridge(alpha=0.1), **NUMBERS),
     PairwiseRecommender(RandomForestRegressor(10, random_state=0), **NUMBERS),
-    TwoTowerRecommender(8),
     TwoTowerRecommender(8, **TEXTS),
     TwoTowerRecommender(8, ids=False, **BOTH),
-    TwoTowerRecommender(8, loss="softmax", **NUMBERS),
-    TwoTowerRecommender(8, loss="warp", temperature=1.0),
+    TwoTowerRecommender(8, loss="softmax", max_iter=10, **NUMBERS),
+    TwoTowerRecommender(8, loss="warp", temperature=1.0, max_iter=10),
     TwoTowerRecommender(8, feedback="explicit", **BOTH),
 ]
 THE_SAME_FOR_ALL = [

@@ -191,29 +191,54 @@ def test_new_users_by_history_fold_in_and_features(seed):
     assert share_of_own_kind(model, described["user"].iloc[[1, 2, 3, 0]]) > 0.7
 
 
-@pytest.mark.parametrize("feedback", ["implicit", "explicit"])
-def test_a_fold_in_in_two_steps_is_one_in_one(feedback):
-    frame = make_rows(2)
-    y = np.where(frame["user"] % N_KINDS == frame["item"] % N_KINDS, 5.0, 1.0) if feedback == "explicit" else None
-    rows = pd.DataFrame({"user": [99, 99, 99, 0], "item": [0, 4, 5, 1]}).reindex(columns=frame.columns)
-    ratings = np.array([5.0, 4.0, 1.0, 2.0]) if feedback == "explicit" else np.ones(4)
-    settings = {"feedback": feedback, "max_iter": 5}
-    at_once = recommender(**settings).fit(frame, y).partial_fit(rows, ratings)
-    halves = recommender(**settings).fit(frame, y)
-    history = {"history": [dict(zip(rows["item"][:3], ratings[:3], strict=True))], "exclude_seen": False}
-    listed = halves.recommend(n_items=5, **history)
-    items = halves.item_factors_.copy()
-    halves.partial_fit(rows[:3], ratings[:3])
-    assert_allclose(
-        halves.recommend([99], n_items=5, candidates=np.setdiff1d(halves.items_, [0, 4, 5]))[0].shape, (1, 5)
-    )
-    untouched = np.setdiff1d(np.arange(N_ITEMS), [0, 4, 5])
-    assert_array_equal(halves.item_factors_[untouched], items[untouched])
-    assert set(listed[0][0]) <= set(halves.items_)
-    halves.partial_fit(rows[3:], ratings[3:])
-    others = ~np.isin(frame["user"], [0]) & ~np.isin(frame["item"], [0, 1, 4, 5])
-    assert_allclose(at_once.predict(frame[others]), halves.predict(frame[others]), rtol=1e-5)
-    assert_allclose(at_once.user_factors_[-1], halves.user_factors_[-1], rtol=1e-3, atol=1e-4)
+FEEDBACKS = ["implicit", "explicit"]
+
+
+def with_likes(feedback, seed=2):
+    """Interactions, and ratings that tell the taste for explicit feedback."""
+    frame = make_rows(seed)
+    liked = frame["user"] % N_KINDS == frame["item"] % N_KINDS
+    return frame, np.where(liked, 5.0, 1.0) if feedback == "explicit" else np.ones(len(frame))
+
+
+@pytest.mark.parametrize("feedback", FEEDBACKS)
+@pytest.mark.parametrize("user", [99, 7])
+def test_a_history_says_what_a_fold_in_of_it_says(feedback, user):
+    frame, y = with_likes(feedback)
+    model = recommender(feedback=feedback, max_iter=5, **TEXTS).fit(frame, y)
+    liked, ratings = [0, 4, 5], [5.0, 4.0, 1.0] if feedback == "explicit" else [1.0, 1.0, 1.0]
+    others = np.setdiff1d(np.arange(N_ITEMS), [*liked, *frame["item"][frame["user"] == user]])
+    asked = {"n_items": 9, "candidates": others}  # the items of a fold-in move, too
+    given = model.recommend(None if user == 99 else [user], history=[dict(zip(liked, ratings, strict=True))], **asked)
+    before = model.item_factors_[others].copy(), model.user_factors_.copy()
+    model.partial_fit(frame.iloc[:3].assign(user=user, item=liked, text="not read: the items are known"), ratings)
+    assert_array_equal(model.item_factors_[others], before[0])
+    unmoved = np.arange(N_USERS) != user
+    assert_array_equal(model.user_factors_[:N_USERS][unmoved], before[1][unmoved])
+    ids, scores = model.recommend([user], **asked)
+    assert_array_equal(ids, given[0])
+    assert_allclose(scores, given[1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("feedback", FEEDBACKS)
+def test_a_trained_user_moves_by_what_was_added(feedback):
+    """The map of histories by hand: ridge predictions of the new history minus those of the old one."""
+    frame, y = with_likes(feedback)
+    model = recommender(feedback=feedback, max_iter=5).fit(frame, y)
+    before, fold = model._table("user")[7].copy(), model._history_maps["user"]
+    of_items = model._table("item").copy()
+
+    def history_of(rows, ratings):
+        parts = np.column_stack([of_items[rows, :-1], np.ones(len(rows))])
+        beyond = ratings - model.mean_ - of_items[rows, -1] if feedback == "explicit" else np.ones(len(rows))
+        return (beyond[:, np.newaxis] * parts).sum(axis=0) / (len(rows) + 2)
+
+    own = (frame["user"] == 7).to_numpy()
+    new = np.setdiff1d(np.arange(N_ITEMS), frame["item"][own])[:2]
+    old = history_of(frame["item"][own].to_numpy(), y[own])
+    grown = history_of(np.append(frame["item"][own], new), np.append(y[own], [4.0, 2.0]))
+    model.partial_fit(frame.iloc[:2].assign(user=7, item=new), [4.0, 2.0] if feedback == "explicit" else None)
+    assert_allclose(model._table("user")[7], before + (grown - old) @ fold.coef, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -382,7 +407,38 @@ def test_parameters_reach_the_training(monkeypatch):
     assert recipe.patience == 2 and options["validate"] is not None and recipe.optimizer == "adamw" and n_batches >= 9
 
 
-# -- checkpoints --------------------------------------------------------------------------------------------------
+# -- persistence and checkpoints ---------------------------------------------------------------------------------
+
+
+LOADED = """
+import pickle, sys
+model = pickle.load(open(sys.argv[1], "rb"))
+rows, expected = pickle.load(open(sys.argv[2], "rb"))
+assert (model.predict(rows) == expected).all()
+model.recommend(history=[[0, 4]], n_items=3)
+model.predict_task(rows, "price")
+assert "torch" not in sys.modules
+"""
+
+
+def test_a_fitted_model_needs_no_torch_and_loads_without_code(tmp_path):
+    import skops.io
+
+    frame = with_targets(make_rows())
+    model = recommender(max_iter=2, tasks={"price": "regression", "device": "classification"}, **TEXTS).fit(frame)
+    known = frame.drop(columns="device").assign(device="phone")
+    (tmp_path / "model").write_bytes(pickle.dumps(model))
+    (tmp_path / "rows").write_bytes(pickle.dumps((known, model.predict(known))))
+    command = [sys.executable, "-c", LOADED, str(tmp_path / "model"), str(tmp_path / "rows")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    skops.io.dump(model, tmp_path / "model.skops")
+    types = skops.io.get_untrusted_types(file=tmp_path / "model.skops")
+    assert [name for name in types if not name.startswith("skllmrec.")] == ["scipy.sparse._csr.csr_matrix"]
+    loaded = skops.io.load(tmp_path / "model.skops", trusted=types)
+    assert_array_equal(loaded.predict(frame), model.predict(frame))
+    assert_array_equal(loaded.predict_task(frame, "device"), model.predict_task(frame, "device"))
+
 
 KILLED = """
 import os, signal, sys
