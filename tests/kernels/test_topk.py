@@ -3,7 +3,7 @@ import pytest
 from scipy import sparse
 
 from skllmrec._kernels import topk_loops
-from skllmrec._kernels.topk import topk_dense, topk_factors
+from skllmrec._kernels.topk import ItemVectors, topk_dense, topk_factors
 
 
 def by_sorting(scores, k, seen):
@@ -99,16 +99,19 @@ def test_users_leave_where_no_later_item_can_reach_their_list(small_blocks, monk
     assert (positions % 20 == 0).mean() > 0.9
 
 
-def test_rounding_does_not_cost_a_place():
-    # all items are parallel to the user: the bound is the score itself, and rounding decides
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_rounded_score_is_above_its_bound(dtype):
+    # parallel vectors reach the bound, and rounding goes beyond it
     rng = np.random.default_rng(0)
-    users = np.repeat(rng.normal(size=(1, 48)), 200, axis=0).astype(np.float32)
-    items = (users[:1] * (1 + 1e-7 * rng.integers(0, 3, size=(3000, 1)))).astype(np.float32)
-    nothing = sparse.csr_matrix((200, 3000))
-    positions, best = topk_factors(users, items, 5, nothing)
-    scores = users[:1].astype(np.float64) @ items.T.astype(np.float64)
-    assert np.sort(scores[0])[-5] - scores[0, positions].min() < 1e-4
-    assert (np.diff(best, axis=1) <= 0).all()
+    users = (rng.normal(size=(1, 48)) * rng.lognormal(size=(300, 1))).astype(dtype)
+    items = (users[:1] * rng.lognormal(size=(200, 1))).astype(dtype)
+    items[:, 3] = 2
+    prepared = ItemVectors(items)
+    shift, reach = prepared.bounds(users)
+    bounds = shift[:, None] + reach[:, None] * np.linalg.norm(np.delete(items.astype(float), 3, axis=1), axis=1)
+    scores = users @ items.T
+    assert (scores <= bounds).all()
+    assert (scores > bounds - 1e-4 * np.abs(bounds)).any()  # and no higher than it has to be
 
 
 def test_what_was_seen_may_be_unsorted_and_twice():
