@@ -25,6 +25,31 @@ def _to_plane(vectors, method, random_state):
     return reduce(2, random_state=random_state).fit_transform(vectors)
 
 
+def _check(vectors, labels, method, n_labels):
+    """Return vectors and labels as arrays, or say what is wrong with them.
+
+    Raises
+    ------
+    ValueError
+        If an option is unknown, there are fewer than three vectors, or the labels have another length.
+    """
+    if method not in ("pca", "tsne"):
+        raise ValueError(f"method={method!r} is unknown: choose 'pca' or 'tsne'")
+    if not 1 <= n_labels <= len(COLOURS):
+        raise ValueError(f"n_labels must be from 1 to {len(COLOURS)}, so that colours differ, got {n_labels!r}")
+    vectors = check_array(vectors, accept_sparse="csr", ensure_min_samples=3, ensure_min_features=2)
+    labels = None if labels is None else np.asarray(labels, dtype=object)
+    if labels is not None and len(labels) != vectors.shape[0]:
+        raise ValueError(f"there are {vectors.shape[0]} vectors and {len(labels)} labels: pass one for each")
+    return vectors, labels
+
+
+def _only_frequent(labels, n_labels):
+    """Put the rare labels together."""
+    frequent = {label for label, _ in Counter(labels).most_common(n_labels)}
+    return np.array([label if label in frequent else _OTHER for label in labels], dtype=object)
+
+
 class EmbeddingMapDisplay:
     """Vectors in a plane, coloured by a label: whether things of one kind lie together.
 
@@ -128,21 +153,12 @@ class EmbeddingMapDisplay:
         ValueError
             If an option is unknown, there are fewer than three vectors, or the labels have another length.
         """
-        if method not in ("pca", "tsne"):
-            raise ValueError(f"method={method!r} is unknown: choose 'pca' or 'tsne'")
-        if not 1 <= n_labels <= len(COLOURS):
-            raise ValueError(f"n_labels must be from 1 to {len(COLOURS)}, so that colours differ, got {n_labels!r}")
-        vectors = check_array(vectors, accept_sparse="csr", ensure_min_samples=3, ensure_min_features=2)
-        labels = None if labels is None else np.asarray(labels, dtype=object)
-        if labels is not None and len(labels) != vectors.shape[0]:
-            raise ValueError(f"there are {vectors.shape[0]} vectors and {len(labels)} labels: pass one for each")
+        vectors, labels = _check(vectors, labels, method, n_labels)
         random = check_random_state(random_state)
         if vectors.shape[0] > max_points:
             rows = random.choice(vectors.shape[0], max_points, replace=False)
             vectors, labels = vectors[rows], None if labels is None else labels[rows]
-        if labels is not None:
-            frequent = {label for label, _ in Counter(labels).most_common(n_labels)}
-            labels = np.array([label if label in frequent else _OTHER for label in labels], dtype=object)
+        labels = None if labels is None else _only_frequent(labels, n_labels)
         seed = int(random.randint(np.iinfo(np.int32).max))
         display = cls(coordinates=_to_plane(vectors, method, seed), labels=labels, method=method)
         return display.plot(ax=ax) if plot else display

@@ -85,31 +85,35 @@ def _repeated(column, texts):
 
 
 def _foreign(column, texts):
-    """Texts in another script than most, and long ones that share hardly a word with the others."""
+    """Texts in another script than most, and in prose long ones that share no word with the others."""
     scripts = [_script(text) for text in texts]
     usual = Counter(script for script in scripts if script).most_common(1)
     if not usual:
         return
-    other = [text for text, script in zip(texts, scripts, strict=True) if script not in (None, usual[0][0])]
+    (script, _) = usual[0]
+    other = [text for text, own in zip(texts, scripts, strict=True) if own not in (None, script)]
     if other:
         yield Finding(
             "other script", column, len(other), len(texts), _examples(other),
-            f"most texts are written in {usual[0][0].title()}: a multilingual model reads both, others guess",
+            f"most texts are written in {script.title()}: a multilingual model reads both, others guess",
         )  # fmt: skip
-    kept = [text for text, script in zip(texts, scripts, strict=True) if script == usual[0][0]]
-    bags = [_words(text) for text in kept]
-    counts = Counter(word for bag in bags for word in bag)
-    frequent = {word for word, count in counts.most_common(150) if count > max(1, 0.02 * len(bags))}
-    shares = [len(bag & frequent) / len(bag) if len(bag) >= 12 else None for bag in bags]
-    long = [share for share in shares if share is not None]
-    if not long or np.median(long) < _PROSE:
-        return
-    strange = [text for text, share in zip(kept, shares, strict=True) if share == 0]
+    strange = _without_common_words([text for text, own in zip(texts, scripts, strict=True) if own == script])
     if strange:
         yield Finding(
             "other language", column, len(strange), len(texts), _examples(strange),
             "these share none of the column's most frequent words: check the language",
         )  # fmt: skip
+
+
+def _without_common_words(texts):
+    """Texts of a dozen words, none of which is among the frequent ones of all; empty where the texts are no prose."""
+    bags = [_words(text) for text in texts]
+    counts = Counter(word for bag in bags for word in bag)
+    frequent = {word for word, count in counts.most_common(150) if count > max(1, 0.02 * len(bags))}
+    shares = {text: len(bag & frequent) / len(bag) for text, bag in zip(texts, bags, strict=True) if len(bag) >= 12}
+    if not shares or np.median(list(shares.values())) < _PROSE:
+        return []
+    return [text for text in texts if shares.get(text) == 0]
 
 
 def _length(column, texts):
