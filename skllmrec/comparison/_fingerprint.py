@@ -172,11 +172,12 @@ class Fingerprint:
             ((ModuleType,), lambda: f"module {value.__name__}"),
             ((np.ndarray, FeatureTable), lambda: fingerprint_data(value)),
             ((list, tuple), lambda: self._sequence(value, where)),
-            ((set, frozenset), lambda: f"set {sorted(self._text(part, (*where, '')) for part in value)}"),
+            ((set, frozenset), lambda: digest("set", *sorted(self._text(part, (*where, "")) for part in value))),
             ((dict,), lambda: self._mapping(value, where)),
             ((FunctionType,), lambda: self._function(value, where)),
             ((MethodType,), lambda: f"method {value.__name__} {self._text(value.__self__, (*where, 'self'))}"),
             ((BuiltinFunctionType,), lambda: f"function {value.__module__}.{value.__name__}"),
+            ((np.ufunc, np.dtype), lambda: repr(value)),
             ((partial,), lambda: f"partial {self._text([value.func, value.args, value.keywords], where)}"),
         ):
             if isinstance(value, kinds):
@@ -185,11 +186,11 @@ class Fingerprint:
 
     def _sequence(self, values, where):
         parts = [self._text(value, (*where, str(place))) for place, value in enumerate(values)]
-        return f"{type(values).__name__} {parts}"
+        return digest(type(values).__name__, *parts)  # and not the parts, which would grow with every level
 
     def _mapping(self, values, where):
         parts = [(self._text(key, where), self._text(part, (*where, str(key)))) for key, part in values.items()]
-        return f"{type(values).__name__} {parts}"
+        return digest(type(values).__name__, *(part for pair in parts for part in pair))
 
     def _function(self, function, where):
         cells = [cell.cell_contents for cell in function.__closure__ or ()]
@@ -205,7 +206,7 @@ class Fingerprint:
             state = value.bit_generator.state
         elif hasattr(value, "__dict__") and _is_plain(type(value)):
             state = vars(value)
-        elif " at 0x" not in repr(value):  # slices, types of arrays, dates, patterns
+        elif not hasattr(value, "__dict__") and " at 0x" not in repr(value):  # slices, types of arrays, dates, patterns
             return f"{type(value).__name__} {value!r}"
         else:
             return self._give_up(value, where)

@@ -15,14 +15,15 @@ from sklearn.pipeline import Pipeline
 
 from skllmrec._sklearn import take_columns, take_rows
 from skllmrec.comparison._memory import PeakMemory
-from skllmrec.inspection import PopularityDisplay
-from skllmrec.metrics import intra_list_diversity, rank_test_users, serendipity
+from skllmrec.inspection._binned import mean_and_error
+from skllmrec.metrics import intra_list_diversity, rank_test_users, recall_at_k, serendipity
 from skllmrec.preprocessing import TextAnalyzer
 
 PER_USER = ("ndcg", "recall", "precision", "hit_rate", "map", "mrr", "ild", "serendipity", "novelty")
 PER_FOLD = ("coverage", "gini", "personalization", "popularity_lift")
 IN_SPACE = ("ild", "serendipity")  # measured between vectors of items
 ERRORS = {"rmse": root_mean_squared_error, "mae": mean_absolute_error}
+_N_GROUPS = 10  # of items, by how well known they are
 KNOWN = (*PER_USER, *PER_FOLD, *ERRORS)
 
 
@@ -66,7 +67,7 @@ class FoldResult:
     per_user : dict of str to ndarray of shape (n_users,)
     per_fold : dict of str to float
     by_popularity : dict of str to ndarray of shape (n_bins,)
-        Recall of what is little known and of what is well known: ``mean, error, n_users`` of each bin of items, and
+        Recall of what is little known and of what is well known: ``mean, error, n_users`` of each group of items, and
         ``low, high``, the numbers of training users of its items. Empty where training knows none of the candidates.
     seconds : float
         All that it took, measuring included.
@@ -160,15 +161,28 @@ def _measure_lists(ranked, task):
 
 
 def _by_popularity(ranked, k):
-    """Recall by tenths of the items, from the least known to the best known; empty for new items."""
+    """Recall of little known and of well known items, in groups that hold a tenth of the relevant pairs each.
+
+    Groups of as many items each would be empty but for the last: most of a catalogue is hardly known, and hardly
+    anyone's. Empty for new items.
+    """
     counts = ranked.item_counts
     if counts is None or not np.any(counts):
         return {}
-    shown = PopularityDisplay.from_predictions(ranked.relevant, ranked.recommended, counts, k=k, plot=False)
-    ends = np.array([[int(end) for end in (label.split("-") * 2)[:2]] for label in shown.bins])
-    return {
-        "mean": shown.means, "error": shown.errors, "n_users": shown.n_users, "low": ends[:, 0], "high": ends[:, 1],
-    }  # fmt: skip
+    order = np.argsort(counts, kind="stable")
+    before = np.cumsum(ranked.relevant.sum(axis=0)[order])  # relevant pairs up to each item
+    group = np.empty(len(order), dtype=np.intp)
+    group[order] = np.minimum(_N_GROUPS * (before - 1) // max(1, before[-1]), _N_GROUPS - 1).clip(0)
+    columns = {name: [] for name in ("mean", "error", "n_users", "low", "high")}
+    pairs = ranked.relevant.tocoo()
+    for place in range(_N_GROUPS):
+        kept, members = group[pairs.col] == place, counts[group == place]
+        part = csr_array((pairs.data[kept], (pairs.row[kept], pairs.col[kept])), shape=pairs.shape)
+        found = mean_and_error(recall_at_k(part, ranked.recommended, k=k, average=False))
+        ends = (members.min(), members.max()) if len(members) else (0, 0)
+        for column, value in zip(columns.values(), (*found, *ends), strict=True):
+            column.append(value)
+    return {name: np.array(values) for name, values in columns.items()}
 
 
 class FoldError(ValueError):

@@ -18,7 +18,8 @@ h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; padding-top: .6rem; border-top:
 .lead { color: #555; margin: 0 0 1rem; }
 .verdict { background: #eef4fa; border-left: 4px solid #0072B2; padding: .8rem 1rem; font-size: 1.05rem;
            margin: 1rem 0; }
-.verdict p { margin: .3rem 0; }
+.verdict p { margin: .3rem 0; } .verdict p + p { font-size: .95rem; }
+summary { cursor: pointer; color: #555; font-size: .9rem; } details dl { margin: .4rem 0; }
 .scroll { overflow-x: auto; }
 table.skllmrec { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 table.skllmrec th, table.skllmrec td { padding: .35rem .7rem; border-bottom: 1px solid #e4e4e4;
@@ -36,6 +37,25 @@ dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; }
 ol { padding-left: 1.6rem; } .columns { display: flex; flex-wrap: wrap; gap: 0 3rem; }
 .columns > div { flex: 1 1 20rem; } code { background: #f3f3f3; padding: 0 .25rem; }
 """
+
+
+_WORDS = {
+    "ndcg": "how much of what a user liked is in the list, the more the higher up; 1 is a perfect list",
+    "recall": "share of what a user liked that is in the list",
+    "precision": "share of the list that the user liked",
+    "hit_rate": "share of users with at least one hit",
+    "map": "precision at each hit, averaged",
+    "mrr": "one over the place of the first hit, averaged over users",
+    "ild": "how unlike each other the items of a list are; 0 is all alike",
+    "serendipity": "hits that are unlike anything the user had",
+    "novelty": "how little known the recommended items are, in bits",
+    "coverage": "share of the items that are recommended to anyone",
+    "gini": "how unevenly items are recommended; 0 is evenly",
+    "personalization": "how different the lists of different users are",
+    "popularity_lift": "how much more popular the lists are than what users had",
+    "rmse": "error of predicted ratings, large ones count more",
+    "mae": "error of predicted ratings",
+}
 
 
 def _gain(gain, p):
@@ -102,7 +122,9 @@ def metric_table(comparison, *, metrics=None, style=False):
 def quality_table(comparison):
     """Render the table without the costs, and the note that explains it."""
     metrics = [metric for metric in comparison.metrics if metric not in COSTS]
-    return f"{metric_table(comparison, metrics=metrics)}<p class=note>{table_note(comparison)}</p>"
+    known = [(metric, _WORDS[metric.partition("@")[0]]) for metric in metrics if metric.partition("@")[0] in _WORDS]
+    meaning = f"<details><summary>What the metrics mean</summary>{definition_list(known)}</details>"
+    return f"{metric_table(comparison, metrics=metrics)}<p class=note>{table_note(comparison)}</p>{meaning}"
 
 
 def cost_table(comparison):
@@ -170,8 +192,10 @@ def pictures(comparison, *, curves=None):
     if not comparison.by_popularity.empty:
         best = max(comparison.estimators, key=lambda name: comparison.value(name, accuracy))
         curves = [reference, best] if curves is None else curves
-        text = "Who finds what few know? The relevant items in ten groups of equal size, from the least known on the "
-        text += "left to the best known on the right, and the share of those that the lists contain."
+        text = (
+            "Who finds what few know? What users of the test liked, in ten groups of equal size, from the least known "
+        )
+        text += "items on the left to the best known on the right, and the share of it that the lists contain."
         curves = list(dict.fromkeys(curves))
         drawn.append((svg(lambda ax: popularity_plot(comparison, curves, ax=ax)), text))
     return "".join(f"<figure>{image}<figcaption>{escape(text)}</figcaption></figure>" for image, text in drawn)

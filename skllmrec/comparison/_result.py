@@ -65,9 +65,10 @@ class Comparison:
     settings : dict
         How the comparison was made.
     by_popularity : pandas.DataFrame
-        A row per estimator, fold and tenth of the items, from the least known (``bin`` 0) to the best known: ``mean``
-        and ``error`` (half width of the 95 % interval over users) of the recall of the relevant items in it,
-        ``n_users``, and ``low, high``, the numbers of training users of its items. Empty for new items.
+        A row per estimator, fold and group of items, from the least known (``bin`` 0) to the best known (9), each
+        with a tenth of the relevant test pairs: ``mean`` and ``error`` (half width of the 95 % interval over users) of
+        the recall of the relevant items in it, ``n_users``, and ``low, high``, the numbers of training users of its
+        items. Empty for new items.
 
     Examples
     --------
