@@ -1,5 +1,6 @@
 """The command line, end to end on a small folder with a tiny language model."""
 
+import json
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from skllmrec.__main__ import main
+from skllmrec.comparison import Comparison
 from skllmrec.datasets import make_interactions
 
 FILES = {"report.html", "results.csv", "results.json", "picture.png", "best_pipeline.joblib", "folds"}
@@ -126,6 +128,7 @@ def test_temporal_with_a_part_of_the_users(compare, folder, tmp_path):
         (["--target", "none", "--threshold", "3"], "--threshold needs ratings"),
         (["--target", "none", "--feedback", "explicit"], "--feedback explicit needs ratings"),
         (["--model", "no/such-model"], "no/such-model"),
+        (["--estimators", "no/such.py"], r"no/such\.py: there is no such Python file"),
         (["--folds", "999"], "n_splits=999 exceeds"),
         (["--protocol", "cold-items", "--folds", "41"], "n_splits=41 exceeds the 40 items"),
     ],
@@ -189,6 +192,49 @@ def test_an_interrupted_run_says_so_and_leaves_the_old_report(compare, monkeypat
     assert status == 130
     assert error == "stopped\n"
     assert files(out) == old
+
+
+OWN = """from skllmrec import PopularityRecommender
+
+class Broken(PopularityRecommender):
+    def fit(self, X, y=None):
+        raise RuntimeError("out of luck")
+
+def make_estimators(data, options):
+    return {"<mine>": PRODUCT(user="user_id", item="item_id", feedback=options.feedback)}
+"""
+
+
+def test_own_estimators_and_a_run_that_goes_on(compare, tmp_path):
+    path = tmp_path / "own_estimators_of_main.py"
+    path.write_text(OWN.replace("PRODUCT", "Broken"))
+    status, printed, error, out = compare("--trials", "1", "--estimators", str(path))
+    assert status == 2
+    assert error == (
+        "error: estimator '<mine>' failed on fold 1 while fitting: RuntimeError: out of luck "
+        "(own_estimators_of_main.py, line 5)\n"
+    )
+    assert "[5/12]" in printed
+
+    path.write_text(OWN.replace("PRODUCT", "PopularityRecommender"))
+    status, printed, _, out = compare("--trials", "1", "--estimators", str(path), "--resume")
+    assert status == 0
+    assert f"5 of 12 results are in {out / 'folds'} already" in printed
+    assert "of another configuration" not in printed
+    assert "\n  '<mine>' ranks " in printed
+    assert {p.name for p in out.iterdir()} == FILES
+    assert "&lt;mine&gt;" in (out / "report.html").read_text(encoding="utf-8")
+
+    results = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    names = list(dict.fromkeys(row["estimator"] for row in results["frame"]))
+    assert names == [*NAMES, "<mine>"]
+    assert all(row["fit_peak_mb"] >= 0 and row["fit_seconds"] > 0 for row in results["per_fold"])
+    job = results["job"]
+    assert set(job) == {"command", "options", "protocol", "data", "verdict", "seconds"}
+    assert all(f"  {sentence}\n" in printed for sentence in job["verdict"])
+    assert job["options"]["resume"] is True
+    frame = Comparison.from_json(out / "results.json").frame
+    pd.testing.assert_frame_equal(frame, pd.read_csv(out / "results.csv"), check_dtype=False)
 
 
 def test_help_states_the_defaults():

@@ -1,5 +1,6 @@
 """Tables, contrasts, files and pictures of a comparison."""
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -11,9 +12,12 @@ from scripted import Scripted, integer_data
 
 from skllmrec import compare_recommenders
 from skllmrec.base import FeatureTable
+from skllmrec.comparison import Comparison
 from skllmrec.comparison._files import replacing
-from skllmrec.comparison._plots import gain_plot
+from skllmrec.comparison._plots import gain_plot, pool_bins, popularity_plot
 from skllmrec.comparison._statistics import permutation_p_values
+from skllmrec.metrics import rank_test_users
+from skllmrec.model_selection import PerUserKFold
 
 matplotlib.use("Agg")
 NAMES = ["popularity", "ids <&> more", "a name that is rather long", "x", "another one"]
@@ -79,6 +83,90 @@ def test_csv_is_the_frame(comparison, tmp_path):
     read = pd.read_csv(tmp_path / "new" / "results.csv")
     pd.testing.assert_frame_equal(read, comparison.frame, check_dtype=False)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["results.csv"]
+
+
+def no_constant(name):
+    raise AssertionError(f"{name} is not JSON")
+
+
+def test_json_is_strict_and_comes_back(comparison, tmp_path):
+    comparison.to_json(tmp_path / "results.json", job={"infinite": np.inf, "path": tmp_path, "verdict": ["yes"]})
+    text = (tmp_path / "results.json").read_text(encoding="utf-8")
+    document = json.loads(text, parse_constant=no_constant)
+    assert list(document) == ["schema", "settings", "frame", "per_fold", "by_popularity", "chosen", "job"]
+    assert document["schema"] == "skllmrec.comparison/1"
+    assert document["job"] == {"infinite": "inf", "path": repr(tmp_path), "verdict": ["yes"]}
+    assert document["settings"]["versions"]["numpy"] == np.__version__
+    assert list(document["frame"][0]) == list(comparison.frame.columns)
+    read = Comparison.from_json(tmp_path / "results.json")
+    for name in ("frame", "per_fold", "by_popularity", "chosen"):
+        pd.testing.assert_frame_equal(getattr(read, name), getattr(comparison, name))
+    assert read.settings == comparison.settings
+    assert repr(read) == repr(comparison)
+    assert read.to_html() == comparison.to_html()
+    with pytest.raises(ValueError, match="no values per user"):
+        read.contrast("x", "popularity")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "is not JSON"), ('{"schema": "other/9"}', "schema 'other/9', not"), ("[]", "schema None")],
+)
+def test_other_files_are_refused(tmp_path, text, message):
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        Comparison.from_json(tmp_path / "x.json")
+
+
+def test_costs_are_told_and_not_tested(comparison):
+    costs = comparison.frame[comparison.frame["metric"].isin(["fit_seconds", "recommend_seconds", "fit_peak_mb"])]
+    assert (costs["mean"] >= 0).all()
+    assert costs["p_value"].isna().all()
+    html = comparison.to_html()
+    assert html.index("<h2>Results</h2>") < html.index("<h2>Time and memory</h2>") < html.index("<h2>Versions</h2>")
+    assert "%" not in comparison.table().loc["fit_peak_mb", "x"]
+
+
+def test_recall_by_popularity_adds_up(comparison):
+    rows = comparison.by_popularity
+    assert len(rows) == len(NAMES) * 2 * 10
+    assert (rows["low"] <= rows["high"]).all()
+    one = rows[(rows["estimator"] == "x") & (rows["fold"] == 0)]
+    assert (one["low"].diff().dropna() >= 0).all()
+    # by hand: the recall of each user on the relevant items of a group, over the users who have one
+    X = integer_data()
+    train, test = next(iter(PerUserKFold(2, random_state=comparison.settings["seed"]).split(X)))
+    rng = np.random.RandomState(0)  # items known equally well are ordered by the seed of the fold
+    assert rng.randint(np.iinfo(np.int32).max) == comparison.settings["seed"]
+    seed = rng.randint(np.iinfo(np.int32).max, size=2)[0]
+    ranked = rank_test_users(Scripted(0.18).fit(X[train]), X[test], k=5, random_state=seed)
+    order = np.argsort(ranked.item_counts, kind="stable")
+    relevant = ranked.relevant.toarray()[:, order]
+    group = (10 * (np.cumsum(relevant.sum(axis=0)) - 1) // relevant.sum()).clip(0)
+    hits = np.array([np.isin(order, top) for top in ranked.recommended])
+    for place in range(10):
+        there = relevant & (group == place)
+        users = there.any(axis=1)
+        values = (there & hits).sum(axis=1)[users] / there.sum(axis=1)[users]
+        assert one["n_users"].iloc[place] == users.sum()
+        assert one["mean"].iloc[place] == pytest.approx(values.mean(), abs=1e-12)
+
+
+def test_folds_are_pooled_by_their_users():
+    rows = pd.DataFrame(
+        [(0, 0, 0.5, 0.1, 30, 1, 2), (1, 0, 0.2, 0.3, 10, 2, 4), (0, 1, 1.0, np.nan, 1, 5, 5),
+         (1, 1, np.nan, np.nan, 0, 5, 5)],
+        columns=["fold", "bin", "mean", "error", "n_users", "low", "high"],
+    )  # fmt: skip
+    pooled = pool_bins(rows)
+    assert pooled["means"] == pytest.approx([(0.5 * 30 + 0.2 * 10) / 40, 1.0])
+    assert pooled["errors"][0] == pytest.approx(np.hypot(0.1 * 30, 0.3 * 10) / 40)
+    assert pooled["bins"] == ["1-4", "5"]
+
+
+def test_popularity_plot_draws_a_curve_for_each(comparison):
+    ax = popularity_plot(comparison, ["x", "another one"], ax=matplotlib.figure.Figure().add_subplot())
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["x", "another one"]
 
 
 class Page(HTMLParser):

@@ -6,28 +6,28 @@ import pytest
 
 from skllmrec.comparison._result import Comparison
 from skllmrec.comparison._summary import summarise
-from skllmrec.comparison._verdict import best_estimator, verdict
+from skllmrec.comparison._verdict import best_estimator, plain_verdict, verdict
 
 NAMES = ["popularity", "ids", "ids + TF-IDF", "ids + LLM", "ids + TF-IDF + LLM"]
 
 
-def made_up(means, spread=0.02):
+def made_up(means, spread=0.02, names=NAMES):
     """A comparison in which every estimator has a mean NDCG, with noise between users."""
-    noise = np.random.default_rng(0).normal(0, spread, (300, len(NAMES)))
+    noise = np.random.default_rng(0).normal(0, spread, (300, len(names)))
     values = np.asarray(means) + noise - noise.mean(axis=0)
     per_user = pd.concat(
         [
             pd.DataFrame({"estimator": n, "fold": 0, "user": range(300), "ndcg@9": values[:, j]})
-            for j, n in enumerate(NAMES)
+            for j, n in enumerate(names)
         ]
     )
-    per_fold = pd.DataFrame({"estimator": NAMES, "fold": 0, "coverage@9": [0.1, 0.2, 0.3, 0.4, 0.5]})
+    per_fold = pd.DataFrame({"estimator": names, "fold": 0, "coverage@9": np.arange(1, len(names) + 1) / 10})
     options = {"level": 0.95, "n_permutations": 4999, "n_resamples": 200}
     frame = summarise(
-        per_user, per_fold, estimators=NAMES, reference=NAMES[2], user_metrics=["ndcg@9"],
+        per_user, per_fold, estimators=names, reference=names[2], user_metrics=["ndcg@9"],
         fold_metrics=["coverage@9"], random_state=0, **options,
     )  # fmt: skip
-    return Comparison(frame, per_user, per_fold, pd.DataFrame(), {"reference": NAMES[2], "k": 9, "seed": 0, **options})
+    return Comparison(frame, per_user, per_fold, pd.DataFrame(), {"reference": names[2], "k": 9, "seed": 0, **options})
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,32 @@ def test_nothing_divides_by_a_reference_of_zero():
 
 def test_best_of_equal_ones_is_the_first():
     assert best_estimator(made_up([0.3, 0.3, 0.2, 0.3, 0.1], spread=0.0)) == "popularity"
+
+
+def test_estimators_of_ones_own_are_measured_against_the_best_built_in_one():
+    names = [*NAMES, "<my> model", "ids!"]
+    sentences = verdict(made_up([0.1, 0.20, 0.22, 0.25, 0.24, 0.275, 0.21], names=names))
+    assert sentences[0].startswith("Yes, the language model helps")
+    assert sentences[1].startswith("'<my> model' ranks 10.0% better than 'ids + LLM' (ndcg@9 0.2750 against 0.2500")
+    assert sentences[2].startswith("'ids!' ranks 16.0% worse than 'ids + LLM'")
+    assert "'<my> model' 60.0%" in sentences[-2]
+    assert sentences[-1] == "Best of all: '<my> model', ndcg@9 0.2750."
+
+
+@pytest.mark.parametrize(
+    ("means", "said"),
+    [
+        (
+            [0.1, 0.2, 0.25, 0.3, 0.2],
+            r"Best ndcg@9: 'ids \+ LLM' with 0.3000, \+20.0% against 'ids \+ TF-IDF' \(95% .*: prac",
+        ),
+        (
+            [0.1, 0.2, 0.25, 0.2, 0.1],
+            r"Best ndcg@9: 'ids \+ TF-IDF' with 0.2500, the reference; next 'ids', -20.0% \(95%",
+        ),
+        ([0.1, 0.2, 0.25, 0.2501, 0.1], r"Best ndcg@9: 'ids \+ LLM' .* it may be chance"),
+    ],
+)
+def test_the_verdict_on_any_estimators(means, said):
+    (sentence,) = plain_verdict(made_up(means))
+    assert pd.Series(sentence).str.match(said).item(), sentence
