@@ -54,7 +54,7 @@ SKLEARN = [
     TwoTowerRecommender(feedback="explicit"),
     TwoTowerRecommender(3, loss="softmax", n_layers=0, max_iter=3),
     TwoTowerRecommender(3, loss="bpr", max_iter=3, early_stopping=True),
-    TwoTowerRecommender(3, loss="warp", solver="rmsprop", weight_decay=0.0, max_iter=3),
+    TwoTowerRecommender(3, loss="warp", solver="rmsprop", max_iter=3),
     blend(FeatureMFRecommender(3, max_iter=2), PopularityRecommender()),
     blend(NeighborsRecommender(feedback="implicit"), PopularityRecommender(feedback="implicit")),
 ]

@@ -136,8 +136,8 @@ def share_of_own_kind(model, users, n_items=3, **options):
 @pytest.mark.parametrize("params", [
     {}, {"n_layers": 0}, {"loss": "softmax"}, {"loss": "infonce", "n_negatives": 12}, {"loss": "bpr"},
     {"loss": "warp", "temperature": 1.0}, {"ids": False, **TEXTS}, {"tower": "linear", **TEXTS},
-    {"dropout": 0.2, "feature_dropout": 0.2, "feature_noise": 0.3, **TEXTS}, {"solver": "rmsprop", "weight_decay": 0.0},
-    {"solver": "adam", "weight_decay": 0.0}, {"early_stopping": True, **TEXTS}, {"learning_rate": "constant"},
+    {"dropout": 0.2, "feature_dropout": 0.2, "feature_noise": 0.3, **TEXTS}, {"solver": "rmsprop"},
+    {"solver": "adam"}, {"early_stopping": True, **TEXTS}, {"learning_rate": "constant"},
 ])  # fmt: skip
 @pytest.mark.parametrize("seed", [0, 1])
 def test_lists_follow_the_taste(params, seed):
@@ -404,7 +404,12 @@ def test_parameters_reach_the_training(monkeypatch):
     assert n_batches == round(len(frame) / 48) and options["checkpoint"] is None and options["validate"] is None
     recommender(early_stopping=True, n_iter_no_change=2, loss="bpr", max_iter=1).fit(frame)
     recipe, n_batches, options = recipes.pop()
-    assert recipe.patience == 2 and options["validate"] is not None and recipe.optimizer == "adamw" and n_batches >= 9
+    assert recipe.patience == 2 and options["validate"] is not None and n_batches >= 9
+    assert recipe.optimizer == "adamw"
+    defaults = [({}, 3.0), ({"feedback": "explicit"}, 0.1), ({"solver": "rmsprop"}, 0.0), ({"weight_decay": 0.0}, 0.0)]
+    for params, weight_decay in defaults:
+        recommender(max_iter=1, **params).fit(frame, np.ones(len(frame)))
+        assert recipes.pop()[0].weight_decay == weight_decay
 
 
 # -- persistence and checkpoints ---------------------------------------------------------------------------------
