@@ -178,7 +178,7 @@ class Comparison:
             self.value(name, label)
         values = pool_users(self.per_user, [reference, estimator], [label])[label].to_numpy(float)
         options = {key: self.settings[key] for key in ("level", "n_permutations", "n_resamples")}
-        result = compare_columns(values, 0, random_state=self.settings["seed"], **options)
+        (result,) = compare_columns([values], 0, random_state=self.settings["seed"], **options)
         return {key: float(column[1]) for key, column in result.items() if key not in ("p_holm", "n_users")}
 
     def table(self, *, metrics=None):

@@ -44,13 +44,15 @@ def relative_gain(value, reference):
     return np.where((value == 0) & (reference == 0), 0.0, gain)
 
 
-def compare_columns(values, reference, *, level, n_permutations, n_resamples, random_state):
-    """Compare each column of one metric with a reference column, over the same users.
+def compare_columns(tables, reference, *, level, n_permutations, n_resamples, random_state):
+    """Compare the columns of each metric with a reference column, over the same users.
+
+    The metrics share their permutations and resamples, which are drawn once for all of them.
 
     Parameters
     ----------
-    values : ndarray of shape (n_users, n_estimators)
-        One value per user and estimator, NaN where there is none.
+    tables : list of ndarray of shape (n_users, n_estimators)
+        For each metric one value per user and estimator, NaN where there is none.
     reference : int
         Position of the reference column.
     level : float
@@ -62,16 +64,27 @@ def compare_columns(values, reference, *, level, n_permutations, n_resamples, ra
 
     Returns
     -------
-    result : dict of str to ndarray of shape (n_estimators,)
+    results : list of dict of str to ndarray of shape (n_estimators,)
         Keys ``mean, ci_low, ci_high, gain, gain_low, gain_high, effect_size, p_value, p_holm, n_users``. The
         reference has NaN in place of a test, and gain 0.
     """
-    resampled = bootstrap_means(values, n_resamples=n_resamples, random_state=random_state)
+    n_estimators = tables[0].shape[1]
+    starts = range(0, n_estimators * len(tables), n_estimators)
+    differences = np.hstack([values - values[:, [reference]] for values in tables])
+    resampled = bootstrap_means(np.hstack(tables), n_resamples=n_resamples, random_state=random_state)
+    p_values = permutation_p_values(differences, n_permutations=n_permutations, random_state=random_state)
+    results = []
+    for values, start in zip(tables, starts, strict=True):
+        own = slice(start, start + n_estimators)
+        results.append(_describe(values, differences[:, own], resampled[:, own], p_values[own], reference, level))
+    return results
+
+
+def _describe(values, differences, resampled, p_value, reference, level):
+    """All that is told of the estimators on one metric."""
     present = np.isfinite(values)
     mean = np.where(present, values, 0.0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
     mean[~present.any(axis=0)] = np.nan
-    differences = values - values[:, [reference]]
-    p_value = permutation_p_values(differences, n_permutations=n_permutations, random_state=random_state)
     effect = paired_effect_size(differences)
     p_value[reference] = effect[reference] = np.nan
     ci_low, ci_high = percentile_interval(resampled, level=level)
@@ -119,8 +132,9 @@ def summarise(per_user, per_fold, *, estimators, reference, user_metrics, fold_m
     pd = import_optional("pandas", extra="demo", purpose="compare_recommenders")
     rows = []
     pooled = pool_users(per_user, estimators, user_metrics) if user_metrics else {}
-    for metric, frame in pooled.items():
-        result = compare_columns(frame.to_numpy(float), estimators.index(reference), **test_options)
+    tables = [table.to_numpy(float) for table in pooled.values()]
+    results = compare_columns(tables, estimators.index(reference), **test_options) if tables else []
+    for metric, result in zip(pooled, results, strict=True):
         rows += [
             {"estimator": name, "metric": metric, **{key: column[j] for key, column in result.items()}}
             for j, name in enumerate(estimators)
