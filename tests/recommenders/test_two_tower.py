@@ -125,6 +125,36 @@ def test_batches_hold_whole_users_and_every_pair_once(seed):
     assert not np.array_equal(np.concatenate(batches), np.concatenate(other))
 
 
+@pytest.mark.parametrize(("loss", "n_negatives"), [("softmax", None), ("infonce", 9), ("infonce", None)])
+def test_candidates_masks_and_chances_of_a_batch(loss, n_negatives, monkeypatch):
+    frame, calls = make_rows(4), []
+    frame["item"] = np.unique(frame["item"], return_inverse=True)[1]
+    counts = np.bincount(frame["item"])
+    likes = sparse.coo_matrix((np.ones(len(frame)), (frame["user"], frame["item"]))).toarray() > 0
+
+    def recording(positive, rows, candidates, liked, inclusion=None):
+        calls.append((len(positive), rows, liked, inclusion))
+        return softmax_loss(positive, rows, candidates, liked, inclusion)
+
+    softmax_loss = _two_tower_training.softmax_loss
+    monkeypatch.setattr(_two_tower_training, "softmax_loss", recording)
+    recommender(loss=loss, n_negatives=n_negatives, batch_size=100, max_iter=1).fit(frame)
+    assert sum(n_pairs for n_pairs, *_ in calls) == len(frame)
+    for n_pairs, rows, liked, inclusion in calls:
+        assert_array_equal(np.bincount(rows), 8)  # every pair of a user is in his row
+        if loss == "softmax":
+            n_candidates = liked.shape[1]
+            assert 8 <= n_candidates <= len(counts) and liked.any(0).all(), "candidates are the items of the batch"
+            chances = [1 - (1 - n_pairs / len(frame)) ** count for count in counts]
+            assert all(np.isclose(chances, chance.item(), rtol=1e-4).any() for chance in inclusion)
+        elif n_negatives is None:  # all items: a row of the mask is all that a user likes
+            assert inclusion is None
+            assert {tuple(row) for row in liked.tolist()} <= {tuple(row) for row in likes.tolist()}
+        else:
+            assert liked.shape[1] == 9
+            assert_allclose(inclusion, 9 / len(counts), rtol=1e-6)
+
+
 # -- what is learned ----------------------------------------------------------------------------------------------
 
 
