@@ -10,7 +10,7 @@ N_LIKES = 8  # of an item
 WORDS = ["war", "love", "space", "city", "ghost", "king", "river", "night", "road", "dream", "ship", "winter", "dog"]
 
 
-def _measure(n_items):
+def _measure(n_items, n_epochs):
     """Peak of anonymous memory of a fit, in bytes; runs in a process of its own."""
     import numpy as np
     from _measure import MemoryWatch
@@ -20,12 +20,12 @@ def _measure(n_items):
 
     rng = np.random.default_rng(0)
     words = np.array(WORDS)
-    texts = [" ".join(line) for line in words[rng.integers(len(words), size=(n_items, 12))]]
+    texts = [" ".join(line) for line in words[rng.integers(len(words), size=(n_items, 8))]]
     users = rng.integers(N_USERS, size=n_items * N_LIKES)
     liked = csr_matrix((np.ones(len(users)), (np.repeat(np.arange(n_items), N_LIKES), users)), (n_items, N_USERS))
     with tempfile.TemporaryDirectory() as folder, MemoryWatch() as watch:
-        tuner = LLMFineTuner(objective="interactions", max_epochs=1, batch_size=512, device="cpu", random_state=0)
-        tuner.set_params(checkpoint_dir=folder).fit(texts, liked)
+        tuner = LLMFineTuner(objective="interactions", max_epochs=n_epochs, batch_size=512, device="cpu")
+        tuner.set_params(patience=None, random_state=0, checkpoint_dir=folder).fit(texts, liked)
     return watch.peak
 
 
@@ -33,7 +33,8 @@ def peak_memory(options):
     """Peak memory beside the number of items."""
     peaks = {}
     for n_items in options.sizes:
-        command = [sys.executable, __file__, str(n_items)]
+        # as many steps for each size: the heap of a process frays a little with every step
+        command = [sys.executable, __file__, str(n_items), str(max(options.sizes) // n_items)]
         peaks[n_items] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)  # noqa: S603 - our own
     first = peaks[options.sizes[0]]
     rows = [
@@ -44,4 +45,4 @@ def peak_memory(options):
 
 
 if __name__ == "__main__":
-    print(json.dumps(_measure(int(sys.argv[1]))))
+    print(json.dumps(_measure(*map(int, sys.argv[1:]))))

@@ -10,7 +10,7 @@ from skllmrec.preprocessing._dense_targets import dense_targets
 
 N_FACTORS = 64
 _MAX_USERS = 2048  # enough for the standard error that matters
-_MAX_ROWS = 8192  # of a regression; its memory is bounded
+_MAX_ROWS = 4096  # of a regression; its memory is bounded
 
 
 def ridge(vectors, targets, weights, seed):
@@ -22,7 +22,7 @@ def ridge(vectors, targets, weights, seed):
     targets : ndarray of shape (n, k)
     weights : ndarray of shape (n,), or None
     seed : int
-        Of the rows that it is fitted on, where there are more than 8,192.
+        Of the rows that it is fitted on, where there are more than 4,096.
 
     Returns
     -------
@@ -106,7 +106,9 @@ class RankingJudge:
         """
         known, new = vectors[self._fitted], vectors[self._held_out]
         mean = known.mean(axis=0)
-        known, new = _unit_rows(known - mean), _unit_rows(new - mean)
+        for own in (known, new):  # in place: a second copy would be most of the memory of a validation
+            own -= mean
+            own /= np.maximum(np.linalg.norm(own, axis=1, keepdims=True), 1e-12)
         to_factors = ridge(known, self._factors, self._weights, self._seed)
         qualities = (
             self._quality(self._profiles @ known, new),
@@ -186,7 +188,3 @@ def make_judge(targets, fitted, held_out, seed):
         return RankingJudge(targets.values, fitted, held_out, seed)
     kind = RegressionJudge if targets.kind == "numbers" else ClassificationJudge
     return kind(targets.values, fitted, held_out, seed)
-
-
-def _unit_rows(vectors):
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

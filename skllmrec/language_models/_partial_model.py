@@ -33,7 +33,7 @@ class LowerStates:
         For inference.
     layer : int
         Whose output is kept.
-    tokens : list of list of int
+    tokens : list of ndarray of int
         Token ids of every text, none of them empty.
     pad_id : int
     """
@@ -134,7 +134,8 @@ class CorpusEncoder:
 
     def _tokenize(self, texts):
         # a text without tokens (possible where the tokenizer adds no special ones) is read as padding
-        return [tokens or [self._tokenizer.pad_id] for tokens in self._tokenizer(texts, self._max_length)]
+        found = self._tokenizer(texts, self._max_length)
+        return [np.array(tokens or [self._tokenizer.pad_id], dtype=np.int32) for tokens in found]
 
     def encode(self, rows, *, checkpointed=False):
         """Pooled vectors of some texts, which go through the model a few at a time, like lengths together.
@@ -189,7 +190,7 @@ class CorpusEncoder:
     def _encode_chunk(self, rows, tokens, places, augmented):
         import torch
 
-        kept = [np.asarray(own)[place] for own, place in zip(tokens, places, strict=True)]
+        kept = [own[place] for own, place in zip(tokens, places, strict=True)]
         input_ids, is_token = _padded(kept, self._tokenizer.pad_id)
         input_ids = to_device(input_ids, self._device)
         mask = None if is_token.all() else to_device(is_token.astype(np.int64), self._device)

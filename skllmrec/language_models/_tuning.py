@@ -79,8 +79,8 @@ class Tuning:
 
     Attributes
     ----------
-    vectors : ndarray of shape (n_rows, n_dims), float32
-        Before training, of unit length.
+    vectors : ndarray of shape (n_rows, n_dims), float32, or None
+        Before training, of unit length; None after `run`.
     projection : torch.nn.Linear or None
         At first the leading principal directions.
     """
@@ -107,12 +107,14 @@ class Tuning:
         """Vectors of all rows as an array, in evaluation mode."""
         import torch
 
+        vectors = None
         with torch.inference_mode():
-            parts = [
-                self._to_unit(np.arange(start, min(start + _ROWS, self._n_rows)))
-                for start in range(0, self._n_rows, _ROWS)
-            ]
-            return torch.cat(parts).cpu().numpy()
+            for start in range(0, self._n_rows, _ROWS):
+                rows = np.arange(start, min(start + _ROWS, self._n_rows))
+                part = self._to_unit(rows).cpu().numpy()
+                vectors = np.empty((self._n_rows, part.shape[1]), dtype=np.float32) if vectors is None else vectors
+                vectors[rows] = part
+        return vectors
 
     def _modules(self, heads):
         """Everything that is trained."""
@@ -162,7 +164,9 @@ class Tuning:
             return self._without_judge(options)
         outcome, contest = Outcome(), _Contest(judge, self)
         setting = Setting(self.vectors, fitted, temperature=options.temperature, seed=recipe.seed, device=self._device)
-        for name, own in _objectives(targets, setting, options).items():
+        objectives = _objectives(targets, setting, options)
+        setting.vectors = self.vectors = None  # heads have started from them; memory must not grow with the corpus
+        for name, own in objectives.items():
             self.set_weights(self._start)
             training = self._train(name, own, fitted, contest, recipe, options)
             outcome.history += [{"objective": name, **record} for record in training.history]
