@@ -1,6 +1,6 @@
 """What a comparison costs beside its models: all that `compare_recommenders` does against fitting and ranking alone.
 
-    python benchmarks/compare.py [--users 3000] [--items 2000] [--folds 3] [--rounds 3] [--quick]
+    python benchmarks/compare.py [--users 3000] [--items 2000] [--folds 3] [--rounds 1] [--quick]
 
 models    for each estimator and fold clone, fit and recommend to every test user, nothing else
 compare   the same through `compare_recommenders`: ranking by the protocol, nine metrics, memory, results kept on disk,
@@ -70,7 +70,7 @@ def main():
     parser.add_argument("--users", type=int, default=3000)
     parser.add_argument("--items", type=int, default=2000)
     parser.add_argument("--folds", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="a small run that shows that it works")
     options = parser.parse_args()
     if options.quick:
