@@ -27,6 +27,7 @@ MAX_LENGTH = 64
 N_TOPICS, N_WORDS, N_DOCUMENTS = 8, 12, 3_000
 SHOWN = ("mlm_perplexity", "unigram_perplexity", "mlm_accuracy", "nsp_loss", "nsp_accuracy")
 N_BOOTSTRAP = 2_000
+CENTRED = ", centred"  # and of unit length
 
 
 def documents_of_topics(seed):
@@ -104,12 +105,14 @@ def _on_catalogue(options):
         took = _timed(pretrainer, texts)
         epochs = {0, 1, *range(5, options.epochs, 5), options.epochs}
         yield f"{len(texts):,} texts of {CATALOGUE}; {took}", _curve(pretrainer, epochs)
-        trained = LLMTextEncoder(pretrainer.checkpoint_, max_length=MAX_LENGTH)
+        trained = {
+            "BERT from scratch": LLMTextEncoder(pretrainer.checkpoint_, max_length=MAX_LENGTH),
+            "its token embeddings": LLMTextEncoder(pretrainer.checkpoint_, max_length=MAX_LENGTH, layer=0),
+        }
+        plain = {"GloVe, mean": WordVectorEncoder(), **trained}
         encoders = {
-            "GloVe, mean": WordVectorEncoder(),
-            "BERT from scratch": trained,
-            "GloVe, mean, whitened": make_pipeline(WordVectorEncoder(), EmbeddingWhitener()),
-            "BERT from scratch, whitened": make_pipeline(trained, EmbeddingWhitener()),
+            **plain,
+            **{name + CENTRED: make_pipeline(encoder, EmbeddingWhitener()) for name, encoder in plain.items()},
             "TF-IDF": TfidfVectorizer(sublinear_tf=True),
             "MiniLM (pre-trained on a billion pairs)": make_pipeline(
                 LLMTextEncoder(max_length=MAX_LENGTH), EmbeddingWhitener()
@@ -133,12 +136,12 @@ def _contest(encoders, train, test, seed):
         ranked = rank_test_users(recommender, test, k=K, candidates="test")
         quality[name] = ranked.evaluate("ndcg", average=False)[np.argsort(ranked.users.astype(str))]
         print(f"{name}: {quality[name].mean():.4f}", file=sys.stderr, flush=True)
-        reference = quality["GloVe, mean, whitened" if "whitened" in name and "scratch" in name else "GloVe, mean"]
+        reference = quality["GloVe, mean" + CENTRED * name.endswith(CENTRED)]
         rows.append(
             {
                 "vectors": name,
                 f"NDCG@{K}": f"{quality[name].mean():.4f}",
-                "to GloVe (95 % of bootstrap)": ratio(quality[name], reference, seed),
+                "to GloVe, treated alike (95 % of bootstrap)": ratio(quality[name], reference, seed),
             }
         )
     return rows

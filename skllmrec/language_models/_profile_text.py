@@ -31,6 +31,7 @@ _REFUSAL = re.compile(
 )
 _QUOTES = {'"': '"', "“": "”", "'": "'", "\u2018": "\u2019", "「": "」", "«": "»"}
 _LEAST_LETTERS = 3
+_MANY_WORDS, _LEAST_DISTINCT = 12, 1 / 3
 
 
 def is_refusal(text):
@@ -66,7 +67,7 @@ def clean_profile(answer, *, is_cut=False):
     Returns
     -------
     str
-        One line; empty where nothing is left or the model refused.
+        One line; empty where nothing is left, the model refused, or it went on repeating the same few words.
 
     Examples
     --------
@@ -86,8 +87,21 @@ def clean_profile(answer, *, is_cut=False):
     text = _unquoted(_LABEL.sub("", _PREAMBLE.sub("", text, count=1), count=1).strip())
     if is_cut:
         text = _whole_sentences(text)
-    text = " ".join(text.split())
-    return text if sum(letter.isalnum() for letter in text) >= _LEAST_LETTERS else ""
+    text = " ".join(_without_repeats(text).split())
+    return text if sum(letter.isalnum() for letter in text) >= _LEAST_LETTERS and not _goes_round(text) else ""
+
+
+def _without_repeats(text):
+    """Leave out sentences that were said before."""
+    sentences = split_sentences(text)
+    distinct = dict.fromkeys(sentences)
+    return text if len(distinct) == len(sentences) else " ".join(distinct)
+
+
+def _goes_round(text):
+    """Whether a model has lost itself in repeating a few words, as small ones do."""
+    words = text.lower().split()
+    return len(words) >= _MANY_WORDS and len(set(words)) < _LEAST_DISTINCT * len(words)
 
 
 def _unquoted(text):

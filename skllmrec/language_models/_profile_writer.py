@@ -36,8 +36,9 @@ class LLMProfileWriter(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     :class:`~skllmrec.TextTemplate`, or :class:`~skllmrec.HistoryText` for users, and an encoder. Whether that helps is
     a matter of model, data and encoder: small models add little but noise. Measure it before paying for a catalogue.
 
-    Each distinct text is written about once; with `memory`, once for good. An empty answer, or one that says that the
-    model will not or cannot write, is replaced by the original text. A blank text stays as it is.
+    Each distinct text is written about once; with `memory`, once for good. An answer that is empty, that says that the
+    model will not or cannot write, or that repeats the same few words, is replaced by the original text. A blank text
+    stays as it is.
 
     Parameters
     ----------
@@ -92,7 +93,7 @@ class LLMProfileWriter(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     n_written_ : int
         Texts that the model was asked about since `fit`.
     n_fallbacks_ : int
-        Texts since `fit` that stayed as they were because the answer was empty or a refusal.
+        Texts since `fit` that stayed as they were because the answer was of no use.
     n_prompt_tokens_, n_generated_tokens_ : int
         Tokens that the model has read and written since `fit`; of a server, what it says.
 
@@ -103,8 +104,9 @@ class LLMProfileWriter(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
     Notes
     -----
-    Every answer is made plain: thoughts, markup, links, bullets, preambles ("Sure! Here is ...") and quotes around the
-    whole are taken off, and lines are joined. The counts are the only state that `transform` changes.
+    Every answer is made plain: thoughts, markup, links, bullets, preambles ("Sure! Here is ..."), quotes around the
+    whole and sentences that were said before are taken off, and lines are joined. The counts are the only state that
+    `transform` changes.
 
     References
     ----------

@@ -413,6 +413,9 @@ def test_bad_input(options, X, match):
         ("抱歉，我无法描述。", ""),  # noqa: RUF001
         ("一部关于恐惧的电影。", "一部关于恐惧的电影。"),
         ("I have seen worse: a film for fans.", "I have seen worse: a film for fans."),
+        ("A film. A dark film. A film. It ends.", "A film. A dark film. It ends."),
+        ("The 1987" + " 1987" * 30, ""),
+        ("It is a film of a man of a town of a time.", "It is a film of a man of a town of a time."),
         ("-", ""),
     ],
 )
