@@ -13,7 +13,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 import numpy as np
 from scipy.sparse import issparse
 
-import skllmrec
+from skllmrec import __version__
 from skllmrec._optional import import_optional
 from skllmrec._sklearn import is_frame, take_columns
 from skllmrec.base import FeatureTable
@@ -26,7 +26,7 @@ _IN_PYTHON = 1 << 9  # flag of a class that was made while the program ran
 
 def versions():
     """Versions of what computes the figures, a dict of str; packages that are not installed are left out."""
-    found = {"skllmrec": skllmrec.__version__, "Python": platform.python_version()}
+    found = {"skllmrec": __version__, "Python": platform.python_version()}
     for name in _PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
@@ -97,7 +97,7 @@ def _source(path):
 @cache
 def fingerprint_program():
     """Digest of the versions of all that computes, and of the source of this package when it is first asked for."""
-    return digest(repr(versions()), _source(str(Path(skllmrec.__file__).parent)))
+    return digest(repr(versions()), _source(str(Path(__file__).parents[1])))
 
 
 def _code_of(kind):

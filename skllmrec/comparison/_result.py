@@ -284,6 +284,7 @@ class Comparison:
         Parameters
         ----------
         path : str or Path
+            The file.
 
         Returns
         -------
