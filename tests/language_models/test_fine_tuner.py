@@ -79,9 +79,11 @@ def test_nothing_to_learn_leaves_the_model_as_it_was(tiny_bert, model_cache):
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_objectives_fall(objective, tiny_bert):
+def test_objectives_fall(objective, teachable_bert):
     texts, liked, _ = make_catalogue()
-    tuner = LLMFineTuner(tiny_bert, objective=objective, **FAST | {"max_epochs": 5}, trainable="all", patience=None)
+    tuner = LLMFineTuner(
+        teachable_bert, objective=objective, **FAST | {"max_epochs": 5}, trainable="all", patience=None
+    )
     tuner.fit(texts, liked)
     losses = [record["loss"] for record in tuner.history_[1:]]
     assert losses[-1] < losses[0] and len(losses) == 5
@@ -92,19 +94,19 @@ def test_objectives_fall(objective, tiny_bert):
 @pytest.mark.parametrize(
     ("kind", "objective"), [("labels", "classification"), ("numbers", "regression"), ("matrix", "regression")]
 )
-def test_other_targets(kind, objective, tiny_bert):
+def test_other_targets(kind, objective, teachable_bert):
     texts, _, kinds = make_catalogue()
     y = {
         "labels": np.array(["one kind", "the other"])[kinds],
         "numbers": kinds + 0.1 * np.random.default_rng(0).normal(size=len(kinds)),
         "matrix": kinds[:, None] * [1.0, -2.0, 0.5] + 0.1 * np.random.default_rng(0).normal(size=(len(kinds), 3)),
     }[kind]
-    tuner = LLMFineTuner(tiny_bert, **FAST | {"max_epochs": 6}, trainable="all").fit(texts, y)
+    tuner = LLMFineTuner(teachable_bert, **FAST | {"max_epochs": 6}, trainable="all").fit(texts, y)
     assert {record["objective"] for record in tuner.history_} == {objective}
     losses = [record["loss"] for record in tuner.history_[1:]]
     assert losses[-1] < losses[0]
     if kind == "matrix":
-        tuner = LLMFineTuner(tiny_bert, objective="factors", **FAST).fit(texts, y)
+        tuner = LLMFineTuner(teachable_bert, objective="factors", **FAST).fit(texts, y)
         assert tuner.history_[0]["objective"] == "factors"
 
 
