@@ -7,9 +7,11 @@ from skllmrec._kernels.held_out import take_entries
 from skllmrec._sklearn import take_rows
 
 SEGMENTS = ("cold", "few_shot", "warm")
-_MAX_USERS = 512  # judged for each segment: enough for the choice, and bounds its cost
+_MAX_USERS = 1024  # judged for each segment: enough for the choice, and bounds its cost
 _MAX_REFERENCE = 256  # items by which the scores of a user are standardised
 _MIN_HELD_OUT = 30  # users or ratings below which nothing can be said about a segment
+_BAGS = 4  # halves of the items that weights are chosen on: a few frequent items must not decide alone
+_MIN_BAGGED = 40  # items below which all are one bag
 
 
 def segments(counts, few_shot):
@@ -126,7 +128,23 @@ class Validation:
             found = part._score_block(listeners, part._candidates(given_items))
             scores.append(standardised(found, levels(part, listeners, part._candidates(given_reference))))
         alone = np.array([ranking_gain(one, test, seen).mean() for one in scores])
-        return select_greedily(scores, lambda blended: ranking_gain(blended, test, seen).mean()), alone
+        weights = [self._select(scores, test, seen, bag) for bag in self._bags(len(items))]
+        return np.mean(weights, axis=0), alone
+
+    def _bags(self, n_items):
+        """Random halves of items, ascending; all of them where there are few."""
+        if n_items < _MIN_BAGGED:
+            return [np.arange(n_items)]
+        return [np.sort(self._generator.permutation(n_items)[: n_items // 2]) for _ in range(_BAGS)]
+
+    @staticmethod
+    def _select(scores, test, seen, items):
+        """Weights that are best for some of the items and the users who have held-out ones among them."""
+        test = test[:, items]
+        users = np.flatnonzero(np.diff(test.indptr))
+        test, seen = test[users], seen[users][:, items]
+        scores = [one[np.ix_(users, items)] for one in scores]
+        return select_greedily(scores, lambda blended: ranking_gain(blended, test, seen).mean())
 
     def _rows_of(self, codes, wanted):
         """Rows of X, with their features, of the users or items with these codes."""
