@@ -97,7 +97,7 @@ def report(comparison, *, data, protocol, options, sentences, shown, times, comm
     """
     best_text = max((TFIDF, LLM, BOTH), key=lambda name: comparison.value(name, "ndcg"))
     tuned = (
-        f"<p class=note>All built-in ones but {POPULARITY!r} are searches over the same {options.trials} candidates "
+        f"<p class=note>All built-in ones but {POPULARITY!r} are searches over the same {options.trials} candidate(s) "
         f"(the first is the defaults), chosen on {protocol.inner.get_n_splits()} validation split(s) inside each "
         "training fold that mirror the outer one. The text features all read the same text. Language model: "
         f"{escape(options.model)}, the first {options.max_length} tokens of a text.</p>"

@@ -28,8 +28,9 @@ table.skllmrec thead th { border-bottom: 2px solid #888; }
 table.skllmrec td.best b { background: #e3f1e8; padding: 0 .2rem; border-radius: .2rem; }
 table.skllmrec small { display: block; color: #555; white-space: nowrap; font-size: .82em; }
 table.skllmrec th[scope=row] { position: sticky; left: 0; background: #fff; }
-figure { margin: 1rem 0; overflow-x: auto; }
-figure svg { width: 100%; min-width: 30rem; max-width: 46rem; height: auto; display: block; }
+table.costs td, table.costs th { white-space: nowrap; }
+figure { margin: 1rem 0; }
+figure svg { width: 100%; max-width: 46rem; height: auto; display: block; }
 figcaption, .note { color: #555; font-size: .9rem; max-width: 46rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; font-size: .92rem; }
 dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; }
@@ -138,7 +139,7 @@ def cost_table(comparison):
         for name in comparison.estimators
     )
     return (
-        "<div class=scroll><table class=skllmrec><thead><tr><th>estimator</th><th>fit, a fold</th>"
+        "<div class=scroll><table class='skllmrec costs'><thead><tr><th>estimator</th><th>fit, a fold</th>"
         "<th>fit, all folds</th><th>recommend, a fold</th><th>memory of fit, MB</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div><p class=note>Wall time of one process; a fit includes the search for "
         "parameters where there is one. Memory: by how much the process grew at most during a fit, over what it held "
