@@ -35,8 +35,8 @@ from _quality_run import write_json
 
 from skllmrec.comparison._statistics import holm_correction, paired_effect_size, permutation_p_values
 
-# metric -> what is claimed: a gain over the traditional coding, or a value that is reached
-CLAIMED = {"precision@10": ("gain", 0.15), "recall@20": ("gain", 0.10), "ild@20": ("value", 0.70)}
+# metric -> the gain over traditional coding that is claimed; of diversity, 70 % in place of 50 %
+CLAIMED = {"precision@10": 0.15, "recall@20": 0.10, "ild@20": 0.40}
 _SURE = 0.05
 
 
@@ -89,10 +89,7 @@ def mark(row):
     """Say whether what is claimed was reached: yes, no, or that it cannot be told."""
     if row["metric"] not in CLAIMED:
         return ""
-    kind, wanted = CLAIMED[row["metric"]]
-    if kind == "value":
-        return "holds" if row["mean"] >= wanted and row["mean"] > row["reference"] else "does not hold"
-    if row["gain"] >= wanted:
+    if row["gain"] >= CLAIMED[row["metric"]]:
         return "holds" if row["holm"] < _SURE else "may be chance"
     return "does not hold"
 
@@ -124,7 +121,7 @@ def print_tables(found, out):
         [
             row["dataset"], row["protocol"], row["coding"], row["metric"], f"{row['reference']:.4f}",
             f"{row['mean']:.4f}", f"{row['gain']:+.1%}", f"{row['effect']:+.2f}",
-            "< .001" if row["holm"] < 0.001 else f"{row['holm']:.3f}", mark(row),
+            f"{row['holm']:.3f}", mark(row),
         ]
         for row in contrasts
     ]  # fmt: skip
