@@ -47,15 +47,19 @@ def _check_metrics(metrics, y, has_space):
     unknown = [metric for metric in metrics if metric not in KNOWN]
     if unknown or not metrics:
         raise ValueError(f"metrics={unknown or metrics!r}: choose one or more of {sorted(KNOWN)}")
-    in_space = [metric for metric in metrics if metric in IN_SPACE]
-    if in_space and not has_space:
-        raise ValueError(
-            f"metric {in_space[0]!r} needs item_vectors=FeatureTable(frame, key=...): a column such as the genres that "
-            "tells items apart, best one that the models do not read"
-        )
+    if not has_space:
+        _check_needs_no_space(metrics)
     if y is None and not ERRORS.keys().isdisjoint(metrics):
         raise ValueError(f"metrics {sorted(ERRORS)} compare predictions with ratings: pass y")
     return metrics
+
+
+def _check_needs_no_space(metrics):
+    for metric in (metric for metric in metrics if metric in IN_SPACE):
+        raise ValueError(
+            f"metric {metric!r} needs item_vectors=FeatureTable(frame, key=...): a column such as the genres that "
+            "tells items apart, best one that the models do not read"
+        )
 
 
 def _check_options(k, candidates, threshold, y):
