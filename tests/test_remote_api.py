@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from email.utils import formatdate
+from functools import partial
 from http.client import HTTPConnection
 
 import pytest
@@ -360,10 +361,12 @@ def test_error_in_map_ends_all_requests(server):
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals of threads are POSIX")
 @pytest.mark.parametrize("n_items", [1, 8])
 @pytest.mark.parametrize("fault", [slow(60), status(503, Retry_After=100)], ids=["in a request", "in a wait"])
-def test_interruption_ends_all_at_once(server, fault, n_items):
+def test_interruption_ends_all_at_once(server, fault, n_items, request):
     """Ctrl-C while requests are under way or waiting: the test would last a minute otherwise."""
     server.faults = [fault] * n_items
     api = RemoteAPI(server.url, api_key_env="TEST_KEY", n_concurrent=2)
+    request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT)))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # where pytest runs in the background it is ignored
 
     def interrupt():
         while not server.requests:
