@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from skllmrec.inspection._binned import draw_bins, mean_and_error
+from skllmrec.inspection._binned import BinnedDisplay
 from skllmrec.metrics import rank_test_users, segment_by_count
 
 _BOUNDS = (1, 2, 3, 5, 10, 20, 50, 100)
 
 
-class ColdStartDisplay:
+class ColdStartDisplay(BinnedDisplay):
     """A metric by the number of interactions that training knew of the user.
 
     Use `from_estimator` or `from_predictions`; the parameters are what those computed.
@@ -40,14 +40,6 @@ class ColdStartDisplay:
     >>> display.bins, display.means
     (['1', '5-9'], array([0.2, 0.6]))
     """
-
-    def __init__(self, *, means, errors, n_users, bins, metric, name=None):
-        self.means = means
-        self.errors = errors
-        self.n_users = n_users
-        self.bins = bins
-        self.metric = metric
-        self.name = name
 
     @classmethod
     def from_estimator(
@@ -126,35 +118,12 @@ class ColdStartDisplay:
         values, n_known = np.asarray(values, dtype=np.float64), np.asarray(n_known)
         if values.ndim != 1 or values.shape != n_known.shape:
             raise ValueError(f"values and n_known must have one entry per user, got {values.shape}, {n_known.shape}")
+        known = ~np.isnan(values)
+        values, n_known = values[known], n_known[known]
         segments = segment_by_count(n_known, bounds=bounds)
-        names = list(dict.fromkeys(segments[np.argsort(n_known, kind="stable")]))
-        columns = [mean_and_error(values[segments == segment]) for segment in names]
-        kept = [place for place, (_, _, n) in enumerate(columns) if n]
-        means, errors, n_users = (np.array([columns[place][part] for place in kept]) for part in range(3))
-        bins = [str(names[place]) for place in kept]
-        display = cls(means=means, errors=errors, n_users=n_users, bins=bins, metric=metric, name=name)
+        bins = list(dict.fromkeys(segments[np.argsort(n_known, kind="stable")].tolist()))
+        display = cls._of_bins([values[segments == part] for part in bins], bins, metric=metric, name=name)
         return display.plot(ax=ax) if plot else display
 
-    def plot(self, *, ax=None):
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
-
-        Returns
-        -------
-        display : ColdStartDisplay
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        """
-        self.ax_, self.line_ = draw_bins(
-            self.means, self.errors, self.bins, ax=ax, name=self.name, ylabel=self.metric, purpose="ColdStartDisplay",
-            xlabel="known interactions of the user",
-        )  # fmt: skip
-        self.figure_ = self.ax_.get_figure()
-        return self
+    def _xlabel(self):
+        return "known interactions of the user"

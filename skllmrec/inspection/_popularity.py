@@ -3,13 +3,13 @@
 import numpy as np
 from scipy.sparse import csr_array
 
-from skllmrec.inspection._binned import draw_bins, mean_and_error
+from skllmrec.inspection._binned import BinnedDisplay
 from skllmrec.metrics import ndcg_at_k, precision_at_k, rank_test_users, recall_at_k
 
 _METRICS = {"ndcg": ndcg_at_k, "recall": recall_at_k, "precision": precision_at_k}
 
 
-class PopularityDisplay:
+class PopularityDisplay(BinnedDisplay):
     """A metric by the popularity of the relevant items, from the least known tenth to the best known.
 
     The items are put into bins that hold equal shares of them, by the number of their training users; the metric is
@@ -47,14 +47,6 @@ class PopularityDisplay:
     >>> display.bins, display.means
     (['1-2', '5-9'], array([0., 1.]))
     """
-
-    def __init__(self, *, means, errors, n_users, bins, metric, name=None):
-        self.means = means
-        self.errors = errors
-        self.n_users = n_users
-        self.bins = bins
-        self.metric = metric
-        self.name = name
 
     @classmethod
     def from_estimator(
@@ -140,47 +132,25 @@ class PopularityDisplay:
         if metric not in _METRICS:
             raise ValueError(f"metric={metric!r} is unknown: choose one of {sorted(_METRICS)}")
         relevant, counts = csr_array(relevant), np.asarray(item_counts)
-        means, errors, n_users, bins = [], [], [], []
+        values_of_bins, bins = [], []
         for members in np.array_split(np.argsort(counts, kind="stable"), n_bins):
             if len(members) == 0:
                 continue
             inside = np.zeros(len(counts), dtype=bool)
             inside[members] = True
-            part = csr_array(relevant.multiply(inside))
-            part.eliminate_zeros()
-            values = _METRICS[metric](part, recommended, k=k, average=False)
-            for column, value in zip((means, errors, n_users), mean_and_error(values), strict=True):
-                column.append(value)
+            values_of_bins.append(_METRICS[metric](relevant.multiply(inside), recommended, k=k, average=False))
             low, high = counts[members].min(), counts[members].max()
             bins.append(f"{low}" if low == high else f"{low}-{high}")
-        display = cls(
-            means=np.array(means), errors=np.array(errors), n_users=np.array(n_users), bins=bins,
-            metric=f"{metric}@{k}", name=name,
-        )  # fmt: skip
+        display = cls._of_bins(values_of_bins, bins, metric=f"{metric}@{k}", name=name)
         return display.plot(ax=ax) if plot else display
 
     def plot(self, *, ax=None):
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
-
-        Returns
-        -------
-        display : PopularityDisplay
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        """
-        self.ax_, self.line_ = draw_bins(
-            self.means, self.errors, self.bins, ax=ax, name=self.name, ylabel=self.metric, purpose="PopularityDisplay",
-            xlabel="training users of the item: from the least known tenth to the best known"
-            if len(self.bins) == 10 else "training users of the item",
-        )  # fmt: skip
+        super().plot(ax=ax)
         self.ax_.tick_params(axis="x", rotation=45)
-        self.figure_ = self.ax_.get_figure()
         return self
+
+    plot.__doc__ = BinnedDisplay.plot.__doc__
+
+    def _xlabel(self):
+        tenths = ": from the least known tenth to the best known" if len(self.bins) == 10 else ""
+        return f"training users of the item{tenths}"
