@@ -1,6 +1,42 @@
-"""Reading and writing columns of frames of any library."""
+"""Reading and writing columns of frames of any library, and the numbers beside them."""
 
 import numpy as np
+from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
+
+
+class OwnContainerMixin:
+    """For transformers that choose the container of their output: scikit-learn's choice of one means nothing to them.
+
+    A pipeline refuses to set the output of a step that has no such method.
+    """
+
+    def set_output(self, *, transform=None):
+        """Do nothing: the output is of one kind, whatever container the steps around it use.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The transformer itself.
+        """
+        return self
+
+
+def read_numbers(X, y):
+    """Return y, one finite number for each row of X, as a float64 array of its own.
+
+    Raises
+    ------
+    ValueError
+        If y is not finite numbers, or of another length than X.
+    """
+    check_consistent_length(X, y)
+    y = column_or_1d(check_array(y, ensure_2d=False, dtype=np.float64, input_name="y"), warn=True)
+    return y.copy()
 
 
 def listed(column):

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from html import escape
 
 import numpy as np
-from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
 from skllmrec._ids import IdIndex, column
 from skllmrec._sklearn import is_frame, take_columns
 from skllmrec._times import time_codes
 from skllmrec.preprocessing import _interaction_quality as quality
-from skllmrec.preprocessing._columns import listed
+from skllmrec.preprocessing._columns import listed, read_numbers
 from skllmrec.preprocessing._findings import Finding
 from skllmrec.preprocessing._text_quality import check_texts, is_missing, kind_of
 
@@ -194,8 +193,7 @@ def describe_data(X, y=None, items=None, *, user=0, item=1, time=None, key=None,
     facts, findings = _describe_pairs(codes, least)
     skip = {user, item, time}
     if y is not None:
-        check_consistent_length(X, y)
-        y = column_or_1d(check_array(y, ensure_2d=False, dtype=np.float64, input_name="y"))
+        y = read_numbers(X, y)
         facts["y"] = f"mean {y.mean():.3g}, from {y.min():g} to {y.max():g}, {len(np.unique(y)):,} different values"
         findings += [] if time is None else quality.check_drift(y, time_codes(X, time))
         findings += _leaks(X, y, codes, skip)

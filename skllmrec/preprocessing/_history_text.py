@@ -4,16 +4,16 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skllmrec._ids import IdIndex, column
 from skllmrec._sklearn import Interval, StrOptions, all_or_nothing, fit_context, is_frame
 from skllmrec._times import time_codes
-from skllmrec.preprocessing._columns import with_last_column
+from skllmrec.preprocessing._columns import OwnContainerMixin, read_numbers, with_last_column
 from skllmrec.preprocessing._text_template import TextTemplate
 
 
-class HistoryText(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class HistoryText(OwnContainerMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Put a column into X that says in words what the user of each row interacted with in training.
 
     A user without a description has one all the same: the titles they liked, their own reviews, the tags they gave.
@@ -161,20 +161,6 @@ class HistoryText(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         texts = np.append(self.texts_, [""])[places]  # -1, a user unknown, is the last one
         return with_last_column(X, self.name, texts)
 
-    def set_output(self, *, transform=None):
-        """Do nothing: the output is the kind of table that comes in.
-
-        Parameters
-        ----------
-        transform : {"default", "pandas", "polars"}, default=None
-            Ignored.
-
-        Returns
-        -------
-        self : HistoryText
-        """
-        return self
-
     def get_feature_names_out(self, input_features=None):
         """Name the columns of the output.
 
@@ -198,11 +184,11 @@ class HistoryText(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         if y is None:
             if needed:
                 raise ValueError("HistoryText: order='weight' and threshold= need y, but y is None")
-            return np.ones(len(X))
-        check_consistent_length(X, y)
-        if not needed:
-            return np.ones(len(X))
-        return column_or_1d(check_array(y, ensure_2d=False, dtype=np.float64, input_name="y"), warn=True)
+        elif needed:
+            return read_numbers(X, y)
+        else:
+            check_consistent_length(X, y)
+        return np.ones(len(X))
 
     def _joined(self, texts, codes, keys, n_users):
         """Join the texts of each user, each text once."""

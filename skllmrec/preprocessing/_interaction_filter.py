@@ -6,11 +6,11 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
 from skllmrec._ids import IdIndex, column
-from skllmrec._sklearn import Interval, StrOptions, all_or_nothing, fit_context, is_frame, take_rows
+from skllmrec._sklearn import Interval, StrOptions, all_or_nothing, fit_context, take_rows
 from skllmrec._times import read_times, time_codes
+from skllmrec.preprocessing._columns import read_numbers
 
 
 def _k_core(users, items, min_user, min_item):
@@ -171,7 +171,7 @@ class InteractionFilter(BaseEstimator):
         self._check(X, y)
         users = IdIndex.from_values(column(X, self.user, name="user"))[1]
         items = IdIndex.from_values(column(X, self.item, name="item"))[1]
-        y = None if y is None else self._numbers(y)
+        y = None if y is None else read_numbers(X, y)
         kept = np.ones(len(users), dtype=bool)
         self.report_ = []
         self._note("start", kept, users, items)
@@ -186,11 +186,13 @@ class InteractionFilter(BaseEstimator):
             self._note("threshold", kept, users, items)
         rows = np.flatnonzero(kept)
         rows = rows[_k_core(users[rows], items[rows], self.min_user_interactions, self.min_item_interactions)]
-        self._note("k-core", np.isin(np.arange(len(kept)), rows), users, items)
+        kept[:] = False
+        kept[rows] = True
+        self._note("k-core", kept, users, items)
         self.sample_indices_ = rows
         if self.verbose:
             print(self.summary())  # noqa: T201 - verbose asks for it
-        return self._rows_of(X, rows), None if y is None or self.threshold is not None else y[rows]
+        return take_rows(X, rows), None if y is None or self.threshold is not None else y[rows]
 
     def summary(self):
         """Return the report as a table of text.
@@ -210,8 +212,6 @@ class InteractionFilter(BaseEstimator):
 
     def _check(self, X, y):
         """Refuse what the parameters need and is not there."""
-        if y is not None:
-            check_consistent_length(X, y)
         if (self.start is not None or self.end is not None) and self.time is None:
             raise ValueError("InteractionFilter: start= and end= need the column of the times: set time=")
         for needs, asked in (
@@ -220,10 +220,6 @@ class InteractionFilter(BaseEstimator):
         ):
             if asked and y is None:
                 raise ValueError(f"InteractionFilter: {needs}={getattr(self, needs)!r} needs y, but y is None")
-
-    def _numbers(self, y):
-        y = column_or_1d(check_array(y, ensure_2d=False, dtype=np.float64, input_name="y"), warn=True)
-        return y.copy()
 
     def _window(self, X):
         """Mask of the rows within the window."""
@@ -270,10 +266,3 @@ class InteractionFilter(BaseEstimator):
                 f"InteractionFilter: no row is left after the step {step!r}, of {self.report_[0]['rows']} rows:\n"
                 f"{_table(self.report_)}"
             )
-
-    @staticmethod
-    def _rows_of(X, rows):
-        """Take rows of the container that came in."""
-        if is_frame(X) or hasattr(X, "shape"):
-            return take_rows(X, rows)
-        return [X[row] for row in rows]

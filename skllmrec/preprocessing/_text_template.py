@@ -6,10 +6,11 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skllmrec._sklearn import check_feature_names, check_n_features, is_frame, take_columns
+from skllmrec.preprocessing._columns import OwnContainerMixin
 from skllmrec.preprocessing._templates import join_fields, parse_template, render_value
 
 
-class TextTemplate(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class TextTemplate(OwnContainerMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Join several columns into one text per row, without holes where a field is missing.
 
     The first step before `LLMTextEncoder` and before ``TfidfVectorizer`` alike: a fair comparison needs
@@ -161,20 +162,6 @@ class TextTemplate(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             If X is sparse or a value is bytes.
         """
         return self.fit(X, y).transform(X)
-
-    def set_output(self, *, transform=None):
-        """Do nothing: the output is a 1-D array of texts, whatever container the steps around it use.
-
-        Parameters
-        ----------
-        transform : {"default", "pandas", "polars"}, default=None
-            Ignored.
-
-        Returns
-        -------
-        self : TextTemplate
-        """
-        return self
 
     def get_feature_names_out(self, input_features=None):
         """Name the only output.
