@@ -6,7 +6,6 @@ characters cost, not what thousands of calls cost. No step takes the separator a
 
 import html
 import re
-import unicodedata
 
 # what may stand between two texts: no step touches these, and \s (which knows \x1c to \x1f) does not match them
 SEPARATORS = "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18"
@@ -48,26 +47,27 @@ _BLOCK_TAG = _tags(_BLOCKS)
 
 # Cc without tab and the breaks of lines; from Cf: soft hyphen, marks of direction, zero-width space, word joiner, byte
 # order mark. The zero-width joiner and non-joiner stay: emoji, Persian and the scripts of India need them.
-_CONTROL = (
+_INVISIBLE = (
     "[\x19-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]"
 )
-_CONTROL = re.compile(_CONTROL)
+_CONTROL = re.compile(_INVISIBLE)
 _LOW_CONTROL = re.compile(f"[{SEPARATORS}]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 # the scheme and the host of an address are ASCII; its end is the first character that no address holds unescaped
-_URL = re.compile(r"(?:\b(?:https?|ftp)://|\bwww\.)[\w\-.~:/?#\[\]@!$&'()*+,;=%]*[\w/#=&%\-]", re.IGNORECASE | re.ASCII)
-_EMAIL = re.compile(r"(?<![\w.+\-])[\w.+\-]{1,64}@(?:[\w\-]{1,63}\.){1,8}[a-z]{2,24}\b", re.IGNORECASE | re.ASCII)
+URL = re.compile(r"(?:\b(?:https?|ftp)://|\bwww\.)[\w\-.~:/?#\[\]@!$&'()*+,;=%]*[\w/#=&%\-]", re.IGNORECASE | re.ASCII)
+EMAIL = re.compile(r"(?<![\w.+\-])[\w.+\-]{1,64}@(?:[\w\-]{1,63}\.){1,8}[a-z]{2,24}\b", re.IGNORECASE | re.ASCII)
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
-_IP = re.compile(
+IP = re.compile(
     rf"(?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w.]\w)(?!\w)"
     r"|(?<![\w:])(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}(?![\w:])"
     r"|(?<![\w:])(?=[a-f:]*\d)(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6}(?![\w:])",
     re.IGNORECASE | re.ASCII,
 )
-# only what looks like a number to call: a country code, brackets around the area code, 3-3-4 digits, a Chinese mobile
-_PHONE = re.compile(
-    r"(?<![\w+])(?:\+\d{1,3}(?:[ .\-]?\(?\d{1,4}\)?){2,5}(?!\w)"
+# only what looks like a number to call, of seven digits or more: a country code, brackets around the area code, 3-3-4
+# digits, a Chinese mobile
+PHONE = re.compile(
+    r"(?<![\w+])(?:\+(?=(?:[ .\-()]*\d){7})\d{1,3}(?:[ .\-]?\(?\d{1,4}\)?){2,5}(?!\w)"
     r"|\(\d{2,5}\)[ ]?\d{3,4}[ .\-]?\d{3,4}(?![\w\-])"
     r"|\d{3}[.\-]\d{3}[.\-]\d{4}(?![\w\-])"
     r"|1[3-9]\d(?:[ \-]?\d{4}){2}(?!\w))",
@@ -76,7 +76,7 @@ _PHONE = re.compile(
 _TWICE = re.compile(r"([!?,;:\uff01\uff1f\uff0c\u3002\u3001\uff1b\uff1a\u2026])\1+")
 _THRICE = re.compile(r"([\-=*_#~+|/\\\u2014\u2013\u30fb])\1{2,}")
 _DOTS = re.compile(r"\.{4,}")
-_SPACES = re.compile(r"[^\S\x1c-\x1f]{2,}|[^\S \x1c-\x1f]")
+SPACES = re.compile(r"[^\S\x1c-\x1f]{2,}|[^\S \x1c-\x1f]")
 
 
 # with the closing semicolon: "AT&T", "?a=1&copy=2" and "R&D" are no entities
@@ -98,42 +98,12 @@ def resolve_entities(text):
     return _ENTITY.sub(_resolved, text)
 
 
-def to_normal_form(text, form):
-    """Bring the text into a Unicode normal form."""
-    return unicodedata.normalize(form, text)
-
-
 def remove_control(text, separator):
     """Take control characters, invisible marks and lone surrogates out, but for the separator."""
     text = _LOW_CONTROL.sub(lambda match: match[0] if match[0] == separator else " ", text)
     return _SURROGATE.sub("", _CONTROL.sub("", text))
 
 
-def remove_urls(text, replacement):
-    """Replace addresses of web pages."""
-    return _URL.sub(replacement, text)
-
-
-def remove_emails(text, replacement):
-    """Replace e-mail addresses."""
-    return _EMAIL.sub(replacement, text)
-
-
-def remove_ips(text, replacement):
-    """Replace addresses of computers, version 4 and 6."""
-    return _IP.sub(replacement, text)
-
-
-def remove_phones(text, replacement):
-    """Replace telephone numbers."""
-    return _PHONE.sub(replacement, text)
-
-
 def shorten_punctuation(text):
     """Make runs of one mark a single one, runs of dots three."""
     return _DOTS.sub("...", _THRICE.sub(r"\1", _TWICE.sub(r"\1", text)))
-
-
-def collapse_spaces(text):
-    """Make runs of white space one space."""
-    return _SPACES.sub(" ", text)

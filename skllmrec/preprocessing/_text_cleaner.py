@@ -1,5 +1,6 @@
 """Text without what is no text: markup, control characters, addresses of web pages and of people."""
 
+import unicodedata
 from functools import partial
 
 import numpy as np
@@ -8,7 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from skllmrec._sklearn import StrOptions, fit_context, is_frame
 from skllmrec.preprocessing import _cleaning, _dirt
-from skllmrec.preprocessing._columns import listed, with_column
+from skllmrec.preprocessing._columns import OwnContainerMixin, listed, with_column
 
 _BLOCK_CHARS = 1 << 20  # so many characters are joined and cleaned at once; more would take more memory, not less time
 
@@ -25,11 +26,11 @@ def _blocks(texts):
 
 
 def _separator_for(joined):
-    """Return a character that no text holds, or None."""
+    """Return a character that nothing holds, or None."""
     return next((sign for sign in _cleaning.SEPARATORS if sign not in joined), None)
 
 
-class TextCleaner(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class TextCleaner(OwnContainerMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     r"""Clean texts: markup, control characters, addresses, repeated punctuation, white space.
 
     Every step knows signs and characters only, no language, and can be switched off. Nothing is learned from the
@@ -200,7 +201,7 @@ class TextCleaner(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     def _clean_block(self, texts):
         """Take all steps on texts that fit into memory together."""
-        separator = _separator_for("".join(texts))
+        separator = _separator_for("".join([self.replacement, *texts]))
         if separator is None and len(texts) > 1:
             return [text for one in texts for text in self._clean_block([one])]
         return self._take_steps(texts, separator)
@@ -224,20 +225,20 @@ class TextCleaner(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     def _steps(self, separator):
         """Return (function, which texts may need it) of each step that is switched on."""
-        put = {"replacement": self.replacement.replace("\\", r"\\")}
+        put = self.replacement.replace("\\", r"\\")
         steps = [
             (self.html, _cleaning.remove_html, _dirt.with_tags),
             (self.entities, _cleaning.resolve_entities, _dirt.with_entities),
             (self.html and self.entities, _cleaning.remove_html, _dirt.nowhere),
-            (self.normal_form, partial(_cleaning.to_normal_form, form=self.normal_form), _dirt.beyond_ascii),
+            (self.normal_form, partial(unicodedata.normalize, self.normal_form), _dirt.beyond_ascii),
             (self.control, partial(_cleaning.remove_control, separator=separator), _dirt.with_control),
-            (self.urls, partial(_cleaning.remove_urls, **put), _dirt.with_urls),
-            (self.emails, partial(_cleaning.remove_emails, **put), _dirt.with_emails),
-            (self.ips, partial(_cleaning.remove_ips, **put), _dirt.with_ips),
-            (self.phones, partial(_cleaning.remove_phones, **put), _dirt.with_phones),
+            (self.urls, partial(_cleaning.URL.sub, put), _dirt.with_urls),
+            (self.emails, partial(_cleaning.EMAIL.sub, put), _dirt.with_emails),
+            (self.ips, partial(_cleaning.IP.sub, put), _dirt.with_ips),
+            (self.phones, partial(_cleaning.PHONE.sub, put), _dirt.with_phones),
             (self.punctuation, _cleaning.shorten_punctuation, _dirt.with_runs),
             (self.lowercase, str.lower, _dirt.everywhere),
-            (self.spaces, _cleaning.collapse_spaces, _dirt.with_spaces),
+            (self.spaces, partial(_cleaning.SPACES.sub, " "), _dirt.with_spaces),
         ]
         return [(clean, may_need_it) for wanted, clean, may_need_it in steps if wanted]
 

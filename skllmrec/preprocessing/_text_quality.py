@@ -134,9 +134,7 @@ def _length(column, texts):
 def _dirty(column, texts):
     steps = {"html": "markup", "entities": "entities", "emails": "e-mail addresses", "phones": "telephone numbers",
              "control": "control characters"}  # fmt: skip
-    off = dict.fromkeys(
-        ("html", "entities", "control", "urls", "emails", "ips", "phones", "punctuation", "spaces"), False
-    )
+    off = {step: False for step, on in TextCleaner().get_params().items() if on is True}
     for step, name in steps.items():
         cleaned = TextCleaner(**off | {step: True}, normal_form=None).transform(texts)
         dirty = [text for text, clean in zip(texts, cleaned, strict=True) if text != clean]

@@ -54,12 +54,15 @@ CASES = {
     "version 6": ("ips", "at fe80::1:2 or 2001:db8:0:0:0:0:0:1.", "at   or  ."),
     "no computer": ("ips", "1.2.3.4.5, 999.1.1.1, 12:30:15, a::b", "1.2.3.4.5, 999.1.1.1, 12:30:15, a::b"),
     "phone": ("phones", "+49 30 1234567, (030) 123 4567, 555-123-4567, 138 1234 5678", " ,  ,  ,  "),
+    "few digits": ("phones", "+10 20, +1 2 3, +20 30 40", None),
+    "country code": ("phones", "+1 555 0101", " "),
     "no phone": ("phones", "1999-2000, 978-0-306-40615-7, 1234567890, 10 000 000", None),
     "marks": (
         "punctuation",
         "Wow!!!! What??? ---- ...... ... !? 好\uff01\uff01\uff01",
         "Wow! What? - ... ... !? 好\uff01",
     ),
+    "full-width marks": ("punctuation", "\u597d\uff01\uff01\u2026\u2026", "\u597d\uff01\u2026"),
     "two dashes": ("punctuation", "a -- b, C++, http://x", "a -- b, C++, http://x"),
     "spaces": ("spaces", "  a \n b\u3000c\u00a0 d\u2003", "a b c d"),
 }
@@ -85,6 +88,11 @@ def test_tags_behind_entities_and_lowercase():
 
 def test_replacement_is_literal():
     assert TextCleaner(replacement=r"[\1]").transform(["a b@c.example d"]).tolist() == [r"a [\1] d"]
+
+
+def test_replacement_never_is_the_separator():
+    cleaned = TextCleaner(replacement="\x00", control=False).transform(["a b@c.example d", "e"])
+    assert cleaned.tolist() == ["a \x00 d", "e"]
 
 
 def one_by_one(text, separator="\x00"):
@@ -170,6 +178,11 @@ def test_in_a_pipeline_before_and_after_the_template():
         assert set(make_pipeline(*steps).fit_transform(table)) == texts
     tfidf = make_pipeline(template, clone(TextCleaner()), TfidfVectorizer()).fit(table)
     assert sorted(tfidf[-1].vocabulary_) == ["heat", "story", "toy"]
+
+
+def test_pipeline_may_set_the_output():
+    pipeline = make_pipeline(TextTemplate("{0}"), TextCleaner()).set_output(transform="pandas")
+    assert pipeline.fit_transform(np.array([["a!!"]], dtype=object)).tolist() == ["a!"]
 
 
 @pytest.mark.parametrize(
