@@ -79,6 +79,11 @@ def test_popularity_lift_equals_a_loop(seed):
     assert popularity_lift(lists, history, counts, k=K) == pytest.approx((q - p) / p)
 
 
+def test_popularity_lift_over_a_history_that_nobody_else_had():
+    assert math.isnan(popularity_lift([[1]], [[1, 0]], [0, 6], k=1))
+    assert np.isnan(popularity_lift([[1], [1]], [[1, 0], [0, 0]], [0, 6], k=1, average=False)).all()
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_miscalibration_equals_a_loop(seed):
     lists, _, history, _ = make(seed)

@@ -45,6 +45,10 @@ def test_the_head_is_the_smallest_set_that_holds_its_share(seed):
     assert (segments == "new").sum() == (counts == 0).sum()
 
 
+def test_the_head_ends_where_its_share_is_reached():
+    assert segment_by_popularity([4, 1], head=0.8).tolist() == ["head", "tail"]
+
+
 def test_recall_of_the_tail_alone():
     relevant, recommended = csr_array(np.array([[1, 1, 0], [1, 0, 0]])), [[0, 2], [0, 1]]
     tail = segment_by_popularity([9, 1, 1]) == "tail"
