@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from embedding_server import KEY
 from tiny_models import save_bert, save_llama
 
 
@@ -17,6 +18,16 @@ def data_folder():
     if not folder.is_dir():
         pytest.skip(f"SKLLMREC_DATA names {folder}, which is not a folder")
     return folder
+
+
+@pytest.fixture
+def api_key(monkeypatch):
+    """A key for a server, as TEST_KEY in the environment, and no proxies but those of a test."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("TEST_KEY", KEY)
+    return KEY
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 
 N_DIMS = 8
+KEY = "sk-secret-0123456789abcdef"  # in the environment variable TEST_KEY by the fixture `api_key`
 
 
 def vector_of(text, n_dims=N_DIMS):

@@ -1,7 +1,6 @@
 """RemoteAPI against a real server that misbehaves: retries, waits, redirects, proxies, TLS, and where the key goes."""
 
 import gc
-import os
 import pickle
 import shutil
 import signal
@@ -16,23 +15,14 @@ from functools import partial
 from http.client import HTTPConnection
 
 import pytest
-from embedding_server import body, cut, dripping, gzipped, halting, redirect, serving, slow, status
+from embedding_server import KEY, body, cut, dripping, gzipped, halting, redirect, serving, slow, status
 
 from skllmrec._remote_api import RemoteAPI, parse_base_url
 from skllmrec._remote_api import _connections as connections
 from skllmrec.exceptions import RemoteAPIError
 
-KEY = "sk-secret-0123456789abcdef"
+pytestmark = pytest.mark.usefixtures("api_key")
 BODY = {"model": "hash", "input": ["a film"]}
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch):
-    """A key, and no proxies but those of a test."""
-    for name in list(os.environ):
-        if name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("TEST_KEY", KEY)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import pickle
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from functools import partial
 import joblib
 import numpy as np
 import pytest
-from embedding_server import N_DIMS, body, changed, cut, redirect, serving, slow, status, vector_of
+from embedding_server import KEY, N_DIMS, body, changed, cut, redirect, serving, slow, status, vector_of
 from joblib.externals.loky import get_reusable_executor
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -28,19 +27,14 @@ from skllmrec.encoders._remote_job import cut_batches, read_embeddings
 from skllmrec.exceptions import RemoteAPIError
 from skllmrec.testing import check_encoder
 
-KEY = "sk-secret-0123456789abcdef"
 TEXTS = [f"film {number} " + "and so on " * (number % 7) for number in range(100)]
 EXPECTED = np.array([vector_of(text) for text in TEXTS])
 PROBE = 1  # text that fit sends
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch):
+def environment(api_key, monkeypatch):
     """A key, no proxies, and no time lost with waiting."""
-    for name in list(os.environ):
-        if name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("TEST_KEY", KEY)
     monkeypatch.setattr(_remote, "RemoteAPI", partial(RemoteAPI, sleep=lambda seconds: None))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chat_server import chat_answer, chatting
-from embedding_server import body, cut, slow, status
+from embedding_server import KEY, body, cut, slow, status
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -24,16 +24,7 @@ from skllmrec.exceptions import RemoteAPIError, StoreError, StoreWarning
 from skllmrec.language_models import _generation
 from skllmrec.language_models._profile_text import clean_profile, is_refusal
 
-KEY = "sk-secret-0123456789abcdef"
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch):
-    """A key, and no proxies."""
-    for name in list(os.environ):
-        if name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("TEST_KEY", KEY)
+pytestmark = pytest.mark.usefixtures("api_key")
 
 
 @pytest.fixture
