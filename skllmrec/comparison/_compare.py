@@ -11,15 +11,7 @@ from skllmrec.base import FeatureTable
 from skllmrec.comparison._checkpoint import make_checkpoint
 from skllmrec.comparison._evaluate import evaluate_all, make_frames
 from skllmrec.comparison._fingerprint import versions
-from skllmrec.comparison._fold import (
-    ERRORS,
-    IN_SPACE,
-    KNOWN,
-    PER_USER,
-    ItemSpace,
-    Task,
-    metric_label,
-)
+from skllmrec.comparison._fold import ERRORS, IN_SPACE, KNOWN, PER_USER, ItemSpace, Task, metric_label
 from skllmrec.comparison._result import Comparison
 from skllmrec.comparison._summary import summarise
 from skllmrec.model_selection import PerUserKFold
@@ -42,24 +34,14 @@ def _check_names(estimators, reference):
     return reference
 
 
-def _check_metrics(metrics, y, has_space):
+def _check_metrics(metrics, y):
     metrics = [metrics] if isinstance(metrics, str) else list(dict.fromkeys(metrics))
     unknown = [metric for metric in metrics if metric not in KNOWN]
     if unknown or not metrics:
         raise ValueError(f"metrics={unknown or metrics!r}: choose one or more of {sorted(KNOWN)}")
-    if not has_space:
-        _check_needs_no_space(metrics)
     if y is None and not ERRORS.keys().isdisjoint(metrics):
         raise ValueError(f"metrics {sorted(ERRORS)} compare predictions with ratings: pass y")
     return metrics
-
-
-def _check_needs_no_space(metrics):
-    for metric in (metric for metric in metrics if metric in IN_SPACE):
-        raise ValueError(
-            f"metric {metric!r} needs item_vectors=FeatureTable(frame, key=...): a column such as the genres that "
-            "tells items apart, best one that the models do not read"
-        )
 
 
 def _check_options(k, candidates, threshold, y):
@@ -71,10 +53,17 @@ def _check_options(k, candidates, threshold, y):
         raise ValueError(f"threshold={threshold!r} asks which ratings are relevant, but y is None: pass y")
 
 
-def _check_space(space):
+def _check_space(space, metrics):
+    """Return the table that some of the metrics are measured in; None where none of them is."""
     if space is not None and not isinstance(space, FeatureTable):
         raise TypeError(f"item_vectors must be a FeatureTable(frame, key=...), got {type(space).__name__}")
-    return space
+    measured = [metric for metric in metrics if metric in IN_SPACE]
+    if measured and space is None:
+        raise ValueError(
+            f"metric {measured[0]!r} needs item_vectors=FeatureTable(frame, key=...): a column such as the genres that "
+            "tells items apart, best one that the models do not read"
+        )
+    return space if measured else None
 
 
 def _folds(cv, X, y, seed):
@@ -166,7 +155,7 @@ def compare_recommenders(
     ------
     ValueError
         If a name, metric or option is unknown, a metric lacks what it needs, or an estimator fails (the message
-        names it); if there is a `checkpoint_dir`, but no seed.
+        names it); if there is a `checkpoint_dir`, but no seed, or the ids of the users are neither texts nor numbers.
     TypeError
         If an estimator has no `fit`, or `item_vectors` is not a FeatureTable.
     ImportError
@@ -194,21 +183,21 @@ def compare_recommenders(
     (10, 13)
     """
     reference = _check_names(estimators, reference)
-    space = _check_space(item_table if item_vectors is None else item_vectors)
-    metrics = _check_metrics(metrics, y, space is not None)
+    metrics = _check_metrics(metrics, y)
+    space = _check_space(item_table if item_vectors is None else item_vectors, metrics)
     _check_options(k, candidates, threshold, y)
     if checkpoint_dir is not None and random_state is None:
         raise ValueError("checkpoint_dir needs random_state=an integer: without it every run splits and ranks anew")
     tables = {"user_table": user_table, "item_table": item_table}
     task = Task(
-        metrics, k, threshold, candidates, ItemSpace(space) if not set(IN_SPACE).isdisjoint(metrics) else None,
+        metrics, k, threshold, candidates, None if space is None else ItemSpace(space),
         {name: table for name, table in tables.items() if table is not None},
     )  # fmt: skip
     rng = check_random_state(random_state)
     seed = int(rng.randint(np.iinfo(np.int32).max))
     folds = _folds(cv, X, y, seed)
     seeds = rng.randint(np.iinfo(np.int32).max, size=len(folds))
-    data = [X, y, user_table, item_table, space if task.space else None]
+    data = [X, y, user_table, item_table, None if space is None else item_vectors]  # or item_table
     checkpoint = make_checkpoint(
         checkpoint_dir, estimators, data, folds, seeds, (metrics, k, threshold, candidates), resume=resume
     )

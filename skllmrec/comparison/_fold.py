@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from skllmrec._sklearn import take_columns, take_rows
 from skllmrec.comparison._memory import PeakMemory
 from skllmrec.inspection._binned import mean_and_error
-from skllmrec.metrics import intra_list_diversity, rank_test_users, serendipity
+from skllmrec.metrics import intra_list_diversity, rank_test_users, recall_at_k, serendipity
 from skllmrec.preprocessing import TextAnalyzer
 
 PER_USER = ("ndcg", "recall", "precision", "hit_rate", "map", "mrr", "ild", "serendipity", "novelty")
@@ -173,18 +173,10 @@ def _by_popularity(ranked, k):
     before = np.cumsum(ranked.relevant.sum(axis=0)[order])  # relevant pairs up to each item
     group = np.empty(len(order), dtype=np.intp)
     group[order] = np.minimum(_N_GROUPS * (before - 1) // max(1, before[-1]), _N_GROUPS - 1).clip(0)
-    n_users, n_items = ranked.relevant.shape
-    users, items = ranked.relevant.nonzero()
-    lists = ranked.recommended[:, :k]
-    places = np.where(lists >= 0, np.arange(n_users)[:, None] * n_items + lists, -1)
-    hits = np.isin(users * n_items + items, places)
-    cells, size = users * _N_GROUPS + group[items], n_users * _N_GROUPS
-    found, there = (np.bincount(cells, weights, minlength=size).reshape(n_users, -1) for weights in (hits, None))
-    with np.errstate(invalid="ignore"):
-        recall = found / there  # NaN where a user likes nothing in a group
-    mean, error, n = map(np.array, zip(*map(mean_and_error, recall.T), strict=True))
-    members = [counts[group == place] for place in range(_N_GROUPS)]
-    low, high = (np.array([ends(some) if len(some) else 0 for some in members]) for ends in (np.min, np.max))
+    inside = [group == place for place in range(_N_GROUPS)]
+    recall = [recall_at_k(ranked.relevant.multiply(some), ranked.recommended, k=k, average=False) for some in inside]
+    mean, error, n = map(np.array, zip(*map(mean_and_error, recall), strict=True))
+    low, high = (np.array([ends(counts[some]) if some.any() else 0 for some in inside]) for ends in (np.min, np.max))
     return {"mean": mean, "error": error, "n_users": n, "low": low, "high": high}
 
 

@@ -71,7 +71,7 @@ class JobData:
         """Items in the space that measures diversity."""
         return FeatureTable(self.items[[ITEM, *self.diversity]], key=ITEM)
 
-    @property
+    @cached_property
     def texts(self):
         """The text of every item, an object array."""
         return TextTemplate(self.template).fit_transform(self.items[self.columns])

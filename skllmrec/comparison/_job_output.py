@@ -8,8 +8,6 @@ from skllmrec.comparison import _report
 from skllmrec.comparison._job_data import ITEM, USER
 from skllmrec.comparison._job_models import BOTH, IDS, LLM, POPULARITY, TFIDF
 
-_PACKAGES = ("numpy", "scipy", "scikit-learn", "numba", "torch", "transformers", "pandas")
-
 
 def pick_user(data):
     """Choose a user to show: the one whose history has the median length, among those with at least five rows."""

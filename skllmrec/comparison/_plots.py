@@ -178,7 +178,8 @@ def gain_plot(comparison, metric, *, ax=None):
     ax.set_yticks(range(len(names)), names[::-1])
     ax.set_ylim(-0.6, len(names) - 0.2)
     ax.margins(x=0.12)
-    ax.set_xlabel(f"gain of {metric} over {reference!r} in %, with 95 % interval over users")
+    level = comparison.settings["level"]
+    ax.set_xlabel(f"gain of {metric} over {reference!r} in %, with {100 * level:g} % interval over users")
     tidy(ax)
     ax.grid(axis="y", visible=False)
     return ax

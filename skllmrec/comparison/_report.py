@@ -193,11 +193,11 @@ def pictures(comparison, *, curves=None):
     if not comparison.by_popularity.empty:
         best = max(comparison.estimators, key=lambda name: comparison.value(name, accuracy))
         curves = [reference, best] if curves is None else curves
+        curves = list(dict.fromkeys(curves))
         text = (
             "Who finds what few know? What users of the test liked, in ten groups of equal size, from the least known "
+            "items on the left to the best known on the right, and the share of it that the lists contain."
         )
-        text += "items on the left to the best known on the right, and the share of it that the lists contain."
-        curves = list(dict.fromkeys(curves))
         drawn.append((svg(lambda ax: popularity_plot(comparison, curves, ax=ax)), text))
     return "".join(f"<figure>{image}<figcaption>{escape(text)}</figcaption></figure>" for image, text in drawn)
 

@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 
 from skllmrec._ids import IdIndex, column
+from skllmrec.comparison._result import COSTS
 
 
 def integer_data(n_users=60, n_items=40, seed=0):
@@ -96,6 +97,11 @@ def compare_logged(log, folder, *, n_jobs=1, **changes):
     X, y = options.pop("X", integer_data()), options.pop("y", None)
     estimators = options.pop("estimators", {"weak": Logged(0.1, log=log), "strong": Logged(2.0, log=log)})
     return compare_recommenders(estimators, X, y, checkpoint_dir=folder, n_jobs=n_jobs, **options)
+
+
+def quality(comparison):
+    """The frame without what the clock says."""
+    return comparison.frame[~comparison.frame["metric"].isin(COSTS)].reset_index(drop=True)
 
 
 if __name__ == "__main__":

@@ -8,19 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scripted import Logged, compare_logged, integer_data, lines
+from scripted import Logged, compare_logged, integer_data, lines, quality
 from sklearn.model_selection import GridSearchCV
 
 from skllmrec.base import FeatureTable
 from skllmrec.comparison._checkpoint import plain
-from skllmrec.comparison._result import COSTS
 from skllmrec.metrics import make_ranking_scorer
 from skllmrec.model_selection import PerUserKFold
-
-
-def quality(comparison):
-    """The frame without what the clock says."""
-    return comparison.frame[~comparison.frame["metric"].isin(COSTS)].reset_index(drop=True)
 
 
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path, capsys):

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scripted import quality
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -12,7 +13,6 @@ from sklearn.preprocessing import OneHotEncoder
 
 from skllmrec import compare_recommenders
 from skllmrec.base import FeatureTable
-from skllmrec.comparison._result import COSTS
 from skllmrec.encoders import EmbeddingWhitener
 from skllmrec.metrics import make_ranking_scorer
 from skllmrec.model_selection import ColdItemKFold, PerUserKFold, TemporalSplit
@@ -34,11 +34,6 @@ def interactions():
 
 
 X = interactions()
-
-
-def quality(comparison):
-    """All figures but those of the clock."""
-    return comparison.frame[~comparison.frame["metric"].isin(COSTS)]
 
 
 def readers():

@@ -30,7 +30,7 @@ def comparison():
     return compare_recommenders(
         {name: Scripted(skill) for name, skill in skills.items()}, integer_data(), cv=2, k=5, random_state=0,
         metrics=("ndcg", "ild", "coverage", "gini"), item_vectors=FeatureTable(genres, key="item"),
-        reference="ids <&> more", n_permutations=999, n_resamples=200,
+        reference="ids <&> more", level=0.9, n_permutations=999, n_resamples=200,
     )  # fmt: skip
 
 
@@ -246,6 +246,7 @@ def test_gain_plot_writes_the_gains(comparison):
     texts = [text.get_text() for text in ax.texts]
     assert "reference" in texts
     assert f"{100 * comparison.value('x', 'ndcg', 'gain'):+.1f} %" in texts
+    assert ax.get_xlabel() == "gain of ndcg@5 over 'ids <&> more' in %, with 90 % interval over users"
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
