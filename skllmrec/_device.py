@@ -181,8 +181,8 @@ def keep_freed_memory():
     """Let the C library keep the memory of a batch for the next one, on the CPU; once per process.
 
     glibc gives free memory at the end of its heap back to the system, and takes it again page by page with the next
-    tensor: a tenth of the time of encoding. How much it keeps follows the largest block that it once mapped and
-    unmapped, up to 32 MB; nobody writes to this one, so it costs nothing. Other C libraries take no notice.
+    tensor, for which encoding waits. How much it keeps follows the largest block that it once mapped and unmapped,
+    up to 32 MB; nobody writes to this one, so it costs nothing. Other C libraries take no notice.
     """
     import torch
 
