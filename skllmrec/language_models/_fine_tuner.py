@@ -276,9 +276,7 @@ class LLMFineTuner(CheckpointEncoder):
             If ``trainable="lora"`` and peft is not installed.
         """
         texts = check_texts(X, name=type(self).__name__)
-        targets = read_targets(
-            y, self.objective, len(texts), threshold=self.threshold, weights=self._checked_task_weights(y)
-        )
+        targets = read_targets(y, self.objective, len(texts), threshold=self.threshold, weights=self.task_weights)
         device = resolve_device(self.device)
         info = model_info(self.model)
         self._check_sizes(info)
@@ -325,22 +323,6 @@ class LLMFineTuner(CheckpointEncoder):
     def _fit_encoder(self, texts):
         """Never called: `fit` needs targets."""
         raise NotImplementedError
-
-    def _checked_task_weights(self, y):
-        """Weights of the objectives of "multitask", whose names must agree with those of y."""
-        weights = self.task_weights
-        if weights is None:
-            return None
-        if self.objective != "multitask":
-            raise ValueError(f'task_weights={weights!r} belong to objective="multitask", not {self.objective!r}')
-        if not weights or not set(weights) <= set(OBJECTIVES):
-            raise ValueError(f"task_weights names the objectives {list(weights)}: choose of {', '.join(OBJECTIVES)}")
-        if isinstance(y, dict) and set(y) != set(weights):
-            raise ValueError(f"task_weights names {list(weights)}, but y has targets for {list(y)}: name the same")
-        wrong = {name: weight for name, weight in weights.items() if not (isinstance(weight, Real) and weight > 0)}
-        if wrong:
-            raise ValueError(f"task_weights has {wrong}: weights are numbers above 0")
-        return weights
 
     def _check_sizes(self, info):
         """Refuse more layers or components than the model has."""

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import scipy.sparse as sp
@@ -61,7 +62,7 @@ def read_targets(y, objective, n_rows, *, threshold, weights):
     threshold : float or None
         Least value of a positive interaction; None: any above 0.
     weights : dict or None
-        Of the objectives of "multitask".
+        Of the objectives of "multitask", by name.
 
     Returns
     -------
@@ -71,39 +72,50 @@ def read_targets(y, objective, n_rows, *, threshold, weights):
     Raises
     ------
     ValueError
-        If y does not fit the texts or the objective, or there is nothing to be learned from.
+        If y does not fit the texts or the objective, there is nothing to be learned from, or `weights` are not those
+        of the objectives.
     """
+    _check_weights(weights, objective, y)
     if y is None:
         raise ValueError(
             "LLMFineTuner requires y to be passed, but the target y is None: pass the interactions of each text as a "
             "sparse matrix (recommenders do), labels, or numbers"
         )
-    if isinstance(y, dict):
-        return _read_several(y, objective, n_rows, threshold)
-    if objective == "auto":
+    if objective == "auto" and not isinstance(y, dict):
         targets = _read(y, _kind_of(y), n_rows, threshold)
         return dict.fromkeys(_CANDIDATES[targets.kind], targets)
-    names = (objective,) if objective != "multitask" else tuple(weights or _MULTITASK)
     found = {}
-    for name in names:
-        kinds = _KINDS[name]
-        kind = _kind_of(y)
-        found[name] = _read(y, kind if kind in kinds else kinds[0], n_rows, threshold, name)
-    return found
-
-
-def _read_several(y, objective, n_rows, threshold):
-    """Targets that are given for each objective by name."""
-    if objective != "multitask":
-        raise ValueError(f'y is a dict of targets, which objective={objective!r} has no use for: set "multitask"')
-    unknown = [name for name in y if name not in OBJECTIVES]
-    if unknown or not y:
-        raise ValueError(f"y names the objectives {list(y)}: choose of {', '.join(OBJECTIVES)}")
-    found = {}
-    for name, own in y.items():
+    for name, own in _by_objective(y, objective, weights).items():
         kind = _kind_of(own)
         found[name] = _read(own, kind if kind in _KINDS[name] else _KINDS[name][0], n_rows, threshold, name)
     return found
+
+
+def _check_weights(weights, objective, y):
+    """Refuse weights of other objectives than those that are learned."""
+    if weights is None:
+        return
+    if objective != "multitask":
+        raise ValueError(f'task_weights={weights!r} belong to objective="multitask", not {objective!r}')
+    if not weights or not set(weights) <= set(OBJECTIVES):
+        raise ValueError(f"task_weights names the objectives {list(weights)}: choose of {', '.join(OBJECTIVES)}")
+    if isinstance(y, dict) and set(y) != set(weights):
+        raise ValueError(f"task_weights names {list(weights)}, but y has targets for {list(y)}: name the same")
+    wrong = {name: weight for name, weight in weights.items() if not (isinstance(weight, Real) and weight > 0)}
+    if wrong:
+        raise ValueError(f"task_weights has {wrong}: weights are numbers above 0")
+
+
+def _by_objective(y, objective, weights):
+    """Targets of every objective by name: each has its own, or all have the same."""
+    if not isinstance(y, dict):
+        names = (weights or _MULTITASK) if objective == "multitask" else (objective,)
+        return dict.fromkeys(names, y)
+    if objective != "multitask":
+        raise ValueError(f'y is a dict of targets, which objective={objective!r} has no use for: set "multitask"')
+    if not y or not set(y) <= set(OBJECTIVES):
+        raise ValueError(f"y names the objectives {list(y)}: choose of {', '.join(OBJECTIVES)}")
+    return y
 
 
 def _kind_of(y):
