@@ -46,6 +46,27 @@ def rows_of(matrix, codes):
     return sparse.csr_matrix((picked.data[kept], picked.indices[kept], indptr), shape=picked.shape)
 
 
+def interactions_of(weights, ratings, codes):
+    """Rows of interactions, empty ones where the code is -1.
+
+    Parameters
+    ----------
+    weights : csr_matrix of shape (n_rows, n_columns)
+    ratings : ndarray of shape (weights.nnz,) or None
+        Of the stored pairs.
+    codes : ndarray of int
+
+    Returns
+    -------
+    weights : csr_matrix of shape (n_codes, n_columns)
+    ratings : ndarray of shape (weights.nnz,) or None
+        Of the pairs that were taken.
+    """
+    if ratings is not None:
+        ratings = rows_of(sparse.csr_matrix((ratings, weights.indices, weights.indptr), weights.shape), codes).data
+    return rows_of(weights, codes), ratings
+
+
 def _is_sequence(value):
     return not isinstance(value, str | bytes) and (hasattr(value, "__len__") or isinstance(value, Mapping))
 

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from skllmrec._ids import missing_id
 from skllmrec._kernels.topk import topk_dense
 from skllmrec.base._features import Entities
-from skllmrec.base._given import Rules, read_history, rows_of
+from skllmrec.base._given import Rules, interactions_of, read_history, rows_of
 from skllmrec.base._interactions import merge
 
 _BLOCK_SCORES = 2**22  # scores of one block of recommend: 32 MiB of float64
@@ -164,10 +164,7 @@ class RankingMixin:
         weights : csr_matrix of shape (n_users, n_items)
         ratings : ndarray of shape (weights.nnz,) or None
         """
-        weights, ratings = rows_of(self.seen_, users.codes), None
-        if self._ratings is not None:
-            rated = sparse.csr_matrix((self._ratings, self.seen_.indices, self.seen_.indptr), self.seen_.shape)
-            ratings = rows_of(rated, users.codes).data
+        weights, ratings = interactions_of(self.seen_, self._ratings, users.codes)
         if users.history is None:
             return weights, ratings
         return merge(weights, ratings, users.history.weights, users.history.ratings)

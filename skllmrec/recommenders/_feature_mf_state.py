@@ -1,15 +1,14 @@
 """The fitted state of a factorisation with priors: what it predicts, takes in and says of new users and items."""
 
 import numpy as np
-from scipy import sparse
-from sklearn.preprocessing import normalize
 
 from skllmrec._kernels.feature_als import Entities as FactorSide
 from skllmrec._kernels.feature_als import FactorModel, fold_in
-from skllmrec.base import BaseFactorRecommender
+from skllmrec.base._given import interactions_of
+from skllmrec.recommenders._factor_tables import FactorTableRecommender
 
 
-class PriorFactorRecommender(BaseFactorRecommender):
+class PriorFactorRecommender(FactorTableRecommender):
     """A recommender that holds a `FactorModel`: factors, biases, and maps from features to both.
 
     A subclass has the parameters ``n_components`` and ``feedback``, and its ``_fit_interactions`` ends with ``_adopt``.
@@ -22,7 +21,7 @@ class PriorFactorRecommender(BaseFactorRecommender):
         self._settings = {
             name: getattr(model, name) for name in ("scale", "explicit", "alpha", "nu", "unobserved_weight")
         }
-        self._ridge_scale = {}
+        self._ridge_scale, self._priors = {}, {}
         self._store("user", model.users, interactions.weights.shape[0], interactions.user_features)
         self._store("item", model.items, interactions.weights.shape[1], interactions.item_features)
 
@@ -32,30 +31,13 @@ class PriorFactorRecommender(BaseFactorRecommender):
         setattr(self, f"_{side}_map", fitted.feature_map)
         setattr(self, f"{side}_prior_strength_", fitted.prior_strength)
         self._ridge_scale[side] = fitted.ridge_scale
-        setattr(self, f"_{side}_prior", None)
+        self._priors[side] = None
         if fitted.feature_map is not None:
             width = self.n_components + (self.feedback == "explicit")
             prior = fitted.prior_strength * self._predicted(side, features[:n_trained], n_trained)[:, :width]
-            setattr(self, f"_{side}_prior", prior.astype(fitted.vectors.dtype))
+            self._priors[side] = prior.astype(fitted.vectors.dtype)
         self._keep(side, np.column_stack([fitted.vectors, fitted.bias]))
         self._append(side, None if features is None else features[n_trained:], n_rows)
-
-    def _keep(self, side, table):
-        """Set the factors and biases of a side from [factors | bias]."""
-        setattr(self, f"{side}_factors_", np.ascontiguousarray(table[:, :-1]))
-        setattr(self, f"{side}_biases_", table[:, -1].copy())
-
-    def _table(self, side):
-        """[factors | bias] of a side."""
-        return np.column_stack([getattr(self, f"{side}_factors_"), getattr(self, f"{side}_biases_")])
-
-    def _append(self, side, features, n_rows):
-        """Give the rows from the present end up to n_rows what their features predict."""
-        table, prior = self._table(side), getattr(self, f"_{side}_prior")
-        new = self._predicted(side, features, n_rows - len(table)).astype(table.dtype)
-        self._keep(side, np.concatenate([table, new]))
-        if prior is not None:
-            setattr(self, f"_{side}_prior", np.concatenate([prior, new[:, : prior.shape[1]]]))
 
     def _predicted(self, side, features, n_rows):
         """Factors and bias, (n_rows, n_components + 1), that the map of a side predicts; zeros where there is none."""
@@ -75,13 +57,11 @@ class PriorFactorRecommender(BaseFactorRecommender):
 
     def _fold_in(self, side, rows, weights, ratings):
         """Solve the factors of some rows of a side again, exactly, against the other side as it is."""
-        stored = sparse.csr_matrix((np.arange(weights.nnz), weights.indices, weights.indptr), weights.shape)[rows].data
-        prior = getattr(self, f"_{side}_prior")
+        prior = self._priors[side]
         vectors, biases = fold_in(
             self._factor_model(),
             f"{side}s",
-            weights[rows],
-            None if ratings is None else ratings[stored],
+            *interactions_of(weights, ratings, rows),
             prior=None if prior is None else prior[rows],
         )
         getattr(self, f"{side}_factors_")[rows] = vectors
@@ -115,7 +95,7 @@ class PriorFactorRecommender(BaseFactorRecommender):
     def _folded_in(self, users, table):
         """Solve [factors | bias] of users again with the history that a call brought."""
         rows = np.flatnonzero(np.diff(users.history.weights.indptr))
-        known, prior = users.codes[rows], self._user_prior
+        known, prior = users.codes[rows], self._priors["user"]
         weights, ratings = self._interactions_of(users.take(rows))
         if prior is not None:
             # a new user is drawn to what their features predict, and to nothing where there are none
@@ -128,8 +108,3 @@ class PriorFactorRecommender(BaseFactorRecommender):
     def _item_vectors(self, items):
         table = self._side_vectors("item", items, np.zeros(self.n_components + 1))
         return np.column_stack([table[:, :-1], np.ones(len(table), table.dtype), table[:, -1]])
-
-    def _similarity_block(self, queries, items):
-        vectors = (self._item_vectors(entities)[:, : self.n_components] for entities in (queries, items))
-        queries, items = map(normalize, vectors)
-        return queries @ items.T

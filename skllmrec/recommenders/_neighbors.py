@@ -10,6 +10,7 @@ from skllmrec._kernels.blending import ranking_gain
 from skllmrec._kernels.held_out import MIN_HELD_OUT, hold_out, is_better, judged_users, take_entries
 from skllmrec._kernels.neighbors import WEIGHTINGS, inner_products, nearest, shrunk_cosines, weigh
 from skllmrec._sklearn import Interval, StrOptions
+from skllmrec.base._given import interactions_of
 from skllmrec.recommenders._item_to_item import Content, ItemToItemRecommender, spoken_for
 
 _SUPPORT = 1.0  # draws what few neighbours say towards the biases
@@ -258,7 +259,7 @@ class NeighborsRecommender(ItemToItemRecommender):
         users = judged_users(test[0], seed=0)
         for start in range(0, len(users), _JUDGED_AT_ONCE):
             block = users[start : start + _JUDGED_AT_ONCE]
-            (weights, ratings), (held_out, targets) = (_take_users(part, block) for part in (train, test))
+            (weights, ratings), (held_out, targets) = (interactions_of(*part, block) for part in (train, test))
             if ratings is None:
                 found.append(ranking_gain(spoken_for(weights, columns), held_out, weights))
                 continue
@@ -312,15 +313,6 @@ class NeighborsRecommender(ItemToItemRecommender):
             content = self._similar_content(vectors[queries.rows[~is_known]])
             similarity[np.ix_(~is_known, trained)] = content[:, items.codes[trained]]
         return similarity
-
-
-def _take_users(interactions, users):
-    """Weights and ratings of some users, of those of all."""
-    weights, ratings = interactions
-    if ratings is None:
-        return weights[users], None
-    positions = sparse.csr_matrix((np.arange(weights.nnz), weights.indices, weights.indptr), weights.shape)[users]
-    return weights[users], ratings[positions.data]
 
 
 def _damped_means(codes, weights, values, n, damping):

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 from scipy.special import softmax
-from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
 from skllmrec._kernels.feature_map import STRENGTHS, FeatureMap, choose_strength, factorise_features, fit_map
-from skllmrec.base import BaseFactorRecommender, Interactions
+from skllmrec.base import Interactions
+from skllmrec.base._given import interactions_of
+from skllmrec.recommenders._factor_tables import FactorTableRecommender
 
 _OTHER = {"user": "item", "item": "user"}
 HISTORY_PRIOR = 2.0  # interactions that a history is shrunk by, and that what features predict counts as
@@ -51,7 +52,7 @@ def fit_ridge(basis, n_features, table):
     return fit_map(basis, table, STRENGTHS[choose_strength(basis, table)])
 
 
-class TowerVectorRecommender(BaseFactorRecommender):
+class TowerVectorRecommender(FactorTableRecommender):
     """A recommender that holds vectors and biases of both sides, and ridge maps to those of new users and items.
 
     Three maps for each side give a row ``[vector, bias]``: its features, its history (the sum of the vectors of what it
@@ -83,23 +84,7 @@ class TowerVectorRecommender(BaseFactorRecommender):
                 self._priors[side] = self._predicted(side, features[side][:n_trained], n_trained)
             self._append(side, None if features[side] is None else features[side][n_trained:], n_rows)
 
-    def _keep(self, side, table):
-        setattr(self, f"{side}_factors_", np.ascontiguousarray(table[:, :-1]))
-        setattr(self, f"{side}_biases_", table[:, -1].copy())
-
-    def _table(self, side):
-        """[vector | bias] of a side."""
-        return np.column_stack([getattr(self, f"{side}_factors_"), getattr(self, f"{side}_biases_")])
-
     # -- new rows -----------------------------------------------------------------------------------------------
-
-    def _append(self, side, features, n_rows):
-        """Give the rows from the present end up to n_rows what their features predict."""
-        table, prior = self._table(side), self._priors[side]
-        new = self._predicted(side, features, n_rows - len(table))
-        self._keep(side, np.concatenate([table, new]))
-        if prior is not None:
-            self._priors[side] = np.concatenate([prior, new])
 
     def _predicted(self, side, features, n_rows):
         """[vector | bias] of rows without interactions: by their features, or the typical row."""
@@ -171,7 +156,7 @@ class TowerVectorRecommender(BaseFactorRecommender):
         before = Interactions(interactions.users, interactions.items, seen, self._ratings)
         for side, rows in (("user", users), ("item", items)):
             histories = [
-                _rows(*((each.weights, each.ratings) if side == "user" else each.transposed()), rows)
+                interactions_of(*((each.weights, each.ratings) if side == "user" else each.transposed()), rows)
                 for each in (before, interactions)
             ]
             table, prior = self._table(side), self._priors[side]
@@ -213,11 +198,6 @@ class TowerVectorRecommender(BaseFactorRecommender):
         if self.feedback == "implicit":
             return np.ascontiguousarray(table[:, :-1])
         return np.column_stack([table[:, :-1], np.ones(len(table), table.dtype), table[:, -1]])
-
-    def _similarity_block(self, queries, items):
-        vectors = (self._side_table("item", entities)[:, :-1] for entities in (queries, items))
-        queries, items = map(normalize, vectors)
-        return queries @ items.T
 
     # -- tasks --------------------------------------------------------------------------------------------------
 
@@ -293,9 +273,3 @@ class TowerVectorRecommender(BaseFactorRecommender):
 def _longer(indptr, n_rows):
     """Row pointers with empty rows at the end."""
     return np.append(indptr, np.full(n_rows + 1 - len(indptr), indptr[-1], indptr.dtype))
-
-
-def _rows(weights, ratings, rows):
-    """Take some rows of interactions."""
-    stored = sparse.csr_matrix((np.arange(weights.nnz), weights.indices, weights.indptr), weights.shape)[rows].data
-    return weights[rows], None if ratings is None else ratings[stored]

@@ -1,0 +1,42 @@
+"""What recommenders share that keep a table of factors and biases for each side, and extend it by what features say."""
+
+from abc import abstractmethod
+
+import numpy as np
+from sklearn.preprocessing import normalize
+
+from skllmrec.base import BaseFactorRecommender
+
+
+class FactorTableRecommender(BaseFactorRecommender):
+    """A recommender with factors and biases of both sides, and priors of rows that grow along with them.
+
+    A subclass has the parameter ``n_components``, brings ``_predicted``, sets ``_priors``, a dict of side to an array
+    (its columns are the first ones of the table) or None, and its ``_item_vectors`` begin with the factors.
+    """
+
+    @abstractmethod
+    def _predicted(self, side, features, n_rows):
+        """Return [factors | bias] that the features of rows speak for, (n_rows, n_components + 1); they may be None."""
+
+    def _keep(self, side, table):
+        """Set the factors and biases of a side from [factors | bias]."""
+        setattr(self, f"{side}_factors_", np.ascontiguousarray(table[:, :-1]))
+        setattr(self, f"{side}_biases_", table[:, -1].copy())
+
+    def _table(self, side):
+        """[factors | bias] of a side."""
+        return np.column_stack([getattr(self, f"{side}_factors_"), getattr(self, f"{side}_biases_")])
+
+    def _append(self, side, features, n_rows):
+        """Give the rows from the present end up to n_rows what their features predict."""
+        table, prior = self._table(side), self._priors[side]
+        new = self._predicted(side, features, n_rows - len(table)).astype(table.dtype)
+        self._keep(side, np.concatenate([table, new]))
+        if prior is not None:
+            self._priors[side] = np.concatenate([prior, new[:, : prior.shape[1]]])
+
+    def _similarity_block(self, queries, items):
+        vectors = (self._item_vectors(entities)[:, : self.n_components] for entities in (queries, items))
+        queries, items = map(normalize, vectors)
+        return queries @ items.T
