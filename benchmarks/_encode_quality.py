@@ -5,7 +5,7 @@ import tempfile
 from _encode_onnx import PEER as ONNX
 from _encode_onnx import OnnxEncoder, onnx_encoder
 from _encode_texts import MODEL, our_encoder
-from quality import load
+from _quality_data import load
 from sklearn.pipeline import make_pipeline
 
 from skllmrec import (

@@ -1,5 +1,6 @@
-"""What the benchmark scripts share: runs that take turns, ratio tables, the machine in words, memory of a process."""
+"""What the benchmark scripts share: command line, runs that take turns, tables, the machine in words, memory."""
 
+import argparse
 import gc
 import os
 import platform
@@ -7,6 +8,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 
@@ -57,6 +59,30 @@ def markdown(rows):
     ]
     rule = [":" + "-" * (widths[0] + 1), *("-" * (width + 1) + ":" for width in widths[1:])]
     return "\n".join([lines[0], "|" + "|".join(rule) + "|", *lines[1:]])
+
+
+def parser_of_parts(description, parts):
+    """Make the command line of a script that consists of parts: `--data` and `--parts`."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=os.environ.get("SKLLMREC_DATA"), help="default: SKLLMREC_DATA")
+    parser.add_argument("--parts", nargs="+", default=list(parts), choices=list(parts))
+    return parser
+
+
+def print_parts(parts, options):
+    """Run the parts that the options name, and print their tables as they come, and seconds.
+
+    Parameters
+    ----------
+    parts : dict of str to callable
+        From the options to pairs of a title and rows for `markdown`.
+    options : argparse.Namespace
+    """
+    for part in options.parts:
+        start = time.perf_counter()
+        for title, rows in parts[part](options):
+            print(f"\n**{part}**: {title}\n\n{markdown(rows)}", flush=True)
+        print(f"\n({part}: {time.perf_counter() - start:.0f} s)", flush=True)
 
 
 def machine():

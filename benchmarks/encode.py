@@ -16,11 +16,8 @@ Contestants take turns in one run, on one thread unless OMP_NUM_THREADS says oth
 processor time, which a busy neighbour on the machine distorts least; where threads matter, of wall time too.
 """
 
-import argparse
 import os
-import time
 import warnings
-from pathlib import Path
 
 # one thread for BLAS, for tokenizers and for compiled loops, unless told otherwise; said before they are imported
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -31,7 +28,7 @@ import _encode_quality
 import _encode_search
 import _encode_speed
 import _encode_store
-from _measure import machine, markdown
+from _measure import machine, parser_of_parts, print_parts
 
 PARTS = {
     "speed": _encode_speed.throughput,
@@ -45,9 +42,7 @@ PARTS = {
 
 def main():
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default=os.environ.get("SKLLMREC_DATA"), help="default: SKLLMREC_DATA")
-    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
+    parser = parser_of_parts(__doc__, PARTS)
     parser.add_argument("--texts", type=int, default=2000, help="speed: number of texts (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="speed: runs of each encoder (default: %(default)s)")
     parser.add_argument("--batch-tokens", type=int, nargs="+", default=[1024], help="speed: budgets of LLMTextEncoder")
@@ -58,14 +53,9 @@ def main():
     options = parser.parse_args()
     if options.data is None and set(options.parts) - {"store", "memory"}:
         parser.error("name the folder of the data sets: --data, or SKLLMREC_DATA")
-    options.data = options.data and Path(options.data)
     warnings.filterwarnings("ignore", category=FutureWarning, message=".*TextEncoder.*")
     print(f"Machine: {machine()}")
-    for part in options.parts:
-        start = time.perf_counter()
-        for title, rows in PARTS[part](options):
-            print(f"\n**{part}**: {title}\n\n{markdown(rows)}", flush=True)
-        print(f"\n({part}: {time.perf_counter() - start:.0f} s)", flush=True)
+    print_parts(PARTS, options)
 
 
 if __name__ == "__main__":

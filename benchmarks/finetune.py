@@ -14,9 +14,7 @@ FOLDER_OF_FOLDERS (default: SKLLMREC_DATA) holds <name>/items.parquet and <name>
 Everything runs on one thread unless OMP_NUM_THREADS says otherwise.
 """
 
-import argparse
 import os
-import time
 from pathlib import Path
 
 # one thread for BLAS and for tokenizers, unless told otherwise; said before they are imported
@@ -31,7 +29,7 @@ import _finetune_memory
 import _finetune_pretraining
 import _finetune_profiles
 import _finetune_speed
-from _measure import machine, markdown
+from _measure import machine, parser_of_parts, print_parts
 
 PARTS = {
     "cold": _finetune_cold.cold_items,
@@ -44,9 +42,7 @@ PARTS = {
 
 def main():
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default=os.environ.get("SKLLMREC_DATA"), help="default: SKLLMREC_DATA")
-    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
+    parser = parser_of_parts(__doc__, PARTS)
     parser.add_argument("--seed", type=int, default=0, help="cold: of split and training (default: %(default)s)")
     parser.add_argument("--sets", nargs="+", default=list(_finetune_data.SETS), choices=list(_finetune_data.SETS))
     parser.add_argument("--recommenders", nargs="+", default=["factors"], choices=list(_finetune_contest.RECOMMENDERS))
@@ -59,13 +55,8 @@ def main():
     options = parser.parse_args()
     if options.data is None and set(options.parts) - {"memory"}:
         parser.error("name the folder of the data sets: --data, or SKLLMREC_DATA")
-    options.data = options.data and Path(options.data)
     print(f"Machine: {machine()}")
-    for part in options.parts:
-        start = time.perf_counter()
-        for title, rows in PARTS[part](options):
-            print(f"\n**{part}**: {title}\n\n{markdown(rows)}", flush=True)
-        print(f"\n({part}: {time.perf_counter() - start:.0f} s)", flush=True)
+    print_parts(PARTS, options)
 
 
 if __name__ == "__main__":

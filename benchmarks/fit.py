@@ -15,9 +15,7 @@ out. Contestants take turns in one run, on one thread but for `threads`. Seconds
 neighbour on the machine distorts least; compiling is reported apart.
 """
 
-import argparse
 import os
-import time
 from pathlib import Path
 
 # one thread for BLAS and for compiled loops, said before they are imported
@@ -28,7 +26,7 @@ import _fit_ease
 import _fit_growth
 import _fit_ials
 import _fit_ratings
-from _measure import machine, markdown, versions
+from _measure import machine, parser_of_parts, print_parts, versions
 
 PARTS = {
     "ials": _fit_ials.ials,
@@ -41,21 +39,14 @@ PARTS = {
 
 def main():
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default=os.environ.get("SKLLMREC_DATA"), help="default: SKLLMREC_DATA")
-    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
+    parser = parser_of_parts(__doc__, PARTS)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each contestant (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="small data, to see that everything runs")
     parser.add_argument("--plot", type=Path, help="growth: also draw it into this file")
     options = parser.parse_args()
-    options.data = options.data and Path(options.data)
     print(f"Machine: {machine()}\nVersions: {versions('implicit', 'irspack', 'cmfrec', 'scikit-surprise', 'numba')}")
     print(f"Compiling, or loading what is compiled: {_fit_ials.compile_loops():.1f} s")
-    for part in options.parts:
-        start = time.perf_counter()
-        for title, rows in PARTS[part](options):
-            print(f"\n**{part}**: {title}\n\n{markdown(rows)}", flush=True)
-        print(f"\n({part}: {time.perf_counter() - start:.0f} s)", flush=True)
+    print_parts(PARTS, options)
 
 
 if __name__ == "__main__":

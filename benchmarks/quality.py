@@ -35,14 +35,12 @@ import os
 import warnings
 from pathlib import Path
 
-from _quality_data import PROTOCOLS, SETS, Dataset, Split, load
+from _quality_data import PROTOCOLS, SETS, Dataset, Split
 from _quality_defaults import defaults
 from _quality_models import MODELS
 from _quality_ratings import rmse
 from _quality_report import print_report
-from _quality_run import Cells, Contest, K
-
-__all__ = ["SETS", "K", "load", "main"]  # the other scripts prepare sets as this one does
+from _quality_run import Cells, Contest
 
 PARTS = ("models", "rmse", "defaults", "report")
 _QUICK = {"sets": ["ml_latest_small", "completejourney"], "trials": 2, "seeds": 1, "max_items": 1000, "max_users": 500}
@@ -52,7 +50,7 @@ def contests(options, cells):
     """Run what is missing, protocol by protocol."""
     for protocol in options.protocols:
         for name in options.sets:
-            data = Dataset.read(Path(options.data), name, options.max_items)
+            data = Dataset.read(options.data, name, options.max_items)
             if protocol == "temporal" and not data.has_time:
                 continue
             n_users, n_items = data.frame["user_id"].nunique(), data.frame["item_id"].nunique()
@@ -116,7 +114,7 @@ def main():
     if "rmse" in options.parts:
         rmse(options.seed, store)
     if "defaults" in options.parts:
-        defaults(Path(options.data), options.sets, store, n_folds=options.folds, seed=options.seed)
+        defaults(options.data, options.sets, store, n_folds=options.folds, seed=options.seed)
     if "models" in options.parts:
         contests(options, cells)
     if "report" in options.parts:

@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from quality import SETS, K, load
+from _quality_data import SETS, load
+from _quality_run import K
 from sklearn.model_selection import KFold, cross_validate
 
 from skllmrec import FeatureMFRecommender, PerUserKFold, fetch_movielens_100k, make_ranking_scorer
