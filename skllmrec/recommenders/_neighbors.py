@@ -59,10 +59,10 @@ class NeighborsRecommender(ItemToItemRecommender):
         histories count less. Content is compared by the cosine always. Explicit feedback: ``"cosine"`` only, which
         ``"auto"`` takes then; for implicit feedback it takes ``"tfidf"``.
     content_weight : float or "auto", default="auto"
-        Weight w of the content beside the interactions. Where neighbours by content mislead, a weight of 1 halves the
-        quality; where interactions are few, it doubles it: "auto" takes 0.3, or 0.03, 0.1, 1 or 3 if one of
-        these is better on a tenth of the interactions that is held out for the choice (NDCG@20, or the squared error
-        of explicit feedback). The fit takes about twice the time.
+        Weight w of the content beside the interactions. Where neighbours by content mislead, a large weight does harm;
+        where interactions are few, it helps: "auto" takes 0.3, or 0.03, 0.1, 1 or 3 if one of these is better on a
+        tenth of the interactions that is held out for the choice (NDCG@20, or the squared error of explicit feedback),
+        for which all items are compared twice.
     shrinkage : float, default=20.0
         Draws similarities that rest on few interactions towards zero: h is so many times the mean square of the
         weighted interactions.
