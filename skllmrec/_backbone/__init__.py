@@ -1,9 +1,9 @@
 """Language models: found, loaded once per process, run on texts in batches of similar length, pooled.
 
-The only package that imports transformers.
+Whoever encodes reaches transformers through this package only; `language_models` also trains and writes with it.
 """
 
-from skllmrec._backbone._batches import plan_batches
+from skllmrec._backbone._batches import pad_batch, plan_batches
 from skllmrec._backbone._info import ModelInfo, model_info
 from skllmrec._backbone._job import Encoding, EncodingJob
 from skllmrec._backbone._model import LanguageModel, check_precision, forget_model, load_model, unload_models
@@ -22,6 +22,7 @@ __all__ = [
     "load_model",
     "load_tokenizer",
     "model_info",
+    "pad_batch",
     "plan_batches",
     "unload",
 ]

@@ -37,6 +37,37 @@ def plan_batches(lengths, budget):
         start = stop
 
 
+def pad_batch(tokens, pad_id, device):
+    """Lay the tokens of texts out as one array.
+
+    Padding is on the right: there a causal model sees nothing of it, and the positions of the tokens are the same as
+    without padding, whichever side the tokenizer would pad for generation.
+
+    Parameters
+    ----------
+    tokens : list of (list or ndarray) of int, length n
+        Token ids, sorted by falling length, none of them empty.
+    pad_id : int
+        Token that stands in the padding.
+    device : torch.device
+
+    Returns
+    -------
+    input_ids : torch.Tensor of shape (n, n_tokens), int64
+        On the device.
+    mask : torch.Tensor of shape (n, n_tokens), int64, or None
+        1 where there is a token; None where there is no padding.
+    is_token : ndarray of shape (n, n_tokens), bool
+        The same, always.
+    """
+    lengths = np.fromiter(map(len, tokens), dtype=np.intp, count=len(tokens))
+    is_token = np.arange(lengths[0]) < lengths[:, None]
+    input_ids = np.full(is_token.shape, pad_id, dtype=np.int64)
+    input_ids[is_token] = np.concatenate(tokens)
+    mask = None if lengths[0] == lengths[-1] else to_device(is_token.astype(np.int64), device)
+    return to_device(input_ids, device), mask, is_token
+
+
 def encode_windows(model, windows, *, encoding, batch_tokens, pad_id):
     """Pool the hidden states of windows of tokens.
 
@@ -99,18 +130,7 @@ def _encode_if_it_fits(model, batch, encoding, pad_id):
 
 
 def _encode_batch(model, batch, encoding, pad_id):
-    """Vectors of a batch, on the device of the model.
-
-    Padding is on the right: there a causal model sees nothing of it, and the positions of the tokens are the same as
-    without padding, whichever side the tokenizer would pad for generation.
-    """
-    lengths = np.fromiter(map(len, batch), dtype=np.intp, count=len(batch))
-    if lengths[0] == lengths[-1]:
-        input_ids, mask = np.array(batch, dtype=np.int64), None
-    else:
-        is_token = np.arange(lengths[0]) < lengths[:, None]
-        input_ids = np.full(is_token.shape, pad_id, dtype=np.int64)
-        input_ids[is_token] = np.concatenate(batch)
-        mask = to_device(is_token.astype(np.int64), model.device)
-    hidden = model.hidden_states(to_device(input_ids, model.device), mask, encoding.layer)
+    """Vectors of a batch, on the device of the model."""
+    input_ids, mask, _ = pad_batch(batch, pad_id, model.device)
+    hidden = model.hidden_states(input_ids, mask, encoding.layer)
     return pool(hidden, mask, pooling=encoding.pooling, skip_first_token=encoding.skip_first_token)

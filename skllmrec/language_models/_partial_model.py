@@ -4,21 +4,12 @@ import tempfile
 
 import numpy as np
 
-from skllmrec._backbone import TrainableModel, load_model, load_tokenizer, plan_batches
+from skllmrec._backbone import TrainableModel, load_model, load_tokenizer, pad_batch, plan_batches
 from skllmrec._device import has_bfloat16, to_device
 from skllmrec._kernels.pooling import pool
 
 _BATCH_TOKENS = 8192  # padded tokens that go through the model at once; a batch of more is cut
 _CHUNK_TOKENS = 4096  # the same, where activations are computed a second time to save memory
-
-
-def _padded(tokens, pad_id):
-    """Token ids of texts, sorted by falling length, as one array, and which of them are tokens."""
-    lengths = np.fromiter(map(len, tokens), dtype=np.intp, count=len(tokens))
-    is_token = np.arange(lengths[0]) < lengths[:, None]
-    input_ids = np.full(is_token.shape, pad_id, dtype=np.int64)
-    input_ids[is_token] = np.concatenate(tokens)
-    return input_ids, is_token
 
 
 class LowerStates:
@@ -48,10 +39,9 @@ class LowerStates:
     def _run(self, model, layer, tokens, rows, pad_id):
         import torch
 
-        input_ids, is_token = _padded([tokens[row] for row in rows], pad_id)
+        input_ids, mask, is_token = pad_batch([tokens[row] for row in rows], pad_id, model.device)
         with torch.inference_mode():
-            mask = None if is_token.all() else to_device(is_token.astype(np.int64), model.device)
-            states = model.hidden_states(to_device(input_ids, model.device), mask, layer).float().cpu().numpy()
+            states = model.hidden_states(input_ids, mask, layer).float().cpu().numpy()
         if self._states is None:
             with tempfile.TemporaryFile() as file:  # the map keeps it
                 self._states = np.memmap(file, np.float32, "w+", shape=(self._starts[-1], states.shape[2]))
@@ -191,9 +181,7 @@ class CorpusEncoder:
         import torch
 
         kept = [own[place] for own, place in zip(tokens, places, strict=True)]
-        input_ids, is_token = _padded(kept, self._tokenizer.pad_id)
-        input_ids = to_device(input_ids, self._device)
-        mask = None if is_token.all() else to_device(is_token.astype(np.int64), self._device)
+        input_ids, mask, is_token = pad_batch(kept, self._tokenizer.pad_id, self._device)
         entry = None
         if self._lower is not None and augmented:
             entry = self._run_lower(input_ids, mask)
