@@ -19,6 +19,7 @@ from skllmrec.language_models._chat import ChatWriter
 from skllmrec.language_models._generation import Answer, Generator, load_generator
 from skllmrec.language_models._profile_text import clean_profile
 from skllmrec.language_models._text_cache import TextCache
+from skllmrec.preprocessing._columns import OwnContainerMixin
 
 DEFAULT_PROMPT = (
     "Write a short profile of the following item for a recommender system, in two or three plain sentences: what it "
@@ -28,7 +29,7 @@ _FIELD = "{text}"
 _COUNTS = ("n_written_", "n_fallbacks_", "n_prompt_tokens_", "n_generated_tokens_")
 
 
-class LLMProfileWriter(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class LLMProfileWriter(OwnContainerMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     r"""Let a generative language model rewrite texts as short profiles, which any encoder then reads.
 
     A model that has read much knows what a title and a few key words stand for: what a film is about, who likes it and

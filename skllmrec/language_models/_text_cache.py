@@ -7,13 +7,13 @@ import warnings
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from skllmrec._store._database import is_damage
 from skllmrec.exceptions import StoreError, StoreWarning
 
 _FILE = "profiles.sqlite"
 _APPLICATION = 0x736B7077  # "skpw": tells the file from other programs' databases
 _TIMEOUT = 60.0  # seconds to wait for another process
 _SCHEMA = "CREATE TABLE IF NOT EXISTS texts (digest BLOB PRIMARY KEY, value TEXT NOT NULL, checksum BLOB NOT NULL)"
-_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 
 
 class TextCache:
@@ -99,7 +99,7 @@ class TextCache:
             try:
                 connection = self._connect()
             except sqlite3.DatabaseError as error:
-                if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF not in _DAMAGE:
+                if not is_damage(error):
                     raise
                 self._set_aside(error)
                 connection = self._connect()

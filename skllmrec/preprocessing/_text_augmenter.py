@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skllmrec._sklearn import Interval, fit_context
 from skllmrec._texts import check_texts
+from skllmrec.preprocessing._columns import OwnContainerMixin
 
 _WORD = re.compile(r"\S+")
 
@@ -39,7 +40,7 @@ def _window(words, size, rng):
     return words[start : start + size]
 
 
-class TextAugmenter(TransformerMixin, BaseEstimator):
+class TextAugmenter(OwnContainerMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Change texts at random: leave out fields and words, swap neighbours, read a window.
 
     Made for ``LLMFineTuner(augmenter=...)``, which calls `augment` anew for each batch of its training and
@@ -156,20 +157,6 @@ class TextAugmenter(TransformerMixin, BaseEstimator):
             own = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
             changed[row] = self._augment(text, np.random.default_rng([self.seed_, own]))
         return changed
-
-    def set_output(self, *, transform=None):
-        """Do nothing: the output is a 1-D array of texts, whatever container the steps around it use.
-
-        Parameters
-        ----------
-        transform : {"default", "pandas", "polars"}, default=None
-            Ignored.
-
-        Returns
-        -------
-        self : TextAugmenter
-        """
-        return self
 
     def augment(self, texts, rng):
         """Change texts, differently each time.

@@ -347,6 +347,7 @@ def test_before_an_encoder_and_with_any_output_container(server):
         written = pipeline[:2].fit_transform(films)
     assert isinstance(written, np.ndarray) and written.tolist() == ["About HEAT. CRIME", "About ALIEN"]
     assert pipeline.fit_transform(films).shape == (2, 4)
+    assert pipeline[:2].set_output(transform="pandas").transform(films).tolist() == written.tolist()
 
 
 def test_pickle(server):
