@@ -84,7 +84,7 @@ class LLMPretrainer(CheckpointEncoder):
     gradient_accumulation : int, default=1
         Batches whose mean gradient makes one step.
     gradient_checkpointing : bool, default=False
-        Compute the states between layers twice instead of keeping them: less memory, a third slower.
+        Compute the states between layers twice instead of keeping them: less memory, more work.
     validation_fraction : float, default=0.1
         Share of the texts that is held out; 0 trains on all, reports nothing about others, and keeps the last weights.
     pooling : {"mean", "cls", "max", "last", "weighted_mean"}, default="mean"
