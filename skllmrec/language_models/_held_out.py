@@ -4,12 +4,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from skllmrec._kernels.feature_map import STRENGTHS, choose_strength, factorise_features, fit_map
-from skllmrec._kernels.held_out import CUTOFF, list_quality
+from skllmrec._kernels.held_out import CUTOFF, judged_users, list_quality
 from skllmrec._kernels.topk import topk_factors
 from skllmrec.preprocessing._dense_targets import dense_targets
 
 N_FACTORS = 64
-_MAX_USERS = 2048  # enough for the standard error that matters
 _MAX_ROWS = 4096  # of a regression; its memory is bounded
 
 
@@ -81,10 +80,8 @@ class RankingJudge:
     def __init__(self, positives, fitted, held_out, seed):
         self._fitted, self._held_out, self._seed = fitted, held_out, seed
         known, new = positives[fitted], positives[held_out].T.tocsr()
-        n_known = np.asarray(known.sum(axis=0)).ravel()
-        users = np.flatnonzero((n_known > 0) & (np.diff(new.indptr) > 0))
-        if len(users) > _MAX_USERS:
-            users = np.sort(np.random.default_rng(seed).choice(users, _MAX_USERS, replace=False))
+        users = np.flatnonzero(np.bincount(known.indices, minlength=known.shape[1]))
+        users = users[judged_users(new[users], seed)]
         self.n_judged = len(users)
         self._factors, others = item_factors(known, seed)
         self._users, self._test = others[users], new[users]

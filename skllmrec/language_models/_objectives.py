@@ -88,61 +88,55 @@ class _OnHead:
 
     def _start(self, targets, weights, setting):
         """Set the head up; `targets` and `weights` are of the fitted rows."""
-        import torch
-
         found = ridge(setting.vectors[setting.fitted], targets, weights, setting.seed)
         self.heads = {self.name: linear_layer(found.coef, found.intercept, setting.device)}
+
+
+class _OnNumbers(_OnHead):
+    """Numbers are a linear function of the vectors: squared error."""
+
+    def _start(self, targets, weights, setting):
+        import torch
+
+        super()._start(targets, weights, setting)
         self._place = np.full(len(setting.vectors), -1)
         self._place[setting.fitted] = np.arange(len(setting.fitted))
+        self._targets = torch.from_numpy(targets).float()
         self._weights = None if weights is None else torch.from_numpy(weights / weights.mean()).float()
 
-    def _squared_error(self, vectors, rows, targets):
+    def loss(self, vectors, rows):
+        """Mean loss of a batch."""
         import torch
 
         place = torch.from_numpy(self._place[rows])
-        error = (self.heads[self.name](vectors) - targets[place].to(vectors.device)).square().mean(dim=1)
+        error = (self.heads[self.name](vectors) - self._targets[place].to(vectors.device)).square().mean(dim=1)
         return (error if self._weights is None else error * self._weights[place].to(vectors.device)).mean()
 
 
-class Factors(_OnHead):
-    """Latent factors of the interactions, or those that are given, are a linear function of the vectors."""
+class Factors(_OnNumbers):
+    """Latent factors of the interactions, or those that are given."""
 
     name = "factors"
 
     def __init__(self, targets, setting):
-        import torch
-
         own, weights = targets.take(setting.fitted), None
         if targets.kind == "interactions":
             factors, _ = item_factors(own.values, setting.seed)
             weights = row_weights(own.values)
         else:
             factors = own.values - own.values.mean(axis=0)
-        factors = factors / np.maximum(np.sqrt(np.mean(factors**2)), 1e-12)
-        self._start(factors, weights, setting)
-        self._targets = torch.from_numpy(factors).float()
-
-    def loss(self, vectors, rows):
-        """Mean loss of a batch."""
-        return self._squared_error(vectors, rows, self._targets)
+        self._start(factors / np.maximum(np.sqrt(np.mean(factors**2)), 1e-12), weights, setting)
 
 
-class Regression(_OnHead):
-    """Numbers, each scaled to variance one, are a linear function of the vectors."""
+class Regression(_OnNumbers):
+    """Numbers, each scaled to variance one."""
 
     name = "regression"
 
     def __init__(self, targets, setting):
-        import torch
-
         numbers = targets.values[setting.fitted]
         numbers = (numbers - numbers.mean(axis=0)) / np.maximum(numbers.std(axis=0), 1e-12)
         self._start(numbers, None, setting)
-        self._targets = torch.from_numpy(numbers).float()
-
-    def loss(self, vectors, rows):
-        """Mean loss of a batch."""
-        return self._squared_error(vectors, rows, self._targets)
 
 
 class Classification(_OnHead):
