@@ -40,12 +40,16 @@ class CheckpointEncoder(BaseTextEncoder):
     def _identity(self):
         return {"weights": self.weights_sha256_, **asdict(self._encoding())}
 
-    def _start(self, texts):
+    def _job(self, texts, *, n_dims):
+        """Job that encodes texts with the model where it was filed."""
         return EncodingJob(
             open_checkpoint(self.checkpoint_, self.weights_sha256_, name=type(self).__name__),
             texts,
             encoding=self._encoding(),
-            n_dims=self.embedding_size_,
+            n_dims=n_dims,
             batch_tokens=_BATCH_TOKENS,
             device=self.device,
         )
+
+    def _start(self, texts):
+        return self._job(texts, n_dims=self.embedding_size_)

@@ -15,7 +15,6 @@ from skllmrec._sklearn import HasMethods, Interval, StrOptions, all_or_nothing, 
 from skllmrec._texts import check_texts
 from skllmrec._training import Checkpoint
 from skllmrec.language_models._checkpoint_encoder import CheckpointEncoder
-from skllmrec.language_models._checkpoints import open_checkpoint
 from skllmrec.language_models._partial_model import CorpusEncoder
 from skllmrec.language_models._projected import TunedJob, remember, write_projection
 from skllmrec.language_models._targets import OBJECTIVES, read_targets, targets_digest
@@ -108,8 +107,8 @@ class LLMFineTuner(CheckpointEncoder):
     device : str or None, default=None
         Torch device; None takes an accelerator if there is one.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Of the model's products while it is trained; "auto": bfloat16 where the device has instructions for it, which
-        are several times faster. Weights stay float32, and `transform` computes in float32.
+        Of the model's products while it is trained; "auto": bfloat16 where the device has instructions for it. Weights
+        stay float32, and `transform` computes in float32.
     random_state : int, RandomState instance or None, default=None
         Held-out rows, batches, dropout. None: another one in each fit, or with `checkpoint_dir` one that follows from
         the data, so that a training can be resumed.
@@ -378,10 +377,10 @@ class LLMFineTuner(CheckpointEncoder):
         return {**super()._identity(), "projection": self.n_components}
 
     def _start(self, texts):
-        weights = open_checkpoint(self.checkpoint_, self.weights_sha256_, name=type(self).__name__)
+        job = self._job(texts, n_dims=self._n_pooled)
         if self.objective_ is not None or self.n_components is not None:
             remember(self.weights_sha256_)
-        return TunedJob(weights, texts, encoding=self._encoding(), n_dims=self._n_pooled, device=self.device)
+        return TunedJob(job, self.checkpoint_)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -2,10 +2,11 @@
 
 import threading
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 
-from skllmrec._backbone import EncodingJob, forget
+from skllmrec._backbone import forget
 
 _PROJECTION = "projection.safetensors"
 _LOADED = 2  # tuned models that stay in memory: a search fits many
@@ -47,22 +48,17 @@ class TunedJob:
 
     Parameters
     ----------
-    weights : Weights
+    job : EncodingJob
+        Whose vectors are of unit length.
+    folder : str
         Of the tuned model; a projection is looked for beside it.
-    texts : list of str
-    encoding : Encoding
-        Of the vectors before the projection, which are of unit length.
-    n_dims : int
-        Their length.
-    device : str or None
     """
 
-    def __init__(self, weights, texts, *, encoding, n_dims, device):
+    def __init__(self, job, folder):
         from safetensors.numpy import load_file
 
-        self._job = EncodingJob(weights, texts, encoding=encoding, n_dims=n_dims, batch_tokens=1024, device=device)
-        self.costs, self.groups = self._job.costs, self._job.groups
-        file = weights.path / _PROJECTION
+        self._job, self.costs, self.groups = job, job.costs, job.groups
+        file = Path(folder) / _PROJECTION
         self._projection = load_file(file) if file.exists() else None
 
     def encode(self, positions):
