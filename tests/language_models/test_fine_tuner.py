@@ -219,11 +219,12 @@ def test_no_weights_in_the_pickle_and_a_clear_error_when_they_are_gone(tiny_bert
 
 def test_few_tuned_models_stay_in_memory(tiny_bert):
     texts, liked, _ = make_catalogue(40)
-    before = len(_backbone._model._models)
+    loaded = _backbone._model._models, _backbone._tokenizer._tokenizers
+    before = [len(registry) for registry in loaded]
     for seed in range(5):
         params = FAST | {"random_state": seed, "max_epochs": 1}
         LLMFineTuner(tiny_bert, **params, validation_fraction=None).fit_transform(texts, liked)
-    assert len(_backbone._model._models) <= before + 3  # the untuned one, and two
+    assert all(len(own) <= n + 3 for own, n in zip(loaded, before, strict=True))  # the untuned one, and two
 
 
 def test_store_is_keyed_by_the_tuned_weights(tiny_bert, tmp_path):

@@ -1,6 +1,7 @@
 """CorpusEncoder: the same vectors and gradients as the whole model, whatever is cached, cut or computed twice."""
 
 import itertools
+import shutil
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from numpy.testing import assert_allclose
 from tiny_models import SENTENCES
 from transformers import AutoModel, AutoTokenizer
 
+from skllmrec._backbone import model_info
 from skllmrec._kernels.pooling import POOLINGS
-from skllmrec._weights import find_weights
+from skllmrec._weights import PROMPTS, find_weights
 from skllmrec.language_models import _partial_model
 from skllmrec.language_models._partial_model import CorpusEncoder
 
@@ -102,6 +104,15 @@ def test_adapters_change_nothing_at_first_and_are_merged_at_the_end(tiny_bert, t
     vectors = encoder.encode(ROWS).detach()
     encoder.trained.save(tmp_path)
     assert_allclose(make(tmp_path, "all").encode(ROWS).detach(), vectors, rtol=1e-3, atol=1e-4)
+
+
+def test_a_saved_model_keeps_its_tokenizer_and_prompts(tiny_bert, tmp_path):
+    origin, saved = shutil.copytree(tiny_bert, tmp_path / "origin"), tmp_path / "saved"
+    (origin / PROMPTS).write_text('{"prompts": {"query": "find: "}}')
+    saved.mkdir()
+    make(origin, 1).trained.save(saved)
+    assert model_info(saved).prompts == {"query": "find: "}
+    assert (saved / "tokenizer.json").read_bytes() == (origin / "tokenizer.json").read_bytes()
 
 
 def test_states_are_kept_in_a_file_without_padding(tiny_bert):

@@ -53,6 +53,20 @@ def test_several_objectives():
     assert [own.kind for own in found.values()] == ["numbers", "labels"]
 
 
+@pytest.mark.parametrize(
+    ("y", "weights", "message"),
+    [
+        ({"factors": SPARSE}, {"contrastive": 1.0}, r"names \['contrastive'\], but y has targets for \['factors'\]"),
+        ({"factors": SPARSE}, {"factors": "1"}, "numbers above 0"),
+        (SPARSE, {}, r"task_weights names the objectives \[\]"),
+        ({}, None, r"y names the objectives \[\]"),
+    ],
+)
+def test_targets_and_weights_are_of_the_same_objectives(y, weights, message):
+    with pytest.raises(ValueError, match=message):
+        read(y, "multitask", weights=weights)
+
+
 def test_digest_depends_on_all_of_it():
     texts = ["a", "b", "c"]
     same = targets_digest(texts, read(SPARSE)), targets_digest(list(texts), read(SPARSE.copy()))
