@@ -11,6 +11,7 @@ import pytest
 
 from skllmrec.__main__ import main
 from skllmrec.comparison import Comparison
+from skllmrec.comparison._fold import FoldError
 from skllmrec.datasets import make_interactions
 
 FILES = {"report.html", "results.csv", "results.json", "picture.png", "best_pipeline.joblib", "folds"}
@@ -192,6 +193,22 @@ def test_an_interrupted_run_says_so_and_leaves_the_old_report(compare, monkeypat
     assert status == 130
     assert error == "stopped\n"
     assert files(out) == old
+
+
+def test_the_kept_pipeline_does_not_need_the_store(compare, monkeypatch):
+    monkeypatch.setattr("skllmrec.comparison._main_job.best_estimator", lambda comparison: "ids + LLM")
+    parameters = joblib.load(compare("--trials", "1")[3] / "best_pipeline.joblib").get_params()
+    memory = {key: value for key, value in parameters.items() if key.endswith("llmtextencoder__memory")}
+    assert list(memory.values()) == [None]
+
+
+def test_an_error_of_a_built_in_estimator_keeps_its_traceback(compare, monkeypatch):
+    def fail(*args, **kwargs):
+        raise FoldError("ids", "failed on fold 1")
+
+    monkeypatch.setattr("skllmrec.comparison._main_job.compare_recommenders", fail)
+    with pytest.raises(FoldError, match="estimator 'ids' failed on fold 1"):
+        compare("--trials", "1")
 
 
 OWN = """from skllmrec import PopularityRecommender

@@ -12,7 +12,10 @@ from scripted import Logged, compare_logged, integer_data, lines, quality
 from sklearn.model_selection import GridSearchCV
 
 from skllmrec.base import FeatureTable
-from skllmrec.comparison._checkpoint import plain
+from skllmrec.comparison import _checkpoint
+from skllmrec.comparison._checkpoint import Checkpoint, plain
+from skllmrec.comparison._fold import FoldResult
+from skllmrec.comparison._progress import TimeToGo
 from skllmrec.metrics import make_ranking_scorer
 from skllmrec.model_selection import PerUserKFold
 
@@ -60,6 +63,7 @@ def kept(tmp_path_factory):
 
 X = integer_data()
 SPACE = FeatureTable(pd.DataFrame({"item": range(40), "genre": [f"kind{i % 5}" for i in range(40)]}), key="item")
+OTHER_SPACE = FeatureTable(SPACE.frame.assign(genre=[f"kind{i % 7}" for i in range(40)]), key="item")
 
 
 @pytest.mark.parametrize(
@@ -68,6 +72,7 @@ SPACE = FeatureTable(pd.DataFrame({"item": range(40), "genre": [f"kind{i % 5}" f
         ({"X": X[::-1]}, "the data"),
         ({"y": np.ones(len(X))}, "the data"),
         ({"item_table": SPACE}, "the data"),
+        ({"user_table": SPACE}, "the data"),
         ({"k": 6}, "the metrics"),
         ({"metrics": ("ndcg",)}, "the metrics"),
         ({"candidates": "fitted"}, "the metrics"),
@@ -92,6 +97,61 @@ def test_another_configuration_is_never_mixed_in(kept, changes, differs, tmp_pat
     for path in set(folder.iterdir()) - set(before):
         path.unlink()
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "differs"),
+    [
+        ({"threshold": 2}, {"threshold": 3}, "the metrics"),
+        ({"metrics": "ild", "item_vectors": SPACE}, {"metrics": "ild", "item_vectors": OTHER_SPACE}, "the data"),
+        ({"metrics": "ild", "item_table": SPACE}, {"metrics": "ild", "item_table": OTHER_SPACE}, "the data"),
+    ],
+    ids=["threshold", "item vectors", "item table as vectors"],
+)
+def test_options_that_are_told_apart(first, second, differs, tmp_path, capsys):
+    y = np.arange(len(X)) % 4
+    compare_logged(str(tmp_path / "log.txt"), tmp_path / "folds", y=y, **first)
+    compare_logged(str(tmp_path / "log.txt"), tmp_path / "folds", y=y, **second)
+    assert f"it differs in {differs}\n" in capsys.readouterr().out
+    assert len(lines(tmp_path / "log.txt")) == 12
+
+
+def test_another_program_computes_anew(kept, monkeypatch, capsys):
+    log, folder = kept
+    n_fits = len(lines(log))
+    monkeypatch.setattr(_checkpoint, "fingerprint_program", lambda: "another version")
+    compare_logged(str(log), folder)
+    assert "it differs in the versions or the source of the program\n" in capsys.readouterr().out
+    assert len(lines(log)) == n_fits + 6
+
+
+def test_earlier_durations_are_known(kept, monkeypatch):
+    seen = []
+    monkeypatch.setattr(TimeToGo, "know", lambda self, name, duration: seen.append(name))
+    compare_logged(str(kept[0]), kept[1])
+    assert sorted(seen) == ["strong"] * 3 + ["weak"] * 3
+
+
+def one_result(users):
+    return FoldResult("a", 0, users, {"ndcg@5": np.ones(len(users))}, {"coverage@5": 0.5})
+
+
+def test_a_result_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    def break_off(file, **arrays):
+        file.write(b"half")
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(np, "savez_compressed", break_off)
+    with pytest.raises(OSError, match="full"):
+        Checkpoint(tmp_path, {("a", 0): {}}, {}).save(one_result(np.arange(3)))
+    assert not list(tmp_path.iterdir())
+
+
+def test_ids_that_json_would_change_are_refused(tmp_path):
+    users = np.empty(2, dtype=object)
+    users[:] = [("a", 1), ("b", 2)]
+    with pytest.raises(ValueError, match=r"ids of users that are texts or numbers, not .'a', 1."):
+        Checkpoint(tmp_path, {("a", 0): {}}, {}).save(one_result(users))
 
 
 def test_what_only_the_summary_needs_is_computed_again(kept):
@@ -141,6 +201,7 @@ def test_what_cannot_be_known_again_is_computed_and_said(kept, capsys):
         compare_logged(str(log), folder, estimators=estimators)
         assert "'odd' is computed anew every time: fails (object)" in capsys.readouterr().out
     assert len(lines(log)) == n_fits + 6
+    assert not list(folder.glob("odd-*"))
 
 
 def test_a_quiet_run_warns_where_nothing_fits(kept):

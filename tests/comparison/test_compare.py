@@ -10,6 +10,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skllmrec import compare_recommenders
 from skllmrec.base import FeatureTable
+from skllmrec.comparison._fold import accepted_tables
 from skllmrec.metrics import intra_list_diversity, make_ranking_scorer, rank_test_users, serendipity
 from skllmrec.model_selection import ColdItemKFold, PerUserKFold
 
@@ -104,6 +105,7 @@ def test_cold_items_are_ranked_among_themselves():
     cv = ColdItemKFold(4, random_state=0)
     result = compare({"a": Scripted(), "b": Scripted(0)}, cv=cv, candidates="test", metrics=("ndcg", "coverage"))
     assert result.value("a", "ndcg") > result.value("b", "ndcg")
+    assert result.by_popularity.empty  # nobody knows any of them
     by_hand = [
         rank_test_users(Scripted().fit(X[train]), X[test], k=5, candidates="test") for train, test in cv.split(X)
     ]
@@ -120,6 +122,14 @@ def test_searches_are_tuned_inside_each_training_fold_and_tables_reach_fit():
     assert result.chosen["params"].tolist() == [{"skill": 3.0}] * 3
     assert (result.chosen["estimator"] == "tuned").all()
     assert not hasattr(search, "best_estimator_")  # a clone was fitted
+
+
+def test_each_fit_gets_the_tables_that_it_takes():
+    tables = {"item_table": GENRES, "user_table": GENRES}
+    search = GridSearchCV(make_pipeline(FunctionTransformer(), Scripted()), {})
+    assert accepted_tables(Scripted(), tables) == {"item_table": GENRES}
+    assert accepted_tables(search, tables) == {"scripted__item_table": GENRES}
+    assert accepted_tables(FunctionTransformer(), tables) == {}
 
 
 def test_pipelines_are_looked_through():

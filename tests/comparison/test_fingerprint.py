@@ -17,7 +17,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skllmrec.base import FeatureTable
-from skllmrec.comparison._fingerprint import Fingerprint, digest, fingerprint_data
+from skllmrec.comparison import _fingerprint
+from skllmrec.comparison._fingerprint import Fingerprint, digest, fingerprint_data, fingerprint_program, versions
 from skllmrec.metrics import make_ranking_scorer
 from skllmrec.model_selection import PerUserKFold
 from skllmrec.preprocessing import TextAnalyzer
@@ -130,6 +131,18 @@ def test_the_code_of_a_class_counts(tmp_path, monkeypatch):
     assert digests[0] == digests[1] != digests[2]
 
 
+def test_versions_and_source_of_the_program_count(tmp_path, monkeypatch):
+    (tmp_path / "comparison").mkdir()
+    monkeypatch.setattr(_fingerprint, "__file__", str(tmp_path / "comparison" / "_fingerprint.py"))
+    source, digests = tmp_path / "recommenders.py", []
+    for text, known in (("x = 1", {}), ("x = 1", {}), ("x = 22", {}), ("x = 22", {"torch": "0.1"})):
+        source.write_text(text)
+        monkeypatch.setattr(_fingerprint, "versions", lambda known=known: versions() | known)
+        digests.append(fingerprint_program.__wrapped__())
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+
+
 FRAME = pd.DataFrame({"user": ["a", "b", None], "item": [1, 2, 3], "score": [0.5, np.nan, 1.0]})
 
 
@@ -160,6 +173,9 @@ def test_kinds_of_data():
     assert fingerprint_data(csr_array(np.eye(3))) != fingerprint_data(csr_array(2 * np.eye(3)))
     key = FRAME[["item", "score"]].assign(score=[7, 8, 9])
     assert fingerprint_data(FeatureTable(key, key="item")) != fingerprint_data(FeatureTable(key, key="score"))
+    assert fingerprint_data(np.zeros(2)) != fingerprint_data(np.zeros(2, dtype=np.int64))  # the same bytes
+    objects = [np.array(values, dtype=object) for values in ([1, 2], ["1", 2], ["1", "2"])]
+    assert len(set(map(fingerprint_data, objects))) == 3
 
 
 def test_a_digest_knows_where_parts_end():

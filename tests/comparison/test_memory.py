@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scripted import Scripted, integer_data
 
+from skllmrec import compare_recommenders
 from skllmrec.comparison import _memory
 from skllmrec.comparison._memory import PeakMemory
 
@@ -48,3 +50,16 @@ def test_a_system_that_tells_nothing(monkeypatch):
     with PeakMemory() as memory:
         grow(1000)
     assert np.isnan(memory.megabytes)
+
+
+class Hungry(Scripted):
+    """Touches 40 MB while it is fitted."""
+
+    def fit(self, X, y=None):
+        grow(40_000_000)
+        return super().fit(X, y)
+
+
+def test_the_memory_of_a_fit_is_among_the_costs():
+    comparison = compare_recommenders({"hungry": Hungry()}, integer_data(), cv=2, k=5, metrics="ndcg", random_state=0)
+    assert 38 < comparison.value("hungry", "fit_peak_mb") < 60

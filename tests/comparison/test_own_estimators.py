@@ -1,12 +1,13 @@
 """Estimators from a file: the convention, and errors that name file and line."""
 
+import pickle
 import re
 import sys
 from argparse import Namespace
 
 import pytest
 
-from skllmrec.comparison._own_estimators import load_own_estimators
+from skllmrec.comparison._own_estimators import cloudpickle, load_own_estimators
 
 NAME = "own_estimators_of_a_test"
 GOOD = """from skllmrec.recommenders import PopularityRecommender
@@ -35,6 +36,12 @@ def test_the_function_gets_data_and_options(load):
     assert list(made) == ["mine"]
     assert made["mine"].feedback == "implicit"
     assert load(GOOD.replace('"mine"', '"again"')).keys() == {"again"}  # the file is read anew
+
+
+def test_worker_processes_need_not_import_the_file(load):
+    sent = cloudpickle.dumps(load(GOOD)["mine"])
+    del sys.modules[NAME]
+    assert pickle.loads(sent).feedback == "implicit"  # noqa: S301 - our own bytes
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,13 @@ def test_json_is_strict_and_comes_back(comparison, tmp_path):
         read.contrast("x", "popularity")
 
 
+def test_infinite_gains_come_back_from_json(comparison, tmp_path):
+    frame = comparison.frame.assign(gain=np.inf, gain_low=-np.inf)
+    given = Comparison(frame, comparison.per_user, comparison.per_fold, comparison.chosen, comparison.settings)
+    given.to_json(tmp_path / "results.json")
+    pd.testing.assert_frame_equal(Comparison.from_json(tmp_path / "results.json").frame, frame)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [("{", "is not JSON"), ('{"schema": "other/9"}', "schema 'other/9', not"), ("[]", "schema None")],
@@ -150,6 +157,8 @@ def test_recall_by_popularity_adds_up(comparison):
         values = (there & hits).sum(axis=1)[users] / there.sum(axis=1)[users]
         assert one["n_users"].iloc[place] == users.sum()
         assert one["mean"].iloc[place] == pytest.approx(values.mean(), abs=1e-12)
+        counts = ranked.item_counts[order][group == place]
+        assert (one["low"].iloc[place], one["high"].iloc[place]) == (counts.min(), counts.max())
 
 
 def test_folds_are_pooled_by_their_users():
@@ -239,6 +248,19 @@ def test_points_and_bars_are_where_the_figures_are(comparison):
     ends = np.vstack([segment for bars in container.lines[2] for segment in bars.get_segments()])
     assert ends[:, 1].max() == pytest.approx(comparison.value(NAMES[-1], "ndcg", "ci_high"))
     assert ends[:, 0].min() == pytest.approx(comparison.value(NAMES[-1], "ild", "ci_low"))
+
+
+@pytest.mark.parametrize("x", ["coverage", "gini"])
+def test_the_dashed_line_joins_those_that_nothing_beats(comparison, x):
+    ax = comparison.plot(x, "ndcg", ax=matplotlib.figure.Figure().add_subplot())
+    (line,) = [line for line in ax.lines if line.get_linestyle() == "--"]
+    sign = -1 if x == "gini" else 1
+    points = [(comparison.value(name, x), comparison.value(name, "ndcg")) for name in NAMES]
+    expected = [
+        (a, b) for a, b in points if not any((sign * c >= sign * a and d >= b) and (c, d) != (a, b) for c, d in points)
+    ]
+    assert 0 < len(expected) < len(NAMES)
+    assert line.get_xydata().tolist() == [list(point) for point in sorted(expected)]
 
 
 def test_gain_plot_writes_the_gains(comparison):

@@ -93,6 +93,14 @@ def test_estimators_of_ones_own_are_measured_against_the_best_built_in_one():
     assert sentences[-1] == "Best of all: '<my> model', ndcg@9 0.2750."
 
 
+def test_the_contrasts_are_adjusted_together(monkeypatch):
+    contrast = {"gain": 0.1, "mean": 0.22, "gain_low": 0.0, "gain_high": 0.2, "p_value": 0.02}
+    monkeypatch.setattr(Comparison, "contrast", lambda self, name, reference: contrast)
+    sentences = verdict(made_up([0.1, 0.20, 0.22, 0.25, 0.24]))
+    assert sentences[0].startswith("No clear difference")
+    assert all("it may be chance (p = 0.08)" in sentence for sentence in sentences[1:5])  # 4 x 0.02
+
+
 @pytest.mark.parametrize(
     ("means", "said"),
     [

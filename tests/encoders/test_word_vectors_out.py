@@ -13,6 +13,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tiny_models import SENTENCES
 
 from skllmrec import TextAnalyzer, WordVectorEncoder, _texts
+from skllmrec.encoders import _word_vector_identity
+from skllmrec.encoders._word_vector_identity import describe_analyzer, digest
 from skllmrec.exceptions import VectorFileError
 from skllmrec.testing._encoder_checks import TEXTS as CHECKED
 from skllmrec.testing._encoder_checks import check_out_file
@@ -139,3 +141,18 @@ def test_analyzers_without_a_stable_name_are_refused_for_files_only(vectors, tmp
         with pytest.raises(ValueError, match=r"nothing says what analyzer=.* does.*use analyzer=TextAnalyzer"):
             encoder.transform(TEXTS, out=tmp_path / "out.npy")
         assert not list(tmp_path.glob("out*"))
+
+
+def test_words_count_and_not_numbers_alone():
+    numbers = np.eye(2)
+    assert digest(["a", "b"], numbers) == digest(["a", "b"], numbers.copy())
+    assert len({digest(["a", "b"], numbers), digest(["b", "a"], numbers), digest(["a", "b"], 2 * numbers)}) == 3
+
+
+def test_source_of_a_function_and_version_of_jieba_count(monkeypatch):
+    before = [describe_analyzer(analyzer) for analyzer in (split, TextAnalyzer("jieba"), TextAnalyzer())]
+    monkeypatch.setattr(_word_vector_identity.inspect, "getsource", lambda function: "def split(text): return []")
+    monkeypatch.setattr(_word_vector_identity, "find_spec", lambda name: name)
+    monkeypatch.setattr(_word_vector_identity, "version", lambda name: "9.9")
+    after = [describe_analyzer(analyzer) for analyzer in (split, TextAnalyzer("jieba"), TextAnalyzer())]
+    assert [one == other for one, other in zip(before, after, strict=True)] == [False, False, True]

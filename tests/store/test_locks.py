@@ -1,6 +1,7 @@
 """Lock files that are removed in the end: whoever waited for one never holds it together with who made it anew."""
 
 import threading
+import time
 
 from skllmrec._store._locks import exclusive
 
@@ -14,6 +15,7 @@ def test_removed_lock_files_keep_everybody_apart(tmp_path):
                 inside.append(name)
                 most.append(len(inside))
                 turns.append(turn)
+                time.sleep(0.0005)  # long enough for another one to come in, if it could
                 inside.remove(name)
 
     threads = [threading.Thread(target=work, args=(name,)) for name in range(6)]
