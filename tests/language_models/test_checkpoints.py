@@ -72,6 +72,17 @@ def test_cache_keeps_what_was_used_last(monkeypatch, model_cache):
     assert [path.exists() for path in saved] == [True, False, True]
 
 
+def test_a_model_that_is_saved_again_counts_as_used(monkeypatch, model_cache):
+    monkeypatch.setenv(SIZE_VARIABLE, "3MB")
+    saved = []
+    for age, content in ((300, "a"), (200, "b")):
+        saved.append(save_checkpoint(writes(content, 1_200_000), name="model"))
+        make_old(saved[-1], age)
+    assert save_checkpoint(writes("a", 1_200_000), name="model") == saved[0]
+    save_checkpoint(writes("c", 1_200_000), name="model")
+    assert [path.exists() for path in saved] == [True, False]
+
+
 def test_newest_model_stays_even_if_it_is_too_large(monkeypatch, model_cache):
     monkeypatch.setenv(SIZE_VARIABLE, "1MB")
     saved = save_checkpoint(writes("a", 2_000_000), name="model")

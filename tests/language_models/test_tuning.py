@@ -1,0 +1,67 @@
+"""What surrounds the training of a fine-tuner: which rows are held out, and which weights win."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_matrix
+from tuning_data import make_catalogue
+
+from skllmrec import LLMFineTuner
+from skllmrec.language_models._targets import Targets
+from skllmrec.language_models._tuning import _Contest, split_rows
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_rows_without_targets_are_neither_learned_from_nor_judged(seed):
+    rng = np.random.default_rng(seed)
+    liked = csr_matrix(rng.random((50, 6)) < 0.15)
+    informative = np.flatnonzero(liked.toarray().any(axis=1))
+    fitted, held_out = split_rows({"factors": Targets("interactions", liked)}, 0.2, rng)
+    assert_array_equal(np.sort(np.concatenate([fitted, held_out])), informative)
+    assert len(held_out) == round(0.2 * len(informative)) and len(informative) < 50
+    everything, nothing = split_rows({"factors": Targets("interactions", liked)}, None, rng)
+    assert_array_equal(everything, informative)
+    assert len(nothing) == 0
+
+
+def contest_of(qualities):
+    """A contest of trainings that give these values of the held-out rows, after those of before training."""
+    vectors = iter(qualities[1:])
+    tuning = SimpleNamespace(vectors=qualities[0], all_vectors=lambda: next(vectors), copy_weights=dict)
+    contest = _Contest(lambda found: found, tuning)
+    for number in range(1, len(qualities)):
+        contest.begin()
+        contest.moved = True
+        contest.enter(f"objective {number}", SimpleNamespace(best_epoch=1))
+    return contest
+
+
+def test_a_gain_within_chance_wins_nothing():
+    before, noise = np.linspace(0, 1, 100), np.tile([0.5, -0.5], 50)
+    contest = contest_of([before, before + noise + 0.02])  # the standard error is 0.05
+    assert contest.winner == "objective 1" and not contest.is_won
+    assert contest_of([before, before + noise + 0.03]).is_won
+
+
+def test_the_best_objective_wins():
+    before, noise = np.linspace(0, 1, 100), np.tile([0.1, -0.1], 50)
+    contest = contest_of([before, before + noise + 0.1, before + noise + 0.2, before + noise + 0.15])
+    assert contest.winner == "objective 2" and contest.is_won
+    contest = contest_of([before, before - 0.1])
+    assert contest.winner is None and not contest.is_won
+
+
+def test_each_objective_starts_from_the_untuned_model(tiny_bert):
+    texts, liked, _ = make_catalogue(60)
+    params = {"learning_rate": 3e-3, "max_epochs": 2, "random_state": 0, "device": "cpu", "precision": "float32"}
+    both, alone = (
+        LLMFineTuner(tiny_bert, objective=objective, **params).fit(texts, liked) for objective in ("auto", "factors")
+    )
+    records = [
+        [(record["epoch"], record["score"], record.get("loss", 0.0)) for record in tuner.history_]
+        for tuner in (both, alone)
+    ]
+    assert len(records[0]) == 6
+    assert_allclose(records[0][3:], records[1], rtol=1e-6)
