@@ -238,6 +238,15 @@ def test_store_is_keyed_by_the_tuned_weights(tiny_bert, tmp_path):
     assert_same_vectors(frozen, frozen_vectors(tiny_bert, texts))
 
 
+def test_projected_vectors_are_not_those_of_the_model_beside_them(tiny_bert, tmp_path):
+    params = FAST | {"validation_fraction": None, "max_epochs": 1, "memory": tmp_path}
+    tuner = LLMFineTuner(tiny_bert, n_components=16, **params)  # as many as the model has
+    vectors = tuner.fit_transform(TEXTS, LIKED)
+    plain = frozen_vectors(tuner.checkpoint_, TEXTS, memory=tmp_path)
+    assert_same_vectors(plain, frozen_vectors(tuner.checkpoint_, TEXTS))
+    assert not np.allclose(vectors, plain, atol=1e-3)
+
+
 # -- inside recommenders ------------------------------------------------------------------------------------------
 
 
