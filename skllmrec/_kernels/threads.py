@@ -91,6 +91,7 @@ def map_chunks(function, chunks, n_threads=None):
 
 @functools.lru_cache(maxsize=1)
 def _blas():
+    import scipy.linalg  # noqa: F401 - brings a BLAS of its own, which has to be there to be found
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas")
@@ -118,7 +119,7 @@ class _SerialBlas:
 
 
 serial_blas = _SerialBlas()
-"""Context in which the BLAS behind numpy uses one thread: for small products, and for products inside of `map_rows`.
+"""Context in which the BLAS behind numpy and scipy uses one thread: for small products, and for products inside of `map_rows`.
 
 On a loaded machine the threads of a small decomposition wait for each other much longer than they work. The limit holds
 for the whole process; contexts in several threads may overlap.
