@@ -6,6 +6,7 @@ import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from tiny_models import SENTENCES, change_weights, save_bert
 
 from skllmrec import _backbone, _weights
 from skllmrec._backbone import Encoding, EncodingJob, load_model, model_info, plan_batches
-from skllmrec._device import resolve_device, resolve_dtype
+from skllmrec._device import has_bfloat16, resolve_device, resolve_dtype
 from skllmrec._weights import Weights, file_sha256, find_weights
 from skllmrec.exceptions import ModelNotFoundError
 
@@ -261,6 +262,36 @@ def test_unreachable_hub_is_asked_once_and_said_so(monkeypatch, no_network):
     assert asked == [("nobody/no-such-model", 5.0)]
 
 
+def test_what_is_fetched_from_the_hub(tiny_bert, tmp_path, monkeypatch, no_network):
+    """The model, and what says how its vectors were made; neither code, nor weights of other formats."""
+    import huggingface_hub
+    from huggingface_hub.utils import filter_repo_objects
+
+    needed = {file.name for file in tiny_bert.iterdir()}
+    declared = {"config_sentence_transformers.json", "modules.json", "1_Pooling/config.json"}
+    names = {*needed, *declared, "code.py", "pytorch_model.bin", "onnx/config.json", "onnx/tokenizer.json"}
+
+    def model_info(self, name, **options):
+        return SimpleNamespace(sha="abc", siblings=[SimpleNamespace(rfilename=name) for name in sorted(names)])
+
+    def snapshot_download(name, *, revision, allow_patterns=None, ignore_patterns=None, local_files_only=False):
+        if local_files_only:
+            raise huggingface_hub.errors.LocalEntryNotFoundError("nothing is cached")
+        assert revision == "abc"
+        for file in filter_repo_objects(names, allow_patterns=allow_patterns, ignore_patterns=ignore_patterns):
+            target = tmp_path / "fetched" / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes((tiny_bert / file).read_bytes() if file in needed else b"{}")
+        return str(tmp_path / "fetched")
+
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    found = find_weights("somebody/a-model").path
+    files = {file.relative_to(found).as_posix() for file in found.rglob("*") if file.is_file()}
+    assert files == needed | declared
+
+
 @pytest.mark.parametrize(
     ("missing", "reason"),
     [("config.json", "no config.json"), ("*.safetensors", "no .*safetensors"), ("*token*", "no tokenizer")],
@@ -315,6 +346,20 @@ def test_info_reads_no_weights(tiny_llama, monkeypatch):
     info = model_info(tiny_llama)
     assert (info.n_dims, info.n_layers, info.n_special, info.max_length) == (16, 2, 0, 128)
     assert info.sha256 == Weights(tiny_llama, "").sha256
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [({"avx512_bf16": True}, True), ({"amx_bf16": True}, True), ({"avx512_f": True, "avx512_bf16": False}, False)],
+    ids=["AVX512", "AMX", "neither"],
+)
+def test_bfloat16_of_the_processor(known, expected, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
+    assert has_bfloat16(torch.device("cpu")) is expected
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert has_bfloat16(torch.device("cpu")) is False
 
 
 def test_device_and_dtype():

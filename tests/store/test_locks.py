@@ -1,7 +1,12 @@
 """Lock files that are removed in the end: whoever waited for one never holds it together with who made it anew."""
 
+import os
+import subprocess
 import threading
 import time
+
+import pytest
+from letter_encoder import run_python
 
 from skllmrec._store._locks import exclusive
 
@@ -49,3 +54,22 @@ def test_lock_file_stays_unless_it_is_to_go(tmp_path):
     with exclusive(tmp_path / "lock"):
         pass
     assert (tmp_path / "lock").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_forked_child_does_not_remove_the_file_of_its_parent(tmp_path):
+    code = """
+        import os
+        from skllmrec._store._locks import exclusive
+        path = Path(sys.argv[1])
+        with exclusive(path, remove=True):
+            child = os.fork()
+            if child:
+                os.waitpid(child, 0)
+                print(path.exists())
+        if child:
+            print(path.exists())
+    """
+    process = run_python(code, tmp_path / "lock", stdout=subprocess.PIPE, text=True)
+    assert process.communicate()[0].split() == ["True", "False"]
+    assert process.returncode == 0

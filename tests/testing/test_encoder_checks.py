@@ -83,6 +83,13 @@ class AcceptsSurrogates(LetterEncoder):
         return super().transform(X, out=out)
 
 
+class AsksForTargetsInVain(LetterEncoder):
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+
 FAULTS = {
     IgnoresOut: {"check_out_array", "check_out_file"},
     ReturnsACopy: {"check_out_array"},
@@ -93,6 +100,7 @@ FAULTS = {
     CountsPositionsInBlocks: {"check_iterators"},
     MovesWithTheBatch: {"check_texts_do_not_influence_each_other"},
     AcceptsSurrogates: {"check_bad_texts"},
+    AsksForTargetsInVain: {"check_tags"},
 }
 
 
