@@ -265,6 +265,12 @@ def test_continues_a_model(tmp_path, tiny_bert, objectives):
     assert (after[f"bert.{name}"] != before[name]).any()
 
 
+def test_a_continued_model_learns_slower_unless_told_otherwise(tiny_bert):
+    rates = [LLMPretrainer(model, learning_rate=rate)._recipe(0).learning_rate
+             for model, rate in ((None, None), (tiny_bert, None), (tiny_bert, 1e-3))]  # fmt: skip
+    assert rates == [5e-4, 5e-5, 1e-3]
+
+
 @pytest.mark.parametrize("kind", ["DistilBert", "Roberta"])
 def test_continues_models_of_other_kinds(tmp_path, tiny_bert, kind):
     import transformers

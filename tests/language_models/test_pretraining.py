@@ -12,6 +12,7 @@ from skllmrec.language_models._corpus import Corpus
 from skllmrec.language_models._networks import Heads, make_network
 from skllmrec.language_models._pretraining import Objectives, Task, make_task
 from skllmrec.language_models._pretraining_data import divide, find_documents, make_corpus
+from skllmrec.language_models._pretraining_run import _log_shares
 from skllmrec.language_models._vocabulary import Frame, train_tokenizer
 
 CLS, SEP, MASK, PAD = 1, 2, 3, 0
@@ -118,6 +119,31 @@ def test_evaluation_is_the_same_every_time_and_leaves_random_numbers_alone(train
     heads.close()
     assert first == second != other and torch.rand(1) == expected
     assert_allclose(first["score"], -first["held_out_mlm_loss"])
+
+
+def test_special_tokens_replace_no_others(trained):
+    tokenizer, _ = trained
+    task = make_task(
+        tokenizer, objectives=("mlm",), max_length=24, batch_size=5, mask_probability=0.3, whole_words=False
+    )
+    found = set(tokenizer.convert_ids_to_tokens(task.ordinary.tolist()))
+    assert found == set(tokenizer.get_vocab()) - {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}
+
+
+def test_shares_are_of_one_more_of_each_token():
+    assert_allclose(_log_shares(np.array([0, 1, 1, 3]), 5), np.log(np.array([2, 3, 1, 2, 1]) / 9))
+
+
+def test_each_of_two_texts_has_half_of_an_example(trained):
+    tokenizer, _ = trained
+    options = {"max_length": 24, "batch_size": 5, "mask_probability": 0.3, "whole_words": False}
+    task = make_task(tokenizer, objectives=("mlm", "nsp"), **options)
+    columns = [np.array([" ".join(SENTENCES[:3]), "a war"], dtype=object), np.array(SENTENCES[3:5], dtype=object)]
+    corpus = make_corpus(find_documents(columns, with_pairs=True), tokenizer, task)
+    texts = [text for row in zip(*columns, strict=True) for text in row]
+    ids = [tokenizer(text, add_special_tokens=False)["input_ids"][: task.half] for text in texts]
+    assert corpus.tokens.tolist() == list(itertools.chain(*ids)) and len(ids[0]) == task.half
+    assert corpus.chunks.tolist() == [[0, 2], [2, 4]]
 
 
 def test_division_holds_out_whole_documents():

@@ -239,6 +239,13 @@ def test_what_changes_an_answer_is_asked_anew(server, tmp_path, change):
     assert len(server.requests) == 2
 
 
+def test_sampled_answers_are_kept_by_temperature_and_seed(server, tmp_path):
+    for temperature, random_state in [(0.5, 0), (0.7, 0), (0.7, 1), (0.5, 0)]:
+        writer = remote(server, memory=tmp_path, temperature=temperature, random_state=random_state)
+        writer.fit_transform(["Heat"])
+    assert len(server.requests) == 3 and writer.n_written_ == 0
+
+
 def test_local_answers_are_kept(tiny_llama, tmp_path, monkeypatch):
     options = {"max_new_tokens": 4, "memory": tmp_path, "device": "cpu"}
     first = LLMProfileWriter(tiny_llama, **options).fit_transform(SENTENCES)

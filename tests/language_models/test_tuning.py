@@ -9,8 +9,9 @@ from scipy.sparse import csr_matrix
 from tuning_data import make_catalogue
 
 from skllmrec import LLMFineTuner
+from skllmrec._training import Recipe
 from skllmrec.language_models._targets import Targets
-from skllmrec.language_models._tuning import _Contest, split_rows
+from skllmrec.language_models._tuning import _Contest, make_recipe, split_rows
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -24,6 +25,15 @@ def test_rows_without_targets_are_neither_learned_from_nor_judged(seed):
     everything, nothing = split_rows({"factors": Targets("interactions", liked)}, None, rng)
     assert_array_equal(everything, informative)
     assert len(nothing) == 0
+
+
+def test_recipe_follows_the_parameters():
+    tuner = LLMFineTuner(max_epochs=3, learning_rate=0.1, weight_decay=0.2, warmup=0.3, patience=4)
+    expected = Recipe(
+        n_epochs=3, learning_rate=0.1, weight_decay=0.2, warmup=0.3, patience=4, seed=5, clip_norm=1.0,
+        rate_factors={"heads": 5.0},  # as the documentation says
+    )  # fmt: skip
+    assert make_recipe(tuner, 5) == expected
 
 
 def contest_of(qualities):
