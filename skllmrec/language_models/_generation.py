@@ -56,7 +56,7 @@ def load_generator(weights, *, dtype, device):
                     f"{weights.path} holds a model of type {config.model_type!r}, which does not write texts: choose a "
                     "causal language model that was trained to follow instructions"
                 )
-            tokenizer = AutoTokenizer.from_pretrained(weights.path, padding_side="left", **options)
+            tokenizer = AutoTokenizer.from_pretrained(weights.path, **options)
             if tokenizer.pad_token_id is None:
                 tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
             model = AutoModelForCausalLM.from_pretrained(

@@ -303,7 +303,7 @@ class LLMProfileWriter(OwnContainerMixin, TransformerMixin, BaseEstimator, auto_
     def _cache(self):
         if self.memory is None:
             return None
-        where = {"remote": parse_base_url(self.base_url).url, "model": self.model} if self.base_url else {}
+        where = {"remote": parse_base_url(self.base_url).url, "model": os.fspath(self.model)} if self.base_url else {}
         identity = {
             **where,
             "weights": self.weights_sha256_,
