@@ -139,10 +139,9 @@ class TowerVectorRecommender(FactorTableRecommender):
             Present rows.
         prior : ndarray of the same shape, or None
         before, after : tuple (weights, ratings)
-            Histories; a row without one before has no deviation.
+            Histories; a row without one before is its prior and has no deviation.
         """
-        known = np.diff(before[0].indptr)[:, np.newaxis] > 0
-        deviation = known * (table - self._of_history(side, *before, prior))
+        deviation = table - self._of_history(side, *before, prior)
         return (self._of_history(side, *after, prior) + deviation).astype(table.dtype)
 
     # -- fold-in ------------------------------------------------------------------------------------------------

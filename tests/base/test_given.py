@@ -4,9 +4,11 @@ import copy
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer
 
 from skllmrec import FeatureMFRecommender, PopularityRecommender
+from skllmrec.base._given import Rules, interactions_of
 from skllmrec.exceptions import UnknownIdError
 
 TEXTS = {"alien": "space horror", "dune": "space desert", "heat": "city crime", "ronin": "city crime", "up": "balloon"}
@@ -112,6 +114,29 @@ def test_allow_and_deny_user_by_user(monkeypatch):
     )
     assert ids.tolist() == [["heat", None, None, None, None], [None] * 5, ["dune", "ronin", None, None, None]]
     assert np.isneginf(scores[1]).all()
+
+
+def test_lists_for_each_user_are_read_for_few_users_at_a_time(implicit, monkeypatch):
+    monkeypatch.setattr("skllmrec.base._ranking._BLOCK_SCORES", 5)
+    asked, left_out = [], Rules.left_out
+    monkeypatch.setattr(Rules, "left_out", lambda self, rows: asked.append(len(rows)) or left_out(self, rows))
+    implicit.recommend(["ann", "bob", "cem"], 1)
+    implicit.recommend(["ann", "bob", "cem"], 1, deny=[["up"], ["dune"], []])
+    assert asked == [3, 1, 1, 1]  # a factor model takes many users at once, but not with lists of each
+
+
+@pytest.mark.parametrize("codes", [[3, 0, 1], [2, -1, 2], []])
+def test_rows_of_interactions_keep_their_ratings(codes):
+    weights = sparse.random_array((4, 6), density=0.5, rng=np.random.default_rng(0), format="csr")
+    weights = sparse.csr_matrix(weights)
+    ratings = 10.0 + np.arange(weights.nnz)
+    full = np.zeros((5, 6))  # the last row is nobody's
+    full[weights.nonzero()] = ratings
+    codes = np.array(codes, dtype=np.intp)
+    found, found_ratings = interactions_of(weights, ratings, codes)
+    np.testing.assert_array_equal(found.toarray(), np.vstack([weights.toarray(), np.zeros(6)])[codes])
+    np.testing.assert_array_equal(found_ratings, full[codes][full[codes] > 0])
+    assert interactions_of(weights, None, codes)[1] is None
 
 
 def test_allow_works_on_candidates_with_new_items(implicit):

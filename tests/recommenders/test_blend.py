@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 
 from skllmrec import BlendRecommender, FeatureMFRecommender, NeighborsRecommender, PopularityRecommender
 from skllmrec.base import BaseRecommender
+from skllmrec.recommenders._blend_validation import Validation
 
 
 class Oracle(BaseRecommender):
@@ -53,6 +54,43 @@ def test_each_segment_gets_the_part_that_knows_it(seed):
         assert np.argmax(scores) == best
     rows = np.array([[0, 900, 0], [1, 901, 1]])  # new items of either parity
     assert blend.recommend([0, 1], n_items=1, candidates=rows)[0].ravel().tolist() == [900, 901]
+
+
+@pytest.mark.parametrize("n_items", [100, 40])
+def test_weights_are_means_over_random_halves_of_the_items(n_items, monkeypatch):
+    bags = {}  # by the number of items of the segment
+
+    def recorded(scores, test, seen, items):
+        bags.setdefault(scores[0].shape[1], []).append(items)
+        return np.array([items[0], 9.0]) / (9 + items[0])
+
+    monkeypatch.setattr(Validation, "_select", staticmethod(recorded))
+    parts = [("near", NeighborsRecommender(feedback="implicit")), ("all", PopularityRecommender(feedback="implicit"))]
+    blend = BlendRecommender(parts, few_shot=0, random_state=0).fit(tribes(0, n_items=n_items)[:, :2])
+    n_warm = sorted(bags)[-2]  # the most are all items
+    if n_items == 100:
+        assert [len(bag) for bag in bags[n_warm]] == [n_warm // 2] * 4
+        assert len({tuple(bag) for bag in bags[n_warm]}) == 4
+        assert all((np.diff(bag) > 0).all() and bag.max() < n_warm for bag in bags[n_warm])
+    else:  # too few to be halved
+        assert [bag.tolist() for bag in bags[n_warm]] == [list(range(n_warm))] and n_warm < 40
+    shares = [bag[0] / (9 + bag[0]) for bag in bags[n_warm]]
+    assert_allclose(blend.weights_["warm"], [np.mean(shares), 1 - np.mean(shares)])
+
+
+def test_items_are_compared_by_the_part_that_weighs_most_and_idle_parts_do_nothing(monkeypatch):
+    X = tribes(0)
+    parts = [
+        ("near", NeighborsRecommender(feedback="implicit")),
+        ("mf", FeatureMFRecommender(3, feedback="implicit", max_iter=2)),
+    ]
+    blend = BlendRecommender(parts, random_state=0).fit(X[:, :2])
+    for heaviest in (0, 1):
+        blend.weights_ = {name: np.eye(2)[heaviest] for name in blend.weights_}
+        found, expected = (one.similar_items([4, 7], n_items=5) for one in (blend, blend.estimators_[heaviest]))
+        assert_array_equal(found[0], expected[0])
+    monkeypatch.setattr(NeighborsRecommender, "_prepare_items", None)  # would raise
+    assert blend.recommend([0, 1], n_items=3)[0].shape == (2, 3)
 
 
 def test_implicit_scores_are_weighted_standard_scores():

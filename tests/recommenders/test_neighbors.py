@@ -11,6 +11,7 @@ from skllmrec._kernels.held_out import hold_out
 from skllmrec._kernels.neighbors import weigh
 from skllmrec.base import FeatureTable
 from skllmrec.metrics import ndcg_at_k
+from skllmrec.recommenders import _neighbors
 
 TEXTS = {"content": {"item_features": 2, "item_encoder": CountVectorizer()}}
 WORDS = ("red apple", "red cherry", "blue river", "blue ocean", "red river", "apple ocean cherry", "green", "blue")
@@ -151,6 +152,15 @@ def test_the_weight_of_the_content_is_the_best_on_held_out_interactions(seed, fe
         assert model.content_weight_ == expected
         chosen[kind] = expected
     assert chosen["bad"] <= chosen["good"]
+
+
+def test_a_weight_that_is_no_better_beyond_chance_is_not_taken(monkeypatch):
+    pairs, words = tastes(0)
+    X = np.array([[user, item, words["good"][item]] for user, item in pairs.tolist()], dtype=object)
+    parameters = {"feedback": "implicit", "n_neighbors": 5, **TEXTS["content"]}
+    assert NeighborsRecommender(**parameters).fit(X).content_weight_ != 0.3
+    monkeypatch.setattr(_neighbors, "is_better", lambda quality, reference: False)
+    assert NeighborsRecommender(**parameters).fit(X).content_weight_ == 0.3
 
 
 def test_a_given_weight_is_taken_and_few_interactions_choose_none():
