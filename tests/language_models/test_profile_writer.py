@@ -229,7 +229,7 @@ def test_answers_are_kept(server, tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"prompt": "Say.\n{text}"}, {"max_new_tokens": 5}, {"model": "b"}, {"temperature": 0.1}, {"max_chars": 9}],
+    [{"prompt": "Say.\n{text}"}, {"max_new_tokens": 5}, {"model": Path("b")}, {"temperature": 0.1}, {"max_chars": 9}],
 )
 def test_what_changes_an_answer_is_asked_anew(server, tmp_path, change):
     remote(server, memory=tmp_path).fit_transform(["Heat"])
