@@ -19,6 +19,7 @@ _POSITIONS_AFTER_PADDING = {
 class ModelInfo:
     """What the configuration of a model says, known without loading its weights."""
 
+    name: str  # as it was asked for
     weights: Weights
     sha256: str  # of weights, tokenizer and configuration
     n_dims: int  # length of a hidden state
@@ -28,6 +29,56 @@ class ModelInfo:
     prompts: dict  # name -> text of the prompts that a sentence-transformers model was trained with
     pooling: str | None  # that it was trained with; None if it does not say
     other_modules: tuple  # of a sentence-transformers model, behind the pooling, which nobody applies here
+
+    def choose_max_length(self, asked, *, n_prompt=0):
+        """Choose how many tokens of a text are read.
+
+        Parameters
+        ----------
+        asked : int or None
+            Parameter of an encoder, special tokens and the prompt included; None: as many as the model can.
+        n_prompt : int, default=0
+            Tokens of a prompt before each text.
+
+        Returns
+        -------
+        int or None
+            None if nothing limits it.
+
+        Raises
+        ------
+        ValueError
+            If nothing is left for a text.
+        """
+        limits = [limit for limit in (asked, self.max_length) if limit is not None]
+        max_length = min(limits, default=None)
+        if max_length is not None and max_length <= self.n_special + n_prompt:
+            prompt = f" and the prompt takes {n_prompt}" if n_prompt else ""
+            raise ValueError(
+                f"max_length={asked} leaves no room for text: {self.name} adds {self.n_special} special "
+                f"tokens{prompt}, so choose at least {self.n_special + n_prompt + 1} (it can read "
+                f"{self.max_length or 'any number'})"
+            )
+        return None if max_length is None else int(max_length)
+
+    def check_n_components(self, asked):
+        """Refuse more dimensions of a vector than the model has.
+
+        Parameters
+        ----------
+        asked : int or None
+            Parameter of an encoder; None: all.
+
+        Raises
+        ------
+        ValueError
+            If there are not so many.
+        """
+        if asked is not None and asked > self.n_dims:
+            raise ValueError(
+                f"n_components={asked} is more than the {self.n_dims} dimensions of {self.name}: choose from 1 to "
+                f"{self.n_dims}, or None for all"
+            )
 
 
 @functools.lru_cache(maxsize=64)
@@ -74,6 +125,7 @@ def model_info(model, *, revision=None):
     limits = (tokenizer.max_length, _n_positions(config))
     limits = [limit for limit in limits if limit is not None and 0 < limit < 10**9]  # "no limit" is a huge number
     return ModelInfo(
+        name=str(model),
         weights=weights,
         sha256=sha256,
         n_dims=config.hidden_size,

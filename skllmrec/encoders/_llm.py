@@ -185,14 +185,11 @@ class LLMTextEncoder(BaseTextEncoder):
                 f"layer={self.layer} does not exist: {self.model!s} has {info.n_layers} layers, so choose from "
                 f"0 (embeddings) to {info.n_layers}, or -1 (the last) to {-info.n_layers - 1}"
             )
-        if self.n_components is not None and self.n_components > info.n_dims:
-            raise ValueError(
-                f"n_components={self.n_components} is more than the {info.n_dims} dimensions of {self.model!s}: choose "
-                f"from 1 to {info.n_dims}, or None for all"
-            )
+        info.check_n_components(self.n_components)
         self._compare_with_training(info)
         self.prompt_ = self._choose_prompt(info.prompts)
-        self.max_length_ = self._choose_max_length(info)
+        n_prompt = len(load_tokenizer(info.weights).prompt_ids(self.prompt_))
+        self.max_length_ = info.choose_max_length(self.max_length, n_prompt=n_prompt)
         self.weights_sha256_ = info.sha256
         return info.n_dims if self.n_components is None else int(self.n_components)
 
@@ -224,19 +221,6 @@ class LLMTextEncoder(BaseTextEncoder):
             remedy = f"choose one of {known}" if known else "it declares none; give the text itself as prompt="
             raise ValueError(f"{self.model!s} declares no prompt named {self.prompt_name!r}: {remedy}")
         return declared[self.prompt_name]
-
-    def _choose_max_length(self, info):
-        limits = [limit for limit in (self.max_length, info.max_length) if limit is not None]
-        max_length = min(limits, default=None)
-        n_prompt = len(load_tokenizer(info.weights).prompt_ids(self.prompt_))
-        if max_length is not None and max_length <= info.n_special + n_prompt:
-            prompt = f" and the prompt takes {n_prompt}" if n_prompt else ""
-            raise ValueError(
-                f"max_length={self.max_length} leaves no room for text: {self.model!s} adds {info.n_special} special "
-                f"tokens{prompt}, so choose at least {info.n_special + n_prompt + 1} (it can read "
-                f"{info.max_length or 'any number'})"
-            )
-        return None if max_length is None else int(max_length)
 
     def _encoding(self):
         return Encoding(

@@ -30,8 +30,7 @@ class CheckpointEncoder(BaseTextEncoder):
         self.checkpoint_ = str(save_checkpoint(save, self.checkpoint_dir, name=name))
         info = model_info(self.checkpoint_)
         self.weights_sha256_ = info.sha256
-        limits = [int(limit) for limit in (self.max_length, info.max_length) if limit is not None]
-        self.max_length_ = min(limits, default=None)
+        self.max_length_ = info.choose_max_length(self.max_length)
         return info.n_dims
 
     def _encoding(self):

@@ -279,7 +279,7 @@ class LLMFineTuner(CheckpointEncoder):
         device = resolve_device(self.device)
         info = model_info(self.model)
         self._check_sizes(info)
-        self.max_length_ = self._choose_max_length(info)
+        self.max_length_ = info.choose_max_length(self.max_length)
         digest = targets_digest(texts, targets)
         seed = self._choose_seed(digest)
         rows = split_rows(targets, self.validation_fraction, np.random.default_rng(seed))
@@ -330,21 +330,7 @@ class LLMFineTuner(CheckpointEncoder):
                 f"trainable={self.trainable} is more than the {info.n_layers} layers of {self.model!s}: choose from 1 "
                 f'to {info.n_layers}, or "all" for these and the embeddings'
             )
-        if self.n_components is not None and self.n_components > info.n_dims:
-            raise ValueError(
-                f"n_components={self.n_components} is more than the {info.n_dims} dimensions of {self.model!s}: choose "
-                f"from 1 to {info.n_dims}, or None for all"
-            )
-
-    def _choose_max_length(self, info):
-        limits = [limit for limit in (self.max_length, info.max_length) if limit is not None]
-        max_length = min(limits, default=None)
-        if max_length is not None and max_length <= info.n_special:
-            raise ValueError(
-                f"max_length={self.max_length} leaves no room for text: {self.model!s} adds {info.n_special} special "
-                f"tokens, so choose at least {info.n_special + 1} (it can read {info.max_length or 'any number'})"
-            )
-        return None if max_length is None else int(max_length)
+        info.check_n_components(self.n_components)
 
     def _choose_seed(self, digest):
         if self.random_state is None and self.checkpoint_dir is not None:
