@@ -2,16 +2,15 @@
 
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 from _quality_data import ITEM, MAX_WORDS, Dataset, Split
-from _quality_models import MODELS, Lookup, Model, Shared
+from _quality_models import MODELS
 from _quality_run import write_json
 from _quality_space import trials
 from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.preprocessing import normalize
 
-from skllmrec import TextAnalyzer
 from skllmrec.metrics import (
     catalog_coverage,
     intra_list_diversity,
@@ -41,24 +40,10 @@ METRICS = ("precision@10", "recall@20", "ndcg@20", "ild@20")
 _K = 20
 
 
-class OneHot(Model):
-    """FeatureMFRecommender on which words a text has, of unit length, without weights."""
-
-    def estimator(self, params, split, seed):
-        """Return the recommender, not fitted."""
-        made = self.make(params, split, seed)
-        if "one-hot" not in split._features:
-            words = CountVectorizer(analyzer=TextAnalyzer(), binary=True, dtype=np.float32)
-            words.fit(split.texts[split.is_trained])
-            split._features["one-hot"] = normalize(words.transform(split.texts))
-        shared = Shared(split.catalogue, split._features["one-hot"])
-        return made.set_params(item_features=ITEM, item_encoder=Lookup(shared))
-
-
 def model_of(coding):
     """Return the model of a coding: the same recommender and the same space of parameters for all of them."""
     model = MODELS[CODINGS[coding]]
-    return OneHot(model.make, model.kind, model.own_space, model.seeded) if coding == "one-hot words" else model
+    return replace(model, kind="words") if coding == "one-hot words" else model
 
 
 def kind_vectors(split):

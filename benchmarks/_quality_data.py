@@ -222,7 +222,7 @@ class Split:
         return self.dataset.texts(self.catalogue, self.users, self.test)
 
     def features(self, kind):
-        """Features of the catalogue, learned on its training items: "tfidf", "llm", "llm-white" or "tuned"."""
+        """Features of the catalogue, learned on its training items: "words", "tfidf", "llm", "llm-white" or "tuned"."""
         if kind not in self._features:
             encoder = make_encoder(kind, self.store, f"{self.dataset.name}-{self.protocol}-{self.seed}")
             encoder.fit(self.texts[self.is_trained], self._targets if kind == "tuned" else None)
@@ -248,6 +248,8 @@ def make_encoder(kind, store, name):
         # with the folder, what was tuned on the same rows before is taken over
         tuner = LLMFineTuner(checkpoint_dir=f"{store}-tuned/{name}", memory=store, random_state=0)
         return make_pipeline(tuner, EmbeddingWhitener())
+    if kind == "words":  # which ones a text has, of unit length
+        return TfidfVectorizer(analyzer=TextAnalyzer(), binary=True, use_idf=False, dtype=np.float32)
     if kind == "tfidf":
         return TfidfVectorizer(analyzer=TextAnalyzer(), sublinear_tf=True, dtype=np.float32)
     whitener = EmbeddingWhitener(_WHITENED, whiten=True) if kind == "llm-white" else EmbeddingWhitener()

@@ -25,6 +25,7 @@ KINDS = {"ids": "ids", "tfidf": "TF-IDF", "llm": "LLM", "both": "TF-IDF + LLM", 
 _WHITEN = {"whiten": (False, among(False, True))}
 FEATURE_SPACES = {
     "ids": {},
+    "words": {},
     "tfidf": {},
     "llm": _WHITEN,
     "both": {**_WHITEN, "llm_weight": (1.0, among(0.5, 1.0, 2.0))},
@@ -64,8 +65,10 @@ class Lookup(TransformerMixin, BaseEstimator):
 
 def features_of(kind, params, split):
     """Features of the catalogue; a trial says whether vectors are whitened and how much they weigh beside TF-IDF."""
-    if kind in ("ids", "tfidf"):
-        return None if kind == "ids" else split.features("tfidf")
+    if kind == "ids":
+        return None
+    if kind in ("words", "tfidf"):
+        return split.features(kind)
     name = "tuned" if kind == "tuned" else "llm-white" if params["whiten"] else "llm"
     vectors = split.features(name).astype(np.float32)
     if kind == "llm":
@@ -82,7 +85,7 @@ class Model:
     ----------
     make : callable
         From parameters, `Split` and seed to a recommender without features.
-    kind : {"ids", "tfidf", "llm", "both", "tuned"}
+    kind : {"ids", "words", "tfidf", "llm", "both", "tuned"}
         What it knows of items.
     own_space : dict of str to (default, distribution)
         Without the parameters of the features.
