@@ -119,7 +119,7 @@ class _SerialBlas:
 
 
 serial_blas = _SerialBlas()
-"""Context in which the BLAS behind numpy and scipy uses one thread: for small products, and for products inside of `map_rows`.
+"""Context in which the BLAS behind numpy and scipy uses one thread: for small products, and those inside of `map_rows`.
 
 On a loaded machine the threads of a small decomposition wait for each other much longer than they work. The limit holds
 for the whole process; contexts in several threads may overlap.
