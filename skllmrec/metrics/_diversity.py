@@ -8,7 +8,13 @@ from skllmrec.metrics._lists import SCRATCH, check_k, check_n_items, check_recom
 
 
 def unit_rows(item_vectors):
-    """Return item vectors of unit length (zero rows stay zero), sparse ones as csr_array."""
+    """Return item vectors of unit length (zero rows stay zero), sparse ones as csr_array.
+
+    Raises
+    ------
+    ValueError
+        If they are not finite numbers in two dimensions.
+    """
     vectors = csr_array(item_vectors) if issparse(item_vectors) else np.asarray(item_vectors)
     if vectors.ndim != 2:
         raise ValueError(f"item_vectors must have shape (n_items, n_features), got shape {vectors.shape}")
