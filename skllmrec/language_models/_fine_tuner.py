@@ -13,7 +13,7 @@ from skllmrec._device import resolve_device
 from skllmrec._kernels.pooling import POOLINGS
 from skllmrec._sklearn import HasMethods, Interval, StrOptions, all_or_nothing, fit_context
 from skllmrec._texts import check_texts
-from skllmrec._training import Checkpoint
+from skllmrec._training import Checkpoint, check_callbacks
 from skllmrec.language_models._checkpoint_encoder import CheckpointEncoder
 from skllmrec.language_models._partial_model import CorpusEncoder
 from skllmrec.language_models._projected import TunedJob, remember, write_projection
@@ -102,6 +102,10 @@ class LLMFineTuner(CheckpointEncoder):
         same data with other parameters are an error. None: models go to ``get_data_home() / "models"``, a cache of
         10 GB (environment variable ``SKLLMREC_MODEL_CACHE_SIZE``) from which models that were not used for long make
         room.
+    callbacks : sequence of callable, default=()
+        Called with each record of `history_` as soon as it is there, for loggers such as TensorBoard and MLflow; a true
+        return value ends the training with this objective. Functions, not methods of objects: `clone` copies
+        parameters. An error in one ends `fit`.
     memory : str, path-like, EmbeddingStore or None, default=None
         Store of vectors, keyed by the tuned weights, see :class:`LLMTextEncoder`.
     device : str or None, default=None
@@ -186,6 +190,7 @@ class LLMFineTuner(CheckpointEncoder):
         "augmenter": [HasMethods("augment"), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "checkpoint_dir": [str, os.PathLike, None],
+        "callbacks": [tuple, list],
         "memory": [str, os.PathLike, HasMethods("fetch"), None],
         "device": [str, None],
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
@@ -216,6 +221,7 @@ class LLMFineTuner(CheckpointEncoder):
         augmenter=None,
         validation_fraction=0.1,
         checkpoint_dir=None,
+        callbacks=(),
         memory=None,
         device=None,
         precision="auto",
@@ -242,6 +248,7 @@ class LLMFineTuner(CheckpointEncoder):
         self.augmenter = augmenter
         self.validation_fraction = validation_fraction
         self.checkpoint_dir = checkpoint_dir
+        self.callbacks = callbacks
         self.memory = memory
         self.device = device
         self.precision = precision
@@ -271,10 +278,12 @@ class LLMFineTuner(CheckpointEncoder):
             If a parameter is invalid, a row is not a string, targets are missing, do not fit the texts or the
             objective, are not finite, or hold nothing to learn from; if the tokenizer does not fit the model; or if
             `checkpoint_dir` holds a training on the same data with other parameters. Nothing is overwritten then.
+        TypeError
+            If one of the callbacks cannot be called.
         ImportError
             If ``trainable="lora"`` and peft is not installed.
         """
-        texts = check_texts(X, name=type(self).__name__)
+        callbacks, texts = check_callbacks(self.callbacks), check_texts(X, name=type(self).__name__)
         targets = read_targets(y, self.objective, len(texts), threshold=self.threshold, weights=self.task_weights)
         device = resolve_device(self.device)
         info = model_info(self.model)
@@ -309,6 +318,7 @@ class LLMFineTuner(CheckpointEncoder):
                 lenient=self.objective == "auto",
                 checkpoint_of=lambda name: self._checkpoint(digest, name, info.sha256),
                 verbose=self.verbose,
+                callbacks=callbacks,
             ),
         )
         self.improved_, self.objective_, self.history_ = outcome.improved, outcome.objective, outcome.history

@@ -11,7 +11,7 @@ from skllmrec._backbone._quiet import loading, quiet
 from skllmrec._device import resolve_device
 from skllmrec._kernels.pooling import POOLINGS
 from skllmrec._sklearn import HasMethods, Interval, StrOptions, all_or_nothing, fit_context
-from skllmrec._training import Recipe
+from skllmrec._training import Recipe, check_callbacks
 from skllmrec._training._recipe import PRECISIONS
 from skllmrec._weights import find_weights
 from skllmrec.language_models._checkpoint_encoder import CheckpointEncoder
@@ -277,6 +277,8 @@ class LLMPretrainer(CheckpointEncoder):
             If a parameter is invalid, a row is no string, the corpus is empty or has no two texts of two sentences for
             "nsp", `model` cannot be trained with these objectives or has another model's tokenizer, `checkpoint_dir`
             holds a training of another configuration (nothing is overwritten), or the training diverges.
+        TypeError
+            If one of the callbacks cannot be called.
         ModelNotFoundError
             If there is no `model` of that name.
         """
@@ -350,6 +352,7 @@ class LLMPretrainer(CheckpointEncoder):
 
     def _check_parameters(self):
         """Refuse what no constraint of a single parameter can."""
+        check_callbacks(self.callbacks)
         unknown = [name for name in self.objectives if name not in OBJECTIVES]
         if unknown or not self.objectives:
             what = f"has {unknown[0]!r}, which is unknown" if unknown else "is empty"

@@ -203,6 +203,7 @@ class Tuning:
             loss,
             recipe,
             validate=contest.score if contest.judge is not None else None,
+            callbacks=[_listener(callback, name) for callback in options.callbacks],
             checkpoint=options.checkpoint_of(name),
             description=f"LLMFineTuner, {name}",
             verbose=options.verbose,
@@ -253,12 +254,17 @@ class Options:
     lenient: bool  # end without a result, instead of an error, where nothing can be judged
     checkpoint_of: object  # name of an objective -> Checkpoint or None
     verbose: bool
+    callbacks: tuple = ()  # of callables, called with the record of each epoch
 
 
 def _objectives(targets, setting, options):
     """Objectives to try, by name."""
     found = {name: make_objective(name, own, setting) for name, own in targets.items()}
     return {"multitask": Multitask(found, options.task_weights, setting.device)} if options.multitask else found
+
+
+def _listener(callback, objective):
+    return lambda record: callback({"objective": objective, **record})
 
 
 def _batch_size(asked, usual, n_rows):
