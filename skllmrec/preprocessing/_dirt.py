@@ -4,14 +4,12 @@ Each function takes the UTF-8 bytes of joined texts and where each text starts, 
 have to be cleaned. It may name a clean text, never pass over one that a step of `_cleaning` would change.
 """
 
+from functools import cached_property
+
 import numpy as np
 
-_PUNCTUATION = np.zeros(256, dtype=bool)
-_PUNCTUATION[np.frombuffer(b"!?,;:-=*_#~+|/\\.", dtype=np.uint8)] = True
-_CONTROL = np.zeros(256, dtype=bool)
-_CONTROL[[*range(0x09), *range(0x0E, 0x20), 0x7F]] = True
-_BREAK = np.zeros(256, dtype=bool)  # white space of ASCII that is no plain space
-_BREAK[[0x09, 0x0A, 0x0B, 0x0C, 0x0D]] = True
+_PUNCTUATION = np.frombuffer(b"!?,;:-=*_#~+|/\\.", dtype=np.uint8)
+_BREAK = np.array([0x09, 0x0A, 0x0B, 0x0C, 0x0D], dtype=np.uint8)  # white space of ASCII that is no plain space
 # leading bytes of the characters beyond ASCII that are invisible, and of those that are white space
 _INVISIBLE = {0xC2: range(0x80, 0xAE), 0xD8: (0x9C,), 0xE1: (0xA0,), 0xE2: (0x80, 0x81), 0xED: range(0xA0, 0xC0),
               0xEF: (0xBB,)}  # fmt: skip
@@ -34,20 +32,35 @@ class JoinedTexts:
         self.codes = np.frombuffer(self.blob, dtype=np.uint8)
         self.separator = -1 if separator is None else ord(separator)
         self.starts = np.concatenate(([0], np.flatnonzero(self.codes == self.separator) + 1))
+        self.is_ascii = len(self.blob) == len(joined) + 1
+
+    @cached_property
+    def low(self):
+        """Positions of the bytes below the plain space that separate nothing: control characters, breaks."""
+        positions = np.flatnonzero(self.codes < 0x20)
+        return positions[self.codes[positions] != self.separator]
+
+    @cached_property
+    def leads(self):
+        """Positions of the bytes that begin a character beyond ASCII."""
+        return np.flatnonzero(self.codes >= 0xC2)
 
     def texts_at(self, positions):
         """Mask of the texts that hold one of the byte positions."""
         mask = np.zeros(len(self.starts), dtype=bool)
-        mask[np.searchsorted(self.starts, positions, side="right") - 1] = True
+        if len(positions):
+            mask[np.searchsorted(self.starts, positions, side="right") - 1] = True
         return mask
 
     def with_any(self, marked):
         """Mask of the texts in which a byte is marked."""
         return self.texts_at(np.flatnonzero(marked))
 
-    def with_count(self, marked, least):
-        """Mask of the texts in which at least so many bytes are marked."""
-        return np.add.reduceat(marked, self.starts, dtype=np.int32) >= least
+    def with_count(self, positions, least):
+        """Mask of the texts that hold at least so many of the byte positions, which ascend."""
+        if len(positions) < least:
+            return nowhere(self)
+        return np.diff(np.searchsorted(positions, self.starts), append=len(positions)) >= least
 
     def with_sequence(self, *sequences):
         """Mask of the texts that hold one of the sequences of bytes."""
@@ -56,9 +69,11 @@ class JoinedTexts:
 
     def with_pair(self, pairs):
         """Mask of the texts that hold a leading byte followed by one of the bytes named with it."""
-        positions = []
+        if self.is_ascii:
+            return nowhere(self)
+        positions, begun = [], self.codes[self.leads]
         for lead, followers in pairs.items():
-            leads = np.flatnonzero(self.codes == lead)
+            leads = self.leads[begun == lead]
             positions.append(leads[np.isin(self.codes[leads + 1], list(followers))])
         return self.texts_at(np.concatenate(positions))
 
@@ -82,13 +97,13 @@ def with_entities(joined):
 
 def beyond_ascii(joined):
     """Texts that Unicode may write in several ways."""
-    return joined.with_any(joined.codes >= 0x80)
+    return nowhere(joined) if joined.is_ascii else joined.texts_at(joined.leads)
 
 
 def with_control(joined):
     """Texts with control characters, invisible marks or surrogates."""
-    low = _CONTROL[joined.codes] & (joined.codes != joined.separator)
-    return joined.with_any(low) | joined.with_pair(_INVISIBLE)
+    control = joined.low[~np.isin(joined.codes[joined.low], _BREAK)]
+    return joined.texts_at(control) | joined.with_any(joined.codes == 0x7F) | joined.with_pair(_INVISIBLE)
 
 
 def with_urls(joined):
@@ -108,29 +123,31 @@ def _digits(codes):
 
 def with_ips(joined):
     """Texts in which three dots stand between digits, or two colons."""
-    digits = _digits(joined.codes)
-    dots = digits[:-2] & (joined.codes[1:-1] == ord(".")) & digits[2:]
-    enough = joined.with_count(np.concatenate((dots, [False, False])), 3)
-    return enough | joined.with_count(joined.codes == ord(":"), 2)
+    dots = np.flatnonzero(joined.codes[1:-1] == ord(".")) + 1
+    dots = dots[_digits(joined.codes[dots - 1]) & _digits(joined.codes[dots + 1])]
+    return joined.with_count(dots, 3) | joined.with_count(np.flatnonzero(joined.codes == ord(":")), 2)
 
 
 def with_phones(joined):
     """Texts of seven digits or more."""
-    return joined.with_count(_digits(joined.codes), 7)
+    return joined.with_count(np.flatnonzero(_digits(joined.codes)), 7)
 
 
 def with_runs(joined):
     """Texts in which a mark follows itself; marks beyond ASCII take three bytes."""
     codes = joined.codes
-    ascii_run = (codes[1:] == codes[:-1]) & _PUNCTUATION[codes[1:]]
-    return joined.with_any(ascii_run) | joined.with_any((codes[3:] == codes[:-3]) & (codes[3:] >= 0xE2))
+    twice = np.flatnonzero(codes[1:] == codes[:-1])
+    ascii_run = joined.texts_at(twice[np.isin(codes[twice], _PUNCTUATION)])
+    return (
+        ascii_run if joined.is_ascii else ascii_run | joined.with_any((codes[3:] == codes[:-3]) & (codes[3:] >= 0xE2))
+    )
 
 
 def with_spaces(joined):
     """Texts with white space other than single plain spaces."""
     spaces = joined.codes == ord(" ")
-    plain = joined.with_any(spaces[1:] & spaces[:-1]) | joined.with_any(_BREAK[joined.codes])
-    return plain | joined.with_pair(_SPACES)
+    breaks = joined.low[np.isin(joined.codes[joined.low], _BREAK)]
+    return joined.with_any(spaces[1:] & spaces[:-1]) | joined.texts_at(breaks) | joined.with_pair(_SPACES)
 
 
 def everywhere(joined):

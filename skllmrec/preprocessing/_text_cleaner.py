@@ -16,18 +16,32 @@ _BLOCK_CHARS = 1 << 20  # so many characters are joined and cleaned at once; mor
 
 def _blocks(texts):
     """Cut a list of texts where enough characters have come together."""
-    start = chars = 0
+    ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))
+    start = 0
+    while start < len(texts):
+        done = ends[start - 1] if start else 0
+        stop = int(np.searchsorted(ends, done + _BLOCK_CHARS, side="right")) + 1
+        yield texts[start:stop]
+        start = stop
+
+
+def _join(texts, replacement):
+    """Join texts by a character that neither they nor the replacement hold; None in its place where there is none."""
+    for separator in _cleaning.SEPARATORS:
+        joined = separator.join(texts)
+        if joined.count(separator) == len(texts) - 1 and separator not in replacement:
+            return joined, separator
+    return "".join(texts), None
+
+
+def _check_strings(texts):
+    """Raise for the first text that is no str."""
     for position, text in enumerate(texts):
-        if chars > _BLOCK_CHARS:
-            yield texts[start:position]
-            start, chars = position, 0
-        chars += len(text)
-    yield texts[start:]
-
-
-def _separator_for(joined):
-    """Return a character that nothing holds, or None."""
-    return next((sign for sign in _cleaning.SEPARATORS if sign not in joined), None)
+        if not isinstance(text, str):
+            raise TypeError(
+                f"TextCleaner: the text at position {position} is {text!r:.60} ({type(text).__name__}): fill "
+                "missing texts with '' first, convert other values with astype(str), or pass a table with columns"
+            )
 
 
 class TextCleaner(OwnContainerMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
@@ -188,31 +202,26 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, BaseEstimator, auto_wrap_
 
     def _clean_texts(self, texts):
         """Clean a list of str, block by block."""
-        for position, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise TypeError(
-                    f"TextCleaner: the text at position {position} is {text!r:.60} ({type(text).__name__}): fill "
-                    "missing texts with '' first, convert other values with astype(str), or pass a table with columns"
-                )
+        if not set(map(type, texts)) <= {str, np.str_}:
+            _check_strings(texts)
         cleaned = np.empty(len(texts), dtype=object)
-        if len(texts):
-            cleaned[:] = [text for block in _blocks(texts) for text in self._clean_block(block)]
+        cleaned[:] = [text for block in _blocks(texts) for text in self._clean_block(block)]
         return cleaned
 
     def _clean_block(self, texts):
         """Take all steps on texts that fit into memory together."""
-        separator = _separator_for("".join([self.replacement, *texts]))
+        joined, separator = _join(texts, self.replacement)
         if separator is None and len(texts) > 1:
             return [text for one in texts for text in self._clean_block([one])]
-        return self._take_steps(texts, separator)
+        return self._take_steps(texts, joined, separator)
 
-    def _take_steps(self, texts, separator):
+    def _take_steps(self, texts, joined, separator):
         """Take all steps, each on the texts that may need it; a single text needs no separator.
 
         A text that one step changed may need any of the later ones; for the others the bytes they came with tell.
         """
         texts = np.array([*texts, None], dtype=object)[:-1]  # None keeps numpy from choosing another type
-        joined = _dirt.JoinedTexts((separator or "").join(texts), separator)
+        joined = _dirt.JoinedTexts(joined, separator)
         changed = np.zeros(len(texts), dtype=bool)
         for clean, may_need_it in self._steps(separator):
             rows = np.flatnonzero(changed | may_need_it(joined))
@@ -221,7 +230,7 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, BaseEstimator, auto_wrap_
                 cleaned = clean((separator or "").join(before))
                 texts[rows] = cleaned.split(separator) if separator else [cleaned]
                 changed[rows] |= texts[rows] != before
-        return [text.strip() for text in texts] if self.spaces else texts.tolist()
+        return list(map(str.strip, texts)) if self.spaces else texts.tolist()
 
     def _steps(self, separator):
         """Return (function, which texts may need it) of each step that is switched on."""
