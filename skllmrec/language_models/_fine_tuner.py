@@ -125,7 +125,8 @@ class LLMFineTuner(CheckpointEncoder):
         Folder of the model, for ``LLMTextEncoder(checkpoint_)``: of the tuned one, or of `model` where tuning did not
         help. A projection is not a part of it, but a file beside the weights.
     improved_ : bool or None
-        Whether tuning helped on held-out texts, by more than half a standard error; None if none were held out.
+        Whether tuning helped on held-out texts, by more than two standard errors, those of users and of texts. None if
+        none were held out.
     objective_ : str or None
         The objective whose weights were kept; None for those of `model`.
     history_ : list of dict

@@ -1,5 +1,7 @@
 """How good vectors are on rows that were held out: of new items as recommendations, else by a ridge regression."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -10,6 +12,8 @@ from skllmrec.preprocessing._dense_targets import dense_targets
 
 N_FACTORS = 64
 _MAX_ROWS = 4096  # of a regression; its memory is bounded
+_N_HALVES = 32  # random halves of the held-out rows
+_SURE = 2.0  # standard errors that a gain has to exceed: it is the best of many epochs, of two objectives
 
 
 def ridge(vectors, targets, weights, seed):
@@ -62,11 +66,49 @@ def row_weights(positives):
     return np.log1p(np.diff(positives.indptr))
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What vectors are worth on held-out rows, and what is needed to say how sure that is.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_judged,)
+        Of each user, or of each held-out row; their mean is the score.
+    halves : ndarray of shape (n_halves,), or None
+        Scores on random halves of the held-out rows; None where the values are of the rows themselves.
+    """
+
+    values: np.ndarray
+    halves: np.ndarray | None = None
+
+    def beats(self, other):
+        """Whether the score exceeds another one by more than a standard error of their difference.
+
+        That of users is the usual one of paired values. That of rows, which all users share: with half of the rows
+        drawn without replacement, the spread over halves is that over samples of all rows (J. Shao, C. F. J. Wu, "A
+        general theory for jackknife variance estimation", Annals of Statistics 17, 1989).
+        """
+        gain = self.values - other.values
+        variance = gain.var() / len(gain)
+        if self.halves is not None:
+            variance += (self.halves - other.halves).var()
+        return bool(gain.mean() > _SURE * np.sqrt(variance))
+
+
+def _ranked(users, items, test):
+    """NDCG at 20 of each user, all items ranked by the product of factors."""
+    nothing = sp.csr_matrix((len(users), len(items)))
+    items = np.ascontiguousarray(items, dtype=np.float64)
+    positions, _ = topk_factors(users.astype(np.float64), items, min(CUTOFF, len(items)), nothing)
+    return list_quality(positions, test)
+
+
 class RankingJudge:
     """NDCG at 20 of held-out items, ranked among themselves for every user, as recommendations of new items.
 
     Two recommenders that know an item by its vector only: the cosine to the mean of the user's items, and a ridge
-    regression to latent factors. The better one counts, as it would for a user of the package.
+    regression to latent factors. The better one counts, as it would for a user of the package. A few held-out items
+    decide for all users alike: how sure a score is depends on them more than on the number of users.
 
     Parameters
     ----------
@@ -101,23 +143,32 @@ class RankingJudge:
         ndarray of shape (n_judged,)
             One value for each user.
         """
+        return self._better(vectors)[0]
+
+    def evidence(self, vectors):
+        """Judge vectors on all held-out items and on halves of them; an `Evidence`."""
+        values, users, items = self._better(vectors)
+        rng, n_items = np.random.default_rng(self._seed), len(items)
+        halves = [np.sort(rng.permutation(n_items)[: max(1, n_items // 2)]) for _ in range(_N_HALVES)]
+        return Evidence(values, np.array([self._on_some(users, items, half) for half in halves]))
+
+    def _better(self, vectors):
+        """Quality for each user by the better one of both recommenders, and its factors of users and new items."""
         known, new = vectors[self._fitted], vectors[self._held_out]
         mean = known.mean(axis=0)
         for own in (known, new):  # in place: a second copy would be most of the memory of a validation
             own -= mean
             own /= np.maximum(np.linalg.norm(own, axis=1, keepdims=True), 1e-12)
         to_factors = ridge(known, self._factors, self._weights, self._seed)
-        qualities = (
-            self._quality(self._profiles @ known, new),
-            self._quality(self._users, to_factors.predict(new)),
-        )
-        return max(qualities, key=np.mean)
+        factors = ((self._profiles @ known, new), (self._users, to_factors.predict(new)))
+        qualities = [(_ranked(users, items, self._test), users, items) for users, items in factors]
+        return max(qualities, key=lambda judged: judged[0].mean())
 
-    def _quality(self, users, items):
-        nothing = sp.csr_matrix((len(users), len(items)))
-        items = np.ascontiguousarray(items, dtype=np.float64)
-        positions, _ = topk_factors(users.astype(np.float64), items, min(CUTOFF, len(items)), nothing)
-        return list_quality(positions, self._test)
+    def _on_some(self, users, items, chosen):
+        """Score with some of the held-out items only, over the users who have any of them; 0 if nobody has."""
+        test = self._test[:, chosen]
+        having = np.flatnonzero(np.diff(test.indptr))
+        return _ranked(users[having], items[chosen], test[having]).mean() if len(having) else 0.0
 
 
 class RegressionJudge:
@@ -139,6 +190,10 @@ class RegressionJudge:
     def _predict(self, vectors):
         to_numbers = ridge(vectors[self._fitted], self._numbers[self._fitted], None, self._seed)
         return to_numbers.predict(vectors[self._held_out])
+
+    def evidence(self, vectors):
+        """Judge vectors; an `Evidence` whose values are those of the rows."""
+        return Evidence(self(vectors))
 
     def __call__(self, vectors):
         """Judge vectors of all rows; one value for each held-out row."""
@@ -179,7 +234,8 @@ def make_judge(targets, fitted, held_out, seed):
     Returns
     -------
     callable
-        From vectors of all rows to values whose mean is the score; ``n_judged`` of them.
+        From vectors of all rows to values whose mean is the score; ``n_judged`` of them. Its method `evidence` says
+        what it takes to compare vectors beyond chance.
     """
     if targets.kind == "interactions":
         return RankingJudge(targets.values, fitted, held_out, seed)

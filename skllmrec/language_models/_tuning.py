@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from skllmrec._kernels.held_out import is_better
 from skllmrec._training import Recipe, index_batches, train
 from skllmrec.language_models._held_out import make_judge
 from skllmrec.language_models._objectives import Multitask, Setting, linear_layer, make_objective
@@ -219,7 +218,7 @@ class _Contest:
         self.judge, self._tuning = judge, tuning
         self.winner = self.weights = None
         self.moved = False  # whether the weights have changed since the begin of a training
-        self._frozen = self._best = None if judge is None else judge(tuning.vectors)
+        self._frozen = self._best = None if judge is None else judge.evidence(tuning.vectors)
 
     def begin(self):
         """Take the present weights for those before training."""
@@ -227,20 +226,20 @@ class _Contest:
 
     def score(self):
         """Score of the present weights."""
-        return (self.judge(self._tuning.all_vectors()) if self.moved else self._frozen).mean()
+        return (self.judge(self._tuning.all_vectors()) if self.moved else self._frozen.values).mean()
 
     def enter(self, name, training):
         """Compare the present weights, the best ones of a training, with the best ones so far."""
         if training.best_epoch == 0:
             return
-        quality = self.judge(self._tuning.all_vectors())
-        if quality.mean() > self._best.mean():
-            self._best, self.winner, self.weights = quality, name, self._tuning.copy_weights()
+        evidence = self.judge.evidence(self._tuning.all_vectors())
+        if evidence.values.mean() > self._best.values.mean():
+            self._best, self.winner, self.weights = evidence, name, self._tuning.copy_weights()
 
     @property
     def is_won(self):
         """Whether the best weights beat those before training beyond chance."""
-        return self.winner is not None and is_better(self._best, self._frozen)
+        return self.winner is not None and self._best.beats(self._frozen)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from scipy.sparse import csr_matrix
 from sklearn.metrics import ndcg_score, r2_score
 from tuning_data import make_catalogue
 
-from skllmrec.language_models._held_out import make_judge, ridge
+from skllmrec.language_models._held_out import Evidence, make_judge, ridge
 from skllmrec.language_models._targets import Targets
 
 
@@ -41,6 +41,55 @@ def test_ranking_is_that_of_a_loop_over_users(seed, better):
     assert judge.n_judged == len(found["cosine"]) < 60
     assert max(found, key=lambda name: np.mean(found[name])) == better
     assert_allclose(judge(vectors), max(found.values(), key=np.mean), rtol=1e-4)
+
+
+def naive_scores(vectors, liked, fitted, chosen):
+    """NDCG@20 of some held-out items by the cosine to the mean of the user's items, averaged over who likes any."""
+    centred = vectors - vectors[fitted].mean(axis=0)
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+    dense = liked.toarray().astype(float)
+    return np.mean(
+        [
+            ndcg_score([row[chosen]], [centred[chosen] @ (row[fitted] @ centred[fitted])], k=20)
+            for row in dense.T
+            if row[fitted].any() and row[chosen].any()
+        ]
+    )
+
+
+def test_halves_are_judged_as_if_they_were_all():
+    vectors, liked, _, fitted, held_out = make(2)  # where the cosine is the better one
+    evidence = make_judge(Targets("interactions", liked), fitted, held_out, seed=7).evidence(vectors)
+    rng = np.random.default_rng(7)
+    for score in evidence.halves:
+        half = held_out[np.sort(rng.permutation(20)[:10])]
+        assert_allclose(score, naive_scores(vectors, liked, fitted, half), rtol=1e-5)
+    assert_allclose(evidence.values.mean(), naive_scores(vectors, liked, fitted, held_out), rtol=1e-5)
+
+
+def test_a_score_beats_another_by_two_standard_errors():
+    noise = np.tile([0.5, -0.5], 50)  # of 100 values: a standard error of 0.05
+    base = Evidence(np.zeros(100))
+    assert Evidence(noise + 0.101).beats(base)
+    assert not Evidence(noise + 0.099).beats(base)
+    assert not base.beats(base)
+
+
+def test_items_that_all_users_share_make_a_score_unsure():
+    # the gain of every user is the same, but it comes from a few items: halves differ by 0.12, with the users' 0.13
+    users, halves = np.tile([0.5, -0.5], 50), np.tile([0.12, -0.12], 16)
+    base = Evidence(np.zeros(100), np.zeros(32))
+    assert not Evidence(users + 0.259, halves + 0.2).beats(base)
+    assert Evidence(users + 0.261, halves + 0.2).beats(base)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_spread_over_halves_is_that_over_samples_of_items(seed):
+    # values of items drawn from a population: the mean of n has a standard deviation of 1 / sqrt(n)
+    rng, n = np.random.default_rng(seed), 400
+    population = rng.normal(size=n)
+    halves = np.array([population[rng.permutation(n)[: n // 2]].mean() for _ in range(2000)])
+    assert abs(halves.std() * np.sqrt(n) - population.std()) < 0.1
 
 
 def test_numbers_are_judged_by_their_variance():

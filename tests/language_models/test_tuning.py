@@ -10,6 +10,7 @@ from tuning_data import make_catalogue
 
 from skllmrec import LLMFineTuner
 from skllmrec._training import Recipe
+from skllmrec.language_models._held_out import Evidence
 from skllmrec.language_models._targets import Targets
 from skllmrec.language_models._tuning import _Contest, make_recipe, split_rows
 
@@ -40,7 +41,7 @@ def contest_of(qualities):
     """A contest of trainings that give these values of the held-out rows, after those of before training."""
     vectors = iter(qualities[1:])
     tuning = SimpleNamespace(vectors=qualities[0], all_vectors=lambda: next(vectors), copy_weights=dict)
-    contest = _Contest(lambda found: found, tuning)
+    contest = _Contest(SimpleNamespace(evidence=Evidence), tuning)
     for number in range(1, len(qualities)):
         contest.begin()
         contest.moved = True
@@ -50,9 +51,9 @@ def contest_of(qualities):
 
 def test_a_gain_within_chance_wins_nothing():
     before, noise = np.linspace(0, 1, 100), np.tile([0.5, -0.5], 50)
-    contest = contest_of([before, before + noise + 0.02])  # the standard error is 0.05
+    contest = contest_of([before, before + noise + 0.09])  # the standard error is 0.05
     assert contest.winner == "objective 1" and not contest.is_won
-    assert contest_of([before, before + noise + 0.03]).is_won
+    assert contest_of([before, before + noise + 0.11]).is_won
 
 
 def test_the_best_objective_wins():
