@@ -8,6 +8,14 @@ from skllmrec.comparison import _report
 from skllmrec.comparison._job_data import ITEM, USER
 from skllmrec.comparison._job_models import BOTH, IDS, LLM, POPULARITY, TFIDF
 
+_WHO = {
+    POPULARITY: "everyone gets what most people liked",
+    IDS: "learns from who liked what; reads nothing",
+    TFIDF: "the same, and reads the words of the items' texts: the usual way",
+    LLM: "the same, and reads the texts with a language model instead",
+    BOTH: "the same, and reads them both ways",
+}
+
 
 def pick_user(data):
     """Choose a user to show: the one whose history has the median length, among those with at least five rows."""
@@ -103,6 +111,7 @@ def report(comparison, *, data, protocol, options, sentences, shown, times, comm
     versions = comparison.settings["versions"]
     how = [*data.describe(), ("Protocol", protocol.text), ("Feedback", options.feedback), ("Seed", options.seed)]
     how += [pair for pair in _report.protocol(comparison) if pair[0] not in ("Relevant", "Rows")]
+    who = [(name, _WHO.get(name, "your own")) for name in comparison.estimators]
     notes = "".join(f"<li>{escape(note)}</li>" for note in data.notes)
     load = (
         f'<p>The best estimator, fitted on all interactions: <code>model = joblib.load("best_pipeline.joblib")</code>, '
@@ -111,7 +120,7 @@ def report(comparison, *, data, protocol, options, sentences, shown, times, comm
     return _report.page(
         f"Does a language model help on {data.name}?",
         [
-            ("", _report.verdict_box(sentences)),
+            ("", _report.verdict_box(sentences) + _report.definition_list(who)),
             ("Results", _report.quality_table(comparison) + tuned),
             ("Pictures", _report.pictures(comparison, curves=(IDS, best_text))),
             ("Time and memory", _report.cost_table(comparison) + _report.definition_list(times)),

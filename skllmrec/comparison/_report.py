@@ -151,7 +151,7 @@ def table_note(comparison):
     """Explain the cells of `metric_table` in a sentence or two."""
     s = comparison.settings
     note = (
-        f"Each cell: mean, {s['level']:.0%} bootstrap interval over users, gain over "
+        f"Each cell: mean, {s['level']:.0%} bootstrap interval over users, difference from "
         f"{escape(repr(s['reference']))} with the Holm-adjusted p-value of a paired permutation test over "
         "users. &darr;: lower is better. Bold: best of the row. Coverage, Gini and errors exist once per "
         "fold and carry no test."

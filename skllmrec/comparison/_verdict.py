@@ -28,8 +28,7 @@ def _sentence(comparison, name, reference, contrast, p):
     better = "better" if contrast["gain"] >= 0 else "worse"
     means = (
         f"{label} {contrast['mean']:.4f} against {comparison.value(reference, label):.4f}"
-        f", 95 % interval of the difference {100 * contrast['gain_low']:+.1f} to "
-        f"{100 * contrast['gain_high']:+.1f} %"
+        f", 95% interval of the difference {contrast['gain_low']:+.1%} to {contrast['gain_high']:+.1%}"
     )
     if contrast["gain"] == 0:
         return f"{name!r} ranks as well as {reference!r} ({means}): {_sureness(p)}."
@@ -60,13 +59,14 @@ def verdict(comparison, *, new_items=False):
     pairs = [(LLM, TFIDF), (BOTH, TFIDF)] + ([] if new_items else [(best_llm, IDS), (TFIDF, IDS)])
     said, directions, gains = _contrasts(comparison, [*pairs, *((name, ours) for name in own)])
     answer = _answer_new(directions[:2], gains) if new_items else _answer(directions[:3], gains[:3], best_llm)
-    sentences = [answer, *said[len(pairs) :], *said[: len(pairs)]]
+    best = best_estimator(comparison)
+    sentences = [answer, f"Best of all: {best!r}, {comparison.label('ndcg')} {comparison.value(best, 'ndcg'):.4f}."]
+    sentences += [*said[len(pairs) :], *said[: len(pairs)]]
+    sentences.append(f"The p-values allow for all {len(said)} of these comparisons (Holm), the intervals for one each.")
     if new_items:
         sentences.append(f"{IDS!r} and {POPULARITY!r} know nothing of new items and rank them at random.")
     coverage = [f"{name!r} {comparison.value(name, 'coverage'):.1%}" for name in (IDS, TFIDF, LLM, BOTH, *own)]
     sentences.append(f"Coverage of the catalogue: {', '.join(coverage)}.")
-    best = best_estimator(comparison)
-    sentences.append(f"Best of all: {best!r}, {comparison.label('ndcg')} {comparison.value(best, 'ndcg'):.4f}.")
     return sentences
 
 
@@ -91,8 +91,8 @@ def _answer(directions, gains, best_llm):
     if alone > 0 or both > 0:
         how, gain = ("instead of", gains[0]) if alone > 0 else ("beside", gains[1])
         ids = "and it beats ids alone" if over_ids > 0 else "but it is not clearly better than ids alone"
-        start = "Yes, the language model helps" if over_ids > 0 else "In part"
-        return f"{start}: {how} TF-IDF, on the same text, it gains {_percent(gain)} NDCG, {ids}."
+        start, it = ("Yes, the language model helps", "it") if over_ids > 0 else ("In part", "the language model")
+        return f"{start}: {how} TF-IDF, on the same text, {it} gains {_percent(gain)} NDCG, {ids}."
     if over_ids > 0:
         return "Text helps, but the language model brings no clear gain over TF-IDF on the same text."
     return "No clear difference: on this data the language model gains neither over TF-IDF nor over ids alone."
@@ -144,9 +144,7 @@ def plain_verdict(comparison):
     first = f"Best {metric}: {best!r} with {rows.at[best, 'mean']:.4f}"
     other = ordered[1] if best == reference else best
     row = rows.loc[other]
-    bounds = (
-        f"{comparison.settings['level']:.0%} interval {100 * row['gain_low']:+.1f} to {100 * row['gain_high']:+.1f} %"
-    )
+    bounds = f"{comparison.settings['level']:.0%} interval {row['gain_low']:+.1%} to {row['gain_high']:+.1%}"
     if best == reference:
         return [f"{first}, the reference; next {other!r}, {row['gain']:+.1%} ({bounds}): {_sureness(row['p_holm'])}."]
     return [f"{first}, {row['gain']:+.1%} against {reference!r} ({bounds}): {_sureness(row['p_holm'])}."]
