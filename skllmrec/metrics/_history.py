@@ -16,34 +16,68 @@ def _check_shape(name, matrix, n_users, n_items):
         )
 
 
-def _nearest_in_history(vectors, items, history):
-    """Highest cosine of each item with the items of its row of the history; 0 where the row is empty.
+def _padded(values, starts, counts):
+    """Ragged rows of `values` as a table, its -1 at the ends of rows, and the mask and positions of the others."""
+    columns = np.arange(counts.max(initial=0))
+    inside = columns < counts[:, None]
+    positions = (starts[:, None] + columns)[inside]
+    table = np.full(inside.shape, -1, dtype=np.intp)
+    table[inside] = values[positions]
+    return table, inside, positions
 
-    Parameters
-    ----------
-    vectors : ndarray or csr_array of shape (n_items, n_features)
-        Unit rows.
-    items : ndarray of int, shape (n,)
-        Items.
-    history : csr_array of bool, shape (n, n_items)
-        What each is compared with.
 
-    Returns
-    -------
-    similarity : ndarray of shape (n,), float64
-    """
+def _nearest_dense(vectors, users, items, history):
+    """`_nearest_in_history` of dense vectors: one product per user, blocks of users of similar history."""
+    vectors = np.vstack([vectors, np.zeros_like(vectors[:1])])  # the last row, -1, is padding: a cosine of 0
+    hit_users, first, n_hits = np.unique(users, return_index=True, return_counts=True)
+    sizes = np.diff(history.indptr)[hit_users]
+    order = np.argsort(-sizes, kind="stable")
     nearest = np.zeros(len(items))
+    start, most, width = 0, n_hits.max(initial=1), vectors.shape[1]
+    while start < len(order):
+        longest = sizes[order[start]]
+        rows = order[start : start + max(1, SCRATCH // 8 // ((most + longest) * width + most * longest))]
+        start += len(rows)
+        listed, inside, positions = _padded(items, first[rows], n_hits[rows])
+        known, _, _ = _padded(history.indices, history.indptr[hit_users[rows]], sizes[rows])
+        cosines = vectors[listed] @ vectors[known].transpose(0, 2, 1)
+        nearest[positions] = cosines.max(axis=2, initial=0.0)[inside]
+    return nearest
+
+
+def _nearest_sparse(vectors, users, items, history):
+    """`_nearest_in_history` of sparse vectors: pair by pair."""
+    history, nearest = history[users], np.zeros(len(items))
     sizes = np.diff(history.indptr)
     filled = np.flatnonzero(sizes)
     step = max(1, SCRATCH // (min(vectors.shape[1], 512) * max(1, sizes.max(initial=1))))
     for start in range(0, len(filled), step):
         part = filled[start : start + step]
-        left = vectors[np.repeat(items[part], sizes[part])]
-        right = vectors[history[part].indices]
-        cosines = left.multiply(right).sum(axis=1) if issparse(left) else np.einsum("ij,ij->i", left, right)
-        starts = np.cumsum(sizes[part]) - sizes[part]
-        nearest[part] = np.maximum.reduceat(np.asarray(cosines, dtype=np.float64), starts)
+        left, right = vectors[np.repeat(items[part], sizes[part])], vectors[history[part].indices]
+        cosines = np.asarray(left.multiply(right).sum(axis=1), dtype=np.float64)
+        nearest[part] = np.maximum.reduceat(cosines, np.cumsum(sizes[part]) - sizes[part])
     return nearest
+
+
+def _nearest_in_history(vectors, users, items, history):
+    """Highest cosine of each item with the items of its user's history, 0 where that is empty.
+
+    Parameters
+    ----------
+    vectors : ndarray or csr_array of shape (n_items, n_features)
+        Unit rows.
+    users, items : ndarray of int, shape (n,)
+        Pairs, in the order of the users.
+    history : csr_array of bool, shape (n_users, n_items)
+        What each user knows.
+
+    Returns
+    -------
+    similarity : ndarray of shape (n,), float64
+        Between 0 and 1.
+    """
+    nearest = _nearest_sparse if issparse(vectors) else _nearest_dense
+    return np.clip(nearest(vectors, users, items, history), 0.0, 1.0)
 
 
 def serendipity(relevant, recommended, history, item_vectors, *, k=10, average=True):
@@ -102,8 +136,8 @@ def serendipity(relevant, recommended, history, item_vectors, *, k=10, average=T
     _check_shape("relevant", relevant, len(lists), vectors.shape[0])
     _check_shape("history", history, len(lists), vectors.shape[0])
     users, places = np.nonzero(find_hits(relevant, lists))
-    nearest = _nearest_in_history(vectors, lists[users, places], history[users])
-    finds = np.bincount(users, weights=1.0 - np.clip(nearest, 0.0, 1.0), minlength=len(lists)) / k
+    nearest = _nearest_in_history(vectors, users, lists[users, places], history)
+    finds = np.bincount(users, weights=1.0 - nearest, minlength=len(lists)) / k
     return summarise(np.where(np.diff(relevant.indptr) == 0, np.nan, finds), average)
 
 
