@@ -70,7 +70,7 @@ def test_warm(compare, folder):
     report = (out / "report.html").read_text(encoding="utf-8")
     assert "<h2>Quality of the data</h2>" in report
     verdict = re.search(r"\nVerdict\n  (.*)\n", printed).group(1)
-    assert report.index(verdict.replace("'", "&#x27;")) < report.index("<table")
+    assert report.index(verdict.replace("'", "&#x27;")) < report.index("<dt>ids + LLM</dt>") < report.index("<table")
     for figure in (f"{value:.4f}" for value in results.loc[results["metric"] == "ndcg@5", "mean"]):
         assert figure in report
         assert figure in printed
@@ -240,7 +240,7 @@ def test_own_estimators_and_a_run_that_goes_on(compare, tmp_path):
     assert "of another configuration" not in printed
     assert "\n  '<mine>' ranks " in printed
     assert {p.name for p in out.iterdir()} == FILES
-    assert "&lt;mine&gt;" in (out / "report.html").read_text(encoding="utf-8")
+    assert "<dt>&lt;mine&gt;</dt><dd>your own" in (out / "report.html").read_text(encoding="utf-8")
 
     results = json.loads((out / "results.json").read_text(encoding="utf-8"))
     names = list(dict.fromkeys(row["estimator"] for row in results["frame"]))
