@@ -6,6 +6,8 @@ from skllmrec.comparison._job_models import BOTH, BUILT_IN, IDS, LLM, POPULARITY
 from skllmrec.comparison._result import lower_is_better
 from skllmrec.comparison._statistics import holm_correction
 
+_LITTLE = 0.01  # a change of NDCG below it is told as such, however sure it is
+
 
 def _sureness(p):
     """Words for a p-value."""
@@ -20,6 +22,11 @@ def _sureness(p):
 
 def _percent(gain):
     return f"{abs(gain):.1%}" if np.isfinite(gain) else "infinitely"
+
+
+def _gained(gain):
+    """Put a gain in words; what is sure need not be much."""
+    return f"{_percent(gain)} NDCG" + (" (very little)" if abs(gain) < _LITTLE else "")
 
 
 def _sentence(comparison, name, reference, contrast, p):
@@ -38,8 +45,8 @@ def _sentence(comparison, name, reference, contrast, p):
 def verdict(comparison, *, new_items=False):
     """Say in plain words whether the language model helps, and how sure that is.
 
-    The contrasts with TF-IDF (alone and beside it) and with ids alone are Holm-adjusted together, and with them those
-    of the user's own estimators with the best of the built-in ones.
+    The contrasts with TF-IDF (alone and beside it) and with ids alone are Holm-adjusted together, and with them that of
+    the best that learns with popularity, and those of the user's own estimators with the best of the built-in ones.
 
     Parameters
     ----------
@@ -56,9 +63,16 @@ def verdict(comparison, *, new_items=False):
     best_llm = max((LLM, BOTH), key=lambda name: comparison.value(name, "ndcg"))
     own = [name for name in comparison.estimators if name not in BUILT_IN]
     ours = max(BUILT_IN, key=lambda name: comparison.value(name, "ndcg"))
-    pairs = [(LLM, TFIDF), (BOTH, TFIDF)] + ([] if new_items else [(best_llm, IDS), (TFIDF, IDS)])
+    learned = max((IDS, TFIDF, LLM, BOTH), key=lambda name: comparison.value(name, "ndcg"))
+    pairs = [(LLM, TFIDF), (BOTH, TFIDF)]
+    pairs += [] if new_items else [(best_llm, IDS), (TFIDF, IDS), (learned, POPULARITY)]
     said, directions, gains = _contrasts(comparison, [*pairs, *((name, ours) for name in own)])
     answer = _answer_new(directions[:2], gains) if new_items else _answer(directions[:3], gains[:3], best_llm)
+    if not new_items and directions[4] < 0:
+        answer = (
+            f"No: on this data nothing that learns helps. The popular items, the same for everyone, rank better than "
+            f"{learned!r}, the best of the others, which loses {_gained(gains[4])}."
+        )
     best = best_estimator(comparison)
     sentences = [answer, f"Best of all: {best!r}, {comparison.label('ndcg')} {comparison.value(best, 'ndcg'):.4f}."]
     sentences += [*said[len(pairs) :], *said[: len(pairs)]]
@@ -86,13 +100,13 @@ def _answer(directions, gains, best_llm):
     if over_ids < 0:
         return (
             f"No: on this data text does not help. Ids alone rank better than {best_llm!r}, "
-            f"which loses {_percent(gains[2])} NDCG."
+            f"which loses {_gained(gains[2])}."
         )
     if alone > 0 or both > 0:
         how, gain = ("instead of", gains[0]) if alone > 0 else ("beside", gains[1])
         ids = "and it beats ids alone" if over_ids > 0 else "but it is not clearly better than ids alone"
         start, it = ("Yes, the language model helps", "it") if over_ids > 0 else ("In part", "the language model")
-        return f"{start}: {how} TF-IDF, on the same text, {it} gains {_percent(gain)} NDCG, {ids}."
+        return f"{start}: {how} TF-IDF, on the same text, {it} gains {_gained(gain)}, {ids}."
     if over_ids > 0:
         return "Text helps, but the language model brings no clear gain over TF-IDF on the same text."
     return "No clear difference: on this data the language model gains neither over TF-IDF nor over ids alone."
@@ -102,11 +116,11 @@ def _answer_new(directions, gains):
     """Answer the question for new items, which ids alone cannot rank."""
     alone, both = directions
     if alone > 0:
-        return f"Yes: on new items the language model gains {_percent(gains[0])} NDCG over TF-IDF on the same text."
+        return f"Yes: on new items the language model gains {_gained(gains[0])} over TF-IDF on the same text."
     if both > 0:
-        return f"Yes, beside TF-IDF: on new items the two together gain {_percent(gains[1])} NDCG over TF-IDF alone."
+        return f"Yes, beside TF-IDF: on new items the two together gain {_gained(gains[1])} over TF-IDF alone."
     if alone < 0:
-        return f"No: on new items the language model instead of TF-IDF loses {_percent(gains[0])} NDCG."
+        return f"No: on new items the language model instead of TF-IDF loses {_gained(gains[0])}."
     return "No clear difference: the language model and TF-IDF rank new items about equally well."
 
 

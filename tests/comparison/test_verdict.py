@@ -24,7 +24,7 @@ def made_up(means, spread=0.02, names=NAMES):
         ]
     )
     per_fold = pd.DataFrame({"estimator": names, "fold": 0, "coverage@9": np.arange(1, len(names) + 1) / 10})
-    options = {"level": 0.95, "n_permutations": 4999, "n_resamples": 200}
+    options = {"level": 0.95, "n_permutations": 9999, "n_resamples": 200}
     frame = summarise(
         per_user, per_fold, estimators=names, reference=names[2], user_metrics=["ndcg@9"],
         fold_metrics=["coverage@9"], random_state=0, **options,
@@ -53,6 +53,23 @@ def test_the_first_sentence_is_the_answer(means, answer):
     assert pd.Series(verdict(made_up(means))[0]).str.match(answer).item()
 
 
+def test_where_the_popular_items_win_the_answer_is_no():
+    sentences = verdict(made_up([0.3, 0.20, 0.22, 0.25, 0.24]))
+    assert sentences[0] == (
+        "No: on this data nothing that learns helps. The popular items, the same for everyone, rank better than "
+        "'ids + LLM', the best of the others, which loses 16.7% NDCG."
+    )
+    assert sentences[1] == "Best of all: 'popularity', ndcg@9 0.3000."
+    assert any(sentence.startswith("'ids + LLM' ranks 16.7% worse than 'popularity'") for sentence in sentences)
+    assert verdict(made_up([0.2501, 0.20, 0.22, 0.25, 0.24]))[0].startswith("Yes")  # not surely better
+
+
+def test_a_sure_gain_may_be_little():
+    sentences = verdict(made_up([0.1, 0.20, 0.25, 0.252, 0.25], spread=0.001))
+    assert "it gains 0.8% NDCG (very little), and it beats ids alone" in sentences[0]
+    assert "practically certain" in sentences[2]
+
+
 def test_the_sentences_carry_figures_and_how_sure_they_are():
     sentences = verdict(made_up([0.1, 0.20, 0.22, 0.25, 0.24]))
     assert sentences[1] == "Best of all: 'ids + LLM', ndcg@9 0.2500."
@@ -61,7 +78,7 @@ def test_the_sentences_carry_figures_and_how_sure_they_are():
         r"difference \+1[12]\.\d% to \+1[45]\.\d%\): practically certain \(p < .001\)\.",
         sentences[2],
     )
-    assert sentences[-2].startswith("The p-values allow for all 4 of these comparisons (Holm)")
+    assert sentences[-2].startswith("The p-values allow for all 5 of these comparisons (Holm)")
     assert "'ids + LLM' 40.0%" in sentences[-1]
     unsure = verdict(made_up([0.1, 0.25, 0.25, 0.2501, 0.25]))
     assert "it may be chance" in unsure[2]
@@ -99,7 +116,7 @@ def test_estimators_of_ones_own_are_measured_against_the_best_built_in_one():
     assert sentences[1] == "Best of all: '<my> model', ndcg@9 0.2750."
     assert sentences[2].startswith("'<my> model' ranks 10.0% better than 'ids + LLM' (ndcg@9 0.2750 against 0.2500")
     assert sentences[3].startswith("'ids!' ranks 16.0% worse than 'ids + LLM'")
-    assert sentences[-2].startswith("The p-values allow for all 6 of these comparisons")
+    assert sentences[-2].startswith("The p-values allow for all 7 of these comparisons")
     assert "'<my> model' 60.0%" in sentences[-1]
 
 
@@ -108,7 +125,7 @@ def test_the_contrasts_are_adjusted_together(monkeypatch):
     monkeypatch.setattr(Comparison, "contrast", lambda self, name, reference: contrast)
     sentences = verdict(made_up([0.1, 0.20, 0.22, 0.25, 0.24]))
     assert sentences[0].startswith("No clear difference")
-    assert all("it may be chance (p = 0.08)" in sentence for sentence in sentences[2:6])  # 4 x 0.02
+    assert all("it may be chance (p = 0.10)" in sentence for sentence in sentences[2:7])  # 5 x 0.02
 
 
 @pytest.mark.parametrize(
