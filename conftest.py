@@ -8,7 +8,7 @@ REQUIRED = os.environ.get("SKLLMREC_REQUIRE_REALDATA") == "1"
 MARKER = "realdata"
 
 # documentation pages hold doctests, the files that build them do not
-collect_ignore = ["docs/conf.py", "docs/reference.py", "docs/_build"]
+collect_ignore = ["docs/conf.py", "docs/reference.py", "docs/_build", "docs/examples", "docs/gallery"]
 
 
 class RealDataGuard:

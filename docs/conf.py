@@ -1,6 +1,7 @@
 """Sphinx configuration; the API pages are written from the catalogue of the package by reference.py."""
 
 import inspect
+import os
 import re
 import sys
 from pathlib import Path
@@ -23,8 +24,9 @@ extensions = [
     "sphinx.ext.mathjax",
     "numpydoc",
     "myst_parser",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "examples"]  # the gallery is made of examples
 templates_path = ["_templates"]
 default_role = "py:obj"  # `fit` in a docstring: a link where the name is known, code where it is not
 
@@ -36,6 +38,19 @@ autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
+
+# Examples are run by the build, unless they have not changed since; one that fails ends it.
+os.environ.setdefault("SKLLMREC_DATA_HOME", str(HERE / "_build" / "data"))  # of the models that they train
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "show_signature": False,
+    "capture_repr": ("_repr_html_", "__repr__"),
+    "ignore_repr_types": r"matplotlib|skllmrec\.inspection",
+}
+
 suppress_warnings = ["config.cache"]  # the configuration holds a pattern that Sphinx cannot pickle
 
 html_theme = "furo"
