@@ -103,17 +103,17 @@ def test_a_killed_training_goes_on_to_the_same_weights(n_steps, params, teachabl
 
 
 def test_a_finished_training_is_taken_over(teachable_bert, tmp_path, steps):
-    first = fit(teachable_bert, tmp_path)
+    first = fit(teachable_bert, tmp_path, **ALL_KEPT)
     assert steps
     steps.clear()
-    second = fit(teachable_bert, tmp_path)
+    second = fit(teachable_bert, tmp_path, **ALL_KEPT)
     assert not steps and second.checkpoint_ == first.checkpoint_ and second.history_ == first.history_
 
 
 def test_other_data_are_another_training(teachable_bert, tmp_path):
-    first = fit(teachable_bert, tmp_path)
+    first = fit(teachable_bert, tmp_path, **ALL_KEPT)
     vectors = first.transform(["a film"])
-    second = fit(teachable_bert, tmp_path, n_texts=120)
+    second = fit(teachable_bert, tmp_path, n_texts=120, **ALL_KEPT)
     assert second.checkpoint_ != first.checkpoint_
     assert_allclose(first.transform(["a film"]), vectors)
 
