@@ -128,6 +128,7 @@ def print_tables(found, out):
     head = ["set", "protocol", "coding", "metric", "traditional", "LLM", "gain", "effect size", "p (Holm)", "claim"]
     print(markdown(as_rows(head, table)))
     print_verdict(contrasts)
+    print_glance(contrasts)
     write_json(out / "claim" / "claim.json", {"contrasts": contrasts})
 
 
@@ -146,6 +147,21 @@ def print_verdict(contrasts):
                 f"{np.mean([row['gain'] for row in rows]):+.1%}",
             ])  # fmt: skip
     head = ["coding", "metric", "claim holds in", "namely", "significantly better", "significantly worse", "mean gain"]
+    print(markdown(as_rows(head, table)))
+
+
+def print_glance(contrasts):
+    """Print the gains of all metrics that something is claimed of, a row for each set and protocol."""
+    print("\n### All gains at a glance\n")
+    codings = list(dict.fromkeys(row["coding"] for row in contrasts))
+    gains = {}
+    for row in contrasts:
+        if row["metric"] in CLAIMED:
+            sure = "*" if row["holm"] < _SURE else ""
+            cell = gains.setdefault(f"{row['dataset']}, {row['protocol']}", {}).setdefault(row["coding"], [])
+            cell.append(f"{row['gain']:+.1%}{sure}")
+    head = [f"{', '.join(CLAIMED)} of", *codings]
+    table = [[name, *(", ".join(own.get(coding, [])) for coding in codings)] for name, own in gains.items()]
     print(markdown(as_rows(head, table)))
 
 
