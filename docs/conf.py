@@ -6,6 +6,9 @@ import re
 import sys
 from pathlib import Path
 
+# the examples train tiny models, which several threads only slow down; said before anything is imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 

@@ -21,7 +21,9 @@ from skllmrec import (
     ColdItemKFold,
     EmbeddingWhitener,
     FeatureMFRecommender,
+    LinearAutoencoderRecommender,
     LLMTextEncoder,
+    NeighborsRecommender,
     PerUserKFold,
     PopularityRecommender,
     make_interactions,
@@ -55,9 +57,12 @@ pd.DataFrame(
 # somebody; a recommender on the line is beaten by no other one in both respects.
 
 train, test = next(PerUserKFold(4, user="user_id", random_state=0).split(X))
+columns = {"user": "user_id", "item": "item_id"}
 contestants = {
-    "popularity": PopularityRecommender(user="user_id", item="item_id", feedback="implicit"),
-    "ids": clone(recommender).set_params(item_features=None),
-} | {name: clone(recommender).set_params(item_encoder=encoder) for name, encoder in encoders.items()}
-fitted = {name: contestant.fit(X.iloc[train]) for name, contestant in contestants.items()}
+    "popularity": PopularityRecommender(**columns, feedback="implicit"),
+    "neighbours": NeighborsRecommender(**columns, feedback="implicit"),
+    "autoencoder": LinearAutoencoderRecommender(**columns),
+    "the search's choice": search.best_estimator_,
+}
+fitted = {name: clone(contestant).fit(X.iloc[train]) for name, contestant in contestants.items()}
 FrontierDisplay.from_estimators(fitted, X.iloc[test], k=10)
