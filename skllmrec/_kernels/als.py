@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 
-from .threads import map_rows, serial_blas
+from .threads import even_chunks, map_chunks, map_rows, serial_blas
 
 SWEEP_STEPS = 3  # conjugate gradient steps of one half sweep; the next sweep continues where this one stopped
 _SWEEP_TOL = 1e-6  # relative to the row's energy: nothing visible is left to gain
@@ -64,7 +64,7 @@ def _as_regressors(factors, unobserved_weight, n_threads):
     Returns the aligned factors, the diagonal, and the rotation, None where the weight is zero.
     """
     d, aligned = factors.shape[1], empty_rows(*factors.shape, factors.dtype)
-    work = np.arange(len(factors) + 1, dtype=np.int64) * max(1, d // 8)  # of a product with d x d, in non-zeros
+    chunks = even_chunks(len(factors), max(1, d // 8))  # a row's work in a product with d x d, in non-zeros
     diagonal, rotation = np.zeros(aligned.shape[1], factors.dtype), None
     if unobserved_weight > 0:
         grams = {}
@@ -72,10 +72,10 @@ def _as_regressors(factors, unobserved_weight, n_threads):
         def square(first, last):
             grams[first] = (factors[first:last].T @ factors[first:last]).astype(np.float64)
 
-        map_rows(square, work, n_threads)
+        map_chunks(square, chunks, n_threads)
         values, vectors = np.linalg.eigh(unobserved_weight * sum(grams[first] for first in sorted(grams)))
         diagonal[:d], rotation = np.maximum(values, 0), vectors.astype(factors.dtype)
-    map_rows(lambda first, last: _fill(aligned[first:last], factors[first:last], rotation), work, n_threads)
+    map_chunks(lambda first, last: _fill(aligned[first:last], factors[first:last], rotation), chunks, n_threads)
     return aligned, diagonal, rotation
 
 

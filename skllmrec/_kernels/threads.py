@@ -4,7 +4,7 @@ import contextlib
 import functools
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
 from itertools import pairwise
 
 import joblib
@@ -52,6 +52,25 @@ def split_rows(indptr, n_chunks):
     return [(int(a), int(b)) for a, b in pairwise(edges)]
 
 
+def even_chunks(n_rows, row_cost):
+    """Cut rows that are all the same work into contiguous chunks.
+
+    Parameters
+    ----------
+    n_rows : int
+    row_cost : int
+        Of each row, in non-zeros.
+
+    Returns
+    -------
+    list of (int, int)
+        As `split_rows` of a matrix with so many non-zeros in each row.
+    """
+    n_chunks = max(1, n_rows * (row_cost + _ROW_COST) // _CHUNK_COST)
+    edges = np.unique(np.ceil(np.linspace(0, n_rows, n_chunks + 1)).astype(np.int64))
+    return [(int(a), int(b)) for a, b in pairwise(edges)]
+
+
 def map_rows(function, indptr, n_threads=None):
     """Call ``function(first, last)`` for row chunks that together cover all rows.
 
@@ -79,14 +98,32 @@ def map_chunks(function, chunks, n_threads=None):
     n_threads : int, default=None
         None: `count_threads`.
     """
-    n_threads = count_threads() if n_threads is None else n_threads
-    if n_threads == 1 or len(chunks) <= 1:
-        for chunk in chunks:
-            function(*chunk)
-        return
-    with ThreadPoolExecutor(n_threads) as pool:
-        for future in [pool.submit(function, *chunk) for chunk in chunks]:
-            future.result()
+    n_threads = min(count_threads() if n_threads is None else n_threads, len(chunks))
+    waiting, errors = deque(chunks), []
+
+    def work():
+        try:
+            while True:
+                try:
+                    first, last = waiting.popleft()
+                except IndexError:
+                    return
+                function(first, last)
+        except BaseException as error:
+            waiting.clear()  # nobody goes on
+            errors.append(error)
+
+    helpers = [threading.Thread(target=work, daemon=True) for _ in range(n_threads - 1)]
+    for helper in helpers:
+        helper.start()
+    work()  # this thread takes part: a fit makes many such calls, and every thread that is started costs
+    try:
+        for helper in helpers:
+            helper.join()
+    finally:
+        waiting.clear()  # of an interrupted wait
+    if errors:
+        raise errors[0]
 
 
 @functools.lru_cache(maxsize=1)

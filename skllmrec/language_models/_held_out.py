@@ -82,7 +82,7 @@ class Evidence:
     halves: np.ndarray | None = None
 
     def beats(self, other):
-        """Whether the score exceeds another one by more than a standard error of their difference.
+        """Whether the score exceeds another one by more than two standard errors of their difference.
 
         That of users is the usual one of paired values. That of rows, which all users share: with half of the rows
         drawn without replacement, the spread over halves is that over samples of all rows (J. Shao, C. F. J. Wu, "A

@@ -1,6 +1,8 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skllmrec._kernels.als import solve_rows, solve_rows_exactly, squared_error
-from skllmrec._kernels.threads import count_threads, map_chunks, map_rows, serial_blas, split_rows
+from skllmrec._kernels.threads import count_threads, even_chunks, map_chunks, map_rows, serial_blas, split_rows
 
 
 def random_problem(seed, n_rows=23, n_columns=31, d=5, density=0.3, dtype=np.float64):
@@ -131,6 +133,46 @@ def test_chunks_depend_on_the_work_alone(n_threads):
     assert sorted(seen) == split_rows(indptr, len(seen))
     assert len(seen) == (48 * 4999) // 2**16 > 1
     map_chunks(lambda first, last: seen.append(last - first), [], n_threads)  # nothing to do
+
+
+@pytest.mark.parametrize(("n_rows", "row_cost"), [(0, 1), (5, 8), (50_000, 8), (70_001, 16), (1_000_003, 1)])
+def test_even_rows_are_cut_like_rows_of_equal_length(n_rows, row_cost):
+    chunks = even_chunks(n_rows, row_cost)
+    n_chunks = max(1, n_rows * (row_cost + 8) // 2**16)
+    assert chunks == split_rows(np.arange(n_rows + 1) * row_cost, n_chunks)
+    assert sum(last - first for first, last in chunks) == n_rows
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_each_chunk_is_handled_once_by_as_many_threads_as_asked(n_threads):
+    seen, meeting = [], threading.Barrier(n_threads)
+
+    def handle(first, last):
+        meeting.wait(timeout=60)  # all threads are here at once, or this fails
+        seen.append((first, last, threading.get_ident()))
+
+    chunks = [(number, number + 1) for number in range(3 * n_threads)]
+    map_chunks(handle, chunks, n_threads)
+    assert sorted(chunk for *chunk, _ in seen) == [list(chunk) for chunk in chunks]
+    assert len({ident for *_, ident in seen}) == n_threads
+    assert threading.get_ident() in {ident for *_, ident in seen}
+
+
+@pytest.mark.parametrize("fails_in_caller", [True, False])
+def test_after_an_error_no_other_chunk_is_begun(fails_in_caller):
+    caller, begun, failed = threading.get_ident(), [], threading.Event()
+
+    def fail(first, last):
+        begun.append(first)
+        if (threading.get_ident() == caller) == fails_in_caller:
+            failed.set()
+            raise ZeroDivisionError(first)
+        failed.wait(timeout=60)
+        time.sleep(0.05)  # what is left has been dropped by then
+
+    with pytest.raises(ZeroDivisionError):
+        map_chunks(fail, [(number, number + 1) for number in range(50)], 2)
+    assert len(begun) <= 3
 
 
 def test_blas_is_serial_inside_and_as_before_after_overlapping_blocks():
