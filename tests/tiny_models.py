@@ -24,7 +24,11 @@ def save_bert(folder, *, seed=0, **config):
     trained.normalizer = normalizers.BertNormalizer()
     trained.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trained.train_from_iterator(SENTENCES, trainers.WordPieceTrainer(vocab_size=300, special_tokens=special))
+    # the trainer would number letters inside words in an order that changes from run to run, and with them the weights
+    # that words get: the same seed would be another model every time
+    inner = sorted({f"##{letter}" for text in SENTENCES for word in text.lower().split() for letter in word[1:]})
+    options = {"vocab_size": 300, "special_tokens": [*special, *inner]}
+    trained.train_from_iterator(SENTENCES, trainers.WordPieceTrainer(**options))
     BertTokenizer(vocab=trained.get_vocab(), model_max_length=64).save_pretrained(folder)
     sizes = {"hidden_size": HIDDEN, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
     sizes |= {"vocab_size": trained.get_vocab_size(), "max_position_embeddings": 64, "initializer_range": 0.5} | config
