@@ -25,13 +25,15 @@ from .vectors import (
     zeros4,
 )
 
-# Sums may be reordered, so that they vectorise; infinities and NaN keep their meaning.
-_OPTIONS = {"nogil": True, "cache": True, "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
+# Sums may be reordered, so that they vectorise; infinities and NaN keep their meaning. All arrays are the caller's: no
+# references are counted, which would be atomic operations that take longer than the arithmetic on a short row.
+_OPTIONS = {"nogil": True, "cache": True, "_nrt": False, "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
+_INLINED = {**_OPTIONS, "forceinline": True}  # a call with arrays, each of seven numbers, costs as much as the rest
 _TINY = 1e-30  # keeps the reciprocal of a zero finite, whose gradient is zero as well
 _AHEAD = 16  # entries between the one that is read and the one that is asked for
 
 
-@njit(**_OPTIONS)
+@njit(**_INLINED)
 def _add_rows(rows, start, factors, out):
     """Add four rows, each times its number of the quad `factors`, to `out`; the first is at the offset `start`."""
     width = rows.shape[1]
@@ -43,7 +45,7 @@ def _add_rows(rows, start, factors, out):
         store(out, f, add(load(out, f), add(even, odd)))
 
 
-@njit(**_OPTIONS)
+@njit(**_INLINED)
 def _read_numbers(first, last, n_padded, csr, targets, offsets, width, row_weights, row_targets, places):
     """Collect weights, targets and places in the factors of a row's entries; return ``sum w t^2``.
 
@@ -62,7 +64,7 @@ def _read_numbers(first, last, n_padded, csr, targets, offsets, width, row_weigh
     return energy
 
 
-@njit(**_OPTIONS)
+@njit(**_INLINED)
 def _ask_for_factors(entry, stop, indices, factors):
     """Prefetch the factors of four entries."""
     width = factors.shape[1]
@@ -72,7 +74,7 @@ def _ask_for_factors(entry, stop, indices, factors):
             prefetch(factors, place + f)
 
 
-@njit(**_OPTIONS)
+@njit(**_INLINED)
 def _gather(first, last, stop, csr, targets, offsets, factors, x, scratch, gradient, curvature):
     """Copy a row's factors into contiguous scratch, padded to a multiple of four.
 
@@ -105,7 +107,7 @@ def _gather(first, last, stop, csr, targets, offsets, factors, x, scratch, gradi
     return n_padded, energy
 
 
-@njit(**_OPTIONS)
+@njit(**_INLINED)
 def _add_image(rows, n_rows, weights, direction, image, whole):
     """Add ``sum_j w_j (q_j . direction) q_j`` to `image` if it is wanted; return its product with the direction."""
     width, product = rows.shape[1], zeros4(rows)
@@ -124,7 +126,7 @@ def _add_image(rows, n_rows, weights, direction, image, whole):
     return total(product)
 
 
-@njit(**_OPTIONS)
+@njit(**_INLINED)
 def _move(length, direction, image, inverse, gradient, x):
     """Step along the direction; return the new ``gradient . (inverse * gradient)``."""
     lengths, gain = spread(x.dtype.type(length)), zeros(x)
@@ -136,7 +138,7 @@ def _move(length, direction, image, inverse, gradient, x):
     return total(gain)
 
 
-@njit(**_OPTIONS)
+@njit(**_INLINED)
 def _turn(momentum, inverse, gradient, direction):
     """Make the next direction: the preconditioned gradient, plus `momentum` times the present direction."""
     momenta = spread(gradient.dtype.type(momentum))
@@ -145,7 +147,7 @@ def _turn(momentum, inverse, gradient, direction):
         store(direction, f, add_product(downhill, momenta, load(direction, f)))
 
 
-@njit(**_OPTIONS)
+@njit(**_INLINED)
 def _descend(rows, n_rows, weights, vectors, x, n_steps, stop):
     """Preconditioned conjugate gradients from `x`, whose gradient ``b - A x`` is given.
 
@@ -178,7 +180,13 @@ def _descend(rows, n_rows, weights, vectors, x, n_steps, stop):
         _turn(gain / previous, inverse, gradient, direction)
 
 
-@njit(**_OPTIONS)
+@njit(**_INLINED)
+def _copy(source, x):
+    for f in range(0, len(x), n_lanes(x)):
+        store(x, f, load(source, f))
+
+
+@njit(**_INLINED)
 def _start(ridge, centre, gram, x, diagonal, curvature, gradient):
     """Set the diagonal of A and the gradient at `x` as far as they do not depend on data.
 
@@ -207,7 +215,7 @@ def solve_chunk(first, last, csr, targets, factors, offsets, gram, ridge, prior,
     for u in range(first, last):
         x, centre = table[u - first], prior[min(u - first, len(prior) - 1)]
         if indptr[u] == indptr[u + 1]:
-            x[:] = centre
+            _copy(centre, x)
             continue
         energy = _start(ridge[u], centre, gram, x, diagonal, inverse, gradient)
         n_rows, observed = _gather(
