@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from .compiled import INLINED, LOOP
 from .vectors import (
     add,
     add_product,
@@ -25,15 +26,13 @@ from .vectors import (
     zeros4,
 )
 
-# Sums may be reordered, so that they vectorise; infinities and NaN keep their meaning. All arrays are the caller's: no
-# references are counted, which would be atomic operations that take longer than the arithmetic on a short row.
-_OPTIONS = {"nogil": True, "cache": True, "_nrt": False, "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
-_INLINED = {**_OPTIONS, "forceinline": True}  # a call with arrays, each of seven numbers, costs as much as the rest
+# Sums may be reordered, so that they vectorise; infinities and NaN keep their meaning.
+_SUMS = {"fastmath": {"reassoc", "contract", "nsz", "arcp"}}
 _TINY = 1e-30  # keeps the reciprocal of a zero finite, whose gradient is zero as well
 _AHEAD = 16  # entries between the one that is read and the one that is asked for
 
 
-@njit(**_INLINED)
+@njit(**INLINED, **_SUMS)
 def _add_rows(rows, start, factors, out):
     """Add four rows, each times its number of the quad `factors`, to `out`; the first is at the offset `start`."""
     width = rows.shape[1]
@@ -45,7 +44,7 @@ def _add_rows(rows, start, factors, out):
         store(out, f, add(load(out, f), add(even, odd)))
 
 
-@njit(**_INLINED)
+@njit(**INLINED, **_SUMS)
 def _read_numbers(first, last, n_padded, csr, targets, offsets, width, row_weights, row_targets, places):
     """Collect weights, targets and places in the factors of a row's entries; return ``sum w t^2``.
 
@@ -64,7 +63,7 @@ def _read_numbers(first, last, n_padded, csr, targets, offsets, width, row_weigh
     return energy
 
 
-@njit(**_INLINED)
+@njit(**INLINED, **_SUMS)
 def _ask_for_factors(entry, stop, indices, factors):
     """Prefetch the factors of four entries."""
     width = factors.shape[1]
@@ -74,7 +73,7 @@ def _ask_for_factors(entry, stop, indices, factors):
             prefetch(factors, place + f)
 
 
-@njit(**_INLINED)
+@njit(**INLINED, **_SUMS)
 def _gather(first, last, stop, csr, targets, offsets, factors, x, scratch, gradient, curvature):
     """Copy a row's factors into contiguous scratch, padded to a multiple of four.
 
@@ -107,7 +106,7 @@ def _gather(first, last, stop, csr, targets, offsets, factors, x, scratch, gradi
     return n_padded, energy
 
 
-@njit(**_INLINED)
+@njit(**INLINED, **_SUMS)
 def _add_image(rows, n_rows, weights, direction, image, whole):
     """Add ``sum_j w_j (q_j . direction) q_j`` to `image` if it is wanted; return its product with the direction."""
     width, product = rows.shape[1], zeros4(rows)
@@ -126,7 +125,7 @@ def _add_image(rows, n_rows, weights, direction, image, whole):
     return total(product)
 
 
-@njit(**_INLINED)
+@njit(**INLINED, **_SUMS)
 def _move(length, direction, image, inverse, gradient, x):
     """Step along the direction; return the new ``gradient . (inverse * gradient)``."""
     lengths, gain = spread(x.dtype.type(length)), zeros(x)
@@ -138,7 +137,7 @@ def _move(length, direction, image, inverse, gradient, x):
     return total(gain)
 
 
-@njit(**_INLINED)
+@njit(**INLINED, **_SUMS)
 def _turn(momentum, inverse, gradient, direction):
     """Make the next direction: the preconditioned gradient, plus `momentum` times the present direction."""
     momenta = spread(gradient.dtype.type(momentum))
@@ -147,7 +146,7 @@ def _turn(momentum, inverse, gradient, direction):
         store(direction, f, add_product(downhill, momenta, load(direction, f)))
 
 
-@njit(**_INLINED)
+@njit(**INLINED, **_SUMS)
 def _descend(rows, n_rows, weights, vectors, x, n_steps, stop):
     """Preconditioned conjugate gradients from `x`, whose gradient ``b - A x`` is given.
 
@@ -180,13 +179,13 @@ def _descend(rows, n_rows, weights, vectors, x, n_steps, stop):
         _turn(gain / previous, inverse, gradient, direction)
 
 
-@njit(**_INLINED)
+@njit(**INLINED, **_SUMS)
 def _copy(source, x):
     for f in range(0, len(x), n_lanes(x)):
         store(x, f, load(source, f))
 
 
-@njit(**_INLINED)
+@njit(**INLINED, **_SUMS)
 def _start(ridge, centre, gram, x, diagonal, curvature, gradient):
     """Set the diagonal of A and the gradient at `x` as far as they do not depend on data.
 
@@ -203,7 +202,7 @@ def _start(ridge, centre, gram, x, diagonal, curvature, gradient):
     return total(energy)
 
 
-@njit(**_OPTIONS)
+@njit(**LOOP, **_SUMS)
 def solve_chunk(first, last, csr, targets, factors, offsets, gram, ridge, prior, table, scratch, vectors, n_steps, tol):
     """Solve rows ``first <= u < last``; the rows of `table` hold their starting points, then their solutions.
 
@@ -224,7 +223,7 @@ def solve_chunk(first, last, csr, targets, factors, offsets, gram, ridge, prior,
         _descend(scratch[0], n_rows, scratch[1], vectors, x, n_steps, tol * tol * (energy + observed))
 
 
-@njit(**_OPTIONS)
+@njit(**LOOP, **_SUMS)
 def loss_chunk(first, last, csr, targets, row_factors, factors, row_offsets, offsets, loss):
     """Weighted squared error ``sum_j w_j (t_j - o_u - o_j - p_u . q_j)^2`` of each row, in double precision."""
     indptr, indices, weights = csr

@@ -2,8 +2,10 @@
 
 from numba import njit
 
+from .compiled import LOOP
 
-@njit(nogil=True, cache=True)
+
+@njit(**LOOP)
 def gram_chunk(first, last, columns, rows, out):
     """Write the columns ``first <= i < last`` of ``X.T @ X`` to the rows of `out`, which enter as zeros.
 

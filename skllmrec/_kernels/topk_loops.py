@@ -2,15 +2,17 @@
 
 from numba import njit
 
+from .compiled import INLINED, LOOP
+
 _TILE = 64  # a compile-time length, so that comparing a tile with a threshold is a few vector instructions
 
 
-@njit(nogil=True, cache=True)
+@njit(**INLINED)
 def _worse(score, position, other_score, other_position):
     return score < other_score or (score == other_score and position > other_position)
 
 
-@njit(nogil=True, cache=True)
+@njit(**INLINED)
 def _sift_down(scores, positions, start, size):
     """Restore the heap, whose root is the worst entry, after its entry `start` was replaced."""
     root = start
@@ -27,7 +29,7 @@ def _sift_down(scores, positions, start, size):
         root = child
 
 
-@njit(nogil=True, cache=True)
+@njit(**INLINED)
 def _contains(ascending, first, last, value):
     """Whether a value is among ``ascending[first:last]``."""
     while first < last:
@@ -41,7 +43,7 @@ def _contains(ascending, first, last, value):
     return False
 
 
-@njit(nogil=True, cache=True)
+@njit(**INLINED)
 def _offer(row, first, last, items, seen_indices, seen_first, seen_last, best, positions):
     """Let the scores first..last of a row into the heap where they beat its worst entry and were not seen."""
     for j in range(first, last):
@@ -52,7 +54,7 @@ def _offer(row, first, last, items, seen_indices, seen_first, seen_last, best, p
                 _sift_down(best, positions, 0, len(best))
 
 
-@njit(nogil=True, cache=True)
+@njit(**LOOP)
 def offer_scores(scores, users, items, seen_indptr, seen_indices, best, positions):
     """Let ``scores[row, j]``, of ``users[row]`` and ``items[j]``, into the users' heaps of the best unseen items.
 
@@ -72,7 +74,7 @@ def offer_scores(scores, users, items, seen_indptr, seen_indices, best, position
         _offer(row, n_tiled, n, items, seen_indices, seen_first, seen_last, heap, places)
 
 
-@njit(nogil=True, cache=True)
+@njit(**LOOP)
 def sort_heaps(first, last, best, positions):
     """Turn the heaps first..last into lists, best first."""
     for u in range(first, last):
@@ -83,7 +85,7 @@ def sort_heaps(first, last, best, positions):
             _sift_down(heap, places, 0, size)
 
 
-@njit(nogil=True, cache=True)
+@njit(**LOOP)
 def keep_hopeful(users, n_users, shift, reach, highest_norm, best):
     """Keep those of the first `n_users` users whose k-th score an item of that norm could reach; return their number.
 
