@@ -156,8 +156,10 @@ def solve_rows(
         def solve(first, last):
             if not hasattr(own, "scratch"):
                 own.scratch = empty_rows(longest, d, dtype), *np.empty((2, longest), dtype), np.empty(longest, np.int64)
-                own.vectors = tuple(empty_rows(5, d, dtype))
-            table, centre = empty_rows(last - first, d, dtype), nothing
+                own.vectors, own.table = tuple(empty_rows(5, d, dtype)), empty_rows(0, d, dtype)
+            if len(own.table) < last - first:
+                own.table = empty_rows(last - first, d, dtype)
+            table, centre = own.table[: last - first], nothing
             _fill(table, start[first:last], rotation)
             if prior is not None:
                 centre = empty_rows(last - first, d, dtype)
