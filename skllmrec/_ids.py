@@ -4,6 +4,7 @@ import numbers
 
 import numpy as np
 
+from skllmrec._missing import is_missing
 from skllmrec._sklearn import is_frame, take_columns
 
 
@@ -66,7 +67,7 @@ def normalise_ids(values, *, name="ids"):
     Raises
     ------
     ValueError
-        If the ids are not one-dimensional, or one is missing (None, NaN) or infinite.
+        If the ids are not one-dimensional, or one is missing (None, NaN), infinite, or a whole number beyond int64.
     TypeError
         If an id is neither a string nor a number, or strings and numbers are mixed.
     """
@@ -79,6 +80,7 @@ def normalise_ids(values, *, name="ids"):
     if ids.ndim != 1:
         raise ValueError(f"{name} must be one-dimensional, got shape {ids.shape}: pass one column or a flat list")
     if ids.dtype.kind in "biu":
+        _check_size(ids, name)
         return ids.astype(np.int64)
     if ids.dtype.kind == "f":
         return _normalise_floats(ids.astype(np.float64), name)
@@ -98,8 +100,20 @@ def _normalise_floats(ids, name):
     return whole if whole is not None and np.array_equal(whole, ids) else ids
 
 
+def _check_size(ids, name):
+    """Refuse whole numbers that int64 cannot hold: hashes would silently become other, negative numbers."""
+    limits = np.iinfo(np.int64)
+    if len(ids) == 0 or limits.min <= ids.min() <= ids.max() <= limits.max:
+        return
+    position = int(np.argmax((ids > limits.max) | (ids < limits.min)))
+    raise ValueError(
+        f"{name} has {shown(ids[position])} at position {position}, which 64 bits with a sign cannot hold: "
+        "convert the ids to strings, e.g. with astype(str)"
+    )
+
+
 def _check_object(value, position, name):
-    if value is None or value != value or type(value).__name__ in {"NAType", "NaTType"}:
+    if is_missing(value):
         raise ValueError(
             f"{name} has a missing id (NaN or None) at position {position}: remove this row or give it an id"
         )
@@ -123,7 +137,10 @@ def _normalise_objects(ids, name):
             f"{name} mixes strings and numbers, {shown(ids[text])} at position {text} and {shown(ids[number])} at "
             f"position {number}: convert them to one type, e.g. with astype(str)"
         )
-    return normalise_ids(np.array(ids.tolist()), name=name)
+    if all(isinstance(value, numbers.Integral | np.bool_) for value in ids):
+        _check_size(ids, name)  # numpy would make floats, or objects, of what is larger
+        return ids.astype(np.int64)
+    return _normalise_floats(ids.astype(np.float64), name)
 
 
 def _kind(ids):

@@ -2,13 +2,8 @@
 
 import numpy as np
 
+from skllmrec._missing import missing_mask
 from skllmrec._sklearn import is_frame, take_columns
-
-
-def _missing(values):
-    if values.dtype.kind == "O":
-        return np.array([value is None or value != value for value in values], dtype=bool)
-    return np.isnat(values) if values.dtype.kind in "mM" else np.isnan(values)
 
 
 def read_times(X, key):
@@ -43,7 +38,7 @@ def read_times(X, key):
         raise TypeError(
             f"time={key!r} holds strings, whose order need not be that of time: convert them to numbers or datetimes"
         )
-    missing = np.flatnonzero(_missing(values))
+    missing = np.flatnonzero(missing_mask(values))
     if missing.size:
         raise ValueError(
             f"time={key!r} is missing at position {missing[0]} ({missing.size} in total): remove these rows"

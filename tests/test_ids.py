@@ -70,12 +70,30 @@ def test_other_numbers():
         (pd.Series(["a", None], dtype="category"), 1),
         (pl.Series(["a", None]), 1),
         (pl.Series([1, None]), 1),
+        (pd.Series(["a", pd.NA], dtype="string"), 1),
+        ([1, pd.NA], 1),
     ],
     ids=str,
 )
 def test_missing_id_says_where(values, position):
     with pytest.raises(ValueError, match=rf"users has a missing id .* at position {position}.*: remove"):
         normalise_ids(values, name="users")
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64 - 1, 2**70, -(2**63) - 1])
+def test_whole_numbers_that_int64_cannot_hold_never_become_others(number):
+    containers = [list, lambda ids: np.array(ids, dtype=object)]
+    if 0 < number < 2**64:
+        containers += [lambda ids: np.array(ids, dtype=np.uint64), lambda ids: pl.Series(ids, dtype=pl.UInt64)]
+    for container in containers:
+        with pytest.raises(ValueError, match=rf"users has {number} at position 1, .*astype\(str\)"):
+            normalise_ids(container([3, number]), name="users")
+
+
+def test_the_largest_whole_numbers_stay_what_they_are():
+    limits = [-(2**63), 2**63 - 1]
+    assert normalise_ids(limits).tolist() == limits
+    assert normalise_ids(np.array([5, 2**63 - 1], dtype=np.uint64)).tolist() == [5, 2**63 - 1]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from scipy import sparse
 from sklearn.base import clone
 
 from skllmrec._ids import IdIndex, normalise_ids, shown
+from skllmrec._missing import missing_mask
 from skllmrec._sklearn import is_frame, take_rows
 from skllmrec.base._columns import ColumnKey
 from skllmrec.exceptions import UnknownIdError
@@ -257,7 +258,7 @@ def _explained(call, table, name, ids, *targets):
         return call(table, *targets)
     except (ValueError, TypeError, AttributeError) as error:
         cells = np.asarray(table, dtype=object).reshape(len(table), -1)
-        missing = np.argwhere((cells != cells) | np.equal(cells, None))
+        missing = np.argwhere(missing_mask(cells))
         if len(missing) == 0:
             raise
         row, position = missing[0]

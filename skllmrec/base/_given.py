@@ -163,6 +163,8 @@ class Rules:
     ------
     ValueError
         If there are lists for each user, but not one for each, or the lists for everybody leave no candidate.
+    TypeError
+        If the ids are strings and those of the candidates numbers, or the other way round.
     """
 
     def __init__(self, allow, deny, *, ids, n_users):
@@ -183,12 +185,15 @@ class Rules:
         lists = list(lists)
         if lists and all(map(_is_sequence, lists)):
             ids, owners = _flattened(lists, name, n_users)
+            index.check_kind(ids, name=f"{name}: the item ids")
             codes = index.encode(ids)
             known = codes >= 0
             entries = np.ones(known.sum()), (owners[known], codes[known])
             return sparse.csr_matrix(entries, shape=(n_users, len(index))), everybody
         listed = np.zeros(len(index), dtype=bool)
-        codes = index.encode(normalise_ids(np.array(lists, dtype=object), name=f"{name}: the item ids"))
+        ids = normalise_ids(np.array(lists, dtype=object), name=f"{name}: the item ids")
+        index.check_kind(ids, name=f"{name}: the item ids")  # a list of other ids would silently forbid nothing
+        codes = index.encode(ids)
         listed[codes[codes >= 0]] = True
         return None, everybody & (listed == keep)
 

@@ -59,6 +59,8 @@ class RankingMixin:
         ValueError
             If there are neither users nor histories, a list does not belong to a user, or `n_items` exceeds the
             number of candidates that `allow` and `deny` leave to everybody.
+        TypeError
+            If ids are strings where fit saw numbers, or the other way round.
         """
         check_is_fitted(self)
         users = self._listeners(users, history)

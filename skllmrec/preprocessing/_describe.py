@@ -11,7 +11,7 @@ from skllmrec._times import time_codes
 from skllmrec.preprocessing import _interaction_quality as quality
 from skllmrec.preprocessing._columns import listed, read_numbers
 from skllmrec.preprocessing._findings import Finding
-from skllmrec.preprocessing._text_quality import check_texts, is_missing, kind_of
+from skllmrec.preprocessing._text_quality import check_texts, is_blank, kind_of
 
 
 @dataclass(frozen=True)
@@ -82,16 +82,16 @@ def _describe_columns(columns):
     """Facts and findings on the values of columns, a dict of name to list."""
     facts, findings = {}, []
     for name, values in columns.items():
-        missing, kind = sum(map(is_missing, values)), kind_of(values)
+        missing, kind = sum(map(is_blank, values)), kind_of(values)
         if missing:
             advice = "TextTemplate leaves such fields out, encoders refuse them" if kind else "fill or drop them"
             findings.append(Finding("missing values", str(name), missing, len(values), [], advice))
         if kind == "category":
             facts[f"category {name!r}"] = (
-                f"{len({value for value in values if not is_missing(value)}):,} different values"
+                f"{len({value for value in values if not is_blank(value)}):,} different values"
             )
         if kind == "text":
-            sizes = [len(value.split()) for value in values if not is_missing(value)]
+            sizes = [len(value.split()) for value in values if not is_blank(value)]
             facts[f"text {name!r}"] = f"{len(sizes):,} texts, median {np.median(sizes):g} words"
             findings += check_texts(str(name), values)
     return facts, findings

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skllmrec._missing import is_missing
+
 # typographic brackets and quotes are meant as such
 _OPENING = '(\\[{«“‘"（【「『《〈'  # noqa: RUF001
 _CLOSING = ')\\]}»”’"）】」』》〉'  # noqa: RUF001
@@ -99,11 +101,6 @@ def parse_template(template):
     return fields, ending
 
 
-def _is_missing(value):
-    # pandas.NA compares to neither true nor false; its type is known without importing pandas
-    return value is None or type(value).__name__ == "NAType" or value != value
-
-
 def _is_list(value):
     if isinstance(value, np.ndarray):
         return value.ndim > 0
@@ -136,7 +133,7 @@ def render_value(value):
         texts = [text for text in map(render_value, value) if text]
         # a set has no order of its own, its text must have one
         return ", ".join(sorted(texts) if isinstance(value, Set) else texts)
-    if _is_missing(value):
+    if is_missing(value):
         return ""
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))

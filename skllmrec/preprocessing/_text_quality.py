@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 
+from skllmrec._missing import is_missing
 from skllmrec.preprocessing._findings import Finding
 from skllmrec.preprocessing._text_cleaner import TextCleaner
 
@@ -24,18 +25,14 @@ LONG_WORDS = 180  # about 256 tokens of a WordPiece model, the default of `LLMTe
 _MOJIBAKE = re.compile("[\u00c2\u00c3][\u0080-\u00bf]|\u00e2(?:\u20ac|\u0080)|\u00ef\u00bb\u00bf")
 
 
-def is_missing(value):
-    """Whether a value is None, NaN, NA or NaT, or a text without a visible character."""
-    if isinstance(value, str):
-        return not value.strip()
-    return (
-        value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
-    )
+def is_blank(value):
+    """Whether a value is missing, or a text without a visible character."""
+    return not value.strip() if isinstance(value, str) else is_missing(value)
 
 
 def kind_of(values):
     """Tell texts from categories: "text" where most values differ, "category" where few do, None for other values."""
-    known = [value for value in values[:_MANY] if not is_missing(value)]
+    known = [value for value in values[:_MANY] if not is_blank(value)]
     if not known or not all(isinstance(value, str) for value in known):
         return None
     if np.mean([_CODE.fullmatch(value) is not None for value in known]) > 0.9:
@@ -161,7 +158,7 @@ def check_texts(column, values):
     ------
     finding : Finding
     """
-    texts = [value for value in values if not is_missing(value)]
+    texts = [value for value in values if not is_blank(value)]
     if len(texts) > _MANY:
         chosen = np.random.default_rng(0).choice(len(texts), _MANY, replace=False)
         texts = [texts[row] for row in np.sort(chosen)]

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from skllmrec._sklearn import BaseComposition, Interval, all_or_nothing, fit_context, take_rows
+from skllmrec._sklearn import BaseComposition, Interval, all_or_nothing, column_positions, fit_context, take_rows
 from skllmrec.base import BaseRecommender, Entities
 from skllmrec.recommenders._blend_validation import SEGMENTS, Validation, draw_reference, levels, segments, standardised
 
@@ -178,6 +178,17 @@ class BlendRecommender(BaseComposition, BaseRecommender):
         if len(set(kinds.values())) > 1:
             raise ValueError(f"estimators learn from different feedback, {kinds}: set feedback= to the same in all")
 
+    def _check_columns(self, X):
+        """Refuse parts that read the ids from other columns: they would recommend other things."""
+        for name, estimator in self.estimators:
+            for side in ("user", "item"):
+                own, ours = getattr(estimator, side), getattr(self, side)
+                if own != ours and not np.array_equal(column_positions(X, own), column_positions(X, ours)):
+                    raise ValueError(
+                        f"estimators: {name!r} has {side}={own!r}, but the blend has {side}={ours!r}: set both to the "
+                        "same column"
+                    )
+
     @fit_context(prefer_skip_nested_validation=False)
     @all_or_nothing
     def fit(self, X, y=None, *, sample_weight=None, user_table=None, item_table=None):
@@ -202,7 +213,7 @@ class BlendRecommender(BaseComposition, BaseRecommender):
         Raises
         ------
         ValueError
-            If the estimators are no recommenders with the same feedback, or the data does not suit one of them.
+            If the estimators do not have the same feedback, user and item, or the data does not suit one of them.
         TypeError
             If an estimator is no recommender.
         """
@@ -211,6 +222,7 @@ class BlendRecommender(BaseComposition, BaseRecommender):
         tables = {"user_table": user_table, "item_table": item_table}
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         X = self._checked(X, reset=False)
+        self._check_columns(X)
         rows = _Rows(X, y, sample_weight, tables, None if self.random_state is None else seed)
         generator = np.random.default_rng(seed)
         self._choose_weights(rows, generator)

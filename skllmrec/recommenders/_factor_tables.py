@@ -34,7 +34,8 @@ class FactorTableRecommender(BaseFactorRecommender):
         new = self._predicted(side, features, n_rows - len(table)).astype(table.dtype)
         self._keep(side, np.concatenate([table, new]))
         if prior is not None:
-            self._priors[side] = np.concatenate([prior, new[:, : prior.shape[1]]])
+            # a new dict: a shallow copy of this recommender keeps its own
+            self._priors = {**self._priors, side: np.concatenate([prior, new[:, : prior.shape[1]]])}
 
     def _similarity_block(self, queries, items):
         vectors = (self._item_vectors(entities)[:, : self.n_components] for entities in (queries, items))

@@ -8,6 +8,7 @@ from scipy import sparse
 from skllmrec._kernels.neighbors import inner_products, nearest
 from skllmrec._kernels.transitions import count_transitions, order_baskets, recency
 from skllmrec._sklearn import Interval, take_columns
+from skllmrec._times import time_codes
 from skllmrec.base._columns import ColumnKey
 from skllmrec.base._given import rows_of
 from skllmrec.recommenders._item_to_item import TIE_BREAK, Content, ItemToItemRecommender, spoken_for
@@ -34,8 +35,8 @@ class MarkovRecommender(ItemToItemRecommender):
     user, item : str or int, default=0, 1
         Columns of X that hold the ids.
     time : str or int or None, default=None
-        Column of X that orders the rows of a user: numbers or dates. None: nothing is known about the order, what a
-        user had counts as of one moment.
+        Column of X that orders the rows of a user: numbers or dates, with or without a time zone. None: nothing is
+        known about the order, what a user had counts as of one moment.
     item_features : column key, default=None
         Columns that describe the item.
     item_encoder : transformer, default=None
@@ -110,25 +111,18 @@ class MarkovRecommender(ItemToItemRecommender):
         self._new_rows = users, items, times
 
     def _read_times(self, X):
+        """Read the times of the rows as numbers; arrays of text may hold numbers as text."""
         ColumnKey.resolve(X, self.time, name="time")
         values = np.asarray(take_columns(X, self.time))
-        if values.dtype.kind in "mM":
-            missing, values = np.isnat(values), values.astype(np.int64)
-        else:
-            try:
-                values = values.astype(np.float64)
-            except (ValueError, TypeError) as error:
-                raise ValueError(
-                    f"time column {self.time!r} holds {values[0]!r}, which is no number: convert it, e.g. with "
-                    "pandas.to_datetime"
-                ) from error
-            missing = ~np.isfinite(values)
-        if missing.any():
+        if not any(isinstance(value, str) for value in values.ravel()[:1]):
+            return time_codes(X, self.time)
+        try:
+            return values.astype(np.float64)
+        except ValueError as error:
             raise ValueError(
-                f"time column {self.time!r} is missing or infinite at position {np.argmax(missing)} "
-                f"({missing.sum()} in total): remove these rows or give them a time"
-            )
-        return values
+                f"time column {self.time!r} holds {values[0]!r}, which is no number: convert it, e.g. with "
+                "pandas.to_datetime"
+            ) from error
 
     def _take_rows(self, n_users, n_items):
         """Hand over the rows of this call in order, as `order_baskets` does."""

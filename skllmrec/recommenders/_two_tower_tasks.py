@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skllmrec._ids import shown
+from skllmrec._missing import missing_mask
 from skllmrec.base._columns import ColumnKey
 from skllmrec.recommenders._two_tower_network import pair_features
 
@@ -116,7 +117,7 @@ def read_task(X, name, kind, weight, users, items, n_items):
         If the column does not exist, holds no value at all, or for a regression anything but finite numbers.
     """
     values = np.asarray(ColumnKey.resolve(X, name, name="tasks").read(X), dtype=object).ravel()
-    known = np.flatnonzero(~np.array([value is None or value != value for value in values], dtype=bool))
+    known = np.flatnonzero(~missing_mask(values))
     if len(known) == 0:
         raise ValueError(f"tasks: column {name!r} holds no value that could be learned; remove it from tasks")
     users, items, values = users[known], items[known], values[known]

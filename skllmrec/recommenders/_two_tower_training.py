@@ -135,7 +135,7 @@ def fit_towers(links, targets, weights, features, tasks, architecture, objective
         recipe,
         validate=validate,
         callbacks=[lambda record: options["callback"](record, lambda: Trained(*to_arrays(towers)))],
-        checkpoint=_checkpoint(options["checkpoint_dir"], links, targets, weights, features, tasks, objective, towers),
+        checkpoint=_checkpoint(options, links, targets, weights, features, tasks, objective, towers),
         description="two towers",
         verbose=options["verbose"],
     )
@@ -170,8 +170,9 @@ def to_arrays(towers):
     )
 
 
-def _checkpoint(directory, links, targets, weights, features, tasks, objective, towers):
-    """Checkpoint that belongs to these data and this network alone."""
+def _checkpoint(options, links, targets, weights, features, tasks, objective, towers):
+    """Checkpoint that belongs to these data, this network and batches of this size alone."""
+    directory = options["checkpoint_dir"]
     if directory is None:
         return None
     digest = hashlib.sha256()
@@ -179,6 +180,7 @@ def _checkpoint(directory, links, targets, weights, features, tasks, objective, 
     for array in [*known, *(part for task in tasks for part in (*task.pairs, task.values))]:
         digest.update(b"|" if array is None else np.ascontiguousarray(array).tobytes())
     settings = {**asdict(objective), **asdict(towers.architecture)}
+    settings["batch_size"] = options["batch_size"]
     settings["task_weights"] = {str(task.name): task.weight for task in tasks}
     return Checkpoint(directory, identity={"model": "TwoTowerRecommender", "data": digest.hexdigest(), **settings})
 

@@ -138,10 +138,11 @@ def test_unknown_ids_raise_on_demand():
         side.read([10, 99, 98], handle_unknown="error")
 
 
-def test_encoder_that_fails_on_a_missing_value_is_explained():
-    frame = FRAME.assign(title=["a", None, "c", "d"])
+@pytest.mark.parametrize("dtype", [object, "string"])
+def test_encoder_that_fails_on_a_missing_value_is_explained(dtype):
+    frame = FRAME.assign(title=pd.Series(["a", None, "c", "d"], dtype=dtype))
     with pytest.raises(
-        ValueError, match=r"item_features column 'title' has (None|nan) for item 10 \(1 missing .*fill them"
+        ValueError, match=r"item_features column 'title' has (None|nan|<NA>) for item 10 \(1 missing .*fill them"
     ):
         fit_side(
             "item",

@@ -164,6 +164,13 @@ def test_what_does_not_fit_is_an_error(implicit, arguments, message):
         implicit.recommend(**arguments)
 
 
+@pytest.mark.parametrize("listed", [[1, 2], [[1], [2]]], ids=["everybody", "user by user"])
+@pytest.mark.parametrize("name", ["allow", "deny"])
+def test_lists_of_the_other_kind_of_ids_are_refused(implicit, name, listed):
+    with pytest.raises(TypeError, match=rf"{name}: the item ids are numbers, e.g. 1, but fit saw strings"):
+        implicit.recommend(["ann", "bob"], 1, **{name: listed})
+
+
 def test_similar_items_by_what_a_text_says():
     recommender = FeatureMFRecommender(
         2, feedback="implicit", item_features=2, item_encoder=CountVectorizer(), alpha=0.1, random_state=0

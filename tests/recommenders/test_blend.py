@@ -1,6 +1,7 @@
 """BlendRecommender: the right part for each segment, scores by the formula, and refusals."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -160,3 +161,13 @@ def test_too_little_data_gives_equal_weights():
 def test_what_cannot_be_blended(estimators, error, message):
     with pytest.raises(error, match=message):
         BlendRecommender(estimators).fit([["ann", "alien"], ["bob", "dune"]], [1.0, 2.0])
+
+
+def test_parts_that_read_other_columns_are_refused():
+    frame = pd.DataFrame({"item": [1, 2, 1, 3], "user": [1, 1, 2, 2]})
+    by_name = PopularityRecommender(user="user", item="item", feedback="implicit")
+    with pytest.raises(ValueError, match=r"estimators: 'b' has user=0, but the blend has user='user': set both"):
+        parts = [("a", by_name), ("b", PopularityRecommender(feedback="implicit"))]
+        BlendRecommender(parts, user="user", item="item").fit(frame)
+    # a name and a position of the same column
+    BlendRecommender([("a", by_name), ("b", clone(by_name))], user=1, item=0).fit(frame)

@@ -1,5 +1,7 @@
 """partial_fit of FeatureMFRecommender against dense normal equations."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -141,3 +143,12 @@ def test_order_of_the_rows_of_one_call_does_not_matter():
     early = frame["user"] < USERS - 3
     fits = [fit("explicit", frame[early], y[early]).partial_fit(frame.iloc[rows], y[rows]) for rows in (late, shuffled)]
     assert_allclose(fits[0].predict(frame), fits[1].predict(frame))
+
+
+def test_a_shallow_copy_that_folds_in_leaves_the_original_as_it_was():
+    frame, _, z = make_rows(0)
+    one, other = (fit("implicit", frame, None, item_features=["z0", "z1"], prior_strength=0.75) for _ in range(2))
+    new = pd.DataFrame({"user": [0, 1], "item": [50, 50], "z0": z[0, 0], "z1": z[0, 1]})
+    copy.copy(one).partial_fit(new)
+    one.partial_fit(new), other.partial_fit(new)
+    assert_array_equal(one.item_factors_, other.item_factors_)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.base import clone
 from sklearn.feature_extraction.text import CountVectorizer
 
 from skllmrec import MarkovRecommender
@@ -104,14 +105,16 @@ def test_dates_order_rows_like_numbers():
     by_date = MarkovRecommender(user="user", item="item", time="when").fit(frame)
     by_number = MarkovRecommender(time=2).fit(X[:, :3].astype(int))
     assert_allclose(by_date.transitions_.toarray(), by_number.transitions_.toarray())
+    zoned = frame.assign(when=frame["when"].dt.tz_localize("Europe/Paris"))
+    assert_allclose(clone(by_date).fit(zoned).transitions_.toarray(), by_date.transitions_.toarray())
     frame.loc[3, "when"] = pd.NaT
-    with pytest.raises(ValueError, match=r"time column 'when' is missing or infinite at position 3 \(1 in total\)"):
+    with pytest.raises(ValueError, match=r"time='when' is missing at position 3 \(1 in total\)"):
         by_date.fit(frame)
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
-    [("yesterday", "time column 2 holds 'yesterday', which is no number"), (np.nan, "is missing or infinite at posi")],
+    [("yesterday", "time column 2 holds 'yesterday', which is no number"), (np.nan, "time=2 is missing at position 0")],
 )
 def test_times_that_cannot_be_ordered(value, message):
     X = np.array([["ann", "a", value], ["bob", "b", 1.0]], dtype=object)

@@ -515,7 +515,12 @@ def test_a_killed_fit_ends_like_one_that_ran_through(tmp_path):
 def test_a_checkpoint_of_other_data_or_parameters_is_refused(tmp_path):
     frame = with_targets(make_rows())
     resumable(tmp_path).fit(frame)
-    for other, params in ((with_targets(make_rows(1)), {}), (frame, {"temperature": 0.1}), (frame, {"max_iter": 5})):
+    for other, params in (
+        (with_targets(make_rows(1)), {}),
+        (frame, {"temperature": 0.1}),
+        (frame, {"max_iter": 5}),
+        (frame, {"batch_size": 7}),
+    ):
         with pytest.raises(ValueError, match=r"another configuration.*delete this file"):
             resumable(tmp_path, **params).fit(other)
     resumable(tmp_path).fit(frame)
