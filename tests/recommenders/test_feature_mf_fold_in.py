@@ -149,6 +149,6 @@ def test_a_shallow_copy_that_folds_in_leaves_the_original_as_it_was():
     frame, _, z = make_rows(0)
     one, other = (fit("implicit", frame, None, item_features=["z0", "z1"], prior_strength=0.75) for _ in range(2))
     new = pd.DataFrame({"user": [0, 1], "item": [50, 50], "z0": z[0, 0], "z1": z[0, 1]})
-    copy.copy(one).partial_fit(new)
+    copy.copy(one).partial_fit(new.assign(item=51, z0=3.0))
     one.partial_fit(new), other.partial_fit(new)
     assert_array_equal(one.item_factors_, other.item_factors_)
