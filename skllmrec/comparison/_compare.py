@@ -1,6 +1,6 @@
 """Compare recommenders: the same folds, the same lists, paired tests over users."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.model_selection import check_cv
@@ -51,6 +51,14 @@ def _check_options(k, candidates, threshold, y):
         raise ValueError(f"candidates={candidates!r}: choose one of {list(_CANDIDATES)}")
     if threshold is not None and y is None:
         raise ValueError(f"threshold={threshold!r} asks which ratings are relevant, but y is None: pass y")
+
+
+def _check_tests(level, n_permutations, n_resamples):
+    if not isinstance(level, Real) or not 0 < level < 1:
+        raise ValueError(f"level must be above 0 and below 1, such as .95, got {level!r}")
+    for name, number in (("n_permutations", n_permutations), ("n_resamples", n_resamples)):
+        if isinstance(number, bool) or not isinstance(number, Integral) or number < 1:
+            raise ValueError(f"{name} must be an integer >= 1, got {number!r}")
 
 
 def _check_space(space, metrics):
@@ -186,6 +194,7 @@ def compare_recommenders(
     metrics = _check_metrics(metrics, y)
     space = _check_space(item_table if item_vectors is None else item_vectors, metrics)
     _check_options(k, candidates, threshold, y)
+    _check_tests(level, n_permutations, n_resamples)
     if checkpoint_dir is not None and random_state is None:
         raise ValueError("checkpoint_dir needs random_state=an integer: without it every run splits and ranks anew")
     tables = {"user_table": user_table, "item_table": item_table}

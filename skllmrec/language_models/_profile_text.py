@@ -26,7 +26,8 @@ _REFUSAL = re.compile(
     r"|sorry,? (?:but )?(?:i|as)\b|(?:unfortunately|regrettably),? i\b|i apologi[sz]e\b"
     r"|i (?:can(?:not|['\u2019]t| not)|don['\u2019]t|do not|could(?: not|n['\u2019]t)|won['\u2019]t) "
     r"(?:assist|help|provide|write|create|generate|fulfil|answer|describe|comply|have|find|see)\b"
-    r"|as an? (?:ai|artificial|language|large)\b|(?:很?抱歉|对不起|對不起|作为一[个個]|作為一個|我(?:无法|無法|不能)))",
+    r"|as an? (?:ai\b|artificial intelligence|(?:large )?language model)"
+    r"|(?:很?抱歉|对不起|對不起|作为一[个個]|作為一個|我(?:无法|無法|不能)))",
     re.I,
 )
 _QUOTES = {'"': '"', "“": "”", "'": "'", "\u2018": "\u2019", "「": "」", "«": "»"}
@@ -82,9 +83,10 @@ def clean_profile(answer, *, is_cut=False):
     for _ in range(3):  # emphasis inside emphasis
         text = _UNDERSCORED.sub(r"\1", _EMPHASIS.sub(r"\2", text))
     text = _ROW.sub(lambda row: ", ".join(cell.strip() for cell in row[1].split("|")), text).strip()
-    if is_refusal(text):
+    begun = _unquoted(_LABEL.sub("", _PREAMBLE.sub("", text, count=1), count=1).strip())
+    if is_refusal(text) or is_refusal(begun):
         return ""
-    text = _unquoted(_LABEL.sub("", _PREAMBLE.sub("", text, count=1), count=1).strip())
+    text = begun
     if is_cut:
         text = _whole_sentences(text)
     text = " ".join(_without_repeats(text).split())

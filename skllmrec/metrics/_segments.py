@@ -5,6 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from skllmrec._missing import missing_mask
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -28,10 +30,19 @@ class Segment:
     n: int
 
 
-def _check_lengths(values, labels, name):
-    values, labels = np.asarray(values, dtype=np.float64), np.asarray(labels)
+def _check_labels(values, labels, name):
+    values = np.asarray(values, dtype=np.float64)
+    # numpy would turn None or NaN beside texts into a text
+    given = np.array(labels, dtype=object) if isinstance(labels, list | tuple) else np.asarray(labels)
+    labels = np.asarray(labels)
     if values.ndim != 1 or labels.shape != values.shape:
         raise ValueError(f"values and {name} must have one entry per user, got shapes {values.shape}, {labels.shape}")
+    missing = np.flatnonzero(missing_mask(given))
+    if len(missing):
+        raise ValueError(
+            f"{name}[{missing[0]}] is missing ({len(missing)} in all): leave these users out, or give them a segment "
+            "of their own, e.g. 'unknown'"
+        )
     return values, labels
 
 
@@ -53,7 +64,7 @@ def by_segment(values, segments):
     Raises
     ------
     ValueError
-        If the two do not have one entry per user.
+        If the two do not have one entry per user, or a segment is missing.
 
     See Also
     --------
@@ -65,7 +76,7 @@ def by_segment(values, segments):
     >>> by_segment([0.2, 0.4, float("nan")], ["f", "f", "m"])
     {'f': Segment(mean=0.300..., n=2), 'm': Segment(mean=nan, n=0)}
     """
-    values, segments = _check_lengths(values, segments, "segments")
+    values, segments = _check_labels(values, segments, "segments")
     names, codes = np.unique(segments, return_inverse=True)
     defined = ~np.isnan(values)
     counts = np.bincount(codes[defined], minlength=len(names))
@@ -177,7 +188,7 @@ def fairness_gap(values, groups):
     Raises
     ------
     ValueError
-        If the two do not have one entry per user.
+        If the two do not have one entry per user, or a group is missing.
 
     References
     ----------

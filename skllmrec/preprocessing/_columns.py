@@ -62,7 +62,9 @@ def with_column(frame, name, values):
     """
     series = type(frame[frame.columns[0]])
     if hasattr(frame, "assign"):  # pandas
-        return frame.assign(**{name: series(values, index=frame.index, dtype=None if len(values) else object)})
+        changed = frame.copy(deep=False)  # unlike assign, this takes names that are no texts
+        changed[name] = series(values, index=frame.index, dtype=None if len(values) else object)
+        return changed
     return frame.with_columns(series(name, values.tolist()))
 
 

@@ -6,6 +6,7 @@ from html import escape
 import numpy as np
 
 from skllmrec._ids import IdIndex, column
+from skllmrec._missing import is_missing
 from skllmrec._sklearn import is_frame, take_columns
 from skllmrec._times import time_codes
 from skllmrec.preprocessing import _interaction_quality as quality
@@ -104,9 +105,18 @@ def _once_per_id(values, codes):
     for side in ("item", "user"):
         first = np.unique(codes[side], return_index=True)[1]
         spread = rows[first][codes[side]]
-        if all(one is other or one == other for one, other in zip(rows, spread, strict=True)):
+        if all(map(_is_same, rows, spread)):
             return rows[first].tolist()
     return values
+
+
+def _is_same(one, other):
+    """Whether two cells hold the same: texts, numbers, arrays, or nothing."""
+    if isinstance(one, str) and isinstance(other, str):
+        return one == other
+    if is_missing(one) or is_missing(other):
+        return is_missing(one) and is_missing(other)
+    return np.array_equal(one, other) if isinstance(one, np.ndarray) else bool(one == other)
 
 
 def _leaks(X, y, codes, skip):
@@ -152,7 +162,8 @@ def describe_data(X, y=None, items=None, *, user=0, item=1, time=None, key=None,
     Raises
     ------
     ValueError
-        If a column does not exist, an id or a time is missing, or y is not finite or has another length than X.
+        If there are no rows, a column does not exist, an id or a time is missing, or y is not finite or has another
+        length than X.
     TypeError
         If ids are neither strings nor numbers, or the times are strings.
 
@@ -189,6 +200,8 @@ def describe_data(X, y=None, items=None, *, user=0, item=1, time=None, key=None,
       - plot: markup in 1 of 1 (100.0%): clean the texts with TextCleaner before they are encoded (e.g. 'A <b>c...
     """
     ids = {"user": column(X, user, name="user"), "item": column(X, item, name="item")}
+    if len(ids["user"]) == 0:
+        raise ValueError("X has no rows: there is nothing to describe")
     codes = {side: IdIndex.from_values(values)[1] for side, values in ids.items()}
     facts, findings = _describe_pairs(codes, least)
     skip = {user, item, time}

@@ -158,13 +158,23 @@ def test_keep_text(server):
 
 @pytest.mark.parametrize(
     "reply",
-    ["", "  \n", "I'm sorry, but I can't help with that.", "<think>What now?</think>", None, {"refusal": "no"}, "..."],
-)
+    [
+        "", "  \n", "I'm sorry, but I can't help with that.", "<think>What now?</think>", None, {"refusal": "no"},
+        "...",
+        "Sure! I'm sorry, I can't help with that.", "Profile: I cannot write this.",
+        "As a large language model, I cannot watch films.",
+    ],
+)  # fmt: skip
 def test_fallback(server, reply):
     server.reply = lambda prompt: reply if "Heat" in prompt else "A film about fear."
     writer = remote(server)
     assert writer.fit_transform(["Heat", "Alien"]).tolist() == ["Heat", "A film about fear."]
     assert writer.n_fallbacks_ == 1 and writer.n_written_ == 2
+
+
+@pytest.mark.parametrize("profile", ["As a large family falls apart, a son returns.", "As an artificial planet dies."])
+def test_profiles_that_begin_like_a_refusal_are_kept(profile):
+    assert clean_profile(profile) == profile
 
 
 def test_filtered_and_cut_answers(server):

@@ -60,12 +60,15 @@ def test_recall_of_the_tail_alone():
     ("call", "says"),
     [
         (lambda: by_segment([1.0], ["a", "b"]), r"shapes \(1,\), \(2,\)"),
+        (lambda: by_segment([1.0, 2.0], ["a", None]), r"segments\[1\] is missing \(1 in all\)"),
+        (lambda: by_segment([1.0, 2.0], [float("nan"), "a"]), r"segments\[0\] is missing \(1 in all\)"),
+        (lambda: fairness_gap([1.0, 2.0], pd.Series(["a", pd.NA], dtype="string")), r"\[1\] is missing"),
         (lambda: segment_by_count([-1]), "never negative"),
         (lambda: segment_by_count([1], bounds=(5, 2)), "ascending"),
         (lambda: segment_by_popularity([1], head=2), "between 0 and 1"),
         (lambda: segment_by_popularity([1, -2]), r"item_counts\[1\] is -2"),
     ],
-    ids=["lengths", "count", "bounds", "head", "popularity"],
+    ids=["lengths", "none", "nan", "na", "count", "bounds", "head", "popularity"],
 )
 def test_bad_input(call, says):
     with pytest.raises(ValueError, match=says):

@@ -125,6 +125,18 @@ def test_columns_that_know_the_ratings():
     assert any("the item's mean of y" in what for where, what in seen if where == "liked")
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [pd.array(["a fish", None, "a fish", "a cat"], dtype="string"), [np.ones(2), None, np.ones(2), np.zeros(2)]],
+    ids=["NA", "arrays"],
+)
+def test_cells_of_any_kind_are_compared(cells):
+    frame = pd.DataFrame({"user": [1, 2, 3, 4], "item": [1, 2, 1, 3], "about": cells})
+    description = describe_data(frame, user="user", item="item", least=1)
+    missing = found(description)["about", "missing values"]
+    assert (missing.count, missing.of) == (1, 3)  # of three items
+
+
 def test_texts_of_x_are_looked_at_once_per_item():
     X, _, _ = rows()
     texts = plots(40)

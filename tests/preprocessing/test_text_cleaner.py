@@ -206,3 +206,10 @@ def test_bad_parameters():
         with pytest.raises(ValueError, match=next(iter(wrong))):
             TextCleaner(**wrong).transform(["a"])
     assert TextCleaner().transform([]).tolist() == []
+
+
+def test_columns_whose_names_are_numbers():
+    frame = pd.DataFrame({0: ["<b>a</b>"], 1: ["b"]})
+    cleaned = TextCleaner().fit_transform(frame)
+    assert cleaned.to_dict("list") == {0: ["a"], 1: ["b"]}
+    assert frame.loc[0, 0] == "<b>a</b>"  # what came in stays
