@@ -267,9 +267,10 @@ def test_dimensions_that_the_server_ignores(make, server):
 def test_bad_days_of_a_server_change_nothing(make, server, tmp_path):
     """Every fault that may pass, one after the other, and each text counted once."""
     store = EmbeddingStore(tmp_path)
-    encoder = fitted(make, server, memory=store, max_batch_texts=4, timeout=0.5)
+    # a busy machine may hand all of them to one request, and be slow by itself
+    encoder = fitted(make, server, memory=store, max_batch_texts=4, max_retries=20, timeout=1.0)
     server.faults = [
-        status(429), status(429, Retry_After=2), status(500), status(503), cut(), cut(None), None, None, slow(1.0),
+        status(429), status(429, Retry_After=2), status(500), status(503), cut(), cut(None), None, None, slow(2.0),
         None, cut(0), None, status(502), cut(announced=False), status(504), changed(lambda entries: entries[::-1]),
     ]  # fmt: skip
     assert_array_equal(encoder.transform(TEXTS), EXPECTED)
