@@ -93,11 +93,13 @@ class BaseRecommender(RankingMixin, RegressorMixin, BaseEstimator, metaclass=ABC
 
     def _score_pairs(self, users, items):
         """Return the score of the pairs (users[j], items[j]), ndarray of shape (n,)."""
-        scores = np.empty(len(users))
+        _, first, places = np.unique(items.ids, return_index=True, return_inverse=True)
+        order, scores = np.argsort(places, kind="stable"), np.empty(len(users))  # each item in one block, or two
         for start in range(0, len(users), _BLOCK_ROWS):
-            rows = np.arange(start, min(start + _BLOCK_ROWS, len(users)))
-            block = self._score_block(users.take(rows), items.take(rows))
-            scores[rows] = np.diagonal(block)
+            rows = order[start : start + _BLOCK_ROWS]
+            columns = places[rows]
+            block = self._score_block(users.take(rows), items.take(first[columns[0] : columns[-1] + 1]))
+            scores[rows] = block[np.arange(len(rows)), columns - columns[0]]
         return scores
 
     def _see_rows(self, X, users, items):

@@ -209,3 +209,24 @@ def test_what_does_not_fit_together(parameters, message):
     X, y = data(0)
     with pytest.raises(ValueError, match=message):
         NeighborsRecommender(**parameters).fit(X[:, :2].astype(int), y)
+
+
+def test_each_new_item_is_compared_once_however_many_rows_ask_for_it(monkeypatch):
+    rng = np.random.default_rng(0)
+    words = np.array(["crew", "ship", "star", "farm", "bread", "river", "king"])
+    texts = [" ".join(rng.choice(words, 3)) for _ in range(60)]
+    pairs = [[user, int(item), texts[item]] for user in range(40) for item in rng.choice(20, 6, replace=False)]
+    model = NeighborsRecommender(
+        feedback="implicit", item_features=2, item_encoder=CountVectorizer(), content_weight=0.5, n_neighbors=5
+    ).fit(np.array(pairs, dtype=object))
+    asked = np.array([[user, item, texts[item]] for user in range(40) for item in range(20, 60)], dtype=object)
+    asked = asked[rng.permutation(len(asked))]
+    compared, similar = [], NeighborsRecommender._similar_content
+    monkeypatch.setattr(
+        NeighborsRecommender, "_similar_content", lambda self, rows: compared.append(rows.shape[0]) or similar(self, rows)
+    )
+    scores = model.predict(asked)
+    n_blocks = -(-len(asked) // 256)
+    assert 40 <= sum(compared) <= 40 + n_blocks  # an item may lie on the border of two blocks
+    alone = [model.predict(row[np.newaxis])[0] for row in asked[::97]]
+    assert_allclose(scores[::97], alone, rtol=1e-12)
