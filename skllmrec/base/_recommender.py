@@ -98,7 +98,7 @@ class BaseRecommender(RankingMixin, RegressorMixin, BaseEstimator, metaclass=ABC
         for start in range(0, len(users), _BLOCK_ROWS):
             rows = order[start : start + _BLOCK_ROWS]
             columns = places[rows]
-            block = self._score_block(users.take(rows), items.take(first[columns[0] : columns[-1] + 1]))
+            block = np.asarray(self._score_block(users.take(rows), items.take(first[columns[0] : columns[-1] + 1])))
             scores[rows] = block[np.arange(len(rows)), columns - columns[0]]
         return scores
 
