@@ -24,6 +24,7 @@ from skllmrec import (
 
 USER, ITEM = "user_id", "item_id"
 PROTOCOLS = ("warm", "temporal", "cold")
+N_VALIDATIONS = {"warm": 1, "temporal": 1, "cold": 2}  # of new items a few popular ones decide: two samples of items
 # the text of an item, and from which rating on it is liked; tags made by the test users would leak and are left out
 SETS = {
     "ml_latest_small": ("{title}. {genres}. {overview}", 3.5),
@@ -106,10 +107,10 @@ class Dataset:
             table = table.assign(tags=counts.groupby(ITEM)["tag"].agg(", ".join).reindex(items).fillna(""))
         return TextTemplate(template).fit_transform(table)
 
-    def split(self, frame, protocol, seed):
-        """Split rows of the set: positions of (training, held-out) rows."""
+    def split(self, frame, protocol, seed, fold=0):
+        """Split rows of the set: positions of (training, held-out) rows; `fold`: which fifth of the items is new."""
         if protocol == "cold":
-            return next(iter(ColdItemKFold(5, item=ITEM, random_state=seed).split(frame)))
+            return list(ColdItemKFold(5, item=ITEM, random_state=seed).split(frame))[fold]
         if protocol == "warm":
             return next(iter(PerUserKFold(5, user=USER, random_state=seed).split(frame)))
         train, test = next(iter(TemporalSplit(time="timestamp", test_size=0.2).split(frame)))
@@ -147,6 +148,8 @@ class Split:
         Evaluated users are a sample of at most so many.
     store : str
         Folder of the store of embeddings.
+    fold : int
+        Which fifth of the items is new ("cold").
 
     Attributes
     ----------
@@ -165,10 +168,11 @@ class Split:
     seed: int
     max_users: int
     store: str
+    fold: int = 0
     _features: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        train, test = self.dataset.split(self.rows, self.protocol, self.seed)
+        train, test = self.dataset.split(self.rows, self.protocol, self.seed, self.fold)
         self.train = self.rows.iloc[train].reset_index(drop=True)
         self.test = self.rows.iloc[test].reset_index(drop=True)
         generator = np.random.default_rng(self.seed)
@@ -185,9 +189,9 @@ class Split:
         """Cold items keep the tags of users who are not evaluated: half of them."""
         return self.protocol == "cold" and self.dataset.tags is not None
 
-    def inner(self, max_users):
+    def inner(self, max_users, fold=0):
         """Split the training rows once more, for validation."""
-        return Split(self.dataset, self.protocol, self.train, self.seed + 1, max_users, self.store)
+        return Split(self.dataset, self.protocol, self.train, self.seed + 1, max_users, self.store, fold)
 
     @cached_property
     def candidates(self):
@@ -224,7 +228,8 @@ class Split:
     def features(self, kind):
         """Features of the catalogue, learned on its training items: "words", "tfidf", "llm", "llm-white" or "tuned"."""
         if kind not in self._features:
-            encoder = make_encoder(kind, self.store, f"{self.dataset.name}-{self.protocol}-{self.seed}")
+            name = f"{self.dataset.name}-{self.protocol}-{self.seed}-{self.fold}"
+            encoder = make_encoder(kind, self.store, name)
             encoder.fit(self.texts[self.is_trained], self._targets if kind == "tuned" else None)
             self._features[kind] = encoder.transform(self.texts)
         return self._features[kind]

@@ -160,7 +160,7 @@ class Peer:
 
 
 def _popularity(params, split, seed):
-    return PopularityRecommender(**_COLUMNS, feedback="implicit", **params)
+    return PopularityRecommender(**_COLUMNS, feedback="implicit", scale="log", **params)
 
 
 def _factors(params, split, seed):
@@ -229,7 +229,7 @@ def _with_tuned_text(name, make, space, **more):
 
 
 def _blend_of(kind, **more):
-    parts = tuple(f"{name} + {KINDS[kind]}" for name in ("FeatureMF", "Additive", "Neighbors"))
+    parts = tuple(f"{name} + {KINDS[kind]}" for name in ("FeatureMF", "Additive", "Neighbors", "Popularity"))
     return {f"Blend + {KINDS[kind]}": Model(None, kind, seeded=True, parts=parts, **more)}
 
 
@@ -245,6 +245,7 @@ MODELS = {
     "lightfm ids": Peer(warp_lightfm("ids"), "ids", SPACES["lightfm"], protocols=_KNOWN),
     "Markov ids": Model(_markov, "ids", _MARKOV, **_TIMED),
     # with the text of items
+    **_with_text("Popularity", _popularity, {}),
     **_with_text("FeatureMF", _factors, {**_FACTORS, **_PRIOR}, seeded=True),
     **_with_text("CEASE", _autoencoder("cease"), {**_RIDGE, **_SHARE}),
     **_with_text("Additive", _autoencoder("additive"), _ADDITIVE),
@@ -257,12 +258,14 @@ MODELS = {
     "lightfm + LLM": Peer(warp_lightfm("llm"), "llm", SPACES["lightfm + features"], protocols=("cold",)),
     "lightfm + TF-IDF + LLM": Peer(warp_lightfm("both"), "both", SPACES["lightfm + features"], protocols=("cold",)),
     # several of the above with the parameters found for them: no trials of their own
-    "Blend ids": Model(None, "ids", seeded=True, protocols=_KNOWN, parts=("FeatureMF ids", "EASE", "Neighbors ids")),
+    "Blend ids": Model(
+        None, "ids", seeded=True, protocols=_KNOWN, parts=("FeatureMF ids", "EASE", "Neighbors ids", "Popularity")
+    ),
     **_blend_of("tfidf"),
     **_blend_of("llm"),
     **_blend_of("both"),
     # ids and texts: where texts mislead, their models get no weight
-    "Blend of six": Model(
+    "Blend of ids and texts": Model(
         None,
         "both",
         seeded=True,
@@ -274,15 +277,10 @@ MODELS = {
             "FeatureMF + LLM",
             "Additive + TF-IDF + LLM",
             "Neighbors + TF-IDF + LLM",
+            "Popularity",
         ),
     ),
-    "Blend of four": Model(
-        None,
-        "both",
-        seeded=True,
-        protocols=("cold",),
-        parts=("FeatureMF + TF-IDF", "FeatureMF + LLM", "Additive + TF-IDF + LLM", "Neighbors + TF-IDF + LLM"),
-    ),
+    **_with_tuned_text("Popularity", _popularity, {}),
     **_with_tuned_text("FeatureMF", _factors, {**_FACTORS, **_PRIOR}, seeded=True),
     **_with_tuned_text("Additive", _autoencoder("additive"), _ADDITIVE),
     **_with_tuned_text("Neighbors", _neighbors, _NEIGHBORS),

@@ -82,8 +82,8 @@ class Contest:
     ----------
     cells : Cells
     split : Split
-    validation : Split
-        Of the training rows of `split`.
+    validation : list of Split
+        Of the training rows of `split`; a trial is judged by its mean over them.
     n_trials : int
     seeds : sequence of int
         Of the final fits.
@@ -127,16 +127,19 @@ class Contest:
 
     def _tuned_parts(self, model):
         """Parameters found for the parts of a blend, None if they are not all there."""
-        cells = [self.cells.read(self.split.dataset.name, self.split.protocol, part) for part in model.parts]
+        dataset, protocol = self.split.dataset.name, self.split.protocol
+        cells = [self.cells.read(dataset, protocol, part) for part in model.parts]
         if any("best" not in cell for cell in cells):
             return None
         return {cell["model"]: cell["best"] for cell in cells}
 
     def _trial(self, model, params, tuned):
         start = time.process_time()
-        lists = model.recommend(params, self.validation, self.seed, K, tuned)
-        ndcg = ndcg_at_k(self.validation.relevant, lists, k=K)
-        return {"params": params, "ndcg": ndcg, "seconds": round(time.process_time() - start, 3)}
+        lists = [model.recommend(params, split, self.seed, K, tuned) for split in self.validation]
+        ndcg = np.mean(
+            [ndcg_at_k(split.relevant, given, k=K) for split, given in zip(self.validation, lists, strict=True)]
+        )
+        return {"params": params, "ndcg": float(ndcg), "seconds": round(time.process_time() - start, 3)}
 
     def _fit(self, model, params, tuned, seed):
         start = time.process_time()

@@ -3,6 +3,7 @@
     python benchmarks/quality.py [--data FOLDER_OF_FOLDERS] [--out FOLDER] [--quick]
         [--parts models rmse defaults report] [--sets ml_latest_small ...] [--protocols warm temporal cold]
         [--models "CEASE + LLM" ...] [--trials 12] [--seeds 3] [--max-items 4000] [--max-users 2000] [--seed 0]
+        [--jobs 1]
 
 `models`, the main part. Each set is reduced to users with at least five and items with at least three likes; with more
 than `--max-items` items, to items with as many likes as it takes to keep to that (models that are cubic in the items
@@ -13,7 +14,8 @@ temporal   of sets with times: the last fifth of all likes, where 200 users have
            else the last fifth of each user's likes;
 cold       all likes of a fifth of the items are held out, and these items are ranked among themselves.
 
-Every model, ours or a peer's, gets the same number of trials, judged on a split of the training rows of the same kind:
+Every model, ours or a peer's, gets the same number of trials, judged on a split of the training rows of the same kind
+(cold: on two of them, with other items, because a few popular ones decide):
 its defaults, then random draws with a fixed seed (`--spaces` prints from where). The best trial is fitted on all
 training rows, once for each seed where the seed matters, and judged on what is held out: NDCG@20, Recall@20, the share
 of the items that is recommended, the diversity of a list in vectors of words that no model uses, and the Gini index,
@@ -22,7 +24,8 @@ no trials of its own. TF-IDF, vectors and whitening are learned on the training 
 
 Each cell (set, protocol, model) is a file in `--out` that is written after every fit; a run that was stopped goes on
 where it was, and a run with more trials, seeds or models adds to what is there. `report` prints the tables of what is
-there, and writes results.csv and results.json.
+there, and writes results.csv and results.json. `--jobs 2` works on two sets or protocols at a time, each in a process
+of its own.
 
 `rmse`: explicit ratings, MovieLens 100K. `defaults`: FeatureMFRecommender only, defaults against a grid search, over
 several folds. `--quick`: two sets, two trials, one seed; minutes instead of hours, and no figure to quote.
@@ -31,41 +34,47 @@ Set OMP_NUM_THREADS=1 for runs to be compared: peers and models then use one thr
 """
 
 import argparse
+import itertools
 import os
 import warnings
 from pathlib import Path
 
-from _quality_data import PROTOCOLS, SETS, Dataset, Split
+from _quality_data import N_VALIDATIONS, PROTOCOLS, SETS, Dataset, Split
 from _quality_defaults import defaults
 from _quality_models import MODELS
 from _quality_ratings import rmse
 from _quality_report import print_report
 from _quality_run import Cells, Contest
+from joblib import Parallel, delayed
 
 PARTS = ("models", "rmse", "defaults", "report")
 _QUICK = {"sets": ["ml_latest_small", "completejourney"], "trials": 2, "seeds": 1, "max_items": 1000, "max_users": 500}
 
 
+def contest(options, cells, protocol, name):
+    """Run what is missing of one set under one protocol."""
+    data = Dataset.read(options.data, name, options.max_items)
+    if protocol == "temporal" and not data.has_time:
+        return
+    n_users, n_items = data.frame["user_id"].nunique(), data.frame["item_id"].nunique()
+    split = Split(data, protocol, data.frame, options.seed, options.max_users, str(options.out / "store"))
+    print(
+        f"{name}, {protocol}: {len(data.frame):,} likes, {n_users:,} users, {n_items:,} items; "
+        f"{len(split.users):,} users and {len(split.candidates):,} items are judged",
+        flush=True,
+    )
+    seeds, n_trials = range(options.seed, options.seed + options.seeds), options.trials
+    validation = [split.inner(options.max_users // 2, fold) for fold in range(N_VALIDATIONS[protocol])]
+    run = Contest(cells, split, validation, n_trials=n_trials, seeds=seeds, seed=options.seed)
+    for model in options.models:
+        if protocol in MODELS[model].protocols:
+            print(f"{name}, {protocol}, {run.run(model)}", flush=True)
+
+
 def contests(options, cells):
     """Run what is missing, protocol by protocol."""
-    for protocol in options.protocols:
-        for name in options.sets:
-            data = Dataset.read(options.data, name, options.max_items)
-            if protocol == "temporal" and not data.has_time:
-                continue
-            n_users, n_items = data.frame["user_id"].nunique(), data.frame["item_id"].nunique()
-            split = Split(data, protocol, data.frame, options.seed, options.max_users, str(options.out / "store"))
-            print(
-                f"\n{name}, {protocol}: {len(data.frame):,} likes, {n_users:,} users, {n_items:,} items; "
-                f"{len(split.users):,} users and {len(split.candidates):,} items are judged",
-                flush=True,
-            )
-            inner = split.inner(options.max_users // 2)
-            seeds, n_trials = range(options.seed, options.seed + options.seeds), options.trials
-            contest = Contest(cells, split, inner, n_trials=n_trials, seeds=seeds, seed=options.seed)
-            for model in options.models:
-                if protocol in MODELS[model].protocols:
-                    print("  " + contest.run(model), flush=True)
+    parts = itertools.product(options.protocols, options.sets)
+    Parallel(n_jobs=options.jobs)(delayed(contest)(options, cells, *part) for part in parts)
 
 
 def print_spaces():
@@ -93,6 +102,7 @@ def parse():
     parser.add_argument("--max-users", type=int, default=2000)
     parser.add_argument("--folds", type=int, default=2, help="of the part `defaults`")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=1, help="sets and protocols that are worked on at a time")
     options = parser.parse_args()
     if options.quick:
         vars(options).update(_QUICK)
@@ -110,6 +120,7 @@ def main():
     warnings.filterwarnings("ignore", "Bins whose width are too small")  # half of the films are of few years
     store = str(options.out / "store")
     settings = {name: getattr(options, name) for name in ("max_items", "max_users", "seed")}
+    settings["validations"] = N_VALIDATIONS
     cells = Cells(options.out, settings)
     if "rmse" in options.parts:
         rmse(options.seed, store)
