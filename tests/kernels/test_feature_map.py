@@ -116,7 +116,11 @@ def test_wide_sparse_features_are_never_densified(monkeypatch):
     assert basis.right.shape == (5000, 20)
 
 
-@pytest.mark.parametrize("features", [np.ones((5, 2)), np.zeros((5, 2)), np.zeros((5, 0)), np.ones((1, 3))])
+CONSTANT = [np.ones((5, 2)), np.zeros((5, 2)), np.zeros((5, 0)), np.ones((1, 3))]
+ROUNDED = [np.full((50, 2), 0.1), np.full((50, 2), 1 / 3), np.full((7, 2), 1e9 / 7)]  # centring leaves no exact zeros
+
+
+@pytest.mark.parametrize("features", CONSTANT + ROUNDED)
 def test_features_that_say_nothing_leave_the_weighted_mean(features):
     rng = np.random.default_rng(0)
     V, weights = rng.normal(size=(len(features), 2)), rng.uniform(1, 2, len(features))
@@ -125,7 +129,8 @@ def test_features_that_say_nothing_leave_the_weighted_mean(features):
     left_out = left_out_rows(basis, V, 1.0)
     np.testing.assert_allclose(fit_rows(basis, V, 1.0), np.broadcast_to(mean, V.shape))
     assert np.isfinite(left_out).all()
-    np.testing.assert_allclose(fit_map(basis, V, 1.0).predict(features), np.broadcast_to(mean, V.shape))
+    for elsewhere in (features, features + 1):
+        np.testing.assert_allclose(fit_map(basis, V, 1.0).predict(elsewhere), np.broadcast_to(mean, V.shape))
 
 
 def test_choice_is_the_least_error_and_the_walk_finds_it():
