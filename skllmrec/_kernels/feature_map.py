@@ -15,6 +15,7 @@ _POWER_ITERATIONS = 2
 _OVERSAMPLING = 1.1
 _DEPENDENT, _INDEPENDENT = 1e-6, 1e-2  # least over greatest diagonal of a Cholesky factor: no use, and good enough
 _NEGLIGIBLE = 1e-10  # of the largest squared singular value: rounding noise
+_ROUNDING = 1e-14  # of the squared entries before centring: what centring leaves where all rows are equal
 
 
 @dataclass(frozen=True)
@@ -113,12 +114,13 @@ class _CentredRows:
             product[self.sparse_columns] = self.sparse.T @ Y
         return product
 
-    def squared_norm(self):
-        """Sum of the squared entries of X."""
+    def squared_norms(self):
+        """Return the sum of the squared entries of X, and that of R^(1/2) Z."""
         squares = np.einsum("ij,ij->i", self.dense, self.dense)
         if self.sparse is not None:
             squares += np.asarray(self.sparse.multiply(self.sparse).sum(axis=1)).ravel()
-        return float(max(self.root**2 @ squares - (self.root @ self.root) * (self.mean @ self.mean), 0.0))
+        raw = self.root**2 @ squares
+        return float(max(raw - (self.root @ self.root) * (self.mean @ self.mean), 0.0)), float(raw)
 
 
 def _product_with_identity(product, size):
@@ -201,8 +203,8 @@ def factorise_features(features, weights, *, max_rank=MAX_RANK, seed=0, dtype=np
         squares, dual = np.linalg.eigh(_product_with_identity(lambda Y: rows.dot(rows.transposed_dot(Y)), n))
         right = rows.transposed_dot(dual)
     order = np.argsort(-squares)
-    total = rows.squared_norm()
-    order = order[squares[order] > _NEGLIGIBLE * total]
+    total, raw = rows.squared_norms()
+    order = order[squares[order] > max(_NEGLIGIBLE * total, _ROUNDING * raw)]
     right = right[:, order]
     right /= np.linalg.norm(right, axis=0)
     left = rows.dot(right)
@@ -331,3 +333,29 @@ def fit_map(basis, V, strength):
     slopes = _shrinkage(basis, strength) / np.maximum(basis.singular, np.finfo(basis.singular.dtype).tiny)
     coef = basis.right @ (slopes[:, None] * components)
     return FeatureMap(coef, mean - basis.mean @ coef)
+
+
+def ridge_map(features, V, weights, strength="auto", *, seed=0):
+    """Decompose features and fit a ridge map to V on them.
+
+    Parameters
+    ----------
+    features : {ndarray, sparse matrix} of shape (n, k)
+    V : ndarray of shape (n, d)
+    weights : ndarray of shape (n,)
+        Of the rows.
+    strength : float or "auto", default="auto"
+        In units of the mean squared singular value; "auto": by leave-one-out.
+    seed : int, default=0
+        Of the randomized decomposition.
+
+    Returns
+    -------
+    FeatureMap
+    strength : float
+        That of the map.
+    """
+    basis = factorise_features(features, weights, seed=seed)
+    if strength == "auto":
+        strength = float(STRENGTHS[choose_strength(basis, V)])
+    return fit_map(basis, V, strength), strength

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from skllmrec._kernels.feature_map import STRENGTHS, choose_strength, factorise_features, fit_map
+from skllmrec._kernels.feature_map import ridge_map
 from skllmrec._kernels.held_out import CUTOFF, judged_users, list_quality
 from skllmrec._kernels.topk import topk_factors
 from skllmrec.preprocessing._dense_targets import dense_targets
@@ -35,8 +35,7 @@ def ridge(vectors, targets, weights, seed):
     if len(vectors) > _MAX_ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(len(vectors), _MAX_ROWS, replace=False))
         vectors, targets, weights = vectors[rows], targets[rows], weights[rows]
-    basis = factorise_features(vectors, weights, seed=seed)
-    return fit_map(basis, targets, STRENGTHS[choose_strength(basis, targets)])
+    return ridge_map(vectors, targets, weights, seed=seed)[0]
 
 
 def item_factors(positives, seed):

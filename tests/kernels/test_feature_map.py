@@ -11,6 +11,7 @@ from skllmrec._kernels.feature_map import (
     fit_map,
     fit_rows,
     leave_out,
+    ridge_map,
     row_influence,
 )
 
@@ -126,6 +127,28 @@ def test_features_that_say_nothing_leave_the_weighted_mean(features):
     np.testing.assert_allclose(fit_rows(basis, V, 1.0), np.broadcast_to(mean, V.shape))
     assert np.isfinite(left_out).all()
     np.testing.assert_allclose(fit_map(basis, V, 1.0).predict(features), np.broadcast_to(mean, V.shape))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n", [7, 50, 60])
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e9 / 7])
+def test_what_rounding_leaves_of_equal_rows_is_no_feature(value, n, weighted):
+    rng = np.random.default_rng(n)
+    features, V = np.full((n, 2), value), rng.normal(size=(n, 1))
+    weights = rng.uniform(1, 2, n) if weighted else np.ones(n)
+    for kind in (np.asarray, sparse.csr_matrix):
+        fitted, _ = ridge_map(kind(features), V, weights)
+        np.testing.assert_allclose(fitted.predict(features + 1)[0], np.average(V, axis=0, weights=weights))
+
+
+@pytest.mark.parametrize("strength", ["auto", 0.7])
+def test_ridge_map_is_choice_and_fit(strength):
+    features, V, weights = random_problem(4)
+    basis = factorise_features(features, weights)
+    expected = STRENGTHS[choose_strength(basis, V)] if strength == "auto" else strength
+    fitted, used = ridge_map(features, V, weights, strength)
+    assert used == expected
+    np.testing.assert_allclose(fitted.coef, fit_map(basis, V, expected).coef)
 
 
 def test_choice_is_the_least_error_and_the_walk_finds_it():

@@ -48,6 +48,8 @@ SKLEARN = [
     PopularityRecommender(),
     PopularityRecommender(feedback="implicit"),
     PopularityRecommender(damping=0.0),
+    PopularityRecommender(item_features=1, feature_alpha=0.5),
+    PopularityRecommender(feedback="implicit", item_features=1, scale="log"),
     PairwiseRecommender(Ridge()),
     PairwiseRecommender(KNeighborsRegressor(1)),
     TwoTowerRecommender(),
@@ -99,6 +101,9 @@ THE_SAME_FOR_ALL = [
     PopularityRecommender(),
     PopularityRecommender(damping=0.0),
     PopularityRecommender(feedback="implicit"),
+    PopularityRecommender(**TEXTS),
+    PopularityRecommender(feedback="implicit", **TEXTS),
+    PopularityRecommender(feedback="implicit", item_features=["year"], feature_alpha=0.1, scale="log"),
     PairwiseRecommender(Ridge(alpha=0.1)),  # of ids alone a linear model learns biases
     PairwiseRecommender(Lasso(alpha=0.01), **TEXTS),
 ]
