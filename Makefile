@@ -17,6 +17,7 @@ export SKLLMREC_DATA
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint docs bench-env
+.PRECIOUS: %/.created  # make would take it for an intermediate file and remove it
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

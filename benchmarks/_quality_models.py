@@ -94,6 +94,8 @@ class Model:
     protocols : tuple of str
     parts : tuple of str
         Models whose tuned parameters a blend takes over.
+    parts_for_new : tuple of str
+        More of them where new items are ranked.
     columns : tuple of str
         What it reads of the rows.
     """
@@ -104,8 +106,13 @@ class Model:
     seeded: bool = False
     protocols: tuple = PROTOCOLS
     parts: tuple = ()
+    parts_for_new: tuple = ()
     columns: tuple = (USER, ITEM)
     is_peer = False
+
+    def parts_in(self, protocol):
+        """Return the models that a blend is made of under a protocol."""
+        return self.parts + (self.parts_for_new if protocol == "cold" else ())
 
     @property
     def space(self):
@@ -124,7 +131,8 @@ class Model:
     def recommend(self, params, split, seed, k, tuned):
         """Rank candidates: positions among `split.candidates`, ndarray of shape (n_users, k), -1 is padding."""
         if self.parts:
-            parts = [(name, MODELS[name].estimator(tuned[name], split, seed)) for name in self.parts]
+            names = self.parts_in(split.protocol)
+            parts = [(name, MODELS[name].estimator(tuned[name], split, seed)) for name in names]
             recommender = BlendRecommender(parts, **_COLUMNS, random_state=seed)
         else:
             recommender = self.estimator(params, split, seed)
@@ -145,6 +153,10 @@ class Peer:
     seeded: bool = True
     parts: tuple = ()
     is_peer = True
+
+    def parts_in(self, protocol):
+        """Return nothing: a peer is no blend."""
+        return ()
 
     @property
     def space(self):
@@ -229,8 +241,9 @@ def _with_tuned_text(name, make, space, **more):
 
 
 def _blend_of(kind, **more):
-    parts = tuple(f"{name} + {KINDS[kind]}" for name in ("FeatureMF", "Additive", "Neighbors", "Popularity"))
-    return {f"Blend + {KINDS[kind]}": Model(None, kind, seeded=True, parts=parts, **more)}
+    parts = tuple(f"{name} + {KINDS[kind]}" for name in ("FeatureMF", "Additive", "Neighbors"))
+    popular = (f"Popularity + {KINDS[kind]}",)
+    return {f"Blend + {KINDS[kind]}": Model(None, kind, seeded=True, parts=parts, parts_for_new=popular, **more)}
 
 
 MODELS = {
@@ -245,7 +258,7 @@ MODELS = {
     "lightfm ids": Peer(warp_lightfm("ids"), "ids", SPACES["lightfm"], protocols=_KNOWN),
     "Markov ids": Model(_markov, "ids", _MARKOV, **_TIMED),
     # with the text of items
-    **_with_text("Popularity", _popularity, {}),
+    **_with_text("Popularity", _popularity, {}, protocols=("cold",)),
     **_with_text("FeatureMF", _factors, {**_FACTORS, **_PRIOR}, seeded=True),
     **_with_text("CEASE", _autoencoder("cease"), {**_RIDGE, **_SHARE}),
     **_with_text("Additive", _autoencoder("additive"), _ADDITIVE),
@@ -258,14 +271,12 @@ MODELS = {
     "lightfm + LLM": Peer(warp_lightfm("llm"), "llm", SPACES["lightfm + features"], protocols=("cold",)),
     "lightfm + TF-IDF + LLM": Peer(warp_lightfm("both"), "both", SPACES["lightfm + features"], protocols=("cold",)),
     # several of the above with the parameters found for them: no trials of their own
-    "Blend ids": Model(
-        None, "ids", seeded=True, protocols=_KNOWN, parts=("FeatureMF ids", "EASE", "Neighbors ids", "Popularity")
-    ),
+    "Blend ids": Model(None, "ids", seeded=True, protocols=_KNOWN, parts=("FeatureMF ids", "EASE", "Neighbors ids")),
     **_blend_of("tfidf"),
     **_blend_of("llm"),
     **_blend_of("both"),
     # ids and texts: where texts mislead, their models get no weight
-    "Blend of ids and texts": Model(
+    "Blend of six": Model(
         None,
         "both",
         seeded=True,
@@ -277,7 +288,6 @@ MODELS = {
             "FeatureMF + LLM",
             "Additive + TF-IDF + LLM",
             "Neighbors + TF-IDF + LLM",
-            "Popularity",
         ),
     ),
     **_with_tuned_text("Popularity", _popularity, {}),

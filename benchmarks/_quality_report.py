@@ -238,7 +238,7 @@ def blend_table(results):
             for name in SETS:
                 here = [result for result in results if (result.protocol, result.dataset) == (protocol, name)]
                 mine = best(here, lambda result: result.model == blend)  # noqa: B023 - used at once
-                part = best(here, lambda result: result.model in MODELS[blend].parts, "test")  # noqa: B023
+                part = best(here, lambda result: result.model in MODELS[blend].parts_in(protocol), "test")  # noqa: B023
                 if mine is not None and part is not None:
                     value, low, high = gain(mine, part)
                     row[f"{protocol} {name}"] = f"{value:+.1%} ({low:+.1%} to {high:+.1%})"

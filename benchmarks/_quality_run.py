@@ -128,7 +128,7 @@ class Contest:
     def _tuned_parts(self, model):
         """Parameters found for the parts of a blend, None if they are not all there."""
         dataset, protocol = self.split.dataset.name, self.split.protocol
-        cells = [self.cells.read(dataset, protocol, part) for part in model.parts]
+        cells = [self.cells.read(dataset, protocol, part) for part in model.parts_in(protocol)]
         if any("best" not in cell for cell in cells):
             return None
         return {cell["model"]: cell["best"] for cell in cells}
