@@ -145,8 +145,9 @@ class TwoTowers:
         users, items : torch.Tensor of shape (n_users, n_components), (n_items, n_components)
             Unit vectors, or, with biases, of any length.
         """
+        own = self._from_users(training)
         of_users, of_items = self._from_items(training)
-        sources = [[self._from_users(training), of_users], [of_items]]
+        sources = [[own, of_users], [of_items]]
         sides = []
         for name, encoded, size in zip(("user_ids", "item_ids"), sources, self._shape, strict=True):
             parts = [part for part in (*encoded, self.parameters.get(name)) if part is not None]
