@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from skllmrec._kernels.precision import full_precision, in_full
+
 _NATIVE = ("cpu", "cuda")  # devices on which torch multiplies by sparse rows
 
 
@@ -113,7 +115,8 @@ class LinkProduct:
         -------
         torch.Tensor of shape (n_rows, d)
         """
-        return _product_function().apply(self.forward, self.backward, dense)
+        with full_precision(dense):
+            return _product_function().apply(self.forward, self.backward, in_full(dense))
 
 
 def _to_tensor(matrix, device):
@@ -124,7 +127,9 @@ def _to_tensor(matrix, device):
     if device.type not in _NATIVE:
         places = torch.from_numpy(np.stack(matrix.nonzero()).astype(np.int64))
         return torch.sparse_coo_tensor(places, values, matrix.shape, check_invariants=False).to(device)
-    indptr, indices = (torch.from_numpy(part.astype(np.int64)) for part in (matrix.indptr, matrix.indices))
+    # as the libraries of both take them: they would convert others at each product
+    index = np.int32 if max(matrix.nnz, *matrix.shape) <= np.iinfo(np.int32).max else np.int64
+    indptr, indices = (torch.from_numpy(part.astype(index)) for part in (matrix.indptr, matrix.indices))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
         return torch.sparse_csr_tensor(indptr, indices, values, matrix.shape, check_invariants=False).to(device)
@@ -181,8 +186,83 @@ def propagate(users, items, links, n_layers):
     >>> propagate(torch.tensor([[1.0]]), torch.tensor([[3.0]]), links, 1)
     (tensor([[2.]]), tensor([[2.]]))
     """
-    sums = users, items
-    for _ in range(n_layers):
-        users, items = links.dot(items), links.T.dot(users)
-        sums = sums[0] + users, sums[1] + items
-    return tuple(side / (n_layers + 1) for side in sums)
+    if n_layers == 0:
+        return users, items
+    with full_precision(users):
+        return _propagation_function().apply(in_full(users), in_full(items), links, n_layers)
+
+
+@functools.cache
+def _propagation_function():
+    """Torch function of `propagate`: a symmetric matrix is its own gradient.
+
+    With X all vectors and A the adjacency matrix, ``X + A X + A A X = X + A (X + A X)``: sums come with the products.
+    """
+    import torch
+
+    def smooth(users, items, links, n_layers):
+        p, q = users, items
+        for layer in range(n_layers):
+            scale = 1 / (n_layers + 1) if layer == n_layers - 1 else 1
+            p, q = (
+                torch.addmm(users, links.forward, q, beta=scale, alpha=scale),
+                torch.addmm(items, links.backward, p, beta=scale, alpha=scale),
+            )
+        return p, q
+
+    class Propagation(torch.autograd.Function):
+        @staticmethod
+        def forward(context, users, items, links, n_layers):
+            context.graph = links, n_layers
+            return smooth(users, items, links, n_layers)
+
+        @staticmethod
+        def backward(context, of_users, of_items):
+            return *smooth(of_users.contiguous(), of_items.contiguous(), *context.graph), None, None
+
+    return Propagation
+
+
+def unit_rows(vectors):
+    """Divide rows by their lengths; what is shorter than 1e-12 becomes not quite as long.
+
+    Parameters
+    ----------
+    vectors : torch.Tensor of shape (n, d)
+
+    Returns
+    -------
+    torch.Tensor of shape (n, d)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skllmrec._kernels.graph import unit_rows
+    >>> unit_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+    tensor([[0.6000, 0.8000],
+            [0.0000, 0.0000]])
+    """
+    return _unit_function().apply(in_full(vectors))
+
+
+@functools.cache
+def _unit_function():
+    """Torch function of `unit_rows`, in half of the passes that its operations take one by one."""
+    import torch
+
+    class Unit(torch.autograd.Function):
+        @staticmethod
+        def forward(context, vectors):
+            inverse = torch.linalg.vector_norm(vectors, dim=1, keepdim=True).clamp_(min=1e-12).reciprocal_()
+            units = vectors * inverse
+            context.save_for_backward(units, inverse)
+            return units
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(context, gradient):
+            units, inverse = context.saved_tensors
+            along = (units * gradient).sum(1, keepdim=True)
+            return torch.addcmul(gradient, units, along, value=-1).mul_(inverse)
+
+    return Unit

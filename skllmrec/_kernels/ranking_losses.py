@@ -1,7 +1,11 @@
 """Losses in torch that rank what a user liked before what is not known of: softmax, BPR, WARP, and their sampling."""
 
+import functools
 
-def softmax_loss(positive, rows, candidates, liked, inclusion=None):
+from skllmrec._kernels.precision import full_precision, in_full
+
+
+def softmax_loss(users, items, rows, columns, *, inclusion=None, positive=None):
     """Cross-entropy of each pair against the candidates that its user is not known to like.
 
     ``-log e^s / (e^s + sum_j e^(s_j) / pi_j)``. Where the candidates are a sample, dividing by the probability pi that
@@ -10,16 +14,18 @@ def softmax_loss(positive, rows, candidates, liked, inclusion=None):
 
     Parameters
     ----------
-    positive : torch.Tensor of shape (n_pairs,)
-        s, the score of each pair over the temperature.
+    users : torch.Tensor of shape (n_users, d)
+        Vectors over the temperature; the score of a user and an item is the product of their vectors.
+    items : torch.Tensor of shape (n_candidates, d)
     rows : torch.Tensor of shape (n_pairs,), int64
-        Row of `candidates` of the user of each pair.
-    candidates : torch.Tensor of shape (n_users, n_candidates)
-        s_j.
-    liked : torch.Tensor of shape (n_users, n_candidates), bool
-        Candidates that do not count against a user.
+        Row of `users` of each pair. Pairs are distinct, and all that a user likes among the candidates is there: it
+        does not count against him.
+    columns : torch.Tensor of shape (n_pairs,), int64
+        Row of `items` of each pair, -1 where its item is no candidate.
     inclusion : torch.Tensor of shape (n_candidates,), default=None
         pi; None for one.
+    positive : torch.Tensor of shape (n_pairs,), default=None
+        s, the score of each pair; None where all of their items are candidates.
 
     Returns
     -------
@@ -36,18 +42,54 @@ def softmax_loss(positive, rows, candidates, liked, inclusion=None):
     --------
     >>> import torch
     >>> from skllmrec._kernels.ranking_losses import softmax_loss
-    >>> candidates, liked = torch.zeros(1, 4), torch.tensor([[True, False, False, False]])
-    >>> softmax_loss(torch.zeros(1), torch.tensor([0]), candidates, liked).exp()  # one of 1 + 3
+    >>> pair = torch.tensor([0])
+    >>> softmax_loss(torch.zeros(1, 2), torch.zeros(4, 2), pair, pair).exp()  # one of 1 + 3
     tensor([4.])
     """
-    import torch
     from torch.nn.functional import softplus
 
-    if inclusion is not None:
-        candidates = candidates - inclusion.log()
-    lowest = torch.finfo(candidates.dtype).min / 2  # not -inf, whose gradient would be nan where nothing is left
-    others = candidates.masked_fill(liked, lowest).logsumexp(1)
-    return softplus(others[rows] - positive)
+    pairs = (rows, columns)
+    if positive is not None:
+        known = columns >= 0
+        pairs = (rows[known], columns[known])
+    offsets = None if inclusion is None else -inclusion.log()
+    with full_precision(users):
+        scores, others = _candidates_function().apply(in_full(users), in_full(items), *pairs, offsets)
+    return softplus(others[rows] - (scores if positive is None else positive))
+
+
+@functools.cache
+def _candidates_function():
+    """Torch function of the scores of pairs, and of the log-sums of the exponentials of all others of their users.
+
+    Of the matrix of all scores there is one copy for each direction, and few passes go over it: products and masks
+    come before and after, where the operations of torch would write a matrix each.
+    """
+    import torch
+
+    class Candidates(torch.autograd.Function):
+        @staticmethod
+        def forward(context, users, items, rows, columns, offsets):
+            matrix = users @ items.T if offsets is None else torch.addmm(offsets, users, items.T)
+            picked = matrix[rows, columns]
+            if offsets is not None:
+                picked = picked - offsets[columns]
+            matrix[rows, columns] = -torch.inf
+            smallest = torch.finfo(matrix.dtype)
+            highest = matrix.amax(1, keepdim=True).clamp_(min=smallest.min / 2)  # -inf where nothing is left
+            sums = matrix.sub_(highest).exp_().sum(1, keepdim=True).clamp_(min=smallest.tiny)
+            context.save_for_backward(users, items, rows, columns, matrix, sums)
+            return picked, (sums.log() + highest)[:, 0]
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(context, of_pairs, of_sums):
+            users, items, rows, columns, exponentials, sums = context.saved_tensors
+            gradient = exponentials * (of_sums[:, None] / sums)
+            gradient[rows, columns] = of_pairs
+            return gradient @ items, gradient.T @ users, None, None, None
+
+    return Candidates
 
 
 def bpr_loss(positive, negative):

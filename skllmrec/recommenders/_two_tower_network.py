@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from scipy import sparse
 
 from skllmrec._kernels.feature_map import MAX_RANK
-from skllmrec._kernels.graph import LinkProduct, mean_matrix, normalised_links, propagate
+from skllmrec._kernels.feature_product import FactoredRows, FeatureProduct
+from skllmrec._kernels.graph import LinkProduct, mean_matrix, normalised_links, propagate, unit_rows
 
 _ID_NORM = 0.1  # expected length of a new id embedding
 
@@ -48,7 +50,7 @@ class TwoTowers:
     architecture : Architecture
     links : csr_matrix of shape (n_users, n_items)
         Interactions that the graph consists of.
-    features : tuple of two, ndarray of shape (n, k) or None
+    features : tuple of two, FactoredRows or None
         Of users and of items, centred, rows of mean squared length one.
     device : torch.device
     seed : int
@@ -66,10 +68,10 @@ class TwoTowers:
         self._generator = torch.Generator().manual_seed(seed)
         self._shape = links.shape
         self.parameters = {}
-        self._features = [None if side is None else self._tensor(side) for side in features]
+        self._features = [None if side is None else FeatureProduct(side, device) for side in features]
         for name, side in zip(("user_tower", "item_tower"), self._features, strict=True):
             if side is not None:
-                self._add_tower(name, side.shape[1])
+                self._add_tower(name, side.rows.shape[1])
         width = architecture.n_components
         for name, size in zip(("user", "item"), links.shape, strict=True):
             if architecture.ids:
@@ -77,11 +79,6 @@ class TwoTowers:
             if architecture.explicit:
                 self._add(f"{name}_biases", (size, 1), 0.0)
         self.connect(links)
-
-    def _tensor(self, array):
-        import torch
-
-        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(self.device)
 
     def _add(self, name, shape, scale):
         import torch
@@ -126,11 +123,14 @@ class TwoTowers:
         ----------
         links : csr_matrix of shape (n_users, n_items)
         """
-        item_features = self._features[1]
+        import torch
+
         self._graph = LinkProduct.of(normalised_links(links), self.device) if self.architecture.n_layers else None
-        self._profiles = None
-        if item_features is not None:
-            self._profiles = LinkProduct.of(mean_matrix(links), self.device).dot(item_features)
+        self._means = self._unlinked = None
+        if self._features[1] is not None:
+            self._means = LinkProduct.of(mean_matrix(links), self.device)
+            unlinked = torch.from_numpy(np.diff(links.indptr) == 0)[:, None]
+            self._unlinked = unlinked.to(self.device) if unlinked.any() else None
 
     def vectors(self, *, training=False):
         """Compute the vectors of both sides.
@@ -145,20 +145,16 @@ class TwoTowers:
         users, items : torch.Tensor of shape (n_users, n_components), (n_items, n_components)
             Unit vectors, or, with biases, of any length.
         """
-        from torch.nn.functional import normalize
-
-        own, features = self._features
-        sources = [
-            [self._encode("user_tower", own, training), self._encode("item_tower", self._profiles, training)],
-            [self._encode("item_tower", features, training)],
-        ]
+        own = self._from_users(training)
+        of_users, of_items = self._from_items(training)
+        sources = [[own, of_users], [of_items]]
         sides = []
         for name, encoded, size in zip(("user_ids", "item_ids"), sources, self._shape, strict=True):
             parts = [part for part in (*encoded, self.parameters.get(name)) if part is not None]
             sides.append(sum(parts[1:], parts[0]) if parts else self._nothing(size))
         if self._graph is not None:
             sides = propagate(*sides, self._graph, self.architecture.n_layers)
-        return tuple(sides) if self.architecture.explicit else tuple(normalize(side, dim=1) for side in sides)
+        return tuple(sides) if self.architecture.explicit else tuple(unit_rows(side) for side in sides)
 
     def _nothing(self, size):
         """Vectors of a side that has neither features nor ids: it is what its neighbours are."""
@@ -166,21 +162,47 @@ class TwoTowers:
 
         return torch.zeros(size, self.architecture.n_components, device=self.device)
 
-    def _encode(self, name, features, training):
-        """Output of a tower; None without features."""
+    def _from_users(self, training):
+        """Output of the users' tower; None without features of users."""
+        features, name = self._features[0], "user_tower"
+        return None if features is None else self._finish(name, self._begin(name, features, training), training)
+
+    def _from_items(self, training):
+        """Output of the items' tower for the mean features of each user's items, and for the items."""
+        features, name = self._features[1], "item_tower"
+        if features is None:
+            return None, None
+        if self.architecture.feature_noise * training:
+            users = self._begin_noisy(name, self._means.dot(features.rows))
+            users = self._finish(name, users, training)
+            return users, self._finish(name, self._begin(name, features, training), training)
+        items = self._begin(name, features, training)
+        users = self._means.dot(items)  # the first layer of a mean is the mean of the first layers
+        if self._unlinked is not None:
+            users = users + self._unlinked * self.parameters[f"{name}.bias0"]
+        return self._finish(name, users, training), self._finish(name, items, training)
+
+    def _begin(self, name, features, training):
+        """First layer of a tower, before its rectifier."""
+        if self.architecture.feature_noise * training:
+            return self._begin_noisy(name, features.rows)
+        return features.affine(self.parameters[f"{name}.weight0"], self.parameters[f"{name}.bias0"])
+
+    def _begin_noisy(self, name, rows):
+        import torch
+        from torch.nn.functional import linear
+
+        rows = rows + self.architecture.feature_noise * rows.shape[1] ** -0.5 * torch.randn_like(rows)
+        return linear(rows, self.parameters[f"{name}.weight0"], self.parameters[f"{name}.bias0"])
+
+    def _finish(self, name, hidden, training):
+        """Output of a tower from that of its first layer, which is overwritten."""
         import torch
         from torch.nn.functional import dropout, leaky_relu, linear
 
-        if features is None:
-            return None
-        noise = self.architecture.feature_noise * training
-        if noise:
-            features = features + noise * features.shape[1] ** -0.5 * torch.randn_like(features)
-        weights = {key.removeprefix(name): tensor for key, tensor in self.parameters.items() if key.startswith(name)}
-        hidden = linear(features, weights[".weight0"], weights[".bias0"])
         if self.architecture.tower == "mlp":
-            hidden = dropout(leaky_relu(hidden), self.architecture.dropout, training)
-            hidden = linear(hidden, weights[".weight1"], weights[".bias1"])
+            hidden = dropout(leaky_relu(hidden, inplace=True), self.architecture.dropout, training)
+            hidden = linear(hidden, self.parameters[f"{name}.weight1"], self.parameters[f"{name}.bias1"])
         hide = self.architecture.feature_dropout * training
         return hidden * (torch.rand(len(hidden), 1, device=self.device) >= hide) if hide else hidden
 
@@ -196,11 +218,14 @@ def rotated(features, basis):
 
     Returns
     -------
-    ndarray of shape (n, r), float32
+    FactoredRows
     """
     right = basis.right[:, :MAX_RANK]
-    rows = np.asarray(features @ right) - basis.mean @ right
-    return (rows / np.sqrt((rows**2).sum() / len(rows))).astype(np.float32)
+    shift = basis.mean @ right
+    rows = np.asarray(features @ right) - shift
+    scale = np.sqrt((rows**2).sum() / len(rows))
+    factors = (features, right / scale, shift / scale) if sparse.issparse(features) else ()
+    return FactoredRows((rows / scale).astype(np.float32), *factors)
 
 
 def pair_features(users, items):

@@ -106,7 +106,7 @@ def fit_towers(links, targets, weights, features, tasks, architecture, objective
         Standardised ratings; None for implicit feedback.
     weights : ndarray of shape (nnz,)
         Of the pairs, of mean one.
-    features : tuple of two, ndarray or None
+    features : tuple of two, FactoredRows or None
     tasks : list of Task
         They get their heads.
     architecture : Architecture
@@ -176,7 +176,7 @@ def _checkpoint(options, links, targets, weights, features, tasks, objective, to
     if directory is None:
         return None
     digest = hashlib.sha256()
-    known = [links.indptr, links.indices, targets, weights, *features]
+    known = [links.indptr, links.indices, targets, weights, *(side and side.rows for side in features)]
     for array in [*known, *(part for task in tasks for part in (*task.pairs, task.values))]:
         digest.update(b"|" if array is None else np.ascontiguousarray(array).tobytes())
     settings = {**asdict(objective), **asdict(towers.architecture)}
@@ -287,10 +287,11 @@ class _Descent:
 
         n_candidates = min(self.objective.n_negatives or MOST_CANDIDATES, self.n_items)
         if n_candidates == self.n_items:
-            return self._softmax_against(vectors, users, items, torch.arange(self.n_items, device=users.device), None)
+            return self._softmax_against(vectors, users, items)
         drawn = torch.randperm(self.n_items)[:n_candidates].sort().values.to(users.device)
         inclusion = torch.full((n_candidates,), n_candidates / self.n_items, device=users.device)
-        return self._softmax_against(vectors, users, items, drawn, inclusion)
+        positive = self._scores(vectors, users, items)  # what is liked need not be among those drawn
+        return self._softmax_against(vectors, users, items, drawn, inclusion=inclusion, positive=positive)
 
     def _softmax(self, vectors, users, items, pairs):
         """Against the items of the batch; frequent ones are in it more often."""
@@ -299,21 +300,20 @@ class _Descent:
         drawn = torch.unique(items)
         share = len(items) / len(self.items)
         inclusion = -torch.expm1(self.counts[drawn] * np.log1p(-min(share, 1 - 1e-6)))  # 1 - (1 - share)^count
-        return self._softmax_against(vectors, users, items, drawn, inclusion)
+        return self._softmax_against(vectors, users, items, drawn, inclusion=inclusion)
 
-    def _softmax_against(self, vectors, users, items, drawn, inclusion):
+    def _softmax_against(self, vectors, users, items, drawn=None, **known):
+        """Against some items, or all of them."""
         import torch
         from torch.nn.functional import embedding
 
         distinct, rows = torch.unique(users, return_inverse=True)
-        candidates = embedding(distinct, vectors[0]) @ embedding(drawn, vectors[1]).T / self.objective.temperature
-        columns = torch.full((self.n_items,), -1, device=users.device)
-        columns[drawn] = torch.arange(len(drawn), device=users.device)
-        columns = columns[items]
-        known = columns >= 0
-        liked = torch.zeros(candidates.shape, dtype=torch.bool, device=users.device)
-        liked[rows[known], columns[known]] = True
-        return softmax_loss(self._scores(vectors, users, items), rows, candidates, liked, inclusion)
+        p, q = embedding(distinct, vectors[0]) / self.objective.temperature, vectors[1]
+        if drawn is not None:
+            columns = torch.full((self.n_items,), -1, device=users.device)
+            columns[drawn] = torch.arange(len(drawn), device=users.device)
+            q, items = embedding(drawn, q), columns[items]
+        return softmax_loss(p, q, rows, items, **known)
 
     def _draw(self, users, n_draws):
         """Items drawn uniformly for each pair, and whether the user likes them."""

@@ -1,12 +1,14 @@
 """Propagation along a graph against dense matrices, and its gradients against finite differences."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
 from scipy import sparse
 
-from skllmrec._kernels.graph import LinkProduct, mean_matrix, normalised_links, propagate
+from skllmrec._kernels.graph import LinkProduct, mean_matrix, normalised_links, propagate, unit_rows
 
 CPU = torch.device("cpu")
 
@@ -60,3 +62,32 @@ def test_gradients_are_those_of_finite_differences(native, monkeypatch):
     )
     assert torch.autograd.gradcheck(lambda p, q: propagate(p, q, links, 2), (users, items))
     assert_allclose(links.T.dot(users).detach(), (links.forward.to_dense().T @ users).detach())
+
+
+def test_sums_are_in_full_precision_within_mixed_precision():
+    links = LinkProduct.of(normalised_links(make_links(1)), CPU)
+    users, items = (torch.randn(n, 2, generator=torch.manual_seed(n)) for n in (6, 9))
+    expected = *propagate(users, items, links, 2), links.dot(items)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = *propagate(users, items, links, 2), links.dot(items)
+        from_half = links.dot(items.bfloat16())
+    for one, other in zip(found, expected, strict=True):
+        assert_allclose(one, other, rtol=0)
+    assert_allclose(from_half, links.dot(items), atol=0.03)
+
+
+def test_unit_rows_are_those_of_a_naive_loop():
+    rows = np.random.default_rng(0).normal(size=(5, 3))
+    rows[2] = 0
+    rows[3] = [0, 1e-13, 0]
+    found = unit_rows(torch.from_numpy(rows))
+    for row, unit in zip(rows, found, strict=True):
+        assert_allclose(unit, row / max(math.sqrt(sum(value**2 for value in row)), 1e-12))
+
+
+def test_gradients_of_unit_rows_are_those_of_finite_differences():
+    rows = torch.randn(4, 3, dtype=torch.float64, generator=torch.manual_seed(0), requires_grad=True)
+    assert torch.autograd.gradcheck(unit_rows, rows)
+    zero = torch.zeros(1, 3, requires_grad=True)
+    unit_rows(zero).sum().backward()
+    assert torch.isfinite(zero.grad).all()

@@ -17,16 +17,21 @@ def draw(*shape, seed=0):
 
 
 def make_pairs(seed):
-    """Scores of all pairs, which of them are liked, and the liked ones as pairs."""
-    scores, liked = draw(USERS, ITEMS, seed=seed), draw(USERS, ITEMS, seed=seed + 9) > 0.3
-    rows, columns = liked.nonzero(as_tuple=True)
-    return scores, liked, rows, columns
+    """Vectors of both sides, which pairs are liked, and the liked ones in any order."""
+    users, items, liked = (
+        draw(USERS, 3, seed=seed),
+        draw(ITEMS, 3, seed=seed + 5),
+        draw(USERS, ITEMS, seed=seed + 9) > 0.3,
+    )
+    order = torch.randperm(int(liked.sum()), generator=torch.manual_seed(seed))
+    return users, items, liked, *(part[order] for part in liked.nonzero(as_tuple=True))
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("sampled", [False, True])
 def test_softmax_loss_is_that_of_a_naive_loop(seed, sampled):
-    scores, liked, rows, columns = make_pairs(seed)
+    users, items, liked, rows, columns = make_pairs(seed)
+    scores = users @ items.T
     inclusion = draw(ITEMS, seed=3).abs().clamp(0.05, 1) if sampled else torch.ones(ITEMS)
     expected = []
     for user, item in zip(rows.tolist(), columns.tolist(), strict=True):
@@ -37,38 +42,79 @@ def test_softmax_loss_is_that_of_a_naive_loop(seed, sampled):
         )
         own = math.exp(scores[user, item])
         expected.append(-math.log(own / (own + others)))
-    found = softmax_loss(scores[rows, columns], rows, scores, liked, inclusion if sampled else None)
+    found = softmax_loss(users, items, rows, columns, inclusion=inclusion if sampled else None)
     assert_allclose(found, expected)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_what_is_liked_need_not_be_a_candidate(seed):
+    users, items, liked, rows, columns = make_pairs(seed)
+    scores, candidates = users @ items.T, [0, 2, 3, 5]
+    expected = []
+    for user, item in zip(rows.tolist(), columns.tolist(), strict=True):
+        others = sum(math.exp(scores[user, other]) for other in candidates if not liked[user, other])
+        expected.append(math.log(1 + others / math.exp(scores[user, item])))
+    places = torch.tensor([0, -1, 1, 2, -1, 3])[columns]
+    found = softmax_loss(users, items[candidates], rows, places, positive=scores[rows, columns])
+    assert (places < 0).any()
+    assert_allclose(found, expected)
+
+
+def test_softmax_is_in_full_precision_within_mixed_precision():
+    users, items, _, rows, columns = make_pairs(0)
+    users, items = (side.float().requires_grad_() for side in (users, items))
+    expected = softmax_loss(users, items, rows, columns)
+    gradients = torch.autograd.grad(expected.sum(), (users, items))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = softmax_loss(users, items, rows, columns)
+    assert_array_equal(found.detach(), expected.detach())
+    for found_one, expected_one in zip(torch.autograd.grad(found.sum(), (users, items)), gradients, strict=True):
+        assert_array_equal(found_one, expected_one)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_great_scores_do_not_overflow(scale):
+    users = torch.tensor([[scale, 0.0]], requires_grad=True)
+    items = torch.tensor([[1.0, 0.0], [0.0, 0.0], [-1.0, 0.0]])
+    first = torch.tensor([0])
+    for own in (0, 2):  # the best and the worst of three
+        scores = [0.0, -scale] if own == 0 else [scale, 0.0]
+        loss = softmax_loss(users, items, first, torch.tensor([own]))
+        expected = np.logaddexp(0, np.logaddexp(*scores) - (scale if own == 0 else -scale))
+        assert_allclose(loss.detach(), [expected], rtol=1e-5, atol=1e-30)
+        assert torch.isfinite(torch.autograd.grad(loss.sum(), users)[0]).all()
 
 
 def test_without_masks_and_samples_softmax_is_cross_entropy():
     scores, own = draw(USERS, ITEMS), torch.tensor([3, 0, 5, 5])
-    liked = torch.nn.functional.one_hot(own, ITEMS).bool()
     rows = torch.arange(USERS)
     expected = torch.nn.functional.cross_entropy(scores, own, reduction="none")
-    assert_allclose(softmax_loss(scores[rows, own], rows, scores, liked), expected)
+    assert_allclose(softmax_loss(scores, torch.eye(ITEMS, dtype=scores.dtype), rows, own), expected)
 
 
 def test_the_correction_makes_a_sample_estimate_the_whole_catalogue():
     """Mean over all samples of two out of four items, the first of which is drawn more often: by hand, no chance."""
     scores = torch.tensor([[0.3, -0.2, 1.0, 0.5]], dtype=torch.float64)
     chances = {(0, 1): 0.3, (0, 2): 0.25, (0, 3): 0.2, (1, 2): 0.1, (1, 3): 0.1, (2, 3): 0.05}
-    inclusion = [sum(chance for pair, chance in chances.items() if item in pair) for item in range(4)]
-    nobody, positive = torch.zeros(1, 2, dtype=torch.bool), torch.zeros(1, dtype=torch.float64)
+    inclusion = [sum(chance for sample, chance in chances.items() if item in sample) for item in range(4)]
+    pair, positive = (torch.tensor([0]), torch.tensor([-1])), torch.zeros(1, dtype=torch.float64)
+    one = torch.ones(1, 1, dtype=torch.float64)
     estimate = 0.0
-    for pair, chance in chances.items():
-        drawn = torch.tensor([inclusion[item] for item in pair], dtype=torch.float64)
-        loss = softmax_loss(positive, torch.tensor([0]), scores[:, list(pair)], nobody, drawn)
+    for sample, chance in chances.items():
+        drawn = torch.tensor([inclusion[item] for item in sample], dtype=torch.float64)
+        loss = softmax_loss(one, scores[0, list(sample)][:, None], *pair, inclusion=drawn, positive=positive)
         estimate += chance * (math.exp(loss) - 1)  # the sum over the others, as the positive score is zero
     assert_allclose(estimate, scores.exp().sum())
 
 
 def test_a_user_who_likes_everything_teaches_nothing():
-    scores = draw(2, 3).requires_grad_()
-    loss = softmax_loss(scores[:, 0], torch.arange(2), scores, torch.ones(2, 3, dtype=torch.bool)).sum()
+    users, items = draw(2, 4).requires_grad_(), draw(3, 4, seed=1).requires_grad_()
+    pairs = torch.ones(2, 3).nonzero(as_tuple=True)
+    loss = softmax_loss(users, items, *pairs).sum()
     loss.backward()
     assert loss.item() == 0
-    assert_array_equal(scores.grad, np.zeros((2, 3)))
+    for side in (users, items):
+        assert_array_equal(side.grad, np.zeros(side.shape))
 
 
 def test_bpr_loss_is_minus_the_log_of_the_sigmoid():
@@ -104,12 +150,17 @@ def test_warp_weighs_by_the_rank_that_the_number_of_draws_speaks_for():
 
 
 def test_gradients_are_those_of_finite_differences():
-    scores, liked, rows, columns = make_pairs(0)
-    inclusion = torch.full((ITEMS,), 0.5, dtype=torch.float64)
+    users, items, _, rows, columns = make_pairs(0)
+    inputs, weights = (users.requires_grad_(), items.requires_grad_()), draw(len(rows), seed=7)
+    inclusion = torch.linspace(0.2, 1, ITEMS, dtype=torch.float64)
     for value in (None, inclusion):
         assert torch.autograd.gradcheck(
-            lambda s, value=value: softmax_loss(s[rows, columns], rows, s, liked, value).sum(), scores.requires_grad_()
+            lambda p, q, value=value: (weights * softmax_loss(p, q, rows, columns, inclusion=value)).sum(), inputs
         )
+    kept = torch.where(columns < 3, columns, -1)
+    assert torch.autograd.gradcheck(
+        lambda p, q: softmax_loss(p, q[:3], rows, kept, positive=(p[rows] * q[columns]).sum(1)).sum(), inputs
+    )
     pairs = draw(5).requires_grad_(), draw(5, seed=1).requires_grad_()
     assert torch.autograd.gradcheck(lambda s, t: bpr_loss(s, t).sum(), pairs)
     negatives = draw(5, 3, seed=1).requires_grad_()

@@ -14,7 +14,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.preprocessing import FunctionTransformer
 
+from skllmrec._kernels import feature_product
+from skllmrec._kernels.feature_product import FactoredRows
 from skllmrec.base import FeatureTable
 from skllmrec.model_selection import ColdItemKFold
 from skllmrec.recommenders import TwoTowerRecommender, _two_tower_training
@@ -57,6 +60,7 @@ def recommender(**params):
 def make_network(links, features=(None, None), **params):
     settings = {"hidden_size": 5, "tower": "mlp", "ids": True, "n_layers": 2, "explicit": False}
     settings |= dict.fromkeys(("dropout", "feature_dropout", "feature_noise"), 0.0)
+    features = tuple(None if side is None else FactoredRows(side) for side in features)
     return TwoTowers(Architecture(n_components=3, **{**settings, **params}), links, features, CPU, 0)
 
 
@@ -69,9 +73,10 @@ def tower(parameters, name, rows):
 
 @pytest.mark.parametrize("ids", [True, False])
 @pytest.mark.parametrize("own_features", [True, False])
-def test_vectors_are_towers_and_ids_smoothed_along_the_graph(ids, own_features):
+@pytest.mark.parametrize("without_links", [True, False])
+def test_vectors_are_towers_and_ids_smoothed_along_the_graph(ids, own_features, without_links):
     rng = np.random.default_rng(1)
-    links = sparse.csr_matrix((rng.random((4, 6)) < 0.5).astype(float))
+    links = sparse.csr_matrix((rng.random((4, 6)) < 0.5) * (np.arange(4) != 2 * without_links)[:, None].astype(float))
     of_users, of_items = rng.normal(size=(4, 2)).astype(np.float32), rng.normal(size=(6, 4)).astype(np.float32)
     network = make_network(links, (of_users if own_features else None, of_items), ids=ids)
     with torch.no_grad():
@@ -92,6 +97,37 @@ def test_vectors_are_towers_and_ids_smoothed_along_the_graph(ids, own_features):
         sums = [sums[0] + users, sums[1] + items]
     for found, total in zip(network.vectors(), sums, strict=True):
         assert_allclose(found.detach(), total / np.linalg.norm(total, axis=1, keepdims=True), rtol=1e-4, atol=1e-5)
+
+
+def test_noise_comes_upon_the_mean_features_of_the_items():
+    """Its own for each user: with all of them alike, users differ by it alone."""
+    features = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    links, settings = sparse.csr_matrix(np.ones((50, 6))), {"ids": False, "n_layers": 0}
+    noisy = make_network(links, (None, features), feature_noise=0.5, **settings)
+    users = noisy.vectors(training=True)[0].detach()
+    assert len(torch.unique(users, dim=0)) == 50
+    plain = noisy.vectors()[0].detach()
+    assert_allclose(plain, plain[:1].expand(50, 3), rtol=1e-5)
+    faint = make_network(links, (None, features), feature_noise=1e-6, **settings)
+    assert_allclose(faint.vectors(training=True)[0].detach(), faint.vectors()[0].detach(), atol=1e-4)
+
+
+def test_sparse_features_and_the_same_ones_in_a_table_teach_the_same(monkeypatch):
+    monkeypatch.setattr(feature_product, "_SPARSE_COST", 0)
+    frame, rng, found, factored = make_rows(0), np.random.default_rng(0), [], []
+    table = rng.random((N_ITEMS, 8)) * (rng.random((N_ITEMS, 8)) < 0.4)
+    affine = feature_product.FeatureProduct.affine
+
+    def recording(self, weights, biases):
+        factored.append(self._factors is not None)
+        return affine(self, weights, biases)
+
+    monkeypatch.setattr(feature_product.FeatureProduct, "affine", recording)
+    for features in (table, sparse.csr_matrix(table)):
+        encoder = FunctionTransformer(lambda items, features=features: features[np.asarray(items)])
+        found.append(recommender(item_features="item", item_encoder=encoder).fit(frame).item_factors_)
+    assert factored == sorted(factored) and set(factored) == {False, True}
+    assert_allclose(*found, atol=1e-3)
 
 
 @pytest.mark.parametrize("augmentation", ["dropout", "feature_dropout", "feature_noise"])
@@ -132,9 +168,12 @@ def test_candidates_masks_and_chances_of_a_batch(loss, n_negatives, monkeypatch)
     counts = np.bincount(frame["item"])
     likes = sparse.coo_matrix((np.ones(len(frame)), (frame["user"], frame["item"]))).toarray() > 0
 
-    def recording(positive, rows, candidates, liked, inclusion=None):
-        calls.append((len(positive), rows, liked, inclusion))
-        return softmax_loss(positive, rows, candidates, liked, inclusion)
+    def recording(users, items, rows, columns, *, inclusion=None, positive=None):
+        liked = np.zeros((len(users), len(items)), dtype=bool)
+        liked[rows[columns >= 0], columns[columns >= 0]] = True
+        calls.append((len(rows), rows, liked, inclusion))
+        assert (positive is None) == (n_negatives is None)
+        return softmax_loss(users, items, rows, columns, inclusion=inclusion, positive=positive)
 
     softmax_loss = _two_tower_training.softmax_loss
     monkeypatch.setattr(_two_tower_training, "softmax_loss", recording)
