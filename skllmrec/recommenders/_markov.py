@@ -204,7 +204,10 @@ class MarkovRecommender(ItemToItemRecommender):
         return scores + np.outer(np.broadcast_to(left, len(scores)), prepared.offsets)
 
     def _similarity_block(self, queries, items):
-        return self._columns(queries).T.tocsr()[:, items.codes].toarray()
+        columns, trained = self._columns(queries).T.tocsr(), np.flatnonzero(items.codes < self.transitions_.shape[0])
+        similarity = np.zeros((len(queries), len(items)))
+        similarity[:, trained] = columns[:, items.codes[trained]].toarray()  # 0 for items outside the fit
+        return similarity
 
 
 def _older(recent, n_moments, decay):
