@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from skllmrec._ids import missing_id
 from skllmrec._kernels.topk import topk_dense
 from skllmrec.base._features import Entities
-from skllmrec.base._given import Rules, interactions_of, read_history
+from skllmrec.base._given import Rules, interactions_of, read_history, rows_of
 from skllmrec.base._interactions import merge
 
 _BLOCK_SCORES = 2**22  # scores of one block of recommend: 32 MiB of float64
@@ -173,7 +173,9 @@ class RankingMixin:
 
     def _seen_among(self, users, items):
         """Find what each user has seen, in positions of the candidates."""
-        seen = self._interactions_of(users)[0]  # merged, not added: a sum of sparse matrices drops weights of zero
+        seen = rows_of(self.seen_, users.codes)
+        if users.history is not None:  # merged, not added: a sum of sparse matrices drops weights of zero
+            seen, _ = merge(seen, None, users.history.weights, None)
         position = np.full(len(self.items_), -1, dtype=np.intp)
         known = np.flatnonzero(items.codes >= 0)
         position[items.codes[known]] = known
