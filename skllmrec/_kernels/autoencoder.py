@@ -14,7 +14,7 @@ from .neighbors import inner_products
 
 METHODS = ("ease", "edlae", "cease", "additive", "l3ae")
 NEED_FEATURES = ("cease", "additive", "l3ae")
-_COPIES = {"ease": 1, "edlae": 1, "cease": 2, "additive": 3, "l3ae": 4}  # items x items matrices alive at a time
+_COPIES = {"ease": 1, "edlae": 1, "cease": 2, "additive": 2, "l3ae": 3}  # items x items matrices alive at a time
 _BLOCK = 512
 _ENTRIES_PER_WORK = 16  # products of a sparse Gram matrix that cost as much as a non-zero of `map_rows`
 
@@ -35,9 +35,9 @@ class Autoencoder:
     cold: np.ndarray | None
 
 
-def memory_needed(method, n_items, *, n_features=0):
-    """Bytes that a fit takes at its peak, besides its input."""
-    return 4 * (_COPIES[method] * n_items**2 + n_items * min(n_features, n_items))
+def memory_needed(method, n_items, *, n_features=0, n_later=0):
+    """Bytes that a fit takes at its peak, besides its input, or with the dense columns of later items behind it."""
+    return 4 * n_items * (max(_COPIES[method] * n_items, n_items + n_later) + min(n_features, n_items))
 
 
 def gram(X):
@@ -74,7 +74,7 @@ def invert(A):
 
     Returns
     -------
-    ndarray of shape (n, n)
+    ndarray of shape (n, n), C order
 
     Raises
     ------
@@ -90,7 +90,7 @@ def invert(A):
             f"the matrix of {len(A)} items is not positive definite (LAPACK info {info}): the regularisation is too "
             "weak for these interactions, choose larger alpha and feature_alpha"
         )
-    return _mirror(factor)
+    return _mirror(factor).T  # symmetric; of rows that are contiguous scipy's products of sparse rows make no copy
 
 
 def _mirror(A):
@@ -170,7 +170,7 @@ def fit_autoencoder(X, F=None, *, method, alpha, feature_alpha=1.0, feature_weig
         ridge = alpha + dropout / (1 - dropout) * np.diagonal(G).copy() * (method == "edlae")
         return Autoencoder(_zero_diagonal(invert(_add_diagonal(G, ridge))), None)
     F = F.astype(np.float32)
-    K = np.asarray(inner_products(F, F), dtype=np.float32, order="F")
+    K = np.asarray(inner_products(F, F).T, dtype=np.float32, order="F")  # symmetric, and so there is nothing to copy
     if method == "cease":
         K *= np.float32(feature_weight)
         G += K
@@ -186,13 +186,15 @@ def fit_autoencoder(X, F=None, *, method, alpha, feature_alpha=1.0, feature_weig
         B *= np.float32(1 - feature_weight)
         C *= np.float32(feature_weight)
         B += C
-        return Autoencoder(B, cold * np.float32(feature_weight))
+        cold *= np.float32(feature_weight)
+        return Autoencoder(B, cold)
     return _l3ae(G, C, cold, alpha, feature_weight)
 
 
 def _l3ae(G, C, cold, alpha, weight):
     P = invert(_add_diagonal(G, alpha + weight))
-    B = np.float32(weight) * (P @ C)
+    B = P @ C
+    B *= np.float32(weight)
     multipliers = (1 + np.diagonal(B)) / np.diagonal(P)
     P *= multipliers
     B -= P
@@ -236,22 +238,21 @@ def prune(B, n):
 
     Parameters
     ----------
-    B : ndarray of shape (n_items, n_items)
+    B : ndarray of shape (n_items, n_columns)
     n : int
 
     Returns
     -------
-    csc_matrix of shape (n_items, n_items)
+    csc_matrix of shape (n_items, n_columns)
     """
-    n_items = len(B)
-    n = min(n, n_items)
-    rows, values = np.empty((n_items, n), dtype=np.int32), np.empty((n_items, n), dtype=B.dtype)
-    for start in range(0, n_items, _BLOCK):
+    n, n_columns = min(n, len(B)), B.shape[1]
+    rows, values = np.empty((n_columns, n), dtype=np.int32), np.empty((n_columns, n), dtype=B.dtype)
+    for start in range(0, n_columns, _BLOCK):
         block = B[:, start : start + _BLOCK].T
         best = np.sort(np.argpartition(-np.abs(block), n - 1, axis=1)[:, :n], axis=1)
         rows[start : start + _BLOCK] = best
         values[start : start + _BLOCK] = np.take_along_axis(block, best, axis=1)
-    indptr = np.arange(0, n * n_items + 1, n)
+    indptr = np.arange(0, n * n_columns + 1, n)
     pruned = sparse.csc_matrix((values.ravel(), rows.ravel(), indptr), shape=B.shape)
     pruned.eliminate_zeros()
     return pruned

@@ -9,6 +9,7 @@ from .topk import topk_dense
 WEIGHTINGS = ("cosine", "tfidf", "bm25")
 _BLOCK = 2**22  # similarities in flight: 32 MiB of float64
 _K1, _B = 1.2, 0.75  # BM25's usual constants
+_ROWS = 512  # of a sparse product that is there at a time
 _FULL = 0.1  # share of non-zeros from which on a column is multiplied faster as a dense one
 
 
@@ -114,11 +115,10 @@ def inner_products(rows, columns):
     if not sparse.issparse(columns):
         return cosines(rows, columns)
     full = np.bincount(columns.indices, minlength=columns.shape[1]) > _FULL * columns.shape[0]
-    if not full.any():
-        return cosines(rows, columns)
     products = rows[:, full].toarray() @ columns[:, full].toarray().T
-    if not full.all():
-        products += cosines(rows[:, ~full], columns[:, ~full])
+    rest, others = rows[:, ~full], columns[:, ~full].T.tocsr()
+    for start in range(0, rows.shape[0] if others.nnz else 0, _ROWS):  # sparse, all of it is larger than the result
+        products[start : start + _ROWS] += (rest[start : start + _ROWS] @ others).toarray()
     return products
 
 

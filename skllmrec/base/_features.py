@@ -61,10 +61,11 @@ class Entities:
         Returns
         -------
         Entities
+            With the features of those that are selected: a block of a long table costs what the block asks for.
         """
-        rows = None if self.rows is None else self.rows[positions]
+        features, rows = _needed(self.features, None if self.rows is None else self.rows[positions])
         history = None if self.history is None else self.history.take(positions)
-        return Entities(self.ids[positions], self.codes[positions], self.features, rows, history)
+        return Entities(self.ids[positions], self.codes[positions], features, rows, history)
 
     def fill(self, known, new, default):
         """Assemble one row for each entity: known[code], new[row], or the default.
@@ -229,6 +230,21 @@ class Side:
             if len(kept) < len(ids):
                 ids, X = ids[kept], None if X is None else take_rows(X, kept)
         return self.entities(ids, X, handle_unknown=handle_unknown)
+
+
+def _needed(features, rows):
+    """Features that rows name, and their places among these; None and None where no row is one of a new id."""
+    if features is None:
+        return None, rows
+    is_new = rows >= 0
+    used, places = np.unique(rows[is_new], return_inverse=True)
+    if len(used) == features.shape[0]:
+        return features, rows
+    if len(used) == 0:
+        return None, None
+    renumbered = rows.copy()  # they may be a view of those of all entities
+    renumbered[is_new] = places
+    return features[used], renumbered
 
 
 def first_rows(codes, n):

@@ -174,8 +174,8 @@ class RankingMixin:
     def _seen_among(self, users, items):
         """Find what each user has seen, in positions of the candidates."""
         seen = rows_of(self.seen_, users.codes)
-        if users.history is not None:
-            seen = seen + users.history.weights
+        if users.history is not None:  # merged, not added: a sum of sparse matrices drops weights of zero
+            seen, _ = merge(seen, None, users.history.weights, None)
         position = np.full(len(self.items_), -1, dtype=np.intp)
         known = np.flatnonzero(items.codes >= 0)
         position[items.codes[known]] = known

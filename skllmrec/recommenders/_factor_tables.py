@@ -28,6 +28,29 @@ class FactorTableRecommender(BaseFactorRecommender):
         """[factors | bias] of a side."""
         return np.column_stack([getattr(self, f"{side}_factors_"), getattr(self, f"{side}_biases_")])
 
+    def _filled(self, side, entities, new, default):
+        """[factors | bias] of entities, without putting the table of all of the side together for some of them.
+
+        Parameters
+        ----------
+        side : {"user", "item"}
+        entities : Entities
+        new, default : ndarray of shape (n_new, n_components + 1) or None, (n_components + 1,)
+            As `Entities.fill` takes them.
+
+        Returns
+        -------
+        ndarray of shape (n, n_components + 1)
+        """
+        factors, biases = getattr(self, f"{side}_factors_"), getattr(self, f"{side}_biases_")[:, np.newaxis]
+        parts = (factors, slice(None, -1)), (biases, slice(-1, None))
+        return np.column_stack(
+            [
+                entities.fill(known, None if new is None else new[:, columns], default[columns])
+                for known, columns in parts
+            ]
+        )
+
     def _append(self, side, features, n_rows):
         """Give the rows from the present end up to n_rows what their features predict."""
         table, prior = self._table(side), self._priors[side]

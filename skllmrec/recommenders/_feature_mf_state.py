@@ -24,6 +24,7 @@ class PriorFactorRecommender(FactorTableRecommender):
         self._ridge_scale, self._priors = {}, {}
         self._store("user", model.users, interactions.weights.shape[0], interactions.user_features)
         self._store("item", model.items, interactions.weights.shape[1], interactions.item_features)
+        self._learn_typical_user()
 
     def _store(self, side, fitted, n_rows, features):
         """Keep one side of the fitted model, extended to the rows that only a table brought."""
@@ -54,6 +55,13 @@ class PriorFactorRecommender(FactorTableRecommender):
         self._append("item", interactions.item_features, n_items)
         self._fold_in("user", users, interactions.weights, interactions.ratings)
         self._fold_in("item", items, *interactions.transposed())
+        self._learn_typical_user()
+
+    def _learn_typical_user(self):
+        """Take down what a user of whom nothing is known gets, the popular items: without biases, the mean user's."""
+        self._typical_user = np.zeros(self.n_components + 1)
+        if self.feedback == "implicit":
+            self._typical_user[:-1] = self.user_factors_.mean(axis=0)
 
     def _fold_in(self, side, rows, weights, ratings):
         """Solve the factors of some rows of a side again, exactly, against the other side as it is."""
@@ -77,17 +85,13 @@ class PriorFactorRecommender(FactorTableRecommender):
 
     def _side_vectors(self, side, entities, default):
         """[factors | bias] of known and new entities."""
-        known, new = self._table(side), None
+        new = None
         if entities.features is not None and getattr(self, f"_{side}_map") is not None:
-            new = self._predicted(side, entities.features, entities.features.shape[0]).astype(known.dtype)
-        return entities.fill(known, new, default)
+            new = self._predicted(side, entities.features, entities.features.shape[0])
+        return self._filled(side, entities, new, default)
 
     def _user_vectors(self, users):
-        # a user of whom nothing is known gets the popular items: the mean user's factors where there are no biases
-        typical = np.zeros(self.n_components + 1)
-        if self.feedback == "implicit":
-            typical[:-1] = self.user_factors_.mean(axis=0)
-        table = self._side_vectors("user", users, typical)
+        table = self._side_vectors("user", users, self._typical_user)
         if users.history is not None:
             table = self._folded_in(users, table)
         return np.column_stack([table[:, :-1], table[:, -1] + self.mean_, np.ones(len(table), table.dtype)])

@@ -1,7 +1,9 @@
 """What recommenders share whose score is a sum over the items of a user's history."""
 
+import operator
 from abc import abstractmethod
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 from scipy import sparse
@@ -69,10 +71,13 @@ class Candidates:
         What each item of fit, in the history of a user, speaks for a candidate.
     offsets : ndarray of shape (n_candidates,)
         What is said without a history.
+    picked : ndarray of shape (n_candidates,), intp, or None
+        Where the candidates stand among more `columns` than theirs, which are then not copied.
     """
 
     columns: object
     offsets: np.ndarray
+    picked: np.ndarray | None = None
 
 
 class ItemToItemRecommender(BaseRecommender):
@@ -114,10 +119,40 @@ class ItemToItemRecommender(BaseRecommender):
         return self._score_prepared(users, self._prepare_items(items))
 
     def _score_prepared(self, users, prepared):
-        return spoken_for(self._histories(users), prepared.columns) + prepared.offsets
+        sums = spoken_for(self._histories(users), prepared.columns)
+        return (sums if prepared.picked is None else sums[:, prepared.picked]) + prepared.offsets
 
 
 def spoken_for(histories, columns):
     """Sum over histories, dense: of as many leading columns as there are items of fit."""
     sums = histories[:, : columns.shape[0]].astype(columns.dtype) @ columns
     return sums.toarray() if sparse.issparse(sums) else sums
+
+
+def assembled(parts, shape):
+    """Put columns at their places among others, which are zero.
+
+    Parameters
+    ----------
+    parts : list of (ndarray of intp, ndarray or csc_matrix)
+        Places, and the columns that belong there; sparse ones together, or dense ones.
+    shape : tuple
+        (n_trained, n_columns).
+
+    Returns
+    -------
+    ndarray or csc_matrix of shape `shape`
+    """
+    if any(sparse.issparse(columns) for _, columns in parts):
+        return reduce(operator.add, (_placed(columns, places, shape[1]) for places, columns in parts))
+    out = np.zeros(shape, dtype=parts[0][1].dtype)
+    for places, columns in parts:
+        out[:, places] = columns
+    return out
+
+
+def _placed(columns, places, n_columns):
+    counts = np.zeros(n_columns, dtype=np.int64)
+    counts[places] = np.diff(columns.indptr)
+    indptr = np.r_[0, np.cumsum(counts)]
+    return sparse.csc_matrix((columns.data, columns.indices, indptr), shape=(columns.shape[0], n_columns))

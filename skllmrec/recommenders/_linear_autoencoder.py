@@ -1,6 +1,8 @@
 """LinearAutoencoderRecommender: item-to-item weights in closed form, with text as side-information."""
 
 import os
+from contextlib import suppress
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -15,11 +17,12 @@ from skllmrec._kernels.autoencoder import (
     prune,
 )
 from skllmrec._sklearn import Interval, StrOptions
-from skllmrec.recommenders._item_to_item import Content, ItemToItemRecommender
+from skllmrec.recommenders._item_to_item import Candidates, Content, ItemToItemRecommender, assembled
 
 _RIDGE_OF_HISTORIES = 5.0  # alpha in mean histories; published optima of EASE: 7 (ML-20M), 8 (Netflix), 3.4 (MSD)
 _SHARE_OF_ALPHA = {"cease": 0.1, "l3ae": 1.0}
 _ADDITIVE_SHARE = 0.25
+_BLOCK_ITEMS = 1024  # whose columns are dense at a time where they are pruned
 
 
 class LinearAutoencoderRecommender(ItemToItemRecommender):
@@ -62,8 +65,8 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
     dropout : float, default=0.3
         p of edlae.
     n_neighbors : int or None, default=None
-        Entries of each column of B that are kept, the largest in modulus; a sparse B takes less memory and time to
-        score. None keeps all. The fit itself is dense either way.
+        Entries of each column of B, those of new items among them, that are kept, the largest in modulus; a sparse B
+        takes less memory and time to score. None keeps all. The fit itself is dense either way.
     handle_unknown : {"prior", "error"}, default="prior"
         Whether unknown users and items get what features and popularity say, or raise.
 
@@ -134,10 +137,11 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         (n_users, n_trained), features = interactions.trained_shape, interactions.item_features
         method = self._check_method(features)
         X = interactions.weights[:, :n_trained]
-        self.alpha_ = _RIDGE_OF_HISTORIES * float(X.data @ X.data) / n_users if self.alpha is None else self.alpha
+        mean_history = float(X.data @ X.data) / n_users or 1.0  # where all weights are zero, any ridge will do
+        self.alpha_ = _RIDGE_OF_HISTORIES * mean_history if self.alpha is None else self.alpha
         self._begin_count(interactions.weights)
         content = Content.learn(features, n_trained, dtype=np.float32) if method in NEED_FEATURES else None
-        self._check_memory(method, n_trained, 0 if content is None else features.shape[1])
+        self._check_memory(method, n_trained, features if content is not None else None)
         fitted = fit_autoencoder(
             X,
             None if content is None else content.trained,
@@ -148,7 +152,8 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
             dropout=self.dropout,
         )
         self.item_weights_ = fitted.weights if self.n_neighbors is None else prune(fitted.weights, self.n_neighbors)
-        self._content, self._cold = content, fitted.cold
+        self._content, self._cold, self._n_kept = content, fitted.cold, self.n_neighbors
+        del fitted  # B, where a pruned one has taken its place
         if content is not None:
             self._new_columns = self._cold_columns(content.vectors[n_trained:])
 
@@ -168,9 +173,11 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
             return self.feature_weight
         return _ADDITIVE_SHARE if method == "additive" else self.alpha_ * _SHARE_OF_ALPHA.get(method, 1.0)
 
-    def _check_memory(self, method, n_items, n_features):
+    def _check_memory(self, method, n_items, features):
         """Refuse a fit that cannot fit, before anything is allocated."""
-        needed = memory_needed(method, n_items, n_features=n_features)
+        n_all, n_features = (n_items, 0) if features is None else features.shape
+        n_later = n_all - n_items if self.n_neighbors is None else 0
+        needed = memory_needed(method, n_items, n_features=n_features, n_later=n_later)
         free = _free_memory()
         if free is not None and needed > free:
             raise ValueError(
@@ -181,7 +188,12 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
 
     def _cold_columns(self, vectors):
         """Columns of B of items outside the fit, (n_trained, n), for rows of vectors."""
-        return cold_columns(self._cold, self._content.trained, vectors)
+        trained, n = self._content.trained, vectors.shape[0]
+        if self._n_kept is None:
+            return cold_columns(self._cold, trained, vectors)
+        blocks = (vectors[start : start + _BLOCK_ITEMS] for start in range(0, max(n, 1), _BLOCK_ITEMS))
+        pruned = [prune(cold_columns(self._cold, trained, block), self._n_kept) for block in blocks]
+        return sparse.hstack(pruned, format="csc")
 
     def _partial_fit_interactions(self, interactions, users, items):
         self._count(interactions.weights)
@@ -189,23 +201,33 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
             known = self._content.vectors.shape[0]
             self._content = self._content.extended(interactions.item_features, interactions.weights.shape[1])
             new = self._cold_columns(self._content.vectors[known:])
-            self._new_columns = np.concatenate([self._new_columns, new], axis=1)
+            join = np.hstack if self._n_kept is None else partial(sparse.hstack, format="csc")
+            self._new_columns = join([self._new_columns, new])
+
+    def _prepare_items(self, items):
+        n_trained = self.item_weights_.shape[0]
+        if (
+            self._n_kept is None
+            and 2 * len(items) >= n_trained
+            and (items.codes < n_trained).all()
+            and (items.codes >= 0).all()
+        ):
+            # most of a dense B: to score too many is cheaper than to copy it
+            return Candidates(self.item_weights_, self._offsets(items), items.codes)
+        return super()._prepare_items(items)
 
     def _columns(self, items):
         n_trained = self.item_weights_.shape[0]
-        trained, later = items.codes < n_trained, items.codes >= n_trained
-        if trained.all() and np.array_equal(items.codes, np.arange(n_trained)):
+        if np.array_equal(items.codes, np.arange(n_trained)):
             return self.item_weights_
-        trained &= items.codes >= 0
-        columns = np.zeros((n_trained, len(items)), dtype=np.float32)
-        known = self.item_weights_[:, items.codes[trained]]
-        columns[:, trained] = known.toarray() if sparse.issparse(known) else known
+        trained = np.flatnonzero((items.codes >= 0) & (items.codes < n_trained))
+        parts = [(trained, self.item_weights_[:, items.codes[trained]])]
         if self._content is not None:
-            columns[:, later] = self._new_columns[:, items.codes[later] - n_trained]
+            later, new = np.flatnonzero(items.codes >= n_trained), np.flatnonzero(items.codes < 0)
+            parts.append((later, self._new_columns[:, items.codes[later] - n_trained]))
             if items.features is not None:
-                new = items.codes < 0
-                columns[:, new] = self._cold_columns(self._content.of(items.features))[:, items.rows[new]]
-        return columns
+                parts.append((new, self._cold_columns(self._content.of(items.features))[:, items.rows[new]]))
+        return assembled(parts, (n_trained, len(items)))
 
     def _similarity_block(self, queries, items):
         """Say what each item speaks for the queries: their columns of B; 0 for items outside the fit."""
@@ -219,6 +241,9 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
 
 def _free_memory():
     """Bytes that the operating system could give now, None where it does not say."""
+    with suppress(OSError, StopIteration), open("/proc/meminfo", encoding="ascii") as lines:
+        # Linux counts what caches would give back as well: pages that are unused are few on a machine that reads files
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):

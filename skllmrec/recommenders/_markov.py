@@ -11,7 +11,7 @@ from skllmrec._sklearn import Interval, take_columns
 from skllmrec._times import time_codes
 from skllmrec.base._columns import ColumnKey
 from skllmrec.base._given import rows_of
-from skllmrec.recommenders._item_to_item import TIE_BREAK, Content, ItemToItemRecommender, spoken_for
+from skllmrec.recommenders._item_to_item import TIE_BREAK, Content, ItemToItemRecommender, assembled, spoken_for
 
 
 class MarkovRecommender(ItemToItemRecommender):
@@ -176,21 +176,21 @@ class MarkovRecommender(ItemToItemRecommender):
     def _columns(self, items):
         n_trained = self.transitions_.shape[0]
         places = np.flatnonzero((items.codes >= 0) & (items.codes < n_trained))
-        columns = _placed(self._steps[:, items.codes[places]], places, len(items))
+        parts = [(places, self._steps[:, items.codes[places]])]
         if self._content is not None:
             later, new = np.flatnonzero(items.codes >= n_trained), np.flatnonzero(items.codes < 0)
-            columns = columns + self._backed_off(self._content.vectors[items.codes[later]], later, len(items))
+            parts.append((later, self._backed_off(self._content.vectors[items.codes[later]])))
             if items.features is not None and len(new):
-                columns = columns + self._backed_off(self._content.of(items.features)[items.rows[new]], new, len(items))
-        return columns.tocsr()
+                parts.append((new, self._backed_off(self._content.of(items.features)[items.rows[new]])))
+        return assembled(parts, (n_trained, len(items))).tocsr()
 
-    def _backed_off(self, vectors, places, n_columns):
+    def _backed_off(self, vectors):
         """Columns of T of items outside the fit: the similarity of their content, (n_trained, n_columns)."""
         trained = self._content.trained
         near = nearest(
             lambda rows: inner_products(vectors[rows], trained), vectors.shape[0], trained.shape[0], self.n_neighbors
         )
-        return _placed((near @ sparse.diags_array(self._shares)).T.tocsc(), places, n_columns)
+        return (near @ sparse.diags_array(self._shares)).T.tocsc()
 
     def _offsets(self, items):
         return self._popularity_of(items)
@@ -204,17 +204,12 @@ class MarkovRecommender(ItemToItemRecommender):
         return scores + np.outer(np.broadcast_to(left, len(scores)), prepared.offsets)
 
     def _similarity_block(self, queries, items):
-        return self._columns(queries).T.tocsr()[:, items.codes].toarray()
+        columns, trained = self._columns(queries).T.tocsr(), np.flatnonzero(items.codes < self.transitions_.shape[0])
+        similarity = np.zeros((len(queries), len(items)))
+        similarity[:, trained] = columns[:, items.codes[trained]].toarray()  # 0 for items outside the fit
+        return similarity
 
 
 def _older(recent, n_moments, decay):
     """Let moments pass for each user: weights of what they had before."""
     return (sparse.diags_array(decay ** np.asarray(n_moments, dtype=np.float64)) @ recent).tocsr()
-
-
-def _placed(columns, places, n_columns):
-    """Put columns at their places among others, which are empty."""
-    counts = np.zeros(n_columns, dtype=np.int64)
-    counts[places] = np.diff(columns.indptr)
-    indptr = np.r_[0, np.cumsum(counts)]
-    return sparse.csc_matrix((columns.data, columns.indices, indptr), shape=(columns.shape[0], n_columns))

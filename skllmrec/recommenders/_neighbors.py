@@ -280,14 +280,11 @@ class NeighborsRecommender(ItemToItemRecommender):
         n_known, n_trained = self.similarity_.shape
         places = np.where(items.codes >= 0, items.codes, n_known)
         parts = [self.similarity_, sparse.csr_matrix((1, n_trained))]  # the empty row: nothing is known
-        described = np.zeros(len(items), dtype=bool) if items.rows is None else (items.codes < 0) & (items.rows >= 0)
-        if self._content is not None and described.any():
-            # not all that are described: a block of a long table asks for few of them
-            rows, own = np.unique(items.rows[described], return_inverse=True)
-            vectors = self._content.of(items.features[rows])
-            near = nearest(lambda few: self._similar_content(vectors[few]), len(rows), n_trained, self.n_neighbors)
-            parts.append(near)
-            places[described] = n_known + 1 + own
+        vectors = self._new_vectors(items)
+        if vectors is not None:
+            n_new, new = vectors.shape[0], items.codes < 0
+            parts.append(nearest(lambda few: self._similar_content(vectors[few]), n_new, n_trained, self.n_neighbors))
+            places[new] = n_known + 1 + items.rows[new]
         return sparse.vstack(parts, format="csr")[places].T.tocsr()
 
     def _offsets(self, items):

@@ -1,5 +1,7 @@
 """Sides of a recommender: encoders fitted on the ids with interactions, entities of a call."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -170,3 +172,23 @@ def test_matrices():
 
 def test_entities_are_plain():
     assert len(Entities(np.array([1, 2]), np.array([0, 1]))) == 2
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_a_selection_brings_the_features_that_it_needs(dense):
+    side, _ = side_of("title", TfidfVectorizer())
+    X = pd.DataFrame({"item": [99, 20, 98, 97], "title": ["red", "sun", "moon", "red moon"]})
+    entities = side.read(X)
+    if dense:
+        entities = replace(entities, features=entities.features.toarray())
+    rows = entities.rows.copy()
+    for positions, wanted in (
+        (np.array([3, 1, 2, 3]), ["red moon", "moon", "red moon"]),
+        (slice(2, 4), ["moon", "red moon"]),
+    ):
+        taken = entities.take(positions)
+        assert taken.features.shape[0] == 2, "those of 98 and 97"
+        found = taken.features[taken.rows[taken.codes < 0]]
+        assert_allclose(found if dense else found.toarray(), side.encoder.transform(wanted).toarray())
+        assert_array_equal(entities.rows, rows)
+    assert entities.take(np.array([1])).features is None, "no new item, no features"

@@ -189,3 +189,12 @@ def test_similar_items_wants_one_question(implicit):
         implicit.similar_items(["up"], features=["a text"])
     with pytest.raises(ValueError, match="fit saw none: name their columns with item_features="):
         implicit.similar_items(features=["a text"])
+
+
+@pytest.mark.parametrize("history", [None, [[]], [["heat"]], [{"heat": 0.0}]])
+def test_what_was_seen_with_weight_zero_stays_out_whatever_the_history(history):
+    X = [["ann", "alien"], ["ann", "dune"], ["bob", "heat"], ["bob", "up"]]
+    recommender = PopularityRecommender(feedback="implicit").fit(X, [0, 1, 1, 1])
+    expected = ["up"] if history and history[0] else ["heat", "up"]
+    found = recommender.recommend(["ann"], n_items=4, history=history)[0][0]
+    assert [item for item in found if item] == expected

@@ -1,5 +1,7 @@
 """Linear autoencoders against the problems they solve, and what the papers' formulas say."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -119,7 +121,32 @@ def test_prune_keeps_the_largest_in_modulus(n, monkeypatch):
 
 def test_memory_needed_counts_matrices_of_items():
     assert memory_needed("ease", 1000) == 4_000_000
-    assert memory_needed("l3ae", 1000, n_features=384) == 4 * (4 * 1000**2 + 384_000)
+    assert memory_needed("l3ae", 1000, n_features=384) == 4 * (3 * 1000**2 + 384_000)
+    assert memory_needed("cease", 1000, n_features=384, n_later=5000) == 4 * (6 * 1000**2 + 384_000)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("method", autoencoder.METHODS)
+def test_a_fit_takes_no_more_memory_than_is_said(method, form, monkeypatch):
+    monkeypatch.setattr(autoencoder, "_BLOCK", 64)  # temporary blocks do not count at this size
+    rng = np.random.default_rng(0)
+    n, d = 1200, 30 if form is np.asarray else 3000
+    X = sparse.random(300, n, density=0.01, format="csr", random_state=0)
+    F = rng.normal(size=(n, d)) if form is np.asarray else sparse.random(n, d, 0.02, format="csr", random_state=1)
+    fit_autoencoder(X[:, :9], F[:9, :9], method=method, alpha=1.0)  # compiles
+    tracemalloc.start()
+    fit_autoencoder(X, form(F, dtype=np.float32), method=method, alpha=1.0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.25 * memory_needed(method, n, n_features=d), "a quarter for copies of parts of the input"
+
+
+@pytest.mark.parametrize("n_columns", [0, 1, 5])
+def test_prune_takes_columns_of_any_number(n_columns):
+    B = np.random.default_rng(1).normal(size=(6, n_columns))
+    pruned = prune(B, 2)
+    assert pruned.shape == B.shape and pruned.nnz == 2 * n_columns
+    assert_allclose(np.abs(pruned).max(axis=0).toarray().ravel() if n_columns else [], np.abs(B).max(axis=0, initial=0))
 
 
 @pytest.mark.parametrize("form", [sparse.csr_matrix, sparse.csc_matrix, np.asarray])

@@ -1,6 +1,7 @@
 """partial_fit of FeatureMFRecommender against dense normal equations."""
 
 import copy
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -152,3 +153,28 @@ def test_a_shallow_copy_that_folds_in_leaves_the_original_as_it_was():
     copy.copy(one).partial_fit(new.assign(item=51, z0=3.0))
     one.partial_fit(new), other.partial_fit(new)
     assert_array_equal(one.item_factors_, other.item_factors_)
+
+
+@pytest.mark.parametrize("feedback", FEEDBACKS)
+def test_a_list_for_one_user_does_not_copy_the_factors_of_all(feedback):
+    rng = np.random.default_rng(0)
+    users = np.arange(5000)
+    X = np.column_stack([np.tile(users, 2), rng.integers(0, 20, 10_000)])
+    recommender = FeatureMFRecommender(32, feedback=feedback, alpha=ALPHA, max_iter=1, random_state=0)
+    recommender.fit(X, rng.integers(1, 3, len(X)))
+    for call in (lambda: recommender.recommend([7], 2), lambda: recommender.predict(X[:1])):
+        call()  # makes the look-up of ids
+        tracemalloc.start()
+        call()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < recommender.user_factors_.nbytes / 2
+
+
+def test_what_an_unknown_user_gets_follows_a_fold_in():
+    frame, _, _ = make_rows(0)
+    recommender = fit("implicit", frame, None)
+    recommender.partial_fit(pd.DataFrame({"user": [0, 77], "item": [3, 4], "z0": 0.0, "z1": 0.0}))
+    scores = recommender.recommend([99], n_items=ITEMS, candidates=recommender.items_)[1][0]
+    expected = recommender.item_factors_ @ recommender.user_factors_.mean(axis=0)
+    assert_allclose(scores, np.sort(expected)[::-1], rtol=1e-5)

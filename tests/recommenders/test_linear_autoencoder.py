@@ -1,6 +1,11 @@
 """LinearAutoencoderRecommender: scores, cold items, pruning, and refusals."""
 
+import os
+import tracemalloc
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -63,7 +68,6 @@ def test_new_items_are_recommended_by_their_text(method):
 
 @pytest.mark.parametrize("n_neighbors", [None, 3])
 def test_fold_in_of_an_item_that_nothing_is_known_about(n_neighbors):
-    pd = pytest.importorskip("pandas")
     rows = pd.DataFrame(data()[:, :2].astype(int), columns=["user", "item"])
     table = FeatureTable(pd.DataFrame({"item": range(6), "text": WORDS}), key="item")
     columns = {"user": "user", "item": "item", "item_features": "text", "item_encoder": TfidfVectorizer()}
@@ -100,3 +104,65 @@ def test_what_does_not_fit_into_memory_is_refused(monkeypatch):
 def test_what_does_not_fit_together(parameters, message):
     with pytest.raises(ValueError, match=message):
         LinearAutoencoderRecommender(**parameters).fit(data())
+
+
+def test_memory_that_caches_would_give_back_is_free(monkeypatch):
+    meminfo = Path("/proc/meminfo")
+    if not meminfo.exists():
+        pytest.skip("only Linux says what is available")
+    monkeypatch.setattr(os, "sysconf", lambda name: 1)  # hardly a page is unused
+    available = next(int(line.split()[1]) for line in meminfo.read_text().splitlines() if "MemAvailable" in line) * 1024
+    assert _linear_autoencoder._free_memory() == pytest.approx(available, rel=0.5)
+    LinearAutoencoderRecommender().fit(data()[:, :2].astype(int))
+
+
+@pytest.mark.parametrize("method", ["ease", "edlae", "cease", "additive", "l3ae"])
+def test_weights_that_are_all_zero_say_nothing(method):
+    X = data()
+    model = LinearAutoencoderRecommender(method=method, **TEXT).fit(X, np.zeros(len(X)))
+    assert (model.predict(X) == 0).all() and model.alpha_ == 5
+
+
+def test_columns_stay_sparse_where_b_is_pruned():
+    X = data()
+    more = pd.DataFrame({"item": [*range(6), 7, 8], "text": [*WORDS, "red lake plum", "blue apple cherry"]})
+    rows = pd.DataFrame(X[:, :2].astype(int), columns=["user", "item"]).assign(text="")
+    names = {"user": "user", "item": "item", "item_features": "text", "item_encoder": TfidfVectorizer()}
+    tables = {"item_table": FeatureTable(more, key="item")}
+    dense = LinearAutoencoderRecommender(alpha=2.0, **names).fit(rows, **tables)
+    model = LinearAutoencoderRecommender(alpha=2.0, n_neighbors=2, **names).fit(rows, **tables)
+    model.set_params(n_neighbors=None)  # says nothing until the next fit
+    for each in (dense, model):
+        each.partial_fit(pd.DataFrame({"user": [1], "item": [50], "text": ["red river"]}))
+    asked = pd.DataFrame({"item": [99, 50, 3, 7, 0], "text": ["blue plum", "", "", "", ""]})
+    found = [each._columns(each._candidates(asked)) for each in (dense, model)]
+    assert found[1].format == "csc" and found[1].dtype == np.float32
+    kept = found[1].toarray()
+    for column, full in zip(kept.T, found[0].T, strict=True):
+        assert_allclose(column[column != 0], full[column != 0], rtol=1e-5)
+        assert_allclose(np.sort(np.abs(column)), np.r_[np.zeros(4), np.sort(np.abs(full))[-2:]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("candidates", [None, [5, 3, 1, 0], [4, 2]])
+def test_lists_do_not_depend_on_how_the_columns_are_taken(candidates):
+    X = data()[:, :2].astype(int)
+    model = LinearAutoencoderRecommender(alpha=2.0).fit(X)
+    ids, scores = model.recommend(model.users_, 2, candidates=candidates, deny=[1], exclude_seen=False)
+    rows = np.column_stack([np.repeat(model.users_, 2), ids.ravel()])
+    assert_allclose(model.predict(rows), scores.ravel(), rtol=1e-6)
+    assert 1 not in ids
+
+
+@pytest.mark.parametrize("rules", [{}, {"deny": [3]}])
+@pytest.mark.parametrize("method", ["ease", "cease", "additive", "l3ae"])
+def test_a_list_does_not_copy_b(method, rules):
+    rng = np.random.default_rng(0)
+    users, items = rng.integers(0, 800, (2, 4000))
+    model = LinearAutoencoderRecommender(method=method, item_features=[2, 3])
+    model.fit(np.column_stack([users, items, np.sin(items), np.cos(items)]))
+    model.recommend([1], 2, **rules)  # makes the look-up of ids
+    tracemalloc.start()
+    model.recommend([1], 2, **rules)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < model.item_weights_.nbytes / 2

@@ -120,3 +120,15 @@ def test_times_that_cannot_be_ordered(value, message):
     X = np.array([["ann", "a", value], ["bob", "b", 1.0]], dtype=object)
     with pytest.raises(ValueError, match=message):
         MarkovRecommender(time=2).fit(X)
+
+
+@pytest.mark.parametrize("with_text", [False, True])
+def test_items_that_came_after_the_fit_are_like_nothing_and_break_nothing(with_text):
+    X = data(0)
+    model = MarkovRecommender(time=2, **(TEXT if with_text else {})).fit(X)
+    ids, scores = model.similar_items([0, 2], n_items=5)
+    model.partial_fit(np.array([[0, 90, 9, "red fruit"], [1, 91, 9, "blue water"]], dtype=object))
+    later_ids, later = model.similar_items([0, 2, 90], n_items=7)
+    assert_allclose(later[:2, :5], scores)
+    np.testing.assert_array_equal(later_ids[:2, :5], ids)
+    assert (later[:2, 5:] <= 0).all() and (later[2, 0] > 0) == with_text
