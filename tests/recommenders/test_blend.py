@@ -171,3 +171,24 @@ def test_parts_that_read_other_columns_are_refused():
         BlendRecommender(parts, user="user", item="item").fit(frame)
     # a name and a position of the same column
     BlendRecommender([("a", by_name), ("b", clone(by_name))], user=1, item=0).fit(frame)
+
+
+@pytest.mark.parametrize("feedback", ["implicit", "explicit"])
+def test_parts_that_refuse_unknown_items_are_judged_on_held_out_ones(feedback):
+    X = tribes(0)
+    ratings = None if feedback == "implicit" else np.random.default_rng(0).integers(1, 6, len(X))
+    strict = NeighborsRecommender(feedback=feedback, handle_unknown="error")
+    inner = BlendRecommender([("near", strict)], handle_unknown="error")
+    parts = [("popular", PopularityRecommender(feedback=feedback)), ("near", strict), ("inner", inner)]
+    blend = BlendRecommender(parts, random_state=0, validation_fraction=0.3).fit(X, ratings)
+    assert "cold" in blend.validation_scores_
+    assert [part.handle_unknown for part in blend.estimators_] == ["prior", "error", "error"]
+    assert blend.estimators_[2].estimators_[0].handle_unknown == "error" and strict.handle_unknown == "error"
+
+
+@pytest.mark.parametrize("estimators", [[], None, [PopularityRecommender()], "parts"])
+def test_a_blend_that_cannot_be_fitted_can_be_shown(estimators):
+    blend = BlendRecommender(estimators)
+    assert "BlendRecommender" in blend._repr_html_() and "BlendRecommender" in repr(blend)
+    with pytest.raises(ValueError, match="estimators"):
+        blend.fit([["ann", "alien"]])
