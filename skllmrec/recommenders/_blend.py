@@ -310,6 +310,10 @@ class BlendRecommender(BaseComposition, BaseRecommender):
 
     # -- scores -----------------------------------------------------------------------------------------------
 
+    @property
+    def _described_by(self):
+        return set().union(*(part._described_by for part in getattr(self, "estimators_", ())))
+
     def _shared(self, entities, read):
         return _Shared(**vars(entities), parts=tuple(read(part) for part in self.estimators_))
 

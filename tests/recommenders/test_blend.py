@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.linear_model import Ridge
 
 from skllmrec import BlendRecommender, FeatureMFRecommender, NeighborsRecommender, PopularityRecommender
-from skllmrec.base import BaseRecommender
+from skllmrec.base import BaseRecommender, FeatureTable
 from skllmrec.recommenders._blend_validation import Validation
 
 
@@ -192,3 +192,19 @@ def test_a_blend_that_cannot_be_fitted_can_be_shown(estimators):
     assert "BlendRecommender" in blend._repr_html_() and "BlendRecommender" in repr(blend)
     with pytest.raises(ValueError, match="estimators"):
         blend.fit([["ann", "alien"]])
+
+
+def test_later_rows_bring_the_columns_of_the_table_to_the_parts():
+    rows = pd.DataFrame(tribes(0)[:, :2], columns=["user", "item"])
+    table = FeatureTable(
+        pd.DataFrame({"item": range(80), "parity": [[0.0, 1.0][n % 2] for n in range(80)]}), key="item"
+    )
+    columns = {"user": "user", "item": "item"}
+    part = NeighborsRecommender(feedback="implicit", item_features=["parity"], **columns)
+    blend = BlendRecommender([("near", part)], random_state=0, **columns).fit(rows, item_table=table)
+    new = pd.DataFrame({"user": [0, 1], "item": [901, 900], "parity": [1.0, 0.0]})
+    scores = blend.predict(new)
+    ids, found = blend.recommend([0, 1], 2, candidates=new[["item", "parity"]])
+    assert ids.tolist() == [[900, 901], [901, 900]]
+    assert_allclose(found[:, 1], scores)
+    assert blend.partial_fit(new).similar_items([901], 1)[0] % 2 == 1
