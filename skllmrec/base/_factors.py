@@ -9,6 +9,7 @@ from skllmrec._kernels.topk import ItemVectors, topk_factors
 from skllmrec.base._recommender import BaseRecommender
 
 _BLOCK_USERS = 2**14  # of recommend: the scores of all items are never there at the same time
+_BLOCK_PAIRS = 2**16  # of predict, whose vectors are there at the same time
 
 
 class BaseFactorRecommender(BaseRecommender):
@@ -51,8 +52,13 @@ class BaseFactorRecommender(BaseRecommender):
         return self._user_vectors(users) @ prepared.vectors.T
 
     def _score_pairs(self, users, items):
-        # row by row, so that a score does not depend on the other rows of X
-        return np.einsum("ij,ij->i", self._user_vectors(users), self._item_vectors(items), dtype=np.float64)
+        scores = np.empty(len(users))
+        for start in range(0, len(users), _BLOCK_PAIRS):
+            rows = np.arange(start, min(start + _BLOCK_PAIRS, len(users)))
+            vectors = self._user_vectors(users.take(rows)), self._item_vectors(items.take(rows))
+            # row by row, so that a score does not depend on the other rows of X
+            scores[rows] = np.einsum("ij,ij->i", *vectors, dtype=np.float64)
+        return scores
 
     def _prepare_items(self, items):
         return ItemVectors(self._item_vectors(items))

@@ -18,6 +18,7 @@ from skllmrec._sklearn import (
     fit_context,
     is_frame,
     num_rows,
+    take_columns,
     take_rows,
     validate_data,
 )
@@ -129,7 +130,8 @@ class BaseRecommender(RankingMixin, RegressorMixin, BaseEstimator, metaclass=ABC
             Weight of each row: zero counts as removed, two as repeated.
         user_table, item_table : FeatureTable, default=None
             Every user or item with its features, those without interactions included. The feature columns are
-            then read from here instead of X.
+            then read from here instead of X; later rows, of `predict` or `partial_fit`, may have these columns besides
+            those of X, for new users and items.
 
         Returns
         -------
@@ -300,8 +302,9 @@ class BaseRecommender(RankingMixin, RegressorMixin, BaseEstimator, metaclass=ABC
     def _checked(self, X, *, reset):
         """Check the container; frames stay frames, so that columns keep their own types."""
         if is_frame(X) and not sparse.issparse(X):
-            check_feature_names(self, X, reset=reset)
-            check_n_features(self, X, reset=reset)
+            columns = X if reset else self._columns_of_fit(X)
+            check_feature_names(self, columns, reset=reset)
+            check_n_features(self, columns, reset=reset)
             if num_rows(X) == 0:
                 raise ValueError(
                     f"Found array with 0 sample(s) while a minimum of 1 is required by {type(self).__name__}"
@@ -309,6 +312,18 @@ class BaseRecommender(RankingMixin, RegressorMixin, BaseEstimator, metaclass=ABC
             return X
         least = 2 if reset else 1  # later on, the number of columns is compared with that of fit
         return validate_data(self, X, dtype=None, ensure_all_finite=False, ensure_min_features=least, reset=reset)
+
+    @property
+    def _described_by(self):
+        """Names of the feature columns, those that `fit` read from a table among them."""
+        keys = (side.feature_key for side in (self._user_side, self._item_side))
+        return {name for key in keys if key is not None for name in key.names or ()}
+
+    def _columns_of_fit(self, X):
+        """Leave out what `fit` read from a table only: later rows bring it along for new users and items."""
+        from_tables = self._described_by - set(getattr(self, "feature_names_in_", ()))
+        kept = [name for name in X.columns if name not in from_tables]
+        return X if len(kept) == X.shape[1] else take_columns(X, kept)
 
     def _read_rows(self, X, y, sample_weight, keys):
         """Ids (of users, of items), weights and ratings of the rows of X that have a weight."""

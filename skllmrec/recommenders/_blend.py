@@ -46,6 +46,15 @@ class _Rows:
         return estimator.fit(X, y, sample_weight=weights, **self._tables)
 
 
+def _forgiving(part):
+    """Let a fitted part, and the parts of a blend, score users and items that they do not know."""
+    if hasattr(part, "handle_unknown"):
+        part.handle_unknown = "prior"
+    for inner in getattr(part, "estimators_", ()):
+        _forgiving(inner)
+    return part
+
+
 class BlendRecommender(BaseComposition, BaseRecommender):
     r"""Blend the scores of several recommenders with weights found on held-out interactions.
 
@@ -161,7 +170,8 @@ class BlendRecommender(BaseComposition, BaseRecommender):
     @property
     def feedback(self):
         """What the parts learn from."""
-        return getattr(self.estimators[0][1], "feedback", "explicit")
+        first = self.estimators[0] if isinstance(self.estimators, list) and self.estimators else None
+        return getattr(first[1], "feedback", "explicit") if isinstance(first, tuple) and len(first) == 2 else "explicit"
 
     def _check_estimators(self):
         if not self.estimators or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in self.estimators):
@@ -290,7 +300,7 @@ class BlendRecommender(BaseComposition, BaseRecommender):
         validation = Validation(self, rows.X, self.validation_fraction, generator)
         if n_parts == 1 or not validation.is_possible:
             return
-        parts = [rows.fit(estimator, validation.training_rows) for _, estimator in self.estimators]
+        parts = [_forgiving(rows.fit(estimator, validation.training_rows)) for _, estimator in self.estimators]
         for name in ("all", *SEGMENTS):
             found = validation.judge(parts, name)
             if found is None:  # too little to say something about this segment
@@ -299,6 +309,10 @@ class BlendRecommender(BaseComposition, BaseRecommender):
             self.weights_.update(dict.fromkeys(SEGMENTS, weights) if name == "all" else {name: weights})
 
     # -- scores -----------------------------------------------------------------------------------------------
+
+    @property
+    def _described_by(self):
+        return set().union(*(part._described_by for part in getattr(self, "estimators_", ())))
 
     def _shared(self, entities, read):
         return _Shared(**vars(entities), parts=tuple(read(part) for part in self.estimators_))

@@ -8,7 +8,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import normalize
 
-from skllmrec.base import BaseFactorRecommender, BaseRecommender, FeatureTable
+from skllmrec.base import BaseFactorRecommender, BaseRecommender, FeatureTable, _factors
 from skllmrec.metrics import make_ranking_scorer
 from skllmrec.recommenders import PopularityRecommender
 
@@ -196,3 +196,39 @@ def test_hooks_of_subclasses_are_not_trusted():
 
 def test_unit_rows_leave_zeros():
     assert_allclose(normalize(np.array([[3.0, 4.0], [0.0, 0.0]])), [[0.6, 0.8], [0, 0]])
+
+
+def test_later_rows_bring_the_columns_of_the_table():
+    rows = pd.DataFrame(X, columns=["user", "item"])
+    table = FeatureTable(pd.DataFrame({"item": [1, 2, 3], "year": [0.1, 0.2, 0.3]}), key="item")
+    recommender = Counts(user="user", item="item", item_features=["year"]).fit(rows, Y, item_table=table)
+    new = pd.DataFrame({"user": [7, 8], "item": [50, 1], "year": [30.0, 0.1]})
+    expected = recommender.recommend([7], 1, candidates=new[["item", "year"]][:1])[1][0, 0]
+    assert_allclose(recommender.predict(new), [expected, 1 + 2 / 10])
+    assert expected == pytest.approx(2 + 30 / 10)
+    assert_allclose(recommender.predict(rows), Counts(user="user", item="item").fit(rows, Y).predict(rows))
+    for frame in (new.assign(colour=1), new[["item", "user", "year"]], new[["user", "year"]]):
+        with pytest.raises(ValueError, match="feature names should match"):
+            recommender.predict(frame)
+
+
+class Products(BaseFactorRecommender):
+    def __init__(self, *, user=0, item=1):
+        self.user, self.item = user, item
+
+    def _fit_interactions(self, interactions):
+        self.largest_ = 0
+
+    def _user_vectors(self, users):
+        self.largest_ = max(self.largest_, len(users))
+        return users.ids[:, np.newaxis]
+
+    def _item_vectors(self, items):
+        return items.ids[:, np.newaxis]
+
+
+def test_pairs_are_scored_by_factors_in_blocks(monkeypatch):
+    monkeypatch.setattr(_factors, "_BLOCK_PAIRS", 4)
+    recommender = Products().fit(X, Y)
+    assert_array_equal(recommender.predict(X), X[:, 0] * X[:, 1])
+    assert recommender.largest_ == 4

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.linear_model import Ridge
 
 from skllmrec import BlendRecommender, FeatureMFRecommender, NeighborsRecommender, PopularityRecommender
-from skllmrec.base import BaseRecommender
+from skllmrec.base import BaseRecommender, FeatureTable
 from skllmrec.recommenders._blend_validation import Validation
 
 
@@ -171,3 +171,40 @@ def test_parts_that_read_other_columns_are_refused():
         BlendRecommender(parts, user="user", item="item").fit(frame)
     # a name and a position of the same column
     BlendRecommender([("a", by_name), ("b", clone(by_name))], user=1, item=0).fit(frame)
+
+
+@pytest.mark.parametrize("feedback", ["implicit", "explicit"])
+def test_parts_that_refuse_unknown_items_are_judged_on_held_out_ones(feedback):
+    X = tribes(0)
+    ratings = None if feedback == "implicit" else np.random.default_rng(0).integers(1, 6, len(X))
+    strict = NeighborsRecommender(feedback=feedback, handle_unknown="error")
+    inner = BlendRecommender([("near", strict)], handle_unknown="error")
+    parts = [("popular", PopularityRecommender(feedback=feedback)), ("near", strict), ("inner", inner)]
+    blend = BlendRecommender(parts, random_state=0, validation_fraction=0.3).fit(X, ratings)
+    assert "cold" in blend.validation_scores_
+    assert [part.handle_unknown for part in blend.estimators_] == ["prior", "error", "error"]
+    assert blend.estimators_[2].estimators_[0].handle_unknown == "error" and strict.handle_unknown == "error"
+
+
+@pytest.mark.parametrize("estimators", [[], None, [PopularityRecommender()], "parts"])
+def test_a_blend_that_cannot_be_fitted_can_be_shown(estimators):
+    blend = BlendRecommender(estimators)
+    assert "BlendRecommender" in blend._repr_html_() and "BlendRecommender" in repr(blend)
+    with pytest.raises(ValueError, match="estimators"):
+        blend.fit([["ann", "alien"]])
+
+
+def test_later_rows_bring_the_columns_of_the_table_to_the_parts():
+    rows = pd.DataFrame(tribes(0)[:, :2], columns=["user", "item"])
+    table = FeatureTable(
+        pd.DataFrame({"item": range(80), "parity": [[0.0, 1.0][n % 2] for n in range(80)]}), key="item"
+    )
+    columns = {"user": "user", "item": "item"}
+    part = NeighborsRecommender(feedback="implicit", item_features=["parity"], **columns)
+    blend = BlendRecommender([("near", part)], random_state=0, **columns).fit(rows, item_table=table)
+    new = pd.DataFrame({"user": [0, 1], "item": [901, 900], "parity": [1.0, 0.0]})
+    scores = blend.predict(new)
+    ids, found = blend.recommend([0, 1], 2, candidates=new[["item", "parity"]])
+    assert ids.tolist() == [[900, 901], [901, 900]]
+    assert_allclose(found[:, 1], scores)
+    assert blend.partial_fit(new).similar_items([901], 1)[0] % 2 == 1
