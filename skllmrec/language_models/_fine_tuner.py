@@ -292,7 +292,7 @@ class LLMFineTuner(CheckpointEncoder):
         self.max_length_ = info.choose_max_length(self.max_length)
         digest = targets_digest(texts, targets)
         seed = self._choose_seed(digest)
-        rows = split_rows(targets, self.validation_fraction, np.random.default_rng(seed))
+        rows = split_rows(targets, texts, self.validation_fraction, np.random.default_rng(seed))
         encoder = CorpusEncoder(
             info.weights,
             texts.tolist(),
