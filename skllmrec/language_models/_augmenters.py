@@ -51,9 +51,11 @@ def describe_augmenter(augmenter):
     Returns
     -------
     str or None
-        Its own description; the name of its class where that is the address in memory.
+        Its own description; class and attributes where that is the address in memory.
     """
     if augmenter is None:
         return None
     kind = type(augmenter)
-    return f"{kind.__module__}.{kind.__qualname__}" if kind.__repr__ is object.__repr__ else repr(augmenter)
+    if kind.__repr__ is not object.__repr__:
+        return repr(augmenter)
+    return f"{kind.__module__}.{kind.__qualname__} {getattr(augmenter, '__dict__', {})}"

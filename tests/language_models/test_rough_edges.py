@@ -35,8 +35,11 @@ def test_augmenter_that_cannot_work(augmenter, error, message, tiny_bert):
 class Shout:
     """An augmenter of one's own that does not describe itself."""
 
+    def __init__(self, mark="!"):
+        self.mark = mark
+
     def augment(self, texts, rng):
-        return [text.upper() for text in texts]
+        return [text.upper() + self.mark for text in texts]
 
 
 def test_augmenter_of_ones_own_is_the_same_in_another_process(tiny_bert, tmp_path):
@@ -44,6 +47,8 @@ def test_augmenter_of_ones_own_is_the_same_in_another_process(tiny_bert, tmp_pat
     first = LLMFineTuner(tiny_bert, augmenter=Shout(), **params).fit(TEXTS, LIKED)
     second = LLMFineTuner(tiny_bert, augmenter=Shout(), **params).fit(TEXTS, LIKED)
     assert first.history_ == second.history_, "taken over"
+    with pytest.raises(ValueError, match=r"(?s)another configuration.*identity.augmenter was .*Shout"):
+        LLMFineTuner(tiny_bert, augmenter=Shout("?"), **params).fit(TEXTS, LIKED)
 
 
 def test_numbers_of_numpy(tiny_bert, tmp_path):
