@@ -4,6 +4,8 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
+
 _FILE = "training.safetensors"
 _STATE = "state"  # key of the JSON text in the header
 
@@ -38,7 +40,7 @@ class Checkpoint:
     """
 
     def __init__(self, directory, *, every=None, identity=None):
-        self.path = Path(directory) / _FILE
+        self.path = Path(directory).expanduser() / _FILE
         self.every = every
         self.identity = {} if identity is None else identity
 
@@ -101,7 +103,14 @@ class Checkpoint:
 
     def _full(self, configuration):
         """Complete the configuration; it is what a trip through JSON makes of it."""
-        return json.loads(json.dumps({**configuration, "identity": self.identity}))
+        return json.loads(json.dumps({**configuration, "identity": self.identity}, default=_plain))
+
+
+def _plain(number):
+    """Python's own number for one of numpy's, which searches over parameters often bring."""
+    if isinstance(number, np.generic):
+        return number.item()
+    raise TypeError(f"a configuration holds {number!r}, which JSON cannot write")
 
 
 def _apart(tensors):

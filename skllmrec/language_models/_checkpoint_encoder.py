@@ -1,6 +1,8 @@
 """What encoders share whose model was trained here: it is filed by content, and encodes from where it was filed."""
 
+import os
 from dataclasses import asdict
+from pathlib import Path
 
 from skllmrec._backbone import Encoding, EncodingJob, model_info
 from skllmrec.base import BaseTextEncoder
@@ -24,6 +26,18 @@ class CheckpointEncoder(BaseTextEncoder):
     max_length_ : int or None
         Tokens that are read.
     """
+
+    def _check_directory(self):
+        """Refuse a file where the folder of trained models should be, before anything is trained."""
+        if self.checkpoint_dir is None:
+            return
+        path = Path(self.checkpoint_dir).expanduser().absolute()
+        found = next((folder for folder in (path, *path.parents) if folder.exists()), path)
+        if found.exists() and not found.is_dir():
+            raise ValueError(
+                f"checkpoint_dir={os.fspath(self.checkpoint_dir)!r} cannot be a folder, since {found} is a file: name "
+                "another folder. Nothing was overwritten"
+            )
 
     def _keep(self, save, *, name):
         """Save the trained model; gives the length of a vector."""

@@ -14,6 +14,7 @@ from skllmrec._kernels.pooling import POOLINGS
 from skllmrec._sklearn import HasMethods, Interval, StrOptions, all_or_nothing, fit_context
 from skllmrec._texts import check_texts
 from skllmrec._training import Checkpoint, check_callbacks
+from skllmrec.language_models._augmenters import check_augmenter, describe_augmenter
 from skllmrec.language_models._checkpoint_encoder import CheckpointEncoder
 from skllmrec.language_models._partial_model import CorpusEncoder
 from skllmrec.language_models._projected import TunedJob, remember, write_projection
@@ -278,12 +279,15 @@ class LLMFineTuner(CheckpointEncoder):
         ValueError
             If a parameter is invalid, a row is not a string, targets are missing, do not fit the texts or the
             objective, are not finite, or hold nothing to learn from; if the tokenizer does not fit the model; or if
-            `checkpoint_dir` holds a training on the same data with other parameters. Nothing is overwritten then.
+            `checkpoint_dir` is a file, or holds a training on the same data with other parameters. Nothing is
+            overwritten then.
         TypeError
-            If one of the callbacks cannot be called.
+            If one of the callbacks cannot be called, or the augmenter is a class.
         ImportError
             If ``trainable="lora"`` and peft is not installed.
         """
+        self._check_directory()
+        augmenter = check_augmenter(self.augmenter)
         callbacks, texts = check_callbacks(self.callbacks), check_texts(X, name=type(self).__name__)
         targets = read_targets(y, self.objective, len(texts), threshold=self.threshold, weights=self.task_weights)
         device = resolve_device(self.device)
@@ -292,7 +296,7 @@ class LLMFineTuner(CheckpointEncoder):
         self.max_length_ = info.choose_max_length(self.max_length)
         digest = targets_digest(texts, targets)
         seed = self._choose_seed(digest)
-        rows = split_rows(targets, self.validation_fraction, np.random.default_rng(seed))
+        rows = split_rows(targets, texts, self.validation_fraction, np.random.default_rng(seed))
         encoder = CorpusEncoder(
             info.weights,
             texts.tolist(),
@@ -302,7 +306,7 @@ class LLMFineTuner(CheckpointEncoder):
             max_length=self.max_length_,
             precision=self.precision,
             token_dropout=self.token_dropout,
-            augmenter=self.augmenter,
+            augmenter=augmenter,
             device=device,
         )
         tuning = Tuning(encoder, len(texts), self.n_components, device)
@@ -354,11 +358,10 @@ class LLMFineTuner(CheckpointEncoder):
             return None
         parameters = {key: getattr(self, key) for key in _IDENTITY}
         identity = {"estimator": type(self).__name__, "model": sha256, "max_length": self.max_length_}
-        augmenter = None if self.augmenter is None else repr(self.augmenter)
         return Checkpoint(
             Path(self.checkpoint_dir) / "trainings" / digest[:16] / name,
             every=_EVERY,
-            identity={**identity, "augmenter": augmenter, "parameters": parameters},
+            identity={**identity, "augmenter": describe_augmenter(self.augmenter), "parameters": parameters},
         )
 
     @staticmethod

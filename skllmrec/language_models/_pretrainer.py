@@ -276,7 +276,7 @@ class LLMPretrainer(CheckpointEncoder):
         ValueError
             If a parameter is invalid, a row is no string, the corpus is empty or has no two texts of two sentences for
             "nsp", `model` cannot be trained with these objectives or has another model's tokenizer, `checkpoint_dir`
-            holds a training of another configuration (nothing is overwritten), or the training diverges.
+            is a file or holds a training of another configuration (nothing is overwritten), or the training diverges.
         TypeError
             If one of the callbacks cannot be called.
         ModelNotFoundError
@@ -345,14 +345,14 @@ class LLMPretrainer(CheckpointEncoder):
         if self.model is not None:
             weights = find_weights(self.model)
             return *load_network(weights, with_pairs="nsp" in self.objectives, seed=seed), weights.sha256
-        tokenizer = train_tokenizer(
-            list(documents.flat()), kind=self.tokenizer, vocab_size=self.vocab_size, max_length=self.max_length
-        )
-        return make_network(tokenizer, sizes=self._sizes(), max_length=self.max_length, seed=seed), tokenizer, None
+        sentences, length = list(documents.flat()), int(self.max_length)
+        tokenizer = train_tokenizer(sentences, kind=self.tokenizer, vocab_size=int(self.vocab_size), max_length=length)
+        return make_network(tokenizer, sizes=self._sizes(), max_length=length, seed=seed), tokenizer, None
 
     def _check_parameters(self):
         """Refuse what no constraint of a single parameter can."""
         check_callbacks(self.callbacks)
+        self._check_directory()
         unknown = [name for name in self.objectives if name not in OBJECTIVES]
         if unknown or not self.objectives:
             what = f"has {unknown[0]!r}, which is unknown" if unknown else "is empty"

@@ -13,6 +13,7 @@ from skllmrec.language_models._vocabulary import find_frame
 
 OBJECTIVES = ("mlm", "nsp")
 HELD_OUT = "held_out_"  # begin of the names of numbers of held-out documents
+_MOST_EXPONENT = math.log(np.finfo(float).max)
 _IGNORED = -100  # label that counts for nothing, torch's own
 
 
@@ -240,6 +241,11 @@ def summarise(record, objectives):
         means[f"{name}_loss"] = record.pop(f"{name}_sum") / count
         means[f"{name}_accuracy"] = record.pop(f"{name}_right") / count
         if name == "mlm":
-            means["mlm_perplexity"] = math.exp(means["mlm_loss"])
-            means["unigram_perplexity"] = math.exp(record.pop("unigram_sum") / count)
+            means["mlm_perplexity"] = _perplexity(means["mlm_loss"])
+            means["unigram_perplexity"] = _perplexity(record.pop("unigram_sum") / count)
     return record | means
+
+
+def _perplexity(loss):
+    """Exponential of a loss; infinite where a training that diverges has made it too large for one."""
+    return math.exp(loss) if loss < _MOST_EXPONENT else math.inf

@@ -9,6 +9,7 @@ import numpy as np
 from skllmrec._sklearn import is_frame, take_columns
 from skllmrec._texts import check_texts
 from skllmrec.language_models._corpus import build_corpus
+from skllmrec.language_models._distinct import hold_out, number_equal
 from skllmrec.language_models._sentence_pairs import split_sentences
 from skllmrec.language_models._vocabulary import tokenize
 
@@ -118,7 +119,7 @@ def find_documents(columns, *, with_pairs):
     """
     if len(columns) == 2:
         sentences = [[text for text in row if text.strip()] for row in zip(*columns, strict=True)]
-        codes = np.column_stack([np.unique(column.astype(str), return_inverse=True)[1] for column in columns])
+        codes = np.column_stack([number_equal(column) for column in columns])
     else:
         sentences, codes = [split_sentences(t) if with_pairs else [t] * bool(t.strip()) for t in columns[0]], None
     kept = [row for row, found in enumerate(sentences) if found]
@@ -128,7 +129,7 @@ def find_documents(columns, *, with_pairs):
 
 
 def divide(documents, *, fraction, least, seed):
-    """Hold some documents out.
+    """Hold some documents out; equal ones stay together as far as that is possible.
 
     Parameters
     ----------
@@ -158,7 +159,10 @@ def divide(documents, *, fraction, least, seed):
             "give more texts, or validation_fraction=0"
         )
     order = np.random.default_rng([seed, 1]).permutation(n)
-    return documents.take(np.sort(order[n_held:])), documents.take(np.sort(order[:n_held]))
+    fitted, held_out = hold_out(order, number_equal(map(tuple, documents.sentences)), n_held)
+    if len(held_out) < least:
+        fitted, held_out = np.sort(order[n_held:]), np.sort(order[:n_held])
+    return documents.take(fitted), documents.take(held_out)
 
 
 def make_corpus(documents, tokenizer, task):

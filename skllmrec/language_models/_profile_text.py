@@ -76,6 +76,7 @@ def clean_profile(answer, *, is_cut=False):
     >>> clean_profile("Sure! Here is it:\n\n**Heat** is a *tense* thriller.\n- For adults. It", is_cut=True)
     'Heat is a tense thriller. For adults.'
     """
+    answer = answer.encode("utf-8", "replace").decode()  # JSON may hold half a character, which encoders refuse
     text = _FENCE.sub("", _THOUGHT.sub(" ", answer))
     text = html.unescape(_TAG.sub(" ", text))
     text = _RULE.sub("", _IMAGE_OR_LINK.sub(r"\1", text))

@@ -1,8 +1,9 @@
 """Targets of a supervised text encoder: what kind they are, whether they can be learned from, what suits them."""
 
 import hashlib
+from collections.abc import Hashable
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse as sp
@@ -76,6 +77,7 @@ def read_targets(y, objective, n_rows, *, threshold, weights):
         of the objectives.
     """
     _check_weights(weights, objective, y)
+    y = {name: _as_array(own) for name, own in y.items()} if isinstance(y, dict) else _as_array(y)
     if y is None:
         raise ValueError(
             "LLMFineTuner requires y to be passed, but the target y is None: pass the interactions of each text as a "
@@ -118,11 +120,33 @@ def _by_objective(y, objective, weights):
     return y
 
 
+def _as_array(y):
+    """Targets as an array; numbers that were kept as objects, with what is missing among them, as numbers."""
+    if y is None or sp.issparse(y):
+        return y
+    y = np.asarray(y)
+    if y.dtype.kind != "O":
+        return y
+    missing = np.array([_is_missing(value) for value in y.ravel()], dtype=bool)
+    others = y.ravel()[~missing]
+    if not missing.any() and all(isinstance(value, Integral) for value in others):
+        return y  # labels, of any size
+    if not len(others) or not all(isinstance(value, (Real, np.bool_)) for value in others):
+        return y
+    numbers = np.full(y.size, np.nan)
+    numbers[~missing] = others.astype(np.float64)
+    return numbers.reshape(y.shape)
+
+
+def _is_missing(value):
+    """Whether a value is None, NaN, NaT or the NA of pandas, which cannot be compared."""
+    return value is None or type(value).__name__ == "NAType" or (isinstance(value, Hashable) and value != value)
+
+
 def _kind_of(y):
     """Kind of targets that y looks like; what cannot be told is left to the checks of the kind."""
     if sp.issparse(y):
         return "interactions"
-    y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] > 1:
         return "numbers"
     if y.dtype.kind == "O":
@@ -133,10 +157,8 @@ def _kind_of(y):
 
 
 def _read(y, kind, n_rows, threshold, objective="auto"):
-    if not sp.issparse(y):
-        y = np.asarray(y)
-        if y.ndim not in (1, 2):
-            raise ValueError(f"y has shape {y.shape}: one row of targets for each text is needed")
+    if y.ndim not in ((2,) if sp.issparse(y) else (1, 2)):
+        raise ValueError(f"y has shape {y.shape}: one row of targets for each text is needed")
     if y.shape[0] != n_rows:
         raise ValueError(f"X has {n_rows} texts, but y has {y.shape[0]} rows: pass one row of targets for each text")
     if kind == "interactions":
@@ -175,6 +197,11 @@ def _positives(y, threshold, objective):
 
 
 def _numbers(y):
+    if y.dtype.kind not in "biuf":
+        raise ValueError(
+            f"y holds {y.dtype} values such as {y.ravel()[0]!r:.60} where numbers are needed: pass numbers, one column "
+            "of labels, or interactions as a sparse matrix"
+        )
     y = y.astype(np.float64).reshape(len(y), -1)
     _check_finite(y.ravel(), lambda place: int(place) // y.shape[1])
     if not np.ptp(y, axis=0).any():
@@ -186,7 +213,7 @@ def _labels(y):
     if y.dtype.kind in "fc":
         _check_finite(y.ravel(), lambda place: int(place))
     elif y.dtype.kind == "O":
-        missing = [place for place, label in enumerate(y.ravel()) if label is None or label != label]
+        missing = [place for place, label in enumerate(y.ravel()) if _is_missing(label)]
         if missing:
             raise ValueError(
                 f"y holds {len(missing)} missing label(s); the first, {y.ravel()[missing[0]]}, is in row {missing[0]}: "
@@ -194,7 +221,13 @@ def _labels(y):
             )
     if y.ndim == 2 and y.shape[1] > 1:
         raise ValueError(f"classification takes one label for each text, but y has shape {y.shape}")
-    classes, codes = np.unique(y.ravel(), return_inverse=True)
+    kinds = sorted({type(label).__name__ for label in y.ravel()}) if y.dtype.kind == "O" else []
+    try:
+        classes, codes = np.unique(y.ravel(), return_inverse=True)
+    except TypeError as error:
+        raise ValueError(
+            f"y holds labels of the types {', '.join(kinds)}, which have no order: convert them, e.g. with astype(str)"
+        ) from error
     if len(classes) < 2:
         raise ValueError(f"all labels are {classes.tolist()[0]!r}: there is nothing to learn from")
     return codes

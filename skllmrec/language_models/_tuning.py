@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from skllmrec._training import Recipe, index_batches, train
+from skllmrec.language_models._distinct import hold_out, number_equal
 from skllmrec.language_models._held_out import make_judge
 from skllmrec.language_models._objectives import Multitask, Setting, linear_layer, make_objective
 
@@ -33,12 +34,14 @@ class Outcome:
     history: list = field(default_factory=list)
 
 
-def split_rows(targets, share, rng):
-    """Rows to learn from, and rows to judge by.
+def split_rows(targets, texts, share, rng):
+    """Rows to learn from, and rows to judge by, whose texts are others as far as that is possible.
 
     Parameters
     ----------
     targets : dict of str to Targets
+    texts : sequence of str
+        Of all rows.
     share : float or None
         Share of the rows that is held out; None: no rows.
     rng : numpy.random.Generator
@@ -60,8 +63,7 @@ def split_rows(targets, share, rng):
             + (f", of which {n_held_out} would be held out" if n_held_out else "")
             + ": pass at least 3"
         )
-    order = rng.permutation(rows)
-    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+    return hold_out(rng.permutation(rows), number_equal(texts), n_held_out)
 
 
 class Tuning:
@@ -139,6 +141,10 @@ class Tuning:
             for name, tensor in self._trained().items():
                 tensor.copy_(weights[name])
 
+    def has_moved(self):
+        """Whether the present weights are others than those before training."""
+        return any((tensor != self._start[name]).any() for name, tensor in self._trained().items())
+
     def run(self, targets, rows, *, judged_by, recipe, options):
         """Try all objectives, each from the same weights, and end with the best.
 
@@ -189,11 +195,9 @@ class Tuning:
     def _train(self, name, objective, fitted, contest, recipe, options):
         """Train with one objective; afterwards the weights are those of its best epoch."""
         modules = self._modules(objective.heads)
-        contest.begin()
         cut = index_batches(len(fitted), _batch_size(options.batch_size, objective.batch_size, len(fitted)))
 
         def loss(rows):
-            contest.moved = True
             return objective.loss(self._to_unit(rows, checkpointed=objective.checkpointed), rows)
 
         training = train(
@@ -217,16 +221,12 @@ class _Contest:
     def __init__(self, judge, tuning):
         self.judge, self._tuning = judge, tuning
         self.winner = self.weights = None
-        self.moved = False  # whether the weights have changed since the begin of a training
         self._frozen = self._best = None if judge is None else judge.evidence(tuning.vectors)
 
-    def begin(self):
-        """Take the present weights for those before training."""
-        self.moved = False
-
     def score(self):
-        """Score of the present weights."""
-        return (self.judge(self._tuning.all_vectors()) if self.moved else self._frozen.values).mean()
+        """Score of the present weights; a training may have been resumed, with other weights from the begin."""
+        moved = self._tuning.has_moved()
+        return (self.judge(self._tuning.all_vectors()) if moved else self._frozen.values).mean()
 
     def enter(self, name, training):
         """Compare the present weights, the best ones of a training, with the best ones so far."""

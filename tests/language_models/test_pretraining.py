@@ -1,6 +1,7 @@
 """Batches of pre-training laid out token by token, and losses against transformers' own."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from tiny_models import SENTENCES
 
 from skllmrec.language_models._corpus import Corpus
 from skllmrec.language_models._networks import Heads, make_network
-from skllmrec.language_models._pretraining import Objectives, Task, make_task
+from skllmrec.language_models._pretraining import Objectives, Task, make_task, summarise
 from skllmrec.language_models._pretraining_data import divide, find_documents, make_corpus
 from skllmrec.language_models._pretraining_run import _log_shares
 from skllmrec.language_models._vocabulary import Frame, train_tokenizer
@@ -154,3 +155,11 @@ def test_division_holds_out_whole_documents():
     assert divide(documents, fraction=0.2, least=1, seed=1)[1].sentences != held_out.sentences
     assert len(divide(documents, fraction=0, least=2, seed=0)[1]) == 0
     assert trained.sha256() != documents.sha256() != documents.take(np.arange(50)[::-1]).sha256()
+
+
+def test_loss_too_large_for_a_perplexity():
+    """A training that goes astray shall say so, and not fail in its report."""
+    sums = {"mlm_sum": 1_440.0, "mlm_right": 0, "mlm_count": 2, "unigram_sum": 2.0}
+    record = summarise(sums, ("mlm",))
+    assert record["mlm_loss"] == 720.0 and record["mlm_perplexity"] == math.inf
+    assert record["unigram_perplexity"] == pytest.approx(math.e)

@@ -451,3 +451,7 @@ def test_cut_answers_lose_the_half_sentence(answer, text):
 )
 def test_what_is_no_refusal(text):
     assert not is_refusal(text) and clean_profile(text) == text
+
+
+def test_half_a_character_in_an_answer():
+    clean_profile("A tense film \ud83d for adults.").encode()

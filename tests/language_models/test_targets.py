@@ -1,9 +1,10 @@
 """Targets: what y is read as, and which rows tell something."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array
 
 from skllmrec.language_models._targets import read_targets, targets_digest
 
@@ -81,3 +82,26 @@ def test_digest_depends_on_all_of_it():
         targets_digest(texts, read([0.0, 1.5, 0.0])),
     ]
     assert len({same[0], *others}) == 1 + len(others)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (pd.array(["a", pd.NA, "b", "a"], dtype="string"), r"1 missing label\(s\); the first, <NA>, is in row 1"),
+        (np.array(["a", "b", pd.NaT, "a"], dtype=object), r"1 missing label\(s\); the first, NaT, is in row 2"),
+        (np.array([0.5, 1.5, None, pd.NA], dtype=object), r"2 value\(s\) that are not finite.* is in row 2"),
+        (np.array([1, "a", 1, "a"], dtype=object), r"labels of the types int, str, which have no order.*astype\(str\)"),
+        (pd.DataFrame({"kind": ["a", "b"] * 2, "mood": ["c"] * 4}), "such as 'a' where numbers are needed"),
+        (coo_array([1.0, 0.0, 1.0, 0.0]), r"y has shape \(4,\)"),
+    ],
+)
+def test_targets_that_say_nothing_are_named(y, message):
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        read_targets(y, "auto", 4, threshold=None, weights=None)
+
+
+def test_numbers_that_were_kept_as_objects_are_numbers():
+    (targets,) = read(np.array([0.5, 1.25, 3], dtype=object)).values()
+    assert targets.kind == "numbers" and targets.values.dtype == np.float64
+    (targets,) = read(np.array([10**20, 10**20 + 1, 3], dtype=object)).values()
+    assert targets.kind == "labels" and len(set(targets.values)) == 3

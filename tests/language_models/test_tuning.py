@@ -20,12 +20,23 @@ def test_rows_without_targets_are_neither_learned_from_nor_judged(seed):
     rng = np.random.default_rng(seed)
     liked = csr_matrix(rng.random((50, 6)) < 0.15)
     informative = np.flatnonzero(liked.toarray().any(axis=1))
-    fitted, held_out = split_rows({"factors": Targets("interactions", liked)}, 0.2, rng)
+    texts = [f"film {row}" for row in range(50)]
+    fitted, held_out = split_rows({"factors": Targets("interactions", liked)}, texts, 0.2, rng)
     assert_array_equal(np.sort(np.concatenate([fitted, held_out])), informative)
     assert len(held_out) == round(0.2 * len(informative)) and len(informative) < 50
-    everything, nothing = split_rows({"factors": Targets("interactions", liked)}, None, rng)
+    everything, nothing = split_rows({"factors": Targets("interactions", liked)}, texts, None, rng)
     assert_array_equal(everything, informative)
     assert len(nothing) == 0
+
+
+def test_texts_that_occur_twice_are_not_judged_by_what_was_learned():
+    """Half of the texts are editions of another one; a text that many rows share, such as none, stays in training."""
+    texts = np.array([f"film {row // 2}" for row in range(40)] + [""] * 20)
+    targets = {"classification": Targets("labels", np.arange(60) % 2)}
+    fitted, held_out = split_rows(targets, texts, 0.2, np.random.default_rng(0))
+    assert len(held_out) == 12 and not set(texts[fitted]) & set(texts[held_out])
+    fitted, held_out = split_rows(targets, ["the same"] * 60, 0.2, np.random.default_rng(0))
+    assert (len(fitted), len(held_out)) == (48, 12)
 
 
 def test_recipe_follows_the_parameters():
@@ -43,8 +54,6 @@ def contest_of(qualities):
     tuning = SimpleNamespace(vectors=qualities[0], all_vectors=lambda: next(vectors), copy_weights=dict)
     contest = _Contest(SimpleNamespace(evidence=Evidence), tuning)
     for number in range(1, len(qualities)):
-        contest.begin()
-        contest.moved = True
         contest.enter(f"objective {number}", SimpleNamespace(best_epoch=1))
     return contest
 
