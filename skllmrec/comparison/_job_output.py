@@ -126,7 +126,7 @@ def report(comparison, *, data, protocol, options, sentences, shown, times, comm
             ("Time and memory", _report.cost_table(comparison) + _report.definition_list(times)),
             ("One user", _user_section(*shown) + load),
             ("Data and protocol", _report.definition_list(how) + f"<ul class=note>{notes}</ul>"),
-            ("Quality of the data", f"<div class=note>{data.quality.to_html()}</div>"),
+            ("Quality of the data, as it was read", f"<div class=note>{data.quality.to_html()}</div>"),
             ("What the searches chose", _report.chosen_table(comparison)),
             ("Versions", _report.definition_list([*versions.items(), ("Command", command)])),
         ],
