@@ -69,6 +69,8 @@ def test_warm(compare, folder):
 
     report = (out / "report.html").read_text(encoding="utf-8")
     assert "<h2>Quality of the data, as it was read</h2>" in report
+    assert "<dt>NDCG (ndcg@5)</dt><dd>how much of what a user liked" in report.partition("<table")[0]
+    assert "those of the table allow for the comparisons of its row" in report.partition("<table")[0]
     verdict = re.search(r"\nVerdict\n  (.*)\n", printed).group(1)
     assert report.index(verdict.replace("'", "&#x27;")) < report.index("<dt>ids + LLM</dt>") < report.index("<table")
     for figure in (f"{value:.4f}" for value in results.loc[results["metric"] == "ndcg@5", "mean"]):

@@ -76,7 +76,10 @@ def verdict(comparison, *, new_items=False):
     best = best_estimator(comparison)
     sentences = [answer, f"Best of all: {best!r}, {comparison.label('ndcg')} {comparison.value(best, 'ndcg'):.4f}."]
     sentences += [*said[len(pairs) :], *said[: len(pairs)]]
-    sentences.append(f"The p-values allow for all {len(said)} of these comparisons (Holm), the intervals for one each.")
+    sentences.append(
+        f"The p-values allow for all {len(said)} of these comparisons (Holm), the intervals for one each; those of the "
+        "table allow for the comparisons of its row, and differ a little."
+    )
     if new_items:
         sentences.append(f"{IDS!r} and {POPULARITY!r} know nothing of new items and rank them at random.")
     coverage = [f"{name!r} {comparison.value(name, 'coverage'):.1%}" for name in (IDS, TFIDF, LLM, BOTH, *own)]
