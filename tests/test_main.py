@@ -1,7 +1,9 @@
 """The command line, end to end on a small folder with a tiny language model."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -13,6 +15,7 @@ from skllmrec.__main__ import main
 from skllmrec.comparison import Comparison
 from skllmrec.comparison._fold import FoldError
 from skllmrec.datasets import make_interactions
+from skllmrec.recommenders import PopularityRecommender
 
 FILES = {"report.html", "results.csv", "results.json", "picture.png", "best_pipeline.joblib", "folds"}
 NAMES = ["popularity", "ids", "ids + TF-IDF", "ids + LLM", "ids + TF-IDF + LLM"]
@@ -282,6 +285,23 @@ class Broken(PopularityRecommender):
 def make_estimators(data, options):
     return {"<mine>": PRODUCT(user="user_id", item="item_id", feedback=options.feedback)}
 """
+
+
+class Killed(PopularityRecommender):
+    """Its process is ended from outside, as it is where memory runs out."""
+
+    def fit(self, X, y=None):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no SIGKILL")
+def test_a_worker_that_was_killed_is_told_with_the_remedy(compare, monkeypatch):
+    killed = {"killed": Killed(user="user_id", item="item_id", feedback="implicit")}
+    monkeypatch.setattr("skllmrec.comparison._main_job.load_own_estimators", lambda *args, **options: killed)
+    status, _, error, _ = compare("--trials", "1", "--n-jobs", "2", "--estimators", "mine.py")
+    assert status == 2
+    assert error.startswith("error: a worker process was ended from outside or ran out of memory; what is done is in")
+    assert "--resume, after memory ran out with --n-jobs 1" in error
 
 
 def test_own_estimators_and_a_run_that_goes_on(compare, tmp_path):

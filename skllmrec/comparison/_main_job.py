@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 from argparse import ArgumentTypeError, HelpFormatter
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -245,7 +246,7 @@ def _compare(data, protocol, options, estimators, folder):
     explicit, new_items = options.feedback == "explicit", protocol.candidates == "test"
     metrics = [m for m in _METRICS if not (new_items and m == "novelty")]  # all new items are equally new
     say(
-        f"\nComparing {len(estimators)} estimators; each search tries {options.trials} candidates "
+        f"\nComparing {len(estimators)} estimators; each search tries {options.trials} candidate(s) "
         f"inside each training fold; what is done is kept in {folder} (--resume goes on from there)"
     )
     try:
@@ -260,6 +261,11 @@ def _compare(data, protocol, options, estimators, folder):
         if error.estimator in BUILT_IN:
             raise
         raise UsageError(str(error)) from error  # what the user wrote is the user's to mend
+    except BrokenProcessPool as error:
+        raise UsageError(
+            f"a worker process was ended from outside or ran out of memory; what is done is in {folder}: go on with "
+            "--resume, after memory ran out with --n-jobs 1"
+        ) from error
 
 
 def _refit(comparison, data, estimators, n_jobs):
