@@ -24,10 +24,13 @@ def main(arguments=None):
     """
     parser = argparse.ArgumentParser(prog="python -m skllmrec", description=__doc__.partition(":")[0] + ".")
     parser.add_argument("--version", action="version", version=f"skllmrec {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (compare, store):
-        command.add_parser(commands)
-    options = parser.parse_args(arguments)
+    commands = parser.add_subparsers(title="commands", required=True, dest="command", metavar="COMMAND")
+    for module in (compare, store):
+        module.add_parser(commands)
+    options, unknown = parser.parse_known_args(arguments)
+    command = commands.choices[vars(options).pop("command")]
+    if unknown:  # said by the command, whose usage names the options that there are
+        command.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return options.run(options)
     except compare.UsageError as error:

@@ -1,7 +1,9 @@
 """The command line, end to end on a small folder with a tiny language model."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -13,6 +15,7 @@ from skllmrec.__main__ import main
 from skllmrec.comparison import Comparison
 from skllmrec.comparison._fold import FoldError
 from skllmrec.datasets import make_interactions
+from skllmrec.recommenders import PopularityRecommender
 
 FILES = {"report.html", "results.csv", "results.json", "picture.png", "best_pipeline.joblib", "folds"}
 NAMES = ["popularity", "ids", "ids + TF-IDF", "ids + LLM", "ids + TF-IDF + LLM"]
@@ -68,7 +71,9 @@ def test_warm(compare, folder):
     assert not any(key.endswith("memory") and value for key, value in model.get_params().items())
 
     report = (out / "report.html").read_text(encoding="utf-8")
-    assert "<h2>Quality of the data</h2>" in report
+    assert "<h2>Quality of the data, as it was read</h2>" in report
+    assert "<dt>NDCG (ndcg@5)</dt><dd>how much of what a user liked" in report.partition("<table")[0]
+    assert "those of the table allow for the comparisons of its row" in report.partition("<table")[0]
     verdict = re.search(r"\nVerdict\n  (.*)\n", printed).group(1)
     assert report.index(verdict.replace("'", "&#x27;")) < report.index("<dt>ids + LLM</dt>") < report.index("<table")
     for figure in (f"{value:.4f}" for value in results.loc[results["metric"] == "ndcg@5", "mean"]):
@@ -130,7 +135,7 @@ def test_temporal_with_a_part_of_the_users(compare, folder, tmp_path):
         (["--target", "none", "--feedback", "explicit"], "--feedback explicit needs ratings"),
         (["--model", "no/such-model"], "no/such-model"),
         (["--estimators", "no/such.py"], r"no/such\.py: there is no such Python file"),
-        (["--folds", "999"], "n_splits=999 exceeds"),
+        (["--folds", "999"], "too few for --protocol warm with --folds 999.*n_splits=999 exceeds"),
         (["--protocol", "cold-items", "--folds", "41"], "n_splits=41 exceeds the 40 items"),
     ],
 )
@@ -155,6 +160,62 @@ def test_temporal_needs_times(compare, folder, tmp_path):
     assert "no column 'timestamp'" in error
 
 
+@pytest.mark.parametrize(
+    ("interactions", "items", "says"),
+    [
+        ("", "item_id,title\na,Sea\n", r"interactions\.csv cannot be read \(No columns"),
+        ("user_id,item_id,rating\n", "item_id,title\na,Sea\n", r"interactions\.csv has no rows"),
+        ("user_id,item_id,rating\nu,a,5\nv,a,4\n", "item_id,title\na,\n", r"no column .* \(title: empty, numbers"),
+        ("user_id,item_id,rating\nu,a,5\nv,a,4\n", None, "nothing describes the items: put items.parquet"),
+        ("user_id,item_id,rating\nu,a,5\n", "item_id,title\na,Sea\n", r"1 interaction\(s\) are too few"),
+    ],
+    ids=["empty", "head only", "no texts", "no items", "one row"],
+)
+def test_files_that_hold_too_little(compare, tmp_path, interactions, items, says):
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    (shop / "interactions.csv").write_text(interactions)
+    if items is not None:
+        (shop / "items.csv").write_text(items)
+    status, _, error, out = compare(data=shop)
+    assert status == 2
+    assert re.search(says, error)
+    assert not out.exists()
+
+
+def test_a_text_that_is_empty_everywhere(compare, folder, tmp_path):
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    pd.read_parquet(folder / "interactions.parquet").to_parquet(shop / "interactions.parquet")
+    pd.read_parquet(folder / "items.parquet").assign(title=None).to_parquet(shop / "items.parquet")
+    status, _, error, _ = compare("--text", "{title}", data=shop)
+    assert status == 2
+    assert "the text '{title}' is empty for all 40 items" in error
+
+
+def test_the_folder_of_the_results_is_made_before_the_long_part(compare, tmp_path):
+    (tmp_path / "file").touch()
+    status, printed, error, _ = compare("--output", str(tmp_path / "file" / "report"))
+    assert status == 2
+    assert re.search("--out .*report: this folder cannot be made", error)
+    assert "Encoding" not in printed
+
+
+def test_ratings_that_drift_and_columns_that_leak_are_told(compare, folder, tmp_path):
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    rows = pd.read_parquet(folder / "interactions.parquet").sort_values("rating")
+    rows = rows.assign(timestamp=range(len(rows)))
+    items = pd.read_parquet(folder / "items.parquet")
+    mean = rows.groupby("item_id")["rating"].mean()
+    rows.to_parquet(shop / "interactions.parquet")
+    items.assign(stars=items["item_id"].map(mean)).to_parquet(shop / "items.parquet")
+    _, printed, _, _ = compare("--trials", "1", data=shop)
+    quality = printed.partition("Quality of the data")[2].partition("Encoding")[0]
+    assert "y over time: drift of the mean" in quality
+    assert "stars: rank correlation 1.00 with the item's mean of y" in quality
+
+
 def test_out_must_not_be_a_file(compare, tmp_path):
     (tmp_path / "report").write_text("mine")
     status, _, error, out = compare()
@@ -170,6 +231,10 @@ def test_out_must_not_be_a_file(compare, tmp_path):
         (["--folds", "1"], "from 2 up"),
         (["--protocol", "hot"], "invalid choice: 'hot'"),
         (["--seed", "x"], "'x' is not a whole number"),
+        (["--threshold", "nan"], "'nan' is not a finite number"),
+        (["--threshold", "many"], "'many' is not a finite number"),
+        (["--fold", "3"], "skllmrec compare: error: unrecognized arguments: --fold 3"),
+        (["--fold", "3"], "usage: python -m skllmrec compare [-h] [--data"),
     ],
 )
 def test_bad_options_exit_with_two(options, message, capsys):
@@ -220,6 +285,23 @@ class Broken(PopularityRecommender):
 def make_estimators(data, options):
     return {"<mine>": PRODUCT(user="user_id", item="item_id", feedback=options.feedback)}
 """
+
+
+class Killed(PopularityRecommender):
+    """Its process is ended from outside, as it is where memory runs out."""
+
+    def fit(self, X, y=None):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no SIGKILL")
+def test_a_worker_that_was_killed_is_told_with_the_remedy(compare, monkeypatch):
+    killed = {"killed": Killed(user="user_id", item="item_id", feedback="implicit")}
+    monkeypatch.setattr("skllmrec.comparison._main_job.load_own_estimators", lambda *args, **options: killed)
+    status, _, error, _ = compare("--trials", "1", "--n-jobs", "2", "--estimators", "mine.py")
+    assert status == 2
+    assert error.startswith("error: a worker process was ended from outside or ran out of memory; what is done is in")
+    assert "--resume, after memory ran out with --n-jobs 1" in error
 
 
 def test_own_estimators_and_a_run_that_goes_on(compare, tmp_path):

@@ -47,6 +47,10 @@ class JobData:
         Columns that measure the diversity of a list.
     notes : list of str
         What was decided, in words.
+    read : pandas.DataFrame or None
+        The interactions as they were read, dislikes and describing columns included; None: X.
+    ratings : pandas.Series or None
+        The ratings of `read`.
     """
 
     name: str
@@ -60,6 +64,8 @@ class JobData:
     strength: object
     diversity: list
     notes: list = field(default_factory=list)
+    read: object = None
+    ratings: object = None
 
     @property
     def item_table(self):
@@ -78,10 +84,10 @@ class JobData:
 
     @cached_property
     def quality(self):
-        """What may be wrong with the data, a DataDescription."""
-        time = TIME if TIME in self.X.columns else None
-        table = self.items[[ITEM, *self.columns]]
-        return describe_data(self.X, self.y, table, user=USER, item=ITEM, time=time, key=ITEM)
+        """What may be wrong with the data as it was read, a DataDescription."""
+        X, y = (self.X, self.y) if self.read is None else (self.read, self.ratings)
+        time = TIME if TIME in X.columns else None
+        return describe_data(X, y, self.items[[ITEM, *self.columns]], user=USER, item=ITEM, time=time, key=ITEM)
 
     def describe(self):
         """Pairs that describe the data."""
@@ -216,9 +222,13 @@ def _template(options, items, exclude, notes):
     if options.text:
         return options.text, TextTemplate(options.text).fit(items.head(1)).fields_, leaking
     if not columns:
+        others = [c for c in items.columns if c != ITEM]
         raise ValueError(
-            f"no column of the items holds text: they have {[c for c in items.columns if c != ITEM]}; "
-            "name one with --text, as in --text '{title}'"
+            f"no column of the items holds text ({', '.join(others)}: empty, numbers, codes or tags): name one all the "
+            "same with --text, as in --text '{title}'"
+            if others
+            else "nothing describes the items: put items.parquet or items.csv, with their ids and titles, beside the "
+            "interactions"
         )
     notes.append(f"text columns: {', '.join(columns)} (chosen automatically; change them with --text)")
     return ". ".join(f"{{{name}}}" for name in columns), columns, leaking
@@ -244,10 +254,12 @@ def load_job_data(options):
     notes = []
     bunch, target = _load(options)
     frame = _subsample(bunch.frame, options, notes).reset_index(drop=True)
+    read = frame.drop(columns=[c for c in (target, *options.exclude_columns) if c in frame.columns])
+    ratings = None if target is None else frame[target]
     exclude = {USER, ITEM, *options.exclude_columns}
     items = bunch.items.drop(columns=[c for c in bunch.items.columns if c in options.exclude_columns])
     template, columns, leaking = _template(options, items, exclude, notes)
-    threshold, positive = _positives(None if target is None else frame[target], options, notes)
+    threshold, positive = _positives(ratings, options, notes)
     if options.feedback == "implicit" and positive is not None:
         frame = frame[positive].reset_index(drop=True)
     diversity, where = _find_diversity(items, columns, leaking)
@@ -255,8 +267,11 @@ def load_job_data(options):
     X = frame[[name for name in (USER, ITEM, TIME) if name in frame.columns]]
     strength = frame[target] if target else frame[ITEM].notna().astype(float)
     name = options.data if options.data == ML_100K else Path(options.data).resolve().name
-    return JobData(
+    data = JobData(
         name, X, frame[target] if options.feedback == "explicit" else None, items, threshold,
         template, list(columns), next((c for c in columns if c.lower() in _TITLES), columns[0]), strength,
-        list(diversity), notes,
+        list(diversity), notes, read, ratings,
     )  # fmt: skip
+    if not any(data.texts):
+        raise ValueError(f"the text {template!r} is empty for all {len(items):,} items: choose another with --text")
+    return data

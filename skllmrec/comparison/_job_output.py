@@ -112,6 +112,7 @@ def report(comparison, *, data, protocol, options, sentences, shown, times, comm
     how = [*data.describe(), ("Protocol", protocol.text), ("Feedback", options.feedback), ("Seed", options.seed)]
     how += [pair for pair in _report.protocol(comparison) if pair[0] not in ("Relevant", "Rows")]
     who = [(name, _WHO.get(name, "your own")) for name in comparison.estimators]
+    who.append((f"NDCG ({comparison.label('ndcg')})", _report.WORDS["ndcg"]))
     notes = "".join(f"<li>{escape(note)}</li>" for note in data.notes)
     load = (
         f'<p>The best estimator, fitted on all interactions: <code>model = joblib.load("best_pipeline.joblib")</code>, '
@@ -126,7 +127,7 @@ def report(comparison, *, data, protocol, options, sentences, shown, times, comm
             ("Time and memory", _report.cost_table(comparison) + _report.definition_list(times)),
             ("One user", _user_section(*shown) + load),
             ("Data and protocol", _report.definition_list(how) + f"<ul class=note>{notes}</ul>"),
-            ("Quality of the data", f"<div class=note>{data.quality.to_html()}</div>"),
+            ("Quality of the data, as it was read", f"<div class=note>{data.quality.to_html()}</div>"),
             ("What the searches chose", _report.chosen_table(comparison)),
             ("Versions", _report.definition_list([*versions.items(), ("Command", command)])),
         ],

@@ -1,8 +1,12 @@
 """The main job: `python -m skllmrec compare`."""
 
+import math
+import os
 import shlex
 import sys
 from argparse import ArgumentTypeError, HelpFormatter
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
@@ -52,6 +56,17 @@ def _count(minimum):
         return int(text)
 
     return parse
+
+
+def _finite(text):
+    """Parse a finite number, as argparse asks for it."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ArgumentTypeError(f"{text!r} is not a finite number")
+    return number
 
 
 def _names(text):
@@ -109,7 +124,7 @@ def _add_task(add):
     )
     add(
         "--threshold",
-        type=float,
+        type=_finite,
         help="ratings at or above it are positives (default: 4 where the highest rating is 5, else 70%% of the "
         "highest, e.g. 7 of 10; every interaction where all ratings are the same)",
     )
@@ -142,7 +157,14 @@ def _add_run(add):
         metavar="FOLDER",
         help="keeps the vector of every text, so that it is encoded once",
     )
-    add("--out", default="skllmrec-report", metavar="FOLDER", help="for the results; files in it are replaced")
+    add(
+        "--out",
+        "--output",
+        "-o",
+        default="skllmrec-report",
+        metavar="FOLDER",
+        help="for the results; files in it are replaced",
+    )
     add(
         "--resume",
         action="store_true",
@@ -165,19 +187,48 @@ def _prepare(options):
         say(f"  {key}: {value}")
     for note in data.notes:
         say(f"  - {note}")
-    say("Quality of the data")
+    say("Quality of the data, as it was read")
     for finding in data.quality.findings or ["nothing found"]:
         say(f"  - {finding}")
-    for train, _ in protocol.outer.split(data.X):  # too little data for a split shows here
-        next(iter(protocol.inner.split(data.X.iloc[train])))
+    _check_splits(data, protocol, options)
     estimators = make_estimators(data, options, protocol)
     if options.estimators:
         own = load_own_estimators(options.estimators, data, options, taken=estimators)
         say(f"Your own: {', '.join(own)}")
         estimators |= own
-    _encode(data, options)
-    out.mkdir(parents=True, exist_ok=True)
+    with _folder(out):
+        _encode(data, options)
     return data, protocol, estimators, out
+
+
+def _check_splits(data, protocol, options):
+    """Raise an error where there is too little data for the outer or the inner splits."""
+    try:
+        for train, _ in protocol.outer.split(data.X):
+            next(iter(protocol.inner.split(data.X.iloc[train])))
+    except ValueError as error:
+        raise ValueError(
+            f"{len(data.X):,} interaction(s) are too few for --protocol {options.protocol} with --folds "
+            f"{options.folds}, and for validation inside each fold: {error}"
+        ) from error
+
+
+@contextmanager
+def _folder(folder):
+    """Make the folder of the results before the long part, not behind it; where that fails no new one is left."""
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"--out {folder}: this folder cannot be made ({error.strerror}): name another") from error
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"--out {folder}: you may not write to this folder: name another")
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            folder.rmdir()
+        raise
 
 
 def _encode(data, options):
@@ -195,7 +246,7 @@ def _compare(data, protocol, options, estimators, folder):
     explicit, new_items = options.feedback == "explicit", protocol.candidates == "test"
     metrics = [m for m in _METRICS if not (new_items and m == "novelty")]  # all new items are equally new
     say(
-        f"\nComparing {len(estimators)} estimators; each search tries {options.trials} candidates "
+        f"\nComparing {len(estimators)} estimators; each search tries {options.trials} candidate(s) "
         f"inside each training fold; what is done is kept in {folder} (--resume goes on from there)"
     )
     try:
@@ -210,6 +261,11 @@ def _compare(data, protocol, options, estimators, folder):
         if error.estimator in BUILT_IN:
             raise
         raise UsageError(str(error)) from error  # what the user wrote is the user's to mend
+    except BrokenProcessPool as error:
+        raise UsageError(
+            f"a worker process was ended from outside or ran out of memory; what is done is in {folder}: go on with "
+            "--resume, after memory ran out with --n-jobs 1"
+        ) from error
 
 
 def _refit(comparison, data, estimators, n_jobs):

@@ -173,6 +173,7 @@ def gain_plot(comparison, metric, *, ax=None):
         ax.annotate(
             text, (gain, height), textcoords="offset points", xytext=place, ha=align,
             va="center" if name == reference else "baseline", fontsize=9,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},  # the line at zero may cross it
         )  # fmt: skip
     ax.axvline(0, color="0.4", linewidth=1)
     ax.set_yticks(range(len(names)), names[::-1])

@@ -11,14 +11,16 @@ def say(message=""):
 
 
 def seconds(value):
-    """Write a duration for people: ``3.2 s``, ``48 s``, ``2 min 5 s``, ``1 h 4 min``.
+    """Write a duration for people: ``30 ms``, ``3.2 s``, ``48 s``, ``2 min 5 s``, ``1 h 4 min``.
 
     Examples
     --------
     >>> from skllmrec.comparison._progress import seconds
-    >>> [seconds(value) for value in (3.21, 48.3, 125, 3840)]
-    ['3.2 s', '48 s', '2 min 5 s', '1 h 4 min']
+    >>> [seconds(value) for value in (0.03, 3.21, 48.3, 125, 3840)]
+    ['30 ms', '3.2 s', '48 s', '2 min 5 s', '1 h 4 min']
     """
+    if value < 0.0995:
+        return f"{1000 * value:.0f} ms"
     if value < 10:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)

@@ -40,7 +40,7 @@ ol { padding-left: 1.6rem; } .columns { display: flex; flex-wrap: wrap; gap: 0 3
 """
 
 
-_WORDS = {
+WORDS = {
     "ndcg": "how much of what a user liked is in the list, the more the higher up; 1 is a perfect list",
     "recall": "share of what a user liked that is in the list",
     "precision": "share of the list that the user liked",
@@ -123,7 +123,7 @@ def metric_table(comparison, *, metrics=None, style=False):
 def quality_table(comparison):
     """Render the table without the costs, and the note that explains it."""
     metrics = [metric for metric in comparison.metrics if metric not in COSTS]
-    known = [(metric, _WORDS[metric.partition("@")[0]]) for metric in metrics if metric.partition("@")[0] in _WORDS]
+    known = [(metric, WORDS[metric.partition("@")[0]]) for metric in metrics if metric.partition("@")[0] in WORDS]
     meaning = f"<details><summary>What the metrics mean</summary>{definition_list(known)}</details>"
     return f"{metric_table(comparison, metrics=metrics)}<p class=note>{table_note(comparison)}</p>{meaning}"
 

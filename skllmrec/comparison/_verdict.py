@@ -6,6 +6,7 @@ from skllmrec.comparison._job_models import BOTH, BUILT_IN, IDS, LLM, POPULARITY
 from skllmrec.comparison._result import lower_is_better
 from skllmrec.comparison._statistics import holm_correction
 
+_NOTHING = 0.0005  # a change of NDCG below it is printed as 0.0%
 _LITTLE = 0.01  # a change of NDCG below it is told as such, however sure it is
 
 
@@ -37,7 +38,7 @@ def _sentence(comparison, name, reference, contrast, p):
         f"{label} {contrast['mean']:.4f} against {comparison.value(reference, label):.4f}"
         f", 95% interval of the difference {contrast['gain_low']:+.1%} to {contrast['gain_high']:+.1%}"
     )
-    if contrast["gain"] == 0:
+    if abs(contrast["gain"]) < _NOTHING:
         return f"{name!r} ranks as well as {reference!r} ({means}): {_sureness(p)}."
     return f"{name!r} ranks {_percent(contrast['gain'])} {better} than {reference!r} ({means}): {_sureness(p)}."
 
@@ -73,10 +74,17 @@ def verdict(comparison, *, new_items=False):
             f"No: on this data nothing that learns helps. The popular items, the same for everyone, rank better than "
             f"{learned!r}, the best of the others, which loses {_gained(gains[4])}."
         )
+    elif not new_items and directions[4] == 0:
+        answer += (
+            f" But not even {learned!r}, the best that learns, clearly beats the popular items, the same for everyone."
+        )
     best = best_estimator(comparison)
     sentences = [answer, f"Best of all: {best!r}, {comparison.label('ndcg')} {comparison.value(best, 'ndcg'):.4f}."]
     sentences += [*said[len(pairs) :], *said[: len(pairs)]]
-    sentences.append(f"The p-values allow for all {len(said)} of these comparisons (Holm), the intervals for one each.")
+    sentences.append(
+        f"The p-values allow for all {len(said)} of these comparisons (Holm), the intervals for one each; those of the "
+        "table allow for the comparisons of its row, and differ a little."
+    )
     if new_items:
         sentences.append(f"{IDS!r} and {POPULARITY!r} know nothing of new items and rank them at random.")
     coverage = [f"{name!r} {comparison.value(name, 'coverage'):.1%}" for name in (IDS, TFIDF, LLM, BOTH, *own)]

@@ -17,7 +17,19 @@ def _find(folder, name):
 
 
 def _read(path, keys):
-    """Read a table; ids in a csv file are read as text, so that none loses its leading zeros."""
+    """Read a table with at least one row; an error names the file."""
+    try:
+        table = _read_file(path, keys)
+    except (ValueError, OSError) as error:  # those of pandas and pyarrow are of these kinds
+        advice = "save it as UTF-8" if isinstance(error, UnicodeDecodeError) else "check the file"
+        raise ValueError(f"{path} cannot be read ({str(error).strip()}): {advice}.") from error
+    if len(table) == 0:
+        raise ValueError(f"{path} has no rows.")
+    return table
+
+
+def _read_file(path, keys):
+    """Read a file; ids in a csv file are read as text, so that none loses its leading zeros."""
     pandas = import_optional("pandas", extra="demo", purpose="load_interactions")
     if path.suffix == ".csv":
         return pandas.read_csv(path, dtype=dict.fromkeys(keys, str))
@@ -38,6 +50,8 @@ def _plain_numbers(table):
 
 def _read_interactions(folder, user, item):
     if not folder.is_dir():
+        if folder.exists():
+            raise DatasetNotFoundError(f"{folder} is a file: name the folder that holds interactions and items.")
         near = folder.parent
         there = sorted(path.name for path in near.iterdir() if path.is_dir()) if near.is_dir() else "nothing"
         raise DatasetNotFoundError(f"There is no folder {folder}; {near} holds the folders {there}.")
@@ -81,13 +95,21 @@ def _check_target(table, target):
     if target not in table.columns:
         raise ValueError(
             f"The interactions have no target column {target!r}; their columns are {list(table.columns)}. "
-            "Name one of them, or pass target=None for interactions that only did or did not happen."
+            "Name one of them, or pass target=None (on the command line --target none) for interactions that only did "
+            "or did not happen."
         )
     pandas = import_optional("pandas", extra="demo", purpose="load_interactions")
+    n_rows = len(table)
     table = table[table[target].notna()]
+    if len(table) == 0:
+        raise ValueError(f"The target column {target!r} is empty in all of the {n_rows} rows.")
     if not pandas.api.types.is_numeric_dtype(table[target]):
         raise ValueError(f"The target column {target!r} holds {table[target].dtype} values, which are not numbers.")
-    return table.astype({target: "float64"})
+    table = table.astype({target: "float64"})
+    endless = table.index[table[target].abs() == float("inf")]
+    if len(endless):
+        raise ValueError(f"The target column {target!r} is infinite in row {endless[0]} ({len(endless)} in all).")
+    return table
 
 
 def _merge_duplicates(table, keys, target, duplicates):
@@ -170,8 +192,8 @@ def load_interactions(
     DatasetNotFoundError
         If the folder or its interactions do not exist; it is a ValueError and an OSError.
     ValueError
-        If a column is not there, an id is missing, an id has two rows among the items or users, ids are
-        stored as different types, or the target is not a number.
+        If a file cannot be read or has no rows, a column is not there, an id is missing, an id has two rows among the
+        items or users, ids are stored as different types, or the target is not a finite number.
     ImportError
         If pandas or (for parquet) pyarrow is not installed.
 

@@ -1,5 +1,7 @@
 """Is it good for the long tail, or for the favourites only: a metric by the popularity of what was to be found."""
 
+from numbers import Integral
+
 import numpy as np
 from scipy.sparse import csr_array
 
@@ -9,11 +11,18 @@ from skllmrec.metrics import ndcg_at_k, precision_at_k, rank_test_users, recall_
 _METRICS = {"ndcg": ndcg_at_k, "recall": recall_at_k, "precision": precision_at_k}
 
 
+def _bins_of(counts, n_bins):
+    """Put items into bins of about the same size by their counts; equal counts are never parted."""
+    less_known = np.searchsorted(np.sort(counts), counts, side="left")  # how many items are known less
+    return n_bins * less_known // max(1, len(counts))
+
+
 class PopularityDisplay(BinnedDisplay):
     """A metric by the popularity of the relevant items, from the least known tenth to the best known.
 
-    The items are put into bins that hold equal shares of them, by the number of their training users; the metric is
-    computed on the relevant items of each bin alone, over the users who have one.
+    The items are put into bins that hold about equal shares of them, by the number of their training users; the metric
+    is computed on the relevant items of each bin alone, over the users who have one. Items of equally many users are in
+    one bin, so that there are fewer bins where many items are hardly known.
 
     Use `from_estimator` or `from_predictions`; the parameters are what those computed.
 
@@ -67,7 +76,7 @@ class PopularityDisplay(BinnedDisplay):
         threshold : float, default=None
             Rows with ``y >= threshold`` are relevant.
         n_bins : int, default=10
-            Number of bins.
+            Number of bins, at most.
         name : str, default=None
             Name in the legend; None: the class of the estimator.
         ax : matplotlib Axes, default=None
@@ -112,7 +121,7 @@ class PopularityDisplay(BinnedDisplay):
         k : int, default=20
             Length of the lists.
         n_bins : int, default=10
-            Number of bins.
+            Number of bins, at most.
         name : str, default=None
             Name in the legend.
         ax : matplotlib Axes, default=None
@@ -127,19 +136,18 @@ class PopularityDisplay(BinnedDisplay):
         Raises
         ------
         ValueError
-            If the metric is unknown, or the shapes disagree.
+            If the metric is unknown, `n_bins` is no integer >= 1, or the shapes disagree.
         """
+        if isinstance(n_bins, bool) or not isinstance(n_bins, Integral) or n_bins < 1:
+            raise ValueError(f"n_bins must be an integer >= 1, got {n_bins!r}")
         if metric not in _METRICS:
             raise ValueError(f"metric={metric!r} is unknown: choose one of {sorted(_METRICS)}")
         relevant, counts = csr_array(relevant), np.asarray(item_counts)
         values_of_bins, bins = [], []
-        for members in np.array_split(np.argsort(counts, kind="stable"), n_bins):
-            if len(members) == 0:
-                continue
-            inside = np.zeros(len(counts), dtype=bool)
-            inside[members] = True
+        for place in np.unique(bin_of := _bins_of(counts, n_bins)):
+            inside = bin_of == place
             values_of_bins.append(_METRICS[metric](relevant.multiply(inside), recommended, k=k, average=False))
-            low, high = counts[members].min(), counts[members].max()
+            low, high = counts[inside].min(), counts[inside].max()
             bins.append(f"{low}" if low == high else f"{low}-{high}")
         display = cls._of_bins(values_of_bins, bins, metric=f"{metric}@{k}", name=name)
         return display.plot(ax=ax) if plot else display

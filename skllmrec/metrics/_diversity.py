@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 from sklearn.preprocessing import normalize
 
-from skllmrec.metrics._lists import SCRATCH, check_k, check_n_items, check_recommended, summarise
+from skllmrec.metrics._lists import SCRATCH, check_counts, check_k, check_recommended, check_size, summarise
 
 
 def unit_rows(item_vectors):
@@ -96,7 +96,7 @@ def intra_list_diversity(recommended, item_vectors, *, k=10, average=True):
 
 def _listed_counts(recommended, n_items, k):
     """Return how many lists hold each item, (n_items,)."""
-    n_items = check_n_items(n_items)
+    n_items = check_size(n_items)
     lists = check_recommended(recommended, n_items, check_k(k))
     return np.bincount(lists[lists >= 0], minlength=n_items)
 
@@ -211,8 +211,8 @@ def novelty(recommended, item_counts, n_users, *, k=10, average=True):
     Raises
     ------
     ValueError
-        If `k` is not an integer >= 1, a count is not between 0 and `n_users`, an index is out of range, or a
-        list names an item twice.
+        If `k` or `n_users` is not an integer >= 1, a count is not between 0 and `n_users`, an index is out of range,
+        or a list names an item twice.
 
     References
     ----------
@@ -227,12 +227,8 @@ def novelty(recommended, item_counts, n_users, *, k=10, average=True):
     >>> novelty([[0, 1]], [4, 1], 8, k=2)
     2.0
     """
-    counts = np.asarray(item_counts, dtype=np.float64)
-    if counts.ndim != 1:
-        raise ValueError(f"item_counts must have shape (n_items,), got shape {counts.shape}")
-    wrong = np.flatnonzero(~((counts >= 0) & (counts <= n_users)))
-    if wrong.size:
-        raise ValueError(f"item_counts[{wrong[0]}] is {counts[wrong[0]]:g}: it must be between 0 and n_users={n_users}")
+    n_users = check_size(n_users, name="n_users")
+    counts = check_counts(item_counts, most=("n_users", n_users))
     lists = check_recommended(recommended, len(counts), check_k(k))
     bits = -np.log2(np.append(np.maximum(counts, 1.0), n_users) / n_users)  # padding, -1, reads 0 bits
     n_listed = np.count_nonzero(lists >= 0, axis=1).astype(np.float64)

@@ -1,10 +1,21 @@
 """Lists against what users already know, and against each other: serendipity, popularity, calibration."""
 
+from numbers import Real
+
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
 from skllmrec.metrics._diversity import selection, unit_rows
-from skllmrec.metrics._lists import SCRATCH, check_k, check_recommended, check_relevant, find_hits, summarise
+from skllmrec.metrics._lists import (
+    SCRATCH,
+    check_counts,
+    check_k,
+    check_recommended,
+    check_relevant,
+    check_size,
+    find_hits,
+    summarise,
+)
 
 
 def _check_shape(name, matrix, n_users, n_items):
@@ -164,7 +175,7 @@ def personalization(recommended, n_items, *, k=10):
     Raises
     ------
     ValueError
-        If `k` is not an integer >= 1, an index is out of range, or a list names an item twice.
+        If `k` or `n_items` is not an integer >= 1, an index is out of range, or a list names an item twice.
 
     References
     ----------
@@ -179,6 +190,7 @@ def personalization(recommended, n_items, *, k=10):
     >>> round(personalization([[0, 1], [1, 2]], 3, k=2), 3)
     0.5
     """
+    n_items = check_size(n_items)
     lists = check_recommended(recommended, n_items, check_k(k))
     listed = selection(lists, n_items, np.float64)
     sizes = np.diff(listed.indptr)
@@ -233,10 +245,7 @@ def popularity_lift(recommended, history, item_counts, *, k=10, average=True):
     >>> popularity_lift([[1]], [[1, 0]], [2, 6], k=1)
     2.0
     """
-    counts = np.asarray(item_counts, dtype=np.float64)
-    wrong = np.flatnonzero(~(counts >= 0) | ~np.isfinite(counts))
-    if wrong.size:
-        raise ValueError(f"item_counts[{wrong[0]}] is {counts[wrong[0]]:g}: it must be a finite number >= 0")
+    counts = check_counts(item_counts)
     lists = check_recommended(recommended, len(counts), check_k(k))
     history = check_relevant(history)
     _check_shape("history", history, len(lists), len(counts))
@@ -303,8 +312,10 @@ def miscalibration(recommended, history, item_classes, *, k=10, alpha=0.01, aver
     >>> round(miscalibration([[2]], [[1, 1, 0]], [[1, 0], [0, 1], [1, 0]], k=1), 3)
     1.959
     """
-    if not 0 < alpha < 1:
+    if not isinstance(alpha, Real) or not 0 < alpha < 1:
         raise ValueError(f"alpha must be above 0 and below 1, got {alpha!r}")
+    if np.ndim(item_classes) != 2:
+        raise ValueError(f"item_classes must have shape (n_items, n_classes), got {np.ndim(item_classes)} dimension(s)")
     classes = csr_array(item_classes, dtype=np.float64)
     if not np.isfinite(classes.data).all() or (classes.data < 0).any():
         raise ValueError("item_classes must be finite and >= 0: how much of each class an item has")

@@ -21,17 +21,48 @@ def check_k(k):
     return int(k)
 
 
-def check_n_items(n_items):
-    """Return the number of items of the catalogue as an int, or raise a ValueError.
+def check_size(size, *, name="n_items"):
+    """Return the number of items of the catalogue, or of users, as an int, or raise a ValueError.
 
     Raises
     ------
     ValueError
-        If the number of items is not a positive integer.
+        If the number is not a positive integer.
     """
-    if isinstance(n_items, bool) or not isinstance(n_items, Integral) or n_items < 1:
-        raise ValueError(f"n_items must be an integer >= 1, got {n_items!r}")
-    return int(n_items)
+    if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
+        raise ValueError(f"{name} must be an integer >= 1, got {size!r}")
+    return int(size)
+
+
+def check_counts(counts, *, name="item_counts", most=None):
+    """Return numbers of interactions as float64, (n,), or raise a ValueError.
+
+    Parameters
+    ----------
+    counts : array-like of shape (n,)
+    name : str
+        For the message.
+    most : str and int, or None
+        The name and the value of their upper bound.
+
+    Raises
+    ------
+    ValueError
+        If they are not finite numbers >= 0 in one dimension, or above the bound.
+    """
+    counts = np.asarray(counts)
+    try:
+        numbers = counts.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be numbers, got dtype {counts.dtype}") from error
+    if numbers.ndim != 1:
+        raise ValueError(f"{name} must have one dimension, a count each, got shape {numbers.shape}")
+    highest = np.finfo(np.float64).max if most is None else most[1]
+    wrong = np.flatnonzero(~((numbers >= 0) & (numbers <= highest)))
+    if wrong.size:
+        rule = "a finite number >= 0" if most is None else f"between 0 and {most[0]}={most[1]}"
+        raise ValueError(f"{name}[{wrong[0]}] is {numbers[wrong[0]]:g}: it must be {rule}")
+    return numbers
 
 
 def check_recommended(recommended, n_items, k):
@@ -99,11 +130,13 @@ def check_relevant(relevant):
     Raises
     ------
     ValueError
-        If it is not two-dimensional, or holds NaN.
+        If it is not two-dimensional, or holds NaN or something that is no number.
     """
     matrix = relevant.tocsr() if issparse(relevant) else np.asarray(relevant)
     if matrix.ndim != 2:
         raise ValueError(f"relevant must have shape (n_users, n_items), got shape {matrix.shape}")
+    if matrix.dtype.kind not in "biuf":
+        raise ValueError(f"relevant must hold numbers or truth values, positive where relevant, got {matrix.dtype}")
     matrix = csr_array(matrix)
     if not matrix.has_canonical_format:
         matrix = matrix.copy()  # summing in place would alter the caller's matrix

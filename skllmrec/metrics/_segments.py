@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Integral, Real
 
 import numpy as np
 
 from skllmrec._missing import missing_mask
+from skllmrec.metrics._lists import check_counts
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def segment_by_count(counts, *, bounds=(1, 5, 20)):
     Raises
     ------
     ValueError
-        If a count is negative, or the bounds are not ascending and above 0.
+        If the counts are not finite numbers >= 0 in one dimension, or the bounds are not whole numbers, ascending and
+        above 0.
 
     Examples
     --------
@@ -111,11 +114,10 @@ def segment_by_count(counts, *, bounds=(1, 5, 20)):
     >>> segment_by_count([0, 3, 5, 100]).tolist()
     ['0', '1-4', '5-19', '20+']
     """
-    counts, bounds = np.asarray(counts), list(bounds)
-    if counts.size and counts.min() < 0:
-        raise ValueError(f"counts[{np.argmin(counts)}] is {counts.min()}: a count is never negative")
-    if not bounds or bounds[0] < 1 or any(low >= high for low, high in pairwise(bounds)):
-        raise ValueError(f"bounds must be ascending and start above 0, got {tuple(bounds)}")
+    counts, bounds = check_counts(counts, name="counts"), list(bounds)
+    whole = all(isinstance(bound, Integral) for bound in bounds)
+    if not bounds or not whole or bounds[0] < 1 or any(low >= high for low, high in pairwise(bounds)):
+        raise ValueError(f"bounds must be whole numbers that ascend and start above 0, got {tuple(bounds)}")
     lows = [0, *bounds]
     names = [str(low) if low == high - 1 else f"{low}-{high - 1}" for low, high in zip(lows, bounds, strict=False)]
     return np.array([*names, f"{lows[-1]}+"])[np.searchsorted(bounds, counts, side="right")]
@@ -139,7 +141,7 @@ def segment_by_popularity(item_counts, *, head=0.8):
     Raises
     ------
     ValueError
-        If a count is negative, or `head` is not between 0 and 1.
+        If the counts are not finite numbers >= 0 in one dimension, or `head` is not between 0 and 1.
 
     See Also
     --------
@@ -156,10 +158,8 @@ def segment_by_popularity(item_counts, *, head=0.8):
     >>> segment_by_popularity([1, 7, 0, 2]).tolist()
     ['tail', 'head', 'new', 'head']
     """
-    counts = np.asarray(item_counts, dtype=np.float64)
-    if counts.size and not counts.min() >= 0:
-        raise ValueError(f"item_counts[{np.argmin(counts)}] is {counts.min():g}: a count is never negative")
-    if not 0 <= head <= 1:
+    counts = check_counts(item_counts)
+    if not isinstance(head, Real) or not 0 <= head <= 1:
         raise ValueError(f"head must be between 0 and 1, got {head!r}")
     order = np.argsort(-counts, kind="stable")
     before = np.concatenate([[0.0], np.cumsum(counts[order])[:-1]])

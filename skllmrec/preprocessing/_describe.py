@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from html import escape
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -119,15 +120,55 @@ def _is_same(one, other):
     return np.array_equal(one, other) if isinstance(one, np.ndarray) else bool(one == other)
 
 
-def _leaks(X, y, codes, skip):
-    """Columns of X that know y."""
+def _as_numbers(values):
+    """Return a column of numbers as float64, missing ones NaN; None where it holds something else."""
+    values = np.asarray(values)
+    if values.dtype.kind in "biuf":
+        return values.astype(np.float64)
+    if values.dtype.kind != "O":
+        return None
+    numbers = [np.nan if is_missing(value) else value for value in values.tolist()]
+    return np.array(numbers, dtype=np.float64) if all(isinstance(value, Real) for value in numbers) else None
+
+
+def _leaks_of_rows(X, y, codes, skip):
+    """Columns of X that know the interactions."""
     X = X if hasattr(X, "shape") else np.asarray(X, dtype=object)
     names = list(X.columns) if is_frame(X) else list(range(X.shape[1]))
+    truths = quality.truths_of_rows(y, codes["user"], codes["item"])
     for name in (name for name in names if name not in skip):
-        values = np.asarray(take_columns(X, name))
-        is_y = np.array_equal(values, y)  # where nobody took it out
-        if values.dtype.kind in "biuf" and not is_y:
-            yield from quality.check_leak(str(name), values, y, codes["user"], codes["item"])
+        values = _as_numbers(take_columns(X, name))
+        is_y = y is not None and np.array_equal(values, y)  # where nobody took it out
+        if values is not None and not is_y:
+            yield from quality.check_leak(str(name), values, truths)
+
+
+def _leaks_of_items(frame, key, y, items, codes):
+    """Columns of the catalogue that know the interactions; `items` is the IdIndex of X."""
+    if key not in frame.columns:
+        return
+    places = items.encode(column(frame, key, name="key"))
+    truths = quality.truths_of_items(y, codes, places)
+    for name in (name for name in frame.columns if name != key):
+        values = _as_numbers(frame[name])
+        if values is not None:
+            yield from quality.check_leak(str(name), values, truths)
+
+
+def _catalogue(items, key, item):
+    """Return the frame of the catalogue, and the name of the column that holds its ids."""
+    frame = getattr(items, "frame", items)
+    if not is_frame(frame):
+        raise TypeError(f"items must be a dataframe or a FeatureTable, one row per item, got {type(items).__name__}")
+    if key is not None and key not in frame.columns:
+        raise ValueError(f"key={key!r} is not a column of items; its columns are {list(frame.columns)}")
+    return frame, getattr(items, "key", item) if key is None else key
+
+
+def _describe_y(y, times):
+    """Facts and findings on ratings or weights; `times` may be None."""
+    facts = {"y": f"mean {y.mean():.3g}, from {y.min():g} to {y.max():g}, {len(np.unique(y)):,} different values"}
+    return facts, [] if times is None else list(quality.check_drift(y, times))
 
 
 def describe_data(X, y=None, items=None, *, user=0, item=1, time=None, key=None, least=5):
@@ -135,7 +176,7 @@ def describe_data(X, y=None, items=None, *, user=0, item=1, time=None, key=None,
 
     It finds missing, duplicate, boilerplate, very short and very long texts, those in another script or language, and
     markup and addresses in them; users and items with few rows, repeated pairs, ratings whose mean drifts, and
-    columns that were computed from the ratings.
+    columns, of X and of the catalogue, that were computed from the interactions.
 
     Parameters
     ----------
@@ -150,7 +191,8 @@ def describe_data(X, y=None, items=None, *, user=0, item=1, time=None, key=None,
     time : str or int, default=None
         Column of X that holds the times.
     key : str, default=None
-        Column of `items` that holds the ids; None: that of the FeatureTable, or the name `item`.
+        Column of `items` that holds the ids; None: that of the FeatureTable, or the name `item`. Without such a column
+        the numbers of the catalogue cannot be held against the interactions.
     least : int, default=5
         Users and items with fewer rows are counted.
 
@@ -162,10 +204,10 @@ def describe_data(X, y=None, items=None, *, user=0, item=1, time=None, key=None,
     Raises
     ------
     ValueError
-        If there are no rows, a column does not exist, an id or a time is missing, or y is not finite or has another
-        length than X.
+        If there are no rows, a column does not exist, an id or a time is missing, y is not finite or has another
+        length than X, or `least` is no integer >= 1.
     TypeError
-        If ids are neither strings nor numbers, or the times are strings.
+        If ids are neither strings nor numbers, the times are strings, or `items` is no dataframe.
 
     See Also
     --------
@@ -174,6 +216,9 @@ def describe_data(X, y=None, items=None, *, user=0, item=1, time=None, key=None,
 
     Notes
     -----
+    A column of numbers leaks where its ranks agree (a rank correlation above 0.9) with y, with the mean of y of the
+    item or the user, or with their number of rows.
+
     A column in which fewer than a fifth of the values differ is a category, not a text. Language is told by script, and
     in prose by the words: a text of twelve or more that shares none of the column's frequent ones. Of more than 20,000
     texts a random 20,000 are examined.
@@ -199,20 +244,23 @@ def describe_data(X, y=None, items=None, *, user=0, item=1, time=None, key=None,
       - plot: missing values in 1 of 2 (50.0%): TextTemplate leaves such fields out, encoders refuse them
       - plot: markup in 1 of 1 (100.0%): clean the texts with TextCleaner before they are encoded (e.g. 'A <b>c...
     """
+    if isinstance(least, bool) or not isinstance(least, Integral) or least < 1:
+        raise ValueError(f"least must be an integer >= 1, got {least!r}")
     ids = {"user": column(X, user, name="user"), "item": column(X, item, name="item")}
     if len(ids["user"]) == 0:
         raise ValueError("X has no rows: there is nothing to describe")
-    codes = {side: IdIndex.from_values(values)[1] for side, values in ids.items()}
+    indexes = {side: IdIndex.from_values(values) for side, values in ids.items()}
+    codes = {side: codes for side, (_, codes) in indexes.items()}
     facts, findings = _describe_pairs(codes, least)
     skip = {user, item, time}
     if y is not None:
         y = read_numbers(X, y)
-        facts["y"] = f"mean {y.mean():.3g}, from {y.min():g} to {y.max():g}, {len(np.unique(y)):,} different values"
-        findings += [] if time is None else quality.check_drift(y, time_codes(X, time))
-        findings += _leaks(X, y, codes, skip)
+        more, found = _describe_y(y, None if time is None else time_codes(X, time))
+        facts, findings = facts | more, findings + found
+    findings += _leaks_of_rows(X, y, codes, skip)
     if items is not None:
-        frame = getattr(items, "frame", items)
-        key = getattr(items, "key", item) if key is None else key
+        frame, key = _catalogue(items, key, item)
+        findings += _leaks_of_items(frame, key, y, indexes["item"][0], codes["item"])
         columns = {name: listed(frame[name]) for name in frame.columns if name != key}
     else:
         names = [name for name in X.columns if name not in skip] if is_frame(X) else []

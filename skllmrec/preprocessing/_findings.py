@@ -31,6 +31,6 @@ class Finding:
     advice: str = ""
 
     def __str__(self):
-        share = f"{self.count / self.of:.1%}" if self.of else "0"
+        share = f"{self.count / self.of:.1%}" if self.count >= 0.001 * self.of else "< 0.1%"
         text = f"{self.where}: {self.what} in {self.count:,} of {self.of:,} ({share}): {self.advice}"
         return text + (f" (e.g. {', '.join(map(repr, self.examples))})" if self.examples else "")

@@ -6,7 +6,8 @@ from scipy.stats import rankdata
 from skllmrec.preprocessing._findings import Finding
 
 _DRIFT = 0.25  # in standard deviations of the ratings
-_LEAK = 0.9  # rank correlation with y, or with the item's or the user's mean of y
+_LEAK = 0.9  # rank correlation with y, with a mean of y, or with a number of rows
+_ENOUGH = 10  # values of which a correlation is told
 
 
 def _rank_correlation(a, b):
@@ -50,24 +51,68 @@ def check_drift(y, times):
         )  # fmt: skip
 
 
-def check_leak(name, values, y, users, items):
-    """Look whether a column of numbers knows the ratings: y itself, or the mean of y of the user or the item."""
+def truths_of_rows(y, users, items):
+    """Compute what a column that describes rows of X must not know: name -> one value per row; y may be None."""
+    counts = {"the item's number of rows": _counts(items), "the user's number of rows": _counts(users)}
+    if y is None:
+        return counts
+    means = {"the item's mean of y": _means(y, items), "the user's mean of y": _means(y, users)}
+    return {"y": y, **means, **counts}
+
+
+def truths_of_items(y, items, places):
+    """Compute what a column of the catalogue must not know: name -> one value per row, NaN where X lacks the item.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_rows,) or None
+    items : ndarray of int, shape (n_rows,)
+        The item of each row of X.
+    places : ndarray of int, shape (n_catalogue,)
+        Which item each row of the catalogue is, -1 where X has no row of it.
+    """
+    first = np.unique(items, return_index=True)[1]
+    truths = {"the item's number of rows": _counts(items)}
+    if y is not None:
+        truths = {"the item's mean of y": _means(y, items), **truths}
+    return {name: np.append(values[first], np.nan)[places] for name, values in truths.items()}
+
+
+def check_leak(name, values, truths):
+    """Look whether a column of numbers knows the interactions: y itself, a mean of y, or how many rows there are.
+
+    Parameters
+    ----------
+    name : str
+        The column.
+    values : ndarray of shape (n,)
+        Numbers, NaN where one is missing.
+    truths : dict of str to ndarray of shape (n,)
+        From `truths_of_rows` or `truths_of_items`.
+
+    Yields
+    ------
+    finding : Finding
+        At most one.
+    """
     values = np.asarray(values, dtype=np.float64)
-    kept = np.isfinite(values)
-    if kept.sum() < 10:
-        return
-    values, y = values[kept], y[kept]
-    truths = {"y": y, "the item's mean of y": _means(y, items[kept]), "the user's mean of y": _means(y, users[kept])}
     for truth, other in truths.items():
-        correlation = _rank_correlation(values, other)
+        kept = np.isfinite(values) & np.isfinite(other)
+        if kept.sum() < _ENOUGH:
+            continue
+        correlation = _rank_correlation(values[kept], other[kept])
         if abs(correlation) > _LEAK:
             yield Finding(
                 f"rank correlation {correlation:.2f} with {truth}", name, int(kept.sum()), len(kept), [],
-                "it may have been computed from the ratings, those of the test rows too: leave it out, or compute it "
-                "inside the folds",
+                "it may have been computed from the interactions, those of the test rows too: leave it out, or "
+                "compute it inside the folds",
             )  # fmt: skip
             return
 
 
 def _means(y, codes):
     return (np.bincount(codes, weights=y) / np.maximum(np.bincount(codes), 1))[codes]
+
+
+def _counts(codes):
+    return np.bincount(codes)[codes].astype(np.float64)

@@ -132,13 +132,15 @@ def _dirty(column, texts):
     steps = {"html": "markup", "entities": "entities", "emails": "e-mail addresses", "phones": "telephone numbers",
              "control": "control characters"}  # fmt: skip
     off = {step: False for step, on in TextCleaner().get_params().items() if on is True}
+    broken = [text for text in texts if _MOJIBAKE.search(text)]
+    whole = [text for text in texts if not _MOJIBAKE.search(text)]  # what cleaning takes out, nobody can mend later
     for step, name in steps.items():
-        cleaned = TextCleaner(**off | {step: True}, normal_form=None).transform(texts)
-        dirty = [text for text, clean in zip(texts, cleaned, strict=True) if text != clean]
+        looked_at = whole if step == "control" else texts
+        cleaned = TextCleaner(**off | {step: True}, normal_form=None).transform(looked_at)
+        dirty = [text for text, clean in zip(looked_at, cleaned, strict=True) if text != clean]
         if dirty:
             advice = "clean the texts with TextCleaner before they are encoded"
             yield Finding(name, column, len(dirty), len(texts), _examples(dirty), advice)
-    broken = [text for text in texts if _MOJIBAKE.search(text)]
     if broken:
         advice = "the file was read with another encoding than it was written with: read it as UTF-8, or use ftfy"
         yield Finding("broken characters", column, len(broken), len(texts), _examples(broken), advice)

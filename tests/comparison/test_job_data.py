@@ -121,7 +121,7 @@ def test_repeated_pairs_are_one_row(tmp_path):
 
 def test_no_text_names_what_there_is(tmp_path):
     items = ITEMS[["item_id", "isbn", "pages", "tags"]]
-    with pytest.raises(ValueError, match=r"no column of the items holds text: they have \['isbn', 'pages', 'tags'\]"):
+    with pytest.raises(ValueError, match=r"no column of the items holds text \(isbn, pages, tags: empty"):
         load_job_data(options(folder_of(tmp_path, [1] * 12, items=items)))
 
 

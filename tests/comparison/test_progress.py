@@ -40,3 +40,7 @@ def test_what_an_earlier_run_took_is_known_but_not_left():
 @pytest.mark.parametrize(("value", "text"), [(59.7, "1 min 0 s"), (3599, "59 min 59 s"), (7260, "2 h 1 min")])
 def test_seconds(value, text):
     assert seconds(value) == text
+
+
+def test_short_times_are_not_told_as_zero():
+    assert [seconds(value) for value in (0.0004, 0.03, 0.0999, 0.1)] == ["0 ms", "30 ms", "0.1 s", "0.1 s"]

@@ -285,3 +285,9 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
         assert reader.read() == "old"  # who had opened the old file reads it to its end
     assert target.read_text() == "new"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_figures_of_the_gains_stand_before_the_line_at_zero(comparison):
+    ax = gain_plot(comparison, comparison.metrics[0], ax=matplotlib.figure.Figure().add_subplot())
+    assert ax.texts
+    assert all(text.get_bbox_patch() is not None for text in ax.texts)

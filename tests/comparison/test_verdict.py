@@ -145,3 +145,17 @@ def test_the_contrasts_are_adjusted_together(monkeypatch):
 def test_the_verdict_on_any_estimators(means, said):
     (sentence,) = plain_verdict(made_up(means))
     assert pd.Series(sentence).str.match(said).item(), sentence
+
+
+def test_that_nothing_clearly_beats_the_popular_items_is_a_part_of_the_answer():
+    answer = verdict(made_up([0.2495, 0.20, 0.25, 0.25, 0.25]))[0]
+    assert answer.startswith(
+        "Text helps, but the language model brings no clear gain over TF-IDF on the same text. But"
+    )
+    assert "clearly beats the popular items" in answer
+    assert "popular items" not in verdict(made_up([0.1, 0.20, 0.25, 0.25, 0.25]))[0]
+
+
+def test_a_gain_that_is_printed_as_nothing_is_none():
+    sentences = verdict(made_up([0.1, 0.20, 0.25, 0.25, 0.24999]))
+    assert any(sentence.startswith("'ids + TF-IDF + LLM' ranks as well as 'ids + TF-IDF'") for sentence in sentences)

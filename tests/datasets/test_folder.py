@@ -217,3 +217,28 @@ def test_real_traps(data_folder):
     assert len(books.target) == 62656 and books.target.between(1, 10).all()
     music = load_interactions(data_folder / "lastfm_hetrec", exclude_columns=["tags", "own_tags", "listen_count"])
     assert music.feature_names == ["user_id", "item_id", "title", "url"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("interactions.csv", b"", r"interactions\.csv cannot be read .*check the file"),
+        ("interactions.csv", b"user_id,item_id,rating\n", r"interactions\.csv has no rows"),
+        ("interactions.csv", b"user_id,item_id,rating\n1,2,3\n1,2,3,4\n", r"interactions\.csv cannot be read"),
+        ("items.csv", b"item_id,title\n07,Caf\xe9\n", r"items\.csv cannot be read .*save it as UTF-8"),
+        ("interactions.csv", b"user_id,item_id,rating\n1,07,\n", "'rating' is empty in all of the 1 rows"),
+        ("interactions.csv", b"user_id,item_id,rating\n1,07,3\n1,08,inf\n", "'rating' is infinite in row 1"),
+    ],
+    ids=["empty", "head only", "ragged", "latin", "no rating", "infinite"],
+)
+def test_an_error_names_the_file(tables, tmp_path, name, content, says):
+    write(tmp_path, tables, "csv")
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=says):
+        load_interactions(tmp_path)
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "shop").touch()
+    with pytest.raises(DatasetNotFoundError, match="shop is a file: name the folder"):
+        load_interactions(tmp_path / "shop")

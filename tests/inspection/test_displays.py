@@ -50,8 +50,13 @@ def test_popularity_equals_a_loop_over_bins(split):
     model = NeighborsRecommender(by="interactions", feedback="implicit").fit(train)
     display = PopularityDisplay.from_estimator(model, test, k=5, n_bins=4)
     ranked = rank_test_users(model, test, k=5)
-    order = np.argsort(ranked.item_counts, kind="stable")
-    for place, members in enumerate(np.array_split(order, 4)):
+    counts = ranked.item_counts
+    groups = [[] for _ in range(4)]
+    for item, count in enumerate(counts):
+        groups[4 * sum(other < count for other in counts) // len(counts)].append(item)
+    groups = [members for members in groups if members]
+    assert len(groups) == len(display.bins)
+    for place, members in enumerate(groups):
         part = np.zeros(ranked.relevant.shape)
         part[:, members] = ranked.relevant.toarray()[:, members]
         values = recall_at_k(part, ranked.recommended, k=5, average=False)
@@ -191,3 +196,22 @@ def test_map_of_an_encoder_draws_a_part_of_many():
 def test_bad_input(call, says):
     with pytest.raises(ValueError, match=says):
         call()
+
+
+def test_items_of_equal_popularity_share_a_bin():
+    counts = np.array([1] * 12 + [2, 2, 2, 3, 3, 5, 7, 9])
+    relevant = np.eye(20)
+    recommended = np.arange(20)[:, None]
+    display = PopularityDisplay.from_predictions(relevant, recommended, counts, k=1, plot=False)
+    assert display.bins == ["1", "2", "3", "5", "7-9"]
+    np.testing.assert_array_equal(display.n_users, [12, 3, 2, 1, 2])
+    shuffled = np.random.default_rng(0).permutation(20)  # the order of the items decides nothing
+    again = PopularityDisplay.from_predictions(relevant[:, shuffled], recommended, counts[shuffled], k=1, plot=False)
+    assert again.bins == display.bins
+    np.testing.assert_array_equal(again.n_users, display.n_users)
+
+
+@pytest.mark.parametrize("n_bins", [0, 2.5])
+def test_bad_number_of_bins(n_bins):
+    with pytest.raises(ValueError, match="n_bins must be an integer >= 1"):
+        PopularityDisplay.from_predictions(np.eye(2), [[0], [1]], [1, 2], n_bins=n_bins, plot=False)

@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 from scipy.stats import entropy
 from sklearn.metrics.pairwise import cosine_similarity
 
+from skllmrec import metrics
 from skllmrec.metrics import _history, miscalibration, personalization, popularity_lift, serendipity
 
 K = 6
@@ -126,5 +127,29 @@ def test_miscalibration_bounds():
     ids=["history", "relevant", "item", "count", "row", "alpha", "class", "items"],
 )
 def test_bad_input(call, says):
+    with pytest.raises(ValueError, match=says):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: metrics.personalization([[0]], 2.5), "n_items must be an integer >= 1, got 2.5"),
+        (lambda: metrics.novelty([[0]], [0], 0), "n_users must be an integer >= 1, got 0"),
+        (lambda: metrics.novelty([[0]], ["a"], 1), "item_counts must be numbers"),
+        (lambda: metrics.popularity_lift([[0]], [[1]], [[1]]), "item_counts must have one dimension"),
+        (lambda: metrics.miscalibration([[0]], [[1]], [1]), r"item_classes must have shape \(n_items, n_classes\)"),
+        (lambda: metrics.miscalibration([[0]], [[1]], [[1]], alpha="a"), "alpha must be above 0 and below 1"),
+        (lambda: metrics.ndcg_at_k([["a"]], [[0]]), "relevant must hold numbers or truth values"),
+        (lambda: metrics.ndcg_at_k([[1j]], [[0]]), "relevant must hold numbers or truth values"),
+        (lambda: metrics.segment_by_count([float("nan"), 3]), r"counts\[0\] is nan"),
+        (lambda: metrics.segment_by_count([[1, 2]]), "counts must have one dimension"),
+        (lambda: metrics.segment_by_count([1], bounds=(1.5, 2.5)), "bounds must be whole numbers"),
+        (lambda: metrics.segment_by_popularity([[1, 2]]), "item_counts must have one dimension"),
+        (lambda: metrics.segment_by_popularity([float("inf")]), r"item_counts\[0\] is inf"),
+        (lambda: metrics.segment_by_popularity([1], head="a"), "head must be between 0 and 1"),
+    ],
+)
+def test_senseless_arguments_are_named(call, says):
     with pytest.raises(ValueError, match=says):
         call()

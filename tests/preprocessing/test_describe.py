@@ -159,3 +159,67 @@ def test_texts_of_x_are_looked_at_once_per_item():
 def test_bad_input(arguments, says):
     with pytest.raises(ValueError, match=says):
         describe_data([["ann", 1], ["bob", 2]], **arguments)
+
+
+@pytest.mark.parametrize("library", [pd, pl])
+@pytest.mark.parametrize("container", ["frame", "table"])
+def test_columns_of_the_catalogue_that_leak_are_found(library, container):
+    X, y, _ = rows()
+    X, y = X[3:], y[3:]  # now the items differ in how many rows they have
+    ids, codes = np.unique(X[:, 1], return_inverse=True)
+    rng = np.random.default_rng(0)
+    columns = {
+        "item": [*rng.permutation(ids), 99],  # 99 has no row
+        "year": rng.integers(1900, 2000, len(ids) + 1),
+        "pages": [None, *range(len(ids))],
+    }
+    means = {item: y[codes == place].mean() for place, item in enumerate(ids)}
+    sizes = {item: int((codes == place).sum()) for place, item in enumerate(ids)}
+    columns["stars"] = [means.get(item) for item in columns["item"]]
+    columns["sold"] = [-sizes.get(item, 0) for item in columns["item"]]
+    items = library.DataFrame(columns)
+    items = FeatureTable(items, key="item") if container == "table" else items
+    frame = library.DataFrame({"user": X[:, 0], "item": X[:, 1]})
+    seen = {where for where, what in found(describe_data(frame, y, items, user="user", item="item")) if "rank" in what}
+    assert seen == {"stars", "sold"}
+    seen = {
+        where for where, what in found(describe_data(frame, items=items, user="user", item="item")) if "rank" in what
+    }
+    assert seen == {"sold"}  # without ratings nobody knows their mean
+
+
+def test_a_column_that_counts_the_rows_leaks():
+    X, _, _ = rows()
+    frame = pd.DataFrame({"user": X[:, 0], "item": X[:, 1]})
+    frame["bought"] = frame.groupby("item")["user"].transform("size").astype("Int64")
+    frame.loc[0, "bought"] = pd.NA
+    assert {where for where, _ in found(describe_data(frame, user="user", item="item"))} == {"bought"}
+
+
+def test_broken_characters_are_not_to_be_cleaned_away():
+    X, _, _ = rows()
+    items = pd.DataFrame({"item": range(300), "plot": plots()})
+    items.loc[0, "plot"] = items.loc[0, "plot"].replace("the", "JosÃ© MarÃ\xada", 1)
+    seen = {what for _, what in found(describe_data(X, items=items, key="item"))}
+    assert seen == {"broken characters"}
+
+
+def test_a_small_share_is_not_told_as_zero():
+    X, _, _ = rows()
+    items = pd.DataFrame({"item": range(3000), "plot": [*plots(2999), None]})
+    (finding,) = describe_data(X, items=items, key="item").findings
+    assert "in 1 of 3,000 (< 0.1%)" in str(finding)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ({"least": 0}, ValueError, "least must be an integer >= 1, got 0"),
+        ({"items": pd.DataFrame({"id": [1]}), "key": "item"}, ValueError, "key='item' is not a column of items"),
+        ({"items": [["a title"]]}, TypeError, "items must be a dataframe"),
+    ],
+    ids=["least", "key", "list"],
+)
+def test_bad_catalogues(arguments, error, says):
+    with pytest.raises(error, match=says):
+        describe_data([["ann", 1], ["bob", 2]], **arguments)
