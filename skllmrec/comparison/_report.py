@@ -61,8 +61,8 @@ WORDS = {
 
 def _gain(gain, p):
     if not np.isfinite(p):
-        return f"{gain:+.1%}"
-    return f"{gain:+.1%}, p {'&lt; .001' if p < 0.001 else f'= {p:.3f}'} {stars(p)}"
+        return f"{gain:+z.1%}"
+    return f"{gain:+z.1%}, p {'&lt; .001' if p < 0.001 else f'= {p:.3f}'} {stars(p)}"
 
 
 def _cell(row, metric, is_reference, is_best):

@@ -206,7 +206,7 @@ class Comparison:
     def _cell(self, row, metric, name):
         text = significant_digits(row["mean"], metric)
         if name != self.settings["reference"] and np.isfinite(row["gain"]) and metric not in COSTS:
-            text += f" {row['gain']:+.1%} {stars(row['p_holm'])}"
+            text += f" {row['gain']:+z.1%} {stars(row['p_holm'])}"
         return text.strip()
 
     def legend(self):

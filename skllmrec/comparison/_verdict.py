@@ -36,7 +36,7 @@ def _sentence(comparison, name, reference, contrast, p):
     better = "better" if contrast["gain"] >= 0 else "worse"
     means = (
         f"{label} {contrast['mean']:.4f} against {comparison.value(reference, label):.4f}"
-        f", 95% interval of the difference {contrast['gain_low']:+.1%} to {contrast['gain_high']:+.1%}"
+        f", 95% interval of the difference {contrast['gain_low']:+z.1%} to {contrast['gain_high']:+z.1%}"
     )
     if abs(contrast["gain"]) < _NOTHING:
         return f"{name!r} ranks as well as {reference!r} ({means}): {_sureness(p)}."
@@ -166,7 +166,7 @@ def plain_verdict(comparison):
     first = f"Best {metric}: {best!r} with {rows.at[best, 'mean']:.4f}"
     other = ordered[1] if best == reference else best
     row = rows.loc[other]
-    bounds = f"{comparison.settings['level']:.0%} interval {row['gain_low']:+.1%} to {row['gain_high']:+.1%}"
+    bounds = f"{comparison.settings['level']:.0%} interval {row['gain_low']:+z.1%} to {row['gain_high']:+z.1%}"
     if best == reference:
-        return [f"{first}, the reference; next {other!r}, {row['gain']:+.1%} ({bounds}): {_sureness(row['p_holm'])}."]
-    return [f"{first}, {row['gain']:+.1%} against {reference!r} ({bounds}): {_sureness(row['p_holm'])}."]
+        return [f"{first}, the reference; next {other!r}, {row['gain']:+z.1%} ({bounds}): {_sureness(row['p_holm'])}."]
+    return [f"{first}, {row['gain']:+z.1%} against {reference!r} ({bounds}): {_sureness(row['p_holm'])}."]
