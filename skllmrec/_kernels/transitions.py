@@ -3,6 +3,10 @@
 import numpy as np
 from scipy import sparse
 
+from .held_out import take_entries
+
+LARGEST_BASKET = 1000  # items of one basket that are paired: pairs grow with its square
+
 
 def order_baskets(users, items, times, n_users, n_items):
     """Put what each user had into an order of baskets: the items of one moment, an item at its last one.
@@ -32,10 +36,36 @@ def order_baskets(users, items, times, n_users, n_items):
     return baskets, users[begins]
 
 
+def sampled(baskets):
+    """Leave a random sample of 1,000 items in each basket that has more, always the same one [1]_.
+
+    Parameters
+    ----------
+    baskets : csr_matrix of shape (n_baskets, n_items)
+
+    Returns
+    -------
+    csr_matrix of the same shape
+
+    References
+    ----------
+    .. [1] S. Schelter, C. Boden and V. Markl, "Scalable similarity-based neighborhood methods with MapReduce",
+       RecSys 2012: the interaction cut.
+    """
+    large = np.flatnonzero(np.diff(baskets.indptr) > LARGEST_BASKET)
+    if not len(large):
+        return baskets
+    generator, kept = np.random.default_rng(0), np.ones(baskets.nnz, dtype=bool)
+    for first, last in zip(baskets.indptr[large], baskets.indptr[large + 1], strict=True):
+        kept[first + generator.permutation(last - first)[LARGEST_BASKET:]] = False
+    return take_entries(baskets, np.flatnonzero(kept))
+
+
 def count_transitions(baskets, owners, *, window, decay):
     r"""Count how often one item followed another.
 
-    A pair of items in one basket counts 1 in both directions, a pair g baskets apart :math:`d^{g - 1}` forwards.
+    A pair of items in one basket counts 1 in both directions, a pair g baskets apart :math:`d^{g - 1}` forwards. Large
+    baskets are `sampled`, so that each item has at most 1,000 (2 window + 1) pairs in the baskets around it.
 
     Parameters
     ----------
@@ -62,6 +92,7 @@ def count_transitions(baskets, owners, *, window, decay):
            [0. , 0. , 0. ],
            [1. , 0.5, 0. ]])
     """
+    baskets = sampled(baskets)
     counts = baskets.T @ baskets
     counts.setdiag(0.0)
     for gap in range(1, min(window, len(owners) - 1) + 1):

@@ -65,7 +65,8 @@ class BlendRecommender(BaseComposition, BaseRecommender):
 
     Implicit feedback: scores are standardised user by user, over a fixed sample of items, and the weights are found
     greedily by the NDCG of the held-out items, beginning with the best part alone [1]_, so that on this data the blend
-    is at least as good as each of them. Explicit feedback: a convex combination of the predictions with the smallest
+    is at least as good as each of them. In segments of more than 4,096 items each user's ranking has only the held-out
+    ones and the best 256 by each part. Explicit feedback: a convex combination of the predictions with the smallest
     squared error.
 
     Parameters

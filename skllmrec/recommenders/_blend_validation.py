@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from skllmrec._kernels.blending import convex_least_squares, ranking_gain, select_greedily
+from skllmrec._kernels.blending import convex_least_squares, select_greedily
 from skllmrec._kernels.held_out import take_entries
+from skllmrec._kernels.pools import Rankings, pool_rankings
 from skllmrec._sklearn import take_rows
 
 SEGMENTS = ("cold", "few_shot", "warm")
@@ -12,6 +13,11 @@ _MAX_REFERENCE = 256  # items by which the scores of a user are standardised
 _MIN_HELD_OUT = 30  # users or ratings below which nothing can be said about a segment
 _BAGS = 4  # halves of the items that weights are chosen on: a few frequent items must not decide alone
 _MIN_BAGGED = 40  # items below which all are one bag
+_MAX_RANKED = 4096  # items of a segment that are all ranked; of more, each user has a pool of candidates
+# Items that each part brings into a pool, beside those that were held out. Lists of 20 are judged. A part alone is
+# judged exactly, since its own best 20 are in the pool. An item outside the pool is below 256 others by every part, so
+# that it can hardly be among the best 20 of a convex combination.
+_POOLED = 256
 
 
 def segments(counts, few_shot):
@@ -35,6 +41,19 @@ def levels(part, users, reference):
 def standardised(scores, given):
     """Scores relative to the `levels` of each user."""
     return (np.asarray(scores, dtype=np.float64) - given[:, :1]) / given[:, 1:]
+
+
+class _Scores:
+    """Standardised scores that a part gives some users for some items, for a few users at a time."""
+
+    def __init__(self, part, users, items, reference):
+        self._part, self._users = part, part._listeners(users, None)
+        self._levels = levels(part, self._users, part._candidates(reference))
+        self._items = part._prepare_items(part._candidates(items))
+
+    def __call__(self, rows):
+        found = self._part._score_prepared(self._users.take(rows), self._items)
+        return standardised(found, self._levels[rows])
 
 
 class Validation:
@@ -122,13 +141,13 @@ class Validation:
         reference = draw_reference(np.unique(self._train.indices), self._generator)
         given_users = self._rows_of(self._owners, users)
         given_items, given_reference = (self._rows_of(self._seen.indices, some) for some in (items, reference))
-        scores = []
-        for part in parts:
-            listeners = part._listeners(given_users, None)
-            found = part._score_block(listeners, part._candidates(given_items))
-            scores.append(standardised(found, levels(part, listeners, part._candidates(given_reference))))
-        alone = np.array([ranking_gain(one, test, seen).mean() for one in scores])
-        weights = [self._select(scores, test, seen, bag) for bag in self._bags(len(items))]
+        models = (_Scores(part, given_users, given_items, given_reference) for part in parts)
+        if len(items) <= _MAX_RANKED:
+            rankings = Rankings([model(np.arange(len(users))) for model in models], test, seen)
+        else:
+            rankings = pool_rankings(list(models), _POOLED, test, seen)
+        alone = np.array([rankings.gains(one).mean() for one in rankings.scores])
+        weights = [self._select(rankings, bag) for bag in self._bags(len(items))]
         return np.mean(weights, axis=0), alone
 
     def _bags(self, n_items):
@@ -138,13 +157,10 @@ class Validation:
         return [np.sort(self._generator.permutation(n_items)[: n_items // 2]) for _ in range(_BAGS)]
 
     @staticmethod
-    def _select(scores, test, seen, items):
+    def _select(rankings, items):
         """Weights that are best for some of the items and the users who have held-out ones among them."""
-        test = test[:, items]
-        users = np.flatnonzero(np.diff(test.indptr))
-        test, seen = test[users], seen[users][:, items]
-        scores = [one[np.ix_(users, items)] for one in scores]
-        return select_greedily(scores, lambda blended: ranking_gain(blended, test, seen).mean())
+        rankings = rankings.among(items)
+        return select_greedily(rankings.scores, lambda blended: rankings.gains(blended).mean())
 
     def _rows_of(self, codes, wanted):
         """Rows of X, with their features, of the users or items with these codes."""

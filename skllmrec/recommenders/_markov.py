@@ -26,7 +26,9 @@ class MarkovRecommender(ItemToItemRecommender):
     with :math:`\kappa` the `backoff` (as in Dirichlet smoothing [2]_), :math:`\gamma` the `decay` and :math:`a_{uj}`
     the number of moments since the user had item j. Without features the back-off is the popularity of i. A pair
     counts 1 if i came at the moment after j or at the same one, :math:`\gamma^{g-1}` if it came g moments later, up to
-    `window` [1]_. The baseline that a sequential recommender has to beat; with features it takes new items.
+    `window` [1]_. Of more than 1,000 items at one moment a random sample of 1,000 is counted, always the same one: so
+    many say nothing about what comes next, and their pairs would fill the memory [3]_. The baseline that a sequential
+    recommender has to beat; with features it takes new items.
 
     Parameters
     ----------
@@ -61,6 +63,8 @@ class MarkovRecommender(ItemToItemRecommender):
     ----------
     .. [1] G. Shani, D. Heckerman and R. I. Brafman, "An MDP-based recommender system", JMLR 6, 2005: skipping.
     .. [2] C. Zhai and J. Lafferty, "A study of smoothing methods for language models", ACM TOIS 22(2), 2004.
+    .. [3] S. Schelter, C. Boden and V. Markl, "Scalable similarity-based neighborhood methods with MapReduce",
+       RecSys 2012: the interaction cut.
 
     Examples
     --------

@@ -169,7 +169,7 @@ class TowerVectorRecommender(FactorTableRecommender):
         new = None
         if entities.features is not None and self._feature_maps[side] is not None:
             new = self._predicted(side, entities.features, entities.features.shape[0])
-        return entities.fill(self._table(side), new, self._typical[side])
+        return self._filled(side, entities, new, self._typical[side])
 
     def _user_vectors(self, users):
         table = self._side_table("user", users)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from skllmrec._kernels import transitions
 from skllmrec._kernels.transitions import count_transitions, order_baskets, recency
 
 N_USERS, N_ITEMS = 5, 6
@@ -63,6 +64,28 @@ def test_the_order_of_rows_does_not_matter():
     other = order_baskets(*(part[shuffled] for part in given), N_USERS, N_ITEMS)
     assert_allclose(one[0].toarray(), other[0].toarray())
     assert_allclose(one[1], other[1])
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_large_baskets_are_sampled_and_the_others_are_not(seed, monkeypatch):
+    monkeypatch.setattr(transitions, "LARGEST_BASKET", 5)
+    generator = np.random.default_rng(seed)
+    sizes = [12, 5, 3, 30, 1]
+    users = np.repeat(np.arange(N_USERS), sizes)
+    items = np.concatenate([generator.permutation(30)[:size] for size in sizes])
+    baskets, owners = order_baskets(users, items, np.zeros(len(users)), N_USERS, 30)
+    found = transitions.sampled(baskets)
+    assert np.diff(found.indptr).tolist() == [5, 5, 3, 5, 1]
+    assert (found.toarray() <= baskets.toarray()).all()
+    expected = np.zeros((30, 30))
+    for basket in found.toarray():
+        for j in np.flatnonzero(basket):
+            for i in np.flatnonzero(basket):
+                expected[j, i] += i != j
+    for _ in range(2):  # the same sample each time
+        assert_allclose(count_transitions(baskets, owners, window=3, decay=0.5).toarray(), expected)
+    picked = transitions.sampled(baskets[np.full(400, 3)]).toarray().mean(axis=0)
+    assert_allclose(picked, 5 / 30, atol=0.08)  # every item as likely as the others
 
 
 def test_one_single_row():

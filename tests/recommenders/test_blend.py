@@ -8,7 +8,9 @@ from sklearn.base import clone
 from sklearn.linear_model import Ridge
 
 from skllmrec import BlendRecommender, FeatureMFRecommender, NeighborsRecommender, PopularityRecommender
-from skllmrec.base import BaseRecommender, FeatureTable
+from skllmrec._kernels import pools
+from skllmrec.base import BaseFactorRecommender, BaseRecommender, FeatureTable
+from skllmrec.recommenders import _blend_validation
 from skllmrec.recommenders._blend_validation import Validation
 
 
@@ -57,12 +59,78 @@ def test_each_segment_gets_the_part_that_knows_it(seed):
     assert blend.recommend([0, 1], n_items=1, candidates=rows)[0].ravel().tolist() == [900, 901]
 
 
+class Blurred(BaseFactorRecommender):
+    """Knows the factors behind random interactions, with noise."""
+
+    def __init__(self, seed=0, noise=0.5, *, user=0, item=1, feedback="implicit", handle_unknown="prior"):
+        self.seed = seed
+        self.noise = noise
+        self.user = user
+        self.item = item
+        self.feedback = feedback
+        self.handle_unknown = handle_unknown
+
+    def _fit_interactions(self, interactions):
+        self.asked_ = []
+
+    def _vectors(self, ids, side):
+        generator = np.random.default_rng((self.seed, side))
+        return (factors(side) + self.noise * generator.normal(size=factors(side).shape))[np.asarray(ids)]
+
+    def _user_vectors(self, users):
+        self.asked_.append(len(users))
+        return self._vectors(users.ids, 0)
+
+    def _item_vectors(self, items):
+        return self._vectors(items.ids, 1)
+
+
+_USERS = 120  # of the factor models
+
+
+def factors(side):
+    return np.random.default_rng(side).normal(size=((_USERS, 8), (5000, 8))[side])
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_pools_of_candidates_find_the_weights_of_the_full_ranking(seed, monkeypatch):
+    generator = np.random.default_rng(seed)
+    tastes = factors(0) @ factors(1).T + generator.gumbel(size=(_USERS, 5000))
+    users, places = np.nonzero(np.ones((_USERS, 30)))
+    liked = np.argpartition(-tastes, 30)[:, :30]
+    X = np.column_stack([users, liked[users, places]])
+    X = np.concatenate([X, np.column_stack([np.zeros(5000, int), np.arange(5000)])])  # all items are known
+    parts = [("one", Blurred(1, 0.4)), ("two", Blurred(2, 0.6)), ("three", Blurred(3, 2.0))]
+    blend = BlendRecommender(parts, few_shot=0, random_state=seed)
+    found, most = {}, {}
+    monkeypatch.setattr(pools, "_BLOCK_SCORES", 64 * 5000)
+    judge = Validation.judge
+
+    def watched(validation, fitted, name):
+        for part in fitted:
+            part.asked_.clear()
+        result = judge(validation, fitted, name)
+        # but for the levels, which are of all users and few items
+        most[kind, name] = max((n for part in fitted for n in part.asked_[1:]), default=0)
+        return result
+
+    monkeypatch.setattr(Validation, "judge", watched)
+    for kind, n_items in (("pools", 4096), ("all", 5000)):
+        monkeypatch.setattr(_blend_validation, "_MAX_RANKED", n_items)
+        found[kind] = clone(blend).fit(X)
+    assert most["pools", "all"] <= 64 < most["all", "all"]
+    for name in ("all", "warm"):
+        one, other = (found[kind].validation_scores_[name] for kind in ("pools", "all"))
+        assert_allclose(one, other, rtol=1e-12)
+    assert_allclose(found["pools"].weights_["warm"], found["all"].weights_["warm"], atol=0.02)
+
+
 @pytest.mark.parametrize("n_items", [100, 40])
 def test_weights_are_means_over_random_halves_of_the_items(n_items, monkeypatch):
     bags = {}  # by the number of items of the segment
 
-    def recorded(scores, test, seen, items):
-        bags.setdefault(scores[0].shape[1], []).append(items)
+    def recorded(rankings, items):
+        bags.setdefault(rankings.scores[0].shape[1], []).append(items)
         return np.array([items[0], 9.0]) / (9 + items[0])
 
     monkeypatch.setattr(Validation, "_select", staticmethod(recorded))

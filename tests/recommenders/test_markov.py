@@ -66,6 +66,16 @@ def test_transitions_follow_the_time():
     assert_allclose(found, [[0, 0, 0], [0, 0, 2], [1, 1, 0]])
 
 
+@pytest.mark.parametrize("time", [None, 2])
+def test_the_pairs_of_a_user_with_very_many_items_are_bounded(time):
+    X = [["ann", f"i{n}", n % 2] for n in range(6000)] + [["bob", "i0", 0], ["bob", "new", 0]]
+    model = MarkovRecommender(time=time).fit(X)
+    assert model.transitions_.nnz <= 3 * 1000**2 + 2  # of 36 million
+    places = [model.items_.tolist().index(item) for item in ("i0", "new")]
+    assert model.transitions_[places[1], places[0]] == model.transitions_[places[0], places[1]] == 1
+    assert len(model.recommend(["bob"], n_items=5)[0][0]) == 5
+
+
 def test_the_last_mention_in_a_history_comes_last():
     X = data(0)[:, :3].astype(int)
     model = MarkovRecommender(time=2, decay=0.5).fit(X)

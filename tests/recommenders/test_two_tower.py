@@ -5,6 +5,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -261,6 +262,21 @@ def test_new_users_by_history_fold_in_and_features(seed):
 
 
 FEEDBACKS = ["implicit", "explicit"]
+
+
+@pytest.mark.parametrize("feedback", FEEDBACKS)
+def test_scores_of_one_user_do_not_copy_the_vectors_of_all(feedback):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([np.tile(np.arange(5000), 2), rng.integers(0, 20, 10_000)])
+    model = TwoTowerRecommender(64, feedback=feedback, max_iter=1, device="cpu", random_state=0)
+    model.fit(X, rng.integers(1, 3, len(X)))
+    for call in (lambda: model.recommend([7], 2), lambda: model.predict(X[:1])):
+        call()  # makes the look-up of ids
+        tracemalloc.start()
+        call()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < model.user_factors_.nbytes / 2
 
 
 def with_likes(feedback, seed=2):
