@@ -254,17 +254,17 @@ def load_job_data(options):
     notes = []
     bunch, target = _load(options)
     frame = _subsample(bunch.frame, options, notes).reset_index(drop=True)
-    read = frame.drop(columns=[c for c in (target, *options.exclude_columns) if c in frame.columns])
+    read = frame.drop(columns=[target, *options.exclude_columns], errors="ignore")
     ratings = None if target is None else frame[target]
     exclude = {USER, ITEM, *options.exclude_columns}
-    items = bunch.items.drop(columns=[c for c in bunch.items.columns if c in options.exclude_columns])
+    items = bunch.items.drop(columns=list(options.exclude_columns), errors="ignore")
     template, columns, leaking = _template(options, items, exclude, notes)
     threshold, positive = _positives(ratings, options, notes)
     if options.feedback == "implicit" and positive is not None:
         frame = frame[positive].reset_index(drop=True)
     diversity, where = _find_diversity(items, columns, leaking)
     notes.append(f"diversity of lists (ild) is measured in {where}")
-    X = frame[[name for name in (USER, ITEM, TIME) if name in frame.columns]]
+    X = frame.filter(items=[USER, ITEM, TIME])
     strength = frame[target] if target else frame[ITEM].notna().astype(float)
     name = options.data if options.data == ML_100K else Path(options.data).resolve().name
     data = JobData(

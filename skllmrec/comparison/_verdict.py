@@ -68,16 +68,11 @@ def verdict(comparison, *, new_items=False):
     pairs = [(LLM, TFIDF), (BOTH, TFIDF)]
     pairs += [] if new_items else [(best_llm, IDS), (TFIDF, IDS), (learned, POPULARITY)]
     said, directions, gains = _contrasts(comparison, [*pairs, *((name, ours) for name in own)])
-    answer = _answer_new(directions[:2], gains) if new_items else _answer(directions[:3], gains[:3], best_llm)
-    if not new_items and directions[4] < 0:
-        answer = (
-            f"No: on this data nothing that learns helps. The popular items, the same for everyone, rank better than "
-            f"{learned!r}, the best of the others, which loses {_gained(gains[4])}."
-        )
-    elif not new_items and directions[4] == 0:
-        answer += (
-            f" But not even {learned!r}, the best that learns, clearly beats the popular items, the same for everyone."
-        )
+    if new_items:
+        answer = _answer_new(directions[:2], gains)
+    else:
+        answer = _answer(directions[:3], gains[:3], best_llm)
+        answer = _beside_popularity(answer, directions[4], gains[4], learned)
     best = best_estimator(comparison)
     sentences = [answer, f"Best of all: {best!r}, {comparison.label('ndcg')} {comparison.value(best, 'ndcg'):.4f}."]
     sentences += [*said[len(pairs) :], *said[: len(pairs)]]
@@ -90,6 +85,20 @@ def verdict(comparison, *, new_items=False):
     coverage = [f"{name!r} {comparison.value(name, 'coverage'):.1%}" for name in (IDS, TFIDF, LLM, BOTH, *own)]
     sentences.append(f"Coverage of the catalogue: {', '.join(coverage)}.")
     return sentences
+
+
+def _beside_popularity(answer, direction, gain, learned):
+    """Put an answer right where the best that learns is worse than the popular items, or not clearly better."""
+    if direction < 0:
+        return (
+            f"No: on this data nothing that learns helps. The popular items, the same for everyone, rank better than "
+            f"{learned!r}, the best of the others, which loses {_gained(gain)}."
+        )
+    if direction == 0:
+        answer += (
+            f" But not even {learned!r}, the best that learns, clearly beats the popular items, the same for everyone."
+        )
+    return answer
 
 
 def _contrasts(comparison, pairs):

@@ -125,12 +125,15 @@ def _as_array(y):
     if y is None or sp.issparse(y):
         return y
     y = np.asarray(y)
-    if y.dtype.kind != "O":
-        return y
+    return _as_numbers(y) if y.dtype.kind == "O" else y
+
+
+def _as_numbers(y):
+    """Objects as floats, if all that are not missing are numbers; whole numbers may be labels of any size and stay."""
     missing = np.array([_is_missing(value) for value in y.ravel()], dtype=bool)
     others = y.ravel()[~missing]
     if not missing.any() and all(isinstance(value, Integral) for value in others):
-        return y  # labels, of any size
+        return y
     if not len(others) or not all(isinstance(value, (Real, np.bool_)) for value in others):
         return y
     numbers = np.full(y.size, np.nan)
@@ -209,22 +212,26 @@ def _numbers(y):
     return y
 
 
-def _labels(y):
-    if y.dtype.kind in "fc":
-        _check_finite(y.ravel(), lambda place: int(place))
-    elif y.dtype.kind == "O":
-        missing = [place for place, label in enumerate(y.ravel()) if _is_missing(label)]
+def _check_no_label_is_missing(labels):
+    if labels.dtype.kind in "fc":
+        _check_finite(labels, lambda place: int(place))
+    elif labels.dtype.kind == "O":
+        missing = [place for place, label in enumerate(labels) if _is_missing(label)]
         if missing:
             raise ValueError(
-                f"y holds {len(missing)} missing label(s); the first, {y.ravel()[missing[0]]}, is in row {missing[0]}: "
+                f"y holds {len(missing)} missing label(s); the first, {labels[missing[0]]}, is in row {missing[0]}: "
                 "remove these rows or fill in the labels"
             )
+
+
+def _labels(y):
+    _check_no_label_is_missing(y.ravel())
     if y.ndim == 2 and y.shape[1] > 1:
         raise ValueError(f"classification takes one label for each text, but y has shape {y.shape}")
-    kinds = sorted({type(label).__name__ for label in y.ravel()}) if y.dtype.kind == "O" else []
     try:
         classes, codes = np.unique(y.ravel(), return_inverse=True)
     except TypeError as error:
+        kinds = sorted({type(label).__name__ for label in y.ravel()})
         raise ValueError(
             f"y holds labels of the types {', '.join(kinds)}, which have no order: convert them, e.g. with astype(str)"
         ) from error

@@ -171,6 +171,12 @@ def _describe_y(y, times):
     return facts, [] if times is None else list(quality.check_drift(y, times))
 
 
+def _columns_of_rows(X, codes, skip):
+    """Columns of a frame beside those to skip, each value once for each id that it belongs to."""
+    names = [name for name in X.columns if name not in skip] if is_frame(X) else []
+    return {name: _once_per_id(listed(X[name]), codes) for name in names}
+
+
 def describe_data(X, y=None, items=None, *, user=0, item=1, time=None, key=None, least=5):
     """Look at the quality of interactions and of the texts that describe items, before anything is trained.
 
@@ -246,11 +252,12 @@ def describe_data(X, y=None, items=None, *, user=0, item=1, time=None, key=None,
     """
     if isinstance(least, bool) or not isinstance(least, Integral) or least < 1:
         raise ValueError(f"least must be an integer >= 1, got {least!r}")
-    ids = {"user": column(X, user, name="user"), "item": column(X, item, name="item")}
-    if len(ids["user"]) == 0:
+    sides = {"user": column(X, user, name="user"), "item": column(X, item, name="item")}
+    if len(sides["user"]) == 0:
         raise ValueError("X has no rows: there is nothing to describe")
-    indexes = {side: IdIndex.from_values(values) for side, values in ids.items()}
-    codes = {side: codes for side, (_, codes) in indexes.items()}
+    ids, codes = {}, {}
+    for side, values in sides.items():
+        ids[side], codes[side] = IdIndex.from_values(values)
     facts, findings = _describe_pairs(codes, least)
     skip = {user, item, time}
     if y is not None:
@@ -258,12 +265,11 @@ def describe_data(X, y=None, items=None, *, user=0, item=1, time=None, key=None,
         more, found = _describe_y(y, None if time is None else time_codes(X, time))
         facts, findings = facts | more, findings + found
     findings += _leaks_of_rows(X, y, codes, skip)
-    if items is not None:
-        frame, key = _catalogue(items, key, item)
-        findings += _leaks_of_items(frame, key, y, indexes["item"][0], codes["item"])
-        columns = {name: listed(frame[name]) for name in frame.columns if name != key}
+    if items is None:
+        columns = _columns_of_rows(X, codes, skip)
     else:
-        names = [name for name in X.columns if name not in skip] if is_frame(X) else []
-        columns = {name: _once_per_id(listed(X[name]), codes) for name in names}
+        frame, key = _catalogue(items, key, item)
+        findings += _leaks_of_items(frame, key, y, ids["item"], codes["item"])
+        columns = {name: listed(frame[name]) for name in frame.columns if name != key}
     more, found = _describe_columns(columns)
     return DataDescription(facts | more, [*findings, *found])
