@@ -166,7 +166,7 @@ class PopularityRecommender(BaseFactorRecommender):
     def _expected(self, features):
         """Scores that features promise, (n, 1)."""
         expected = self._feature_map.predict(features)
-        if self.feedback == "explicit":
+        if self._feedback == "explicit":
             return expected
         expected = np.clip(expected, 0.0, self._most)  # far from the known features a line would lead to infinity
         return expected if self.scale == "log" else np.expm1(expected)
