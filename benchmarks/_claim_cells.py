@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
-from _quality_data import ITEM, MAX_WORDS, Dataset, Split
+from _quality_data import ITEM, MAX_WORDS, Dataset, make_splits
 from _quality_models import MODELS
 from _quality_run import write_json
 from _quality_space import trials
@@ -97,8 +97,8 @@ def run(options, dataset, protocol, seed):
     data = Dataset.read(options.data, dataset, options.max_items)
     if protocol == "temporal" and not data.has_time:
         return
-    split = Split(data, protocol, data.frame, seed, options.max_users, str(options.out / "store"))
-    inner = split.inner(options.max_users // 2)
+    store = str(options.out / "store")
+    (split,), (inner,) = make_splits(data, protocol, seed=seed, max_users=options.max_users, store=store, n_samples=1)
     for coding in options.codings:
         is_tuned = "tuned" in coding
         if protocol not in MODELS[CODINGS[coding]].protocols:

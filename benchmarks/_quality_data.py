@@ -24,7 +24,9 @@ from skllmrec import (
 
 USER, ITEM = "user_id", "item_id"
 PROTOCOLS = ("warm", "temporal", "cold")
-N_VALIDATIONS = {"warm": 1, "temporal": 1, "cold": 2}  # of new items a few popular ones decide: two samples of items
+# which items are new decides, a few popular ones above all: two samples of them to judge by, two others to choose by
+N_SAMPLES = {"warm": 1, "temporal": 1, "cold": 2}
+_N_PARTS = 5  # of a set, one of which is held out
 # the text of an item, and from which rating on it is liked; tags made by the test users would leak and are left out
 SETS = {
     "ml_latest_small": ("{title}. {genres}. {overview}", 3.5),
@@ -107,12 +109,12 @@ class Dataset:
             table = table.assign(tags=counts.groupby(ITEM)["tag"].agg(", ".join).reindex(items).fillna(""))
         return TextTemplate(template).fit_transform(table)
 
-    def split(self, frame, protocol, seed, fold=0):
-        """Split rows of the set: positions of (training, held-out) rows; `fold`: which fifth of the items is new."""
+    def split(self, frame, protocol, seed, fold=0, n_parts=_N_PARTS):
+        """Split rows of the set: positions of (training, held-out) rows; `fold`: which part of the items is new."""
         if protocol == "cold":
-            return list(ColdItemKFold(5, item=ITEM, random_state=seed).split(frame))[fold]
+            return list(ColdItemKFold(n_parts, item=ITEM, random_state=seed).split(frame))[fold]
         if protocol == "warm":
-            return next(iter(PerUserKFold(5, user=USER, random_state=seed).split(frame)))
+            return next(iter(PerUserKFold(_N_PARTS, user=USER, random_state=seed).split(frame)))
         train, test = next(iter(TemporalSplit(time="timestamp", test_size=0.2).split(frame)))
         shared = np.intersect1d(frame[USER].iloc[train], frame[USER].iloc[test])
         return (train, test) if len(shared) >= _MIN_SHARED_USERS else _last_of_each(frame, seed)
@@ -148,8 +150,8 @@ class Split:
         Evaluated users are a sample of at most so many.
     store : str
         Folder of the store of embeddings.
-    fold : int
-        Which fifth of the items is new ("cold").
+    fold, n_parts : int
+        Which part of the items is new ("cold"), of how many.
 
     Attributes
     ----------
@@ -169,10 +171,11 @@ class Split:
     max_users: int
     store: str
     fold: int = 0
+    n_parts: int = _N_PARTS
     _features: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        train, test = self.dataset.split(self.rows, self.protocol, self.seed, self.fold)
+        train, test = self.dataset.split(self.rows, self.protocol, self.seed, self.fold, self.n_parts)
         self.train = self.rows.iloc[train].reset_index(drop=True)
         self.test = self.rows.iloc[test].reset_index(drop=True)
         generator = np.random.default_rng(self.seed)
@@ -188,10 +191,6 @@ class Split:
     def _tags_would_vanish(self):
         """Cold items keep the tags of users who are not evaluated: half of them."""
         return self.protocol == "cold" and self.dataset.tags is not None
-
-    def inner(self, max_users, fold=0):
-        """Split the training rows once more, for validation."""
-        return Split(self.dataset, self.protocol, self.train, self.seed + 1, max_users, self.store, fold)
 
     @cached_property
     def candidates(self):
@@ -228,7 +227,7 @@ class Split:
     def features(self, kind):
         """Features of the catalogue, learned on its training items: "words", "tfidf", "llm", "llm-white" or "tuned"."""
         if kind not in self._features:
-            name = f"{self.dataset.name}-{self.protocol}-{self.seed}-{self.fold}"
+            name = f"{self.dataset.name}-{self.protocol}-{self.seed}-{self.fold}of{self.n_parts}"
             encoder = make_encoder(kind, self.store, name)
             encoder.fit(self.texts[self.is_trained], self._targets if kind == "tuned" else None)
             self._features[kind] = encoder.transform(self.texts)
@@ -245,6 +244,35 @@ class Split:
         """Vectors of the candidates in a space that no model uses: means of the vectors of words."""
         texts = self.texts[self.candidates]
         return WordVectorEncoder("glove-6b-50d", pooling="tfidf").fit_transform(texts)
+
+
+def make_splits(dataset, protocol, *, seed, max_users, store, n_samples=None):
+    """Make the splits to judge by, and the splits of rows that train all of those, to choose parameters by.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    protocol : str
+    seed, max_users, store
+        As of `Split`; half as many users for the choice.
+    n_samples : int, default=None
+        How many splits of each; None: `N_SAMPLES`.
+
+    Returns
+    -------
+    test, validation : list of Split
+        For the choice, as many items are new as for the judgement.
+    """
+    n_samples = N_SAMPLES[protocol] if n_samples is None else n_samples
+    test = [Split(dataset, protocol, dataset.frame, seed, max_users, store, fold) for fold in range(n_samples)]
+    rows = test[0].train
+    for other in test[1:]:
+        rows = rows[rows[ITEM].isin(other.train[ITEM].unique())]
+    rows, n_parts = rows.reset_index(drop=True), _N_PARTS - (n_samples if protocol == "cold" else 0)
+    validation = [
+        Split(dataset, protocol, rows, seed + 1, max_users // 2, store, fold, n_parts) for fold in range(n_samples)
+    ]
+    return test, validation
 
 
 def make_encoder(kind, store, name):

@@ -4,6 +4,7 @@ import csv
 import json
 
 import numpy as np
+import pandas as pd
 from _measure import markdown
 from _quality_data import PROTOCOLS, SETS
 from _quality_models import KINDS, MODELS
@@ -30,7 +31,7 @@ class Result:
     validation : float
         NDCG of the best trial: what models are selected by.
     users : ndarray of shape (n_users,)
-        NDCG of each user, mean of the seeds.
+        NDCG of each user, in the order of their ids: the mean over the splits of the means over the seeds.
     """
 
     def __init__(self, cell):
@@ -38,14 +39,17 @@ class Result:
             cell[name] for name in ("model", "dataset", "protocol", "kind")
         )
         self.is_peer = MODELS[self.model].is_peer
-        self.fits, self.default, self.trials = cell["fits"], cell["default"], cell["trials"]
+        self.fits, self.trials = cell["fits"], cell["trials"]
         self.best = cell["best"]
         self.validation = max(trial["ndcg"] for trial in cell["trials"])
-        self.users = np.mean([fit["users"] for fit in cell["fits"]], axis=0)
+        self.users = _values_of_users(cell["fits"])
+        self.default = float(np.mean(_values_of_users(cell["defaults"])))
 
     def mean(self, metric):
-        """Mean of a metric over the seeds."""
-        return float(np.mean([fit[metric] for fit in self.fits]))
+        """Mean of a metric: over users, or over the splits of the means over the seeds."""
+        if metric == "ndcg":
+            return float(np.mean(self.users))
+        return float(pd.DataFrame(self.fits).groupby("fold")[metric].mean().mean())
 
     def interval(self):
         """95 % bootstrap interval of the NDCG over users."""
@@ -65,13 +69,19 @@ class Result:
             **{metric: self.mean(metric) for metric in METRICS},
             "ndcg_low": low,
             "ndcg_high": high,
-            "ndcg_default": self.default["ndcg"],
+            "ndcg_default": self.default,
             "n_trials": len(self.trials),
             "n_fits": len(self.fits),
             "seconds_of_a_fit": float(np.mean([fit["seconds"] for fit in self.fits])),
             "n_users": len(self.users),
             "parameters": json.dumps(self.best),
         }
+
+
+def _values_of_users(fits):
+    """NDCG of each user, the mean over the splits they are in, in the order of their ids."""
+    values = pd.DataFrame([fit["users"] for fit in fits]).groupby([fit["fold"] for fit in fits]).mean()
+    return values.mean().sort_index().to_numpy()
 
 
 def read_results(cells):
@@ -81,7 +91,7 @@ def read_results(cells):
         for dataset in SETS:
             for model in MODELS:
                 cell = cells.read(dataset, protocol, model)
-                if cell["default"] is not None and cell["fits"]:
+                if cell["defaults"]:
                     found.append(Result(cell))
     return found
 
@@ -264,7 +274,7 @@ def default_table(results):
         for protocol, name in columns:
             here = [r for r in results if (r.protocol, r.dataset, r.model) == (protocol, name, model)]
             if here and not here[0].is_peer and len(here[0].trials) > 1:
-                shares.append(here[0].default["ndcg"] / max(here[0].mean("ndcg"), 1e-12))
+                shares.append(here[0].default / max(here[0].mean("ndcg"), 1e-12))
                 row[f"{protocol} {name}"] = f"{shares[-1]:.3f}"
         if shares:
             rows.append({**row, "mean": f"{np.mean(shares):.3f}", "least": f"{min(shares):.3f}"})

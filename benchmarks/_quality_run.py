@@ -54,7 +54,7 @@ class Cells:
         if cell.get("settings") == self.settings:
             return cell
         names = {"dataset": dataset, "protocol": protocol, "model": model, "kind": MODELS[model].kind}
-        return {"settings": self.settings, **names, "trials": [], "fits": [], "default": None}
+        return {"settings": self.settings, **names, "trials": [], "fits": [], "defaults": []}
 
     def write(self, cell):
         """Write a cell."""
@@ -71,7 +71,7 @@ def judge(lists, split):
         "coverage": catalog_coverage(lists, n_items, k=K),
         "ild": intra_list_diversity(lists, split.judging_vectors, k=K),
         "gini": gini_index(lists, n_items, k=K),
-        "users": [round(float(value), 5) for value in per_user],
+        "users": {str(user): round(float(value), 5) for user, value in zip(split.users, per_user, strict=True)},
     }
 
 
@@ -81,23 +81,25 @@ class Contest:
     Parameters
     ----------
     cells : Cells
-    split : Split
+    test : list of Split
+        What the best trial is judged by.
     validation : list of Split
-        Of the training rows of `split`; a trial is judged by its mean over them.
+        What trials are chosen by: the mean over them.
     n_trials : int
     seeds : sequence of int
-        Of the final fits.
+        Of the final fits, which take turns on the splits.
     seed : int
         Of the search.
     """
 
-    def __init__(self, cells, split, validation, *, n_trials, seeds, seed):
-        self.cells, self.split, self.validation = cells, split, validation
+    def __init__(self, cells, test, validation, *, n_trials, seeds, seed):
+        self.cells, self.test, self.validation = cells, test, validation
         self.n_trials, self.seeds, self.seed = n_trials, seeds, seed
+        self.names = test[0].dataset.name, test[0].protocol
 
     def run(self, name):
         """Do what a cell lacks."""
-        model, cell = MODELS[name], self.cells.read(self.split.dataset.name, self.split.protocol, name)
+        model, cell = MODELS[name], self.cells.read(*self.names, name)
         tuned = self._tuned_parts(model)
         if tuned is None:
             return f"{name}: its parts are not tuned yet"
@@ -105,7 +107,7 @@ class Contest:
         done = [trial["params"] for trial in cell["trials"]]
         if cell.get("parts") != tuned or done[: len(wanted)] != wanted[: len(done)]:
             # other parameters were found for its parts, or it draws from another space
-            cell |= {"parts": tuned, "trials": [], "fits": [], "default": None}
+            cell |= {"parts": tuned, "trials": [], "fits": [], "defaults": []}
         start = time.process_time()
         for params in wanted[len(cell["trials"]) :]:
             cell["trials"].append(self._trial(model, params, tuned))
@@ -113,22 +115,17 @@ class Contest:
         best = max(cell["trials"], key=lambda trial: trial["ndcg"])["params"]
         if cell.get("best") != best:
             cell |= {"best": best, "fits": []}
-        for seed in (self.seeds if model.seeded else self.seeds[:1])[len(cell["fits"]) :]:
-            cell["fits"].append(self._fit(model, best, tuned, seed))
-            self.cells.write(cell)
-        if cell["default"] is None:
-            default = cell["trials"][0]["params"]
-            cell["default"] = cell["fits"][0] if default == best else self._fit(model, default, tuned, self.seeds[0])
-            self.cells.write(cell)
-        ndcg = np.mean([fit["ndcg"] for fit in cell["fits"]])
-        return (
-            f"{name}: NDCG@{K} {ndcg:.4f} (default {cell['default']['ndcg']:.4f}), {time.process_time() - start:.0f} s"
-        )
+        self._fit_all(cell, "fits", model, best, tuned, max(len(self.test), len(self.seeds) if model.seeded else 1))
+        default = cell["trials"][0]["params"]
+        if default == best:
+            cell["defaults"] = cell["fits"]
+        self._fit_all(cell, "defaults", model, default, tuned, len(self.test))
+        ndcg, plain = (np.mean([fit["ndcg"] for fit in cell[fits]]) for fits in ("fits", "defaults"))
+        return f"{name}: NDCG@{K} {ndcg:.4f} (default {plain:.4f}), {time.process_time() - start:.0f} s"
 
     def _tuned_parts(self, model):
         """Parameters found for the parts of a blend, None if they are not all there."""
-        dataset, protocol = self.split.dataset.name, self.split.protocol
-        cells = [self.cells.read(dataset, protocol, part) for part in model.parts_in(protocol)]
+        cells = [self.cells.read(*self.names, part) for part in model.parts_in(self.names[1])]
         if any("best" not in cell for cell in cells):
             return None
         return {cell["model"]: cell["best"] for cell in cells}
@@ -141,7 +138,13 @@ class Contest:
         )
         return {"params": params, "ndcg": float(ndcg), "seconds": round(time.process_time() - start, 3)}
 
-    def _fit(self, model, params, tuned, seed):
-        start = time.process_time()
-        lists = model.recommend(params, self.split, seed, K, tuned)
-        return {"seed": seed, "seconds": round(time.process_time() - start, 3), **judge(lists, self.split)}
+    def _fit_all(self, cell, name, model, params, tuned, n_fits):
+        """Do the fits that are lacking: each split and each seed in its turn."""
+        for number in range(len(cell[name]), n_fits):
+            fold, seed = number % len(self.test), self.seeds[number % len(self.seeds)]
+            start = time.process_time()
+            lists = model.recommend(params, self.test[fold], seed, K, tuned)
+            seconds = round(time.process_time() - start, 3)
+            cell[name].append({"fold": fold, "seed": seed, "seconds": seconds, **judge(lists, self.test[fold])})
+            self.cells.write(cell)
+        self.cells.write(cell)

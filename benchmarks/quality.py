@@ -12,15 +12,17 @@ would need hours). Three protocols:
 warm       a fifth of each user's likes is held out;
 temporal   of sets with times: the last fifth of all likes, where 200 users have likes before and after that moment,
            else the last fifth of each user's likes;
-cold       all likes of a fifth of the items are held out, and these items are ranked among themselves.
+cold       all likes of a fifth of the items are held out, and these items are ranked among themselves. Which items are
+           new decides, a few popular ones above all: two such fifths are judged, each by models that do not know it,
+           and trials on two of the three fifths that are in neither.
 
-Every model, ours or a peer's, gets the same number of trials, judged on a split of the training rows of the same kind
-(cold: on two of them, with other items, because a few popular ones decide):
+Every model, ours or a peer's, gets the same number of trials, judged on a split of the training rows of the same kind:
 its defaults, then random draws with a fixed seed (`--spaces` prints from where). The best trial is fitted on all
 training rows, once for each seed where the seed matters, and judged on what is held out: NDCG@20, Recall@20, the share
 of the items that is recommended, the diversity of a list in vectors of words that no model uses, and the Gini index,
-for at most `--max-users` users (for validation half as many). A blend takes the parameters found for its parts and has
-no trials of its own. TF-IDF, vectors and whitening are learned on the training items of a split, once for all trials.
+for at most `--max-users` users (for validation half as many); a user of several splits is averaged over them first. A
+blend takes the parameters found for its parts and has no trials of its own. TF-IDF, vectors and whitening are learned
+on the training items of a split, once for all trials.
 
 Each cell (set, protocol, model) is a file in `--out` that is written after every fit; a run that was stopped goes on
 where it was, and a run with more trials, seeds or models adds to what is there. `report` prints the tables of what is
@@ -39,7 +41,7 @@ import os
 import warnings
 from pathlib import Path
 
-from _quality_data import N_VALIDATIONS, PROTOCOLS, SETS, Dataset, Split
+from _quality_data import N_SAMPLES, PROTOCOLS, SETS, Dataset, make_splits
 from _quality_defaults import defaults
 from _quality_models import MODELS
 from _quality_ratings import rmse
@@ -57,15 +59,17 @@ def contest(options, cells, protocol, name):
     if protocol == "temporal" and not data.has_time:
         return
     n_users, n_items = data.frame["user_id"].nunique(), data.frame["item_id"].nunique()
-    split = Split(data, protocol, data.frame, options.seed, options.max_users, str(options.out / "store"))
+    test, validation = make_splits(
+        data, protocol, seed=options.seed, max_users=options.max_users, store=str(options.out / "store")
+    )
     print(
         f"{name}, {protocol}: {len(data.frame):,} likes, {n_users:,} users, {n_items:,} items; "
-        f"{len(split.users):,} users and {len(split.candidates):,} items are judged",
+        f"{len(test[0].users):,} users and {len(test[0].candidates):,} items are judged"
+        f"{f', {len(test)} times' if len(test) > 1 else ''}",
         flush=True,
     )
     seeds, n_trials = range(options.seed, options.seed + options.seeds), options.trials
-    validation = [split.inner(options.max_users // 2, fold) for fold in range(N_VALIDATIONS[protocol])]
-    run = Contest(cells, split, validation, n_trials=n_trials, seeds=seeds, seed=options.seed)
+    run = Contest(cells, test, validation, n_trials=n_trials, seeds=seeds, seed=options.seed)
     for model in options.models:
         if protocol in MODELS[model].protocols:
             print(f"{name}, {protocol}, {run.run(model)}", flush=True)
@@ -120,7 +124,7 @@ def main():
     warnings.filterwarnings("ignore", "Bins whose width are too small")  # half of the films are of few years
     store = str(options.out / "store")
     settings = {name: getattr(options, name) for name in ("max_items", "max_users", "seed")}
-    settings["validations"] = N_VALIDATIONS
+    settings["samples"] = N_SAMPLES
     cells = Cells(options.out, settings)
     if "rmse" in options.parts:
         rmse(options.seed, store)

@@ -70,11 +70,15 @@ def evaluate_all(estimators, X, y, folds, task, seeds, checkpoint, *, n_jobs, ve
         delayed(_evaluate)(checkpoint, name, estimators[name], X, y, fold, *folds[fold], task, seeds[fold])
         for fold, name in left
     ]
-    for result in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls):
-        done[result.estimator, result.fold] = result
-        time_to_go.add(result.estimator, result.seconds)
-        if verbose:
-            say(f"[{len(done)}/{len(order)}] fold {result.fold + 1} of {len(folds)}, {_reached(result)}{time_to_go}")
+    with warnings.catch_warnings():
+        # joblib replaces a worker that has grown, and says so; nothing is lost
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
+        for result in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls):
+            done[result.estimator, result.fold] = result
+            time_to_go.add(result.estimator, result.seconds)
+            if verbose:
+                where = f"[{len(done)}/{len(order)}] fold {result.fold + 1} of {len(folds)}"
+                say(f"{where}, {_reached(result)}{time_to_go}")
     return [done[name, fold] for fold, name in order]
 
 

@@ -1,5 +1,6 @@
 """One estimator on one fold: fit, rank the test users once, measure everything on the same lists."""
 
+import functools
 import inspect
 import traceback
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from skllmrec.comparison._memory import PeakMemory
 from skllmrec.inspection._binned import mean_and_error
 from skllmrec.metrics import intra_list_diversity, rank_test_users, recall_at_k, serendipity
 from skllmrec.preprocessing import TextAnalyzer
+from skllmrec.recommenders import FeatureMFRecommender, PopularityRecommender
 
 PER_USER = ("ndcg", "recall", "precision", "hit_rate", "map", "mrr", "ild", "serendipity", "novelty")
 PER_FOLD = ("coverage", "gini", "personalization", "popularity_lift")
@@ -68,7 +70,8 @@ class FoldResult:
     per_fold : dict of str to float
     by_popularity : dict of str to ndarray of shape (n_bins,)
         Recall of what is little known and of what is well known: ``mean, error, n_users`` of each group of items, and
-        ``low, high``, the numbers of training users of its items. Empty where training knows none of the candidates.
+        ``low, high``, the numbers of training users of its items (0 in a group without any). Empty where training
+        knows none of the candidates.
     seconds : float
         All that it took, measuring included.
     params, score : dict and float, or None
@@ -161,18 +164,19 @@ def _measure_lists(ranked, task):
 
 
 def _by_popularity(ranked, k):
-    """Recall of little known and of well known items, in groups that hold a tenth of the relevant pairs each.
+    """Recall of little known and of well known items, in groups that hold about a tenth of the relevant pairs each.
 
     Groups of as many items each would be empty but for the last: most of a catalogue is hardly known, and hardly
-    anyone's. Empty for new items.
+    anyone's. Items that are known equally well are in one group, that of their middle pair, so that groups do not
+    overlap; some may be empty. Empty for new items.
     """
     counts = ranked.item_counts
     if counts is None or not np.any(counts):
         return {}
-    order = np.argsort(counts, kind="stable")
-    before = np.cumsum(ranked.relevant.sum(axis=0)[order])  # relevant pairs up to each item
-    group = np.empty(len(order), dtype=np.intp)
-    group[order] = np.minimum(_N_GROUPS * (before - 1) // max(1, before[-1]), _N_GROUPS - 1).clip(0)
+    _, level = np.unique(counts, return_inverse=True)
+    pairs = np.bincount(level, weights=ranked.relevant.sum(axis=0))
+    middle = np.cumsum(pairs) - pairs / 2
+    group = np.minimum(_N_GROUPS * middle / max(1, pairs.sum()), _N_GROUPS - 1).astype(np.intp)[level]
     inside = [group == place for place in range(_N_GROUPS)]
     recall = [recall_at_k(ranked.relevant.multiply(some), ranked.recommended, k=k, average=False) for some in inside]
     mean, error, n = map(np.array, zip(*map(mean_and_error, recall), strict=True))
@@ -241,6 +245,14 @@ def _takes(function, name):
     return name in inspect.signature(function).parameters
 
 
+@functools.cache
+def _load_compiled():
+    """Fit and rank a little, once in a process: its first estimator would be charged for loading what is compiled."""
+    X = [["ann", "dune"], ["ann", "up"], ["bob", "up"]]
+    for recommender in (PopularityRecommender(feedback="implicit"), FeatureMFRecommender(1, feedback="implicit")):
+        recommender.fit(X).recommend(n_items=1)
+
+
 def evaluate_fold(name, estimator, X, y, fold, train, test, task, seed):
     """Fit a clone on the training rows, rank the test users once, and measure.
 
@@ -272,6 +284,7 @@ def evaluate_fold(name, estimator, X, y, fold, train, test, task, seed):
     """
     X_train, X_test = take_rows(X, train), take_rows(X, test)
     y_train, y_test = (None, None) if y is None else (take_rows(y, train), take_rows(y, test))
+    _load_compiled()
     started = perf_counter()
     tables = accepted_tables(estimator, task.tables)
     with PeakMemory() as memory:

@@ -316,7 +316,8 @@ def run(options):
     shown = (user, name, *output.lists_of_user(data, fitted, user))
     for line in output.side_by_side(*shown[2:], (f"What user {user} liked", f"What {name!r} recommends")):
         say(line)
-    ends = {"Preparing and encoding": prepared - start, "Comparing": compared - prepared}
+    comparing = "Comparing (what was there already is not counted)" if options.resume else "Comparing"
+    ends = {"Preparing and encoding": prepared - start, comparing: compared - prepared}
     ends |= {"Fitting the best on everything": perf_counter() - compared, "Together": perf_counter() - start}
     told = {
         "data": data, "protocol": protocol, "options": options, "sentences": sentences,

@@ -210,7 +210,7 @@ def popularity_plot(comparison, names, *, ax=None):
 
 
 def pool_bins(rows):
-    """Pool the bins of several folds, as if each held users of its own.
+    """Pool the bins of several folds, as if each held users of its own; bins without users are left out.
 
     Parameters
     ----------
@@ -222,15 +222,20 @@ def pool_bins(rows):
     pooled : dict
         ``means, errors, n_users`` (ndarray) and ``bins`` (labels), as `PopularityDisplay` takes them.
     """
-    weighted = rows.assign(total=rows["mean"] * rows["n_users"], square=(rows["error"] * rows["n_users"]) ** 2)
-    groups = weighted.groupby("bin")
-    sums, low, high = groups[["total", "square", "n_users"]].sum(), groups["low"].min(), groups["high"].max()
-    n_users = sums["n_users"].where(sums["n_users"] > 0)
+    rows = rows[rows["n_users"] > 0]
+    ends = rows.groupby("bin").agg({"low": "min", "high": "max"}).astype(int)
+    names = [f"{low}" if low == high else f"{low}-{high}" for low, high in ends.itertuples(index=False)]
+    weighted = rows.assign(
+        name=rows["bin"].map(dict(zip(ends.index, names, strict=True))),
+        total=rows["mean"] * rows["n_users"], square=(rows["error"] * rows["n_users"]) ** 2,
+    )  # fmt: skip
+    # by name: what is known to the same number of users may be in one bin in a fold, and in the next in another
+    sums = weighted.groupby("name", sort=False)[["total", "square", "n_users"]].sum().loc[list(dict.fromkeys(names))]
     return {
-        "means": (sums["total"] / n_users).to_numpy(float),
-        "errors": (np.sqrt(sums["square"]) / n_users).to_numpy(float),
+        "means": (sums["total"] / sums["n_users"]).to_numpy(float),
+        "errors": (np.sqrt(sums["square"]) / sums["n_users"]).to_numpy(float),
         "n_users": sums["n_users"].to_numpy(),
-        "bins": [f"{a}" if a == b else f"{a}-{b}" for a, b in zip(low.astype(int), high.astype(int), strict=True)],
+        "bins": list(sums.index),
     }
 
 

@@ -10,7 +10,15 @@ from sklearn.utils import check_random_state
 
 from skllmrec._sklearn import BaseComposition, Interval, all_or_nothing, column_positions, fit_context, take_rows
 from skllmrec.base import BaseRecommender, Entities
-from skllmrec.recommenders._blend_validation import SEGMENTS, Validation, draw_reference, levels, segments, standardised
+from skllmrec.recommenders._blend_validation import (
+    SEGMENTS,
+    Validation,
+    draw_reference,
+    levels,
+    segments,
+    standardised,
+    usual_spread,
+)
 
 _BLOCK_USERS = 4096
 
@@ -241,6 +249,7 @@ class BlendRecommender(BaseComposition, BaseRecommender):
         self._reference = self.items_[draw_reference(np.flatnonzero(self._counts), generator)]
         self._levels = np.empty((len(self.estimators_), 0, 2))
         self._learn_levels(np.arange(len(self.users_)))
+        self._usual_spreads = [usual_spread(found) for found in self._levels]
         return self
 
     @all_or_nothing
@@ -357,7 +366,7 @@ class BlendRecommender(BaseComposition, BaseRecommender):
                 continue
             scores = self.estimators_[number]._score_prepared(users.parts[number], items)
             if self._feedback == "implicit":
-                scores = standardised(scores, self._levels_of(number, users))
+                scores = standardised(scores, self._levels_of(number, users), self._usual_spreads[number])
             blended += scores * weights
         return blended
 

@@ -10,6 +10,7 @@ from skllmrec._sklearn import take_rows
 SEGMENTS = ("cold", "few_shot", "warm")
 _MAX_USERS = 1024  # judged for each segment: enough for the choice, and bounds its cost
 _MAX_REFERENCE = 256  # items by which the scores of a user are standardised
+_LEAST_SPREAD = 0.01  # of the usual one: less says nothing
 _MIN_HELD_OUT = 30  # users or ratings below which nothing can be said about a segment
 _BAGS = 4  # halves of the items that weights are chosen on: a few frequent items must not decide alone
 _MIN_BAGGED = 40  # items below which all are one bag
@@ -33,14 +34,22 @@ def draw_reference(items, generator):
 def levels(part, users, reference):
     """Mean and standard deviation of the scores that a part gives some items, (n_users, 2)."""
     scores = np.asarray(part._score_block(users, reference), dtype=np.float64)
-    spread = scores.std(axis=1)
-    same = spread <= 1e-12 * np.abs(scores).max(initial=0.0)
-    return np.column_stack([scores.mean(axis=1), np.where(same, 1.0, spread)])
+    return np.column_stack([scores.mean(axis=1), scores.std(axis=1)])
 
 
-def standardised(scores, given):
-    """Scores relative to the `levels` of each user."""
-    return (np.asarray(scores, dtype=np.float64) - given[:, :1]) / given[:, 1:]
+def usual_spread(found):
+    """Return the spread of `levels` that half of the users exceed; 1 where most have none."""
+    return float(np.median(found[:, 1])) or 1.0
+
+
+def standardised(scores, given, usual):
+    """Scores relative to the `levels` of each user.
+
+    Where a part tells the reference items of a user hardly apart, the usual spread stands in: divided by next to
+    nothing, its scores for other items would drown those of all other parts.
+    """
+    spread = np.where(given[:, 1:] < _LEAST_SPREAD * usual, usual, given[:, 1:])
+    return (np.asarray(scores, dtype=np.float64) - given[:, :1]) / spread
 
 
 class _Scores:
@@ -49,11 +58,12 @@ class _Scores:
     def __init__(self, part, users, items, reference):
         self._part, self._users = part, part._listeners(users, None)
         self._levels = levels(part, self._users, part._candidates(reference))
+        self._usual = usual_spread(self._levels)
         self._items = part._prepare_items(part._candidates(items))
 
     def __call__(self, rows):
         found = self._part._score_prepared(self._users.take(rows), self._items)
-        return standardised(found, self._levels[rows])
+        return standardised(found, self._levels[rows], self._usual)
 
 
 class Validation:

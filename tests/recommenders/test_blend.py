@@ -176,6 +176,23 @@ def test_implicit_scores_are_weighted_standard_scores():
     assert_allclose(blend.predict(pairs), expected.ravel(), atol=1e-9)
 
 
+class Silent(Oracle):
+    """Tells items apart by their parity, but says next to nothing about the known ones to one user."""
+
+    def _score_block(self, users, items):
+        parity = np.asarray(items.ids) % 2 + np.zeros((len(users), 1))
+        parity[np.ix_(np.asarray(users.ids) == 5, items.codes >= 0)] *= 1e-9
+        return parity
+
+
+def test_a_part_that_says_next_to_nothing_does_not_drown_the_others():
+    X = tribes(0)
+    blend = BlendRecommender([("silent", Silent()), ("taste", Oracle("warm"))], random_state=0).fit(X)
+    blend.weights_ = dict.fromkeys(blend.weights_, np.array([0.5, 0.5]))
+    usual, quiet = (blend.predict(np.array([[user, 901, 1]])).item() for user in (7, 5))
+    assert abs(usual) < 10 and abs(quiet) < 10  # a score of 1, divided by the spread of 5e-10, would be 1e9
+
+
 def test_explicit_ratings_are_a_convex_combination():
     X = tribes(0)[:, :2]
     y = np.random.default_rng(0).integers(1, 6, len(X)).astype(float) + (X[:, 1] % 5)
