@@ -11,7 +11,7 @@ import skllmrec
 
 ROOT = Path(skllmrec.__file__).parent
 LAYERS = [
-    {"_validation", "_optional", "_random", "_device", "_missing", "_sklearn", "_texts", "exceptions"},
+    {"_validation", "_optional", "_random", "_device", "_free_memory", "_missing", "_sklearn", "_texts", "exceptions"},
     {"_drawing", "_kernels", "_ids", "_progress", "_remote_api", "_times", "_weights"},
     {"metrics", "datasets", "_backbone", "_training", "_store"},
     {"preprocessing", "privacy", "base"},

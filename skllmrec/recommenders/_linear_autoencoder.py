@@ -1,13 +1,12 @@
 """LinearAutoencoderRecommender: item-to-item weights in closed form, with text as side-information."""
 
-import os
-from contextlib import suppress
 from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
 
+from skllmrec._free_memory import free_memory
 from skllmrec._kernels.autoencoder import (
     METHODS,
     NEED_FEATURES,
@@ -178,7 +177,7 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         n_all, n_features = (n_items, 0) if features is None else features.shape
         n_later = n_all - n_items if self.n_neighbors is None else 0
         needed = memory_needed(method, n_items, n_features=n_features, n_later=n_later)
-        free = _free_memory()
+        free = free_memory()
         if free is not None and needed > free:
             raise ValueError(
                 f"method={method!r} on {n_items:,} items needs {needed / 2**30:.1f} GiB of memory, and "
@@ -237,14 +236,3 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         trained = np.flatnonzero(items.codes < len(columns))
         similarity[:, trained] = columns[items.codes[trained]].T
         return similarity
-
-
-def _free_memory():
-    """Bytes that the operating system could give now, None where it does not say."""
-    with suppress(OSError, StopIteration), open("/proc/meminfo", encoding="ascii") as lines:
-        # Linux counts what caches would give back as well: pages that are unused are few on a machine that reads files
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
