@@ -28,7 +28,7 @@ def column(X, key, *, name="column"):
     Raises
     ------
     ValueError
-        If the column does not exist, or an id is missing.
+        If the column does not exist, or there are several of that name, or an id is missing.
     TypeError
         If an id is neither a string nor a number.
     """
@@ -40,6 +40,8 @@ def column(X, key, *, name="column"):
             )
         if key not in list(X.columns):
             raise ValueError(f"{name}={key!r} is not a column of X; its columns are {list(X.columns)}")
+        if list(X.columns).count(key) > 1:
+            raise ValueError(f"{name}={key!r} names {list(X.columns).count(key)} columns of X: keep one of them")
     else:
         X = X if hasattr(X, "shape") else np.asarray(X, dtype=object)
         if not -X.shape[1] <= key < X.shape[1]:

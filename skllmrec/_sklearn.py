@@ -51,6 +51,7 @@ __all__ = [
     "take_rows",
     "validate_data",
     "with_callbacks",
+    "with_types",
 ]
 
 # what scikit-learn keeps on an estimator between the begin of a fit and the end of its callbacks
@@ -77,6 +78,14 @@ def all_or_nothing(method):
 def is_frame(X):
     """Whether X is a dataframe of any library (it has named columns)."""
     return hasattr(X, "columns") and hasattr(X, "shape") and len(X.shape) == 2
+
+
+def with_types(X):
+    """Make an array of objects of rows in which numbers stand beside texts; numpy would make texts of all of them."""
+    if not isinstance(X, list | tuple) or not all(isinstance(row, list | tuple) for row in X):
+        return X
+    kinds = {isinstance(cell, str) for row in X for cell in row}
+    return X if len(kinds) < 2 or len({len(row) for row in X}) > 1 else np.array(X, dtype=object)
 
 
 def take_rows(X, rows):

@@ -122,6 +122,8 @@ def test_column_by_name_or_position():
     assert column(frame.to_numpy(), 1).tolist() == column(frame.to_numpy().tolist(), 1).tolist() == [2, 1]
     with pytest.raises(ValueError, match=r"user='x' is not a column of X; its columns are \['u', 'i'\]"):
         column(frame, "x", name="user")
+    with pytest.raises(ValueError, match=r"user='u' names 2 columns of X: keep one of them"):
+        column(pd.concat([frame, frame], axis=1), "u", name="user")
     with pytest.raises(ValueError, match=r"user='u' names a column, but X is a ndarray without column names"):
         column(frame.to_numpy(), "u", name="user")
     with pytest.raises(ValueError, match=r"user=2 is not a position of a column of X, which has 2 columns"):

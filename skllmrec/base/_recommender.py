@@ -21,6 +21,7 @@ from skllmrec._sklearn import (
     take_columns,
     take_rows,
     validate_data,
+    with_types,
 )
 from skllmrec.base._columns import ColumnKey
 from skllmrec.base._feature_table import FeatureTable
@@ -311,7 +312,9 @@ class BaseRecommender(RankingMixin, RegressorMixin, BaseEstimator, metaclass=ABC
                 )
             return X
         least = 2 if reset else 1  # later on, the number of columns is compared with that of fit
-        return validate_data(self, X, dtype=None, ensure_all_finite=False, ensure_min_features=least, reset=reset)
+        return validate_data(
+            self, with_types(X), dtype=None, ensure_all_finite=False, ensure_min_features=least, reset=reset
+        )
 
     @property
     def _described_by(self):

@@ -131,6 +131,14 @@ def _as_numbers(values):
     return np.array(numbers, dtype=np.float64) if all(isinstance(value, Real) for value in numbers) else None
 
 
+def _check_names(frame, name):
+    """Refuse a frame in which two columns have one name."""
+    names = list(frame.columns)
+    twice = next((label for label in names if names.count(label) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{name} has {names.count(twice)} columns named {twice!r}: rename or drop all but one")
+
+
 def _leaks_of_rows(X, y, codes, skip):
     """Columns of X that know the interactions."""
     X = X if hasattr(X, "shape") else np.asarray(X, dtype=object)
@@ -160,6 +168,7 @@ def _catalogue(items, key, item):
     frame = getattr(items, "frame", items)
     if not is_frame(frame):
         raise TypeError(f"items must be a dataframe or a FeatureTable, one row per item, got {type(items).__name__}")
+    _check_names(frame, "items")
     if key is not None and key not in frame.columns:
         raise ValueError(f"key={key!r} is not a column of items; its columns are {list(frame.columns)}")
     return frame, getattr(items, "key", item) if key is None else key
@@ -210,8 +219,8 @@ def describe_data(X, y=None, items=None, *, user=0, item=1, time=None, key=None,
     Raises
     ------
     ValueError
-        If there are no rows, a column does not exist, an id or a time is missing, y is not finite or has another
-        length than X, or `least` is no integer >= 1.
+        If there are no rows, a column does not exist or is there twice, an id or a time is missing, y is not finite or
+        has another length than X, or `least` is no integer >= 1.
     TypeError
         If ids are neither strings nor numbers, the times are strings, or `items` is no dataframe.
 
@@ -252,6 +261,8 @@ def describe_data(X, y=None, items=None, *, user=0, item=1, time=None, key=None,
     """
     if isinstance(least, bool) or not isinstance(least, Integral) or least < 1:
         raise ValueError(f"least must be an integer >= 1, got {least!r}")
+    if is_frame(X):
+        _check_names(X, "X")
     sides = {"user": column(X, user, name="user"), "item": column(X, item, name="item")}
     if len(sides["user"]) == 0:
         raise ValueError("X has no rows: there is nothing to describe")

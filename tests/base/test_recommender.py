@@ -55,6 +55,15 @@ def test_predict_and_recommend():
     assert_array_equal(ids, [[3, 2, 1]], err_msg="equal scores in the order of the candidates")
 
 
+def test_numbers_beside_texts_stay_numbers():
+    rows = [[7, 1, "an alien"], [8, 2, "a war"], [8, 1, "an alien"]]
+    recommender = Counts().fit(rows, [1.0, 2.0, 3.0])
+    assert_array_equal(recommender.users_, [7, 8])
+    assert_allclose(recommender.predict([[8, 1, "an alien"], [7, 9, "new"]]), [2.2, 1.0])
+    with pytest.raises(TypeError, match="strings and numbers"):
+        Counts().fit([[7, 1, "an alien"], ["8", 2, "a war"]])
+
+
 def test_predict_of_many_rows_goes_in_blocks():
     rng = np.random.default_rng(0)
     rows = np.column_stack([rng.choice([7, 8, 9, 99], 700), rng.choice([1, 2, 3, 99], 700)])

@@ -217,9 +217,15 @@ def test_a_small_share_is_not_told_as_zero():
         ({"least": 0}, ValueError, "least must be an integer >= 1, got 0"),
         ({"items": pd.DataFrame({"id": [1]}), "key": "item"}, ValueError, "key='item' is not a column of items"),
         ({"items": [["a title"]]}, TypeError, "items must be a dataframe"),
+        (
+            {"items": pd.DataFrame([[1, "a", "b"]], columns=["id", "t", "t"]), "key": "id"},
+            ValueError,
+            "items has 2 columns named 't'",
+        ),
+        ({"X": pd.DataFrame([["ann", 1, 1]], columns=["u", "i", "i"])}, ValueError, "X has 2 columns named 'i'"),
     ],
-    ids=["least", "key", "list"],
+    ids=["least", "key", "list", "twice", "twice in X"],
 )
 def test_bad_catalogues(arguments, error, says):
     with pytest.raises(error, match=says):
-        describe_data([["ann", 1], ["bob", 2]], **arguments)
+        describe_data(**{"X": [["ann", 1], ["bob", 2]], **arguments})
