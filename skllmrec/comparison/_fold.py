@@ -250,7 +250,7 @@ def _load_compiled():
     """Fit and rank a little, once in a process: its first estimator would be charged for loading what is compiled."""
     X = [["ann", "dune"], ["ann", "up"], ["bob", "up"]]
     for recommender in (PopularityRecommender(feedback="implicit"), FeatureMFRecommender(1, feedback="implicit")):
-        recommender.fit(X).recommend(n_items=1)
+        recommender.fit(X).recommend(["bob"], n_items=1)
 
 
 def evaluate_fold(name, estimator, X, y, fold, train, test, task, seed):
