@@ -99,7 +99,7 @@ class NeighborsRecommender(ItemToItemRecommender):
     >>> X = [["ann", 1, "space horror"], ["ann", 2, "space desert"], ["bob", 3, "city crime"], ["cem", 4, "crime"]]
     >>> recommender = NeighborsRecommender(feedback="implicit", item_features=2, item_encoder=TfidfVectorizer())
     >>> recommender.fit(X).recommend(["bob"], n_items=1)[0]
-    array([['4']], dtype=object)
+    array([[4]])
     """
 
     _parameter_constraints: dict = {

@@ -177,7 +177,7 @@ def test_folds_are_pooled_by_their_users():
     assert pooled["means"] == pytest.approx([(0.5 * 30 + 0.2 * 10) / 40, 1.0])
     assert pooled["errors"][0] == pytest.approx(np.hypot(0.1 * 30, 0.3 * 10) / 40)
     assert pooled["bins"] == ["1-4", "5"]
-    rows["bin"] = [0, 1, 0, 1]
+    rows["bin"] = [0, 1, 0, 1, 2]
     rows[["low", "high"]] = 3  # known equally well, in one bin in a fold, and in the next in the other
     assert pool_bins(rows)["bins"] == ["3"]
     assert pool_bins(rows)["means"] == pytest.approx([(0.5 * 30 + 0.2 * 10 + 1.0) / 41])
