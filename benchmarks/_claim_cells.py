@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
-from _quality_data import ITEM, MAX_WORDS, Dataset, make_splits
+from _quality_data import ITEM, MAX_WORDS, Dataset, Split
 from _quality_models import MODELS
 from _quality_run import write_json
 from _quality_space import trials
@@ -98,7 +98,8 @@ def run(options, dataset, protocol, seed):
     if protocol == "temporal" and not data.has_time:
         return
     store = str(options.out / "store")
-    (split,), (inner,) = make_splits(data, protocol, seed=seed, max_users=options.max_users, store=store, n_samples=1)
+    split = Split(data, protocol, data.frame, seed, options.max_users, store)
+    inner = Split(data, protocol, split.train, seed + 1, options.max_users // 2, store)
     for coding in options.codings:
         is_tuned = "tuned" in coding
         if protocol not in MODELS[CODINGS[coding]].protocols:

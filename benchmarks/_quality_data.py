@@ -246,7 +246,7 @@ class Split:
         return WordVectorEncoder("glove-6b-50d", pooling="tfidf").fit_transform(texts)
 
 
-def make_splits(dataset, protocol, *, seed, max_users, store, n_samples=None):
+def make_splits(dataset, protocol, *, seed, max_users, store):
     """Make the splits to judge by, and the splits of rows that train all of those, to choose parameters by.
 
     Parameters
@@ -255,15 +255,13 @@ def make_splits(dataset, protocol, *, seed, max_users, store, n_samples=None):
     protocol : str
     seed, max_users, store
         As of `Split`; half as many users for the choice.
-    n_samples : int, default=None
-        How many splits of each; None: `N_SAMPLES`.
 
     Returns
     -------
     test, validation : list of Split
-        For the choice, as many items are new as for the judgement.
+        `N_SAMPLES` of each. For the choice, as many items are new as for the judgement.
     """
-    n_samples = N_SAMPLES[protocol] if n_samples is None else n_samples
+    n_samples = N_SAMPLES[protocol]
     test = [Split(dataset, protocol, dataset.frame, seed, max_users, store, fold) for fold in range(n_samples)]
     rows = test[0].train
     for other in test[1:]:
