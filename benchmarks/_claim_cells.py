@@ -97,9 +97,8 @@ def run(options, dataset, protocol, seed):
     data = Dataset.read(options.data, dataset, options.max_items)
     if protocol == "temporal" and not data.has_time:
         return
-    store = str(options.out / "store")
-    split = Split(data, protocol, data.frame, seed, options.max_users, store)
-    inner = Split(data, protocol, split.train, seed + 1, options.max_users // 2, store)
+    split = Split(data, protocol, data.frame, seed, options.max_users, str(options.out / "store"))
+    inner = split.inner()
     for coding in options.codings:
         is_tuned = "tuned" in coding
         if protocol not in MODELS[CODINGS[coding]].protocols:

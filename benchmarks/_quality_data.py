@@ -192,6 +192,11 @@ class Split:
         """Cold items keep the tags of users who are not evaluated: half of them."""
         return self.protocol == "cold" and self.dataset.tags is not None
 
+    def inner(self, rows=None, fold=0, n_parts=_N_PARTS):
+        """Split training rows once more, for validation: all of this split, or some."""
+        rows = self.train if rows is None else rows
+        return Split(self.dataset, self.protocol, rows, self.seed + 1, self.max_users // 2, self.store, fold, n_parts)
+
     @cached_property
     def candidates(self):
         """Positions in the catalogue of what is ranked."""
@@ -267,10 +272,7 @@ def make_splits(dataset, protocol, *, seed, max_users, store):
     for other in test[1:]:
         rows = rows[rows[ITEM].isin(other.train[ITEM].unique())]
     rows, n_parts = rows.reset_index(drop=True), _N_PARTS - (n_samples if protocol == "cold" else 0)
-    validation = [
-        Split(dataset, protocol, rows, seed + 1, max_users // 2, store, fold, n_parts) for fold in range(n_samples)
-    ]
-    return test, validation
+    return test, [test[0].inner(rows, fold, n_parts) for fold in range(n_samples)]
 
 
 def make_encoder(kind, store, name):

@@ -120,6 +120,7 @@ class Contest:
         if default == best:
             cell["defaults"] = cell["fits"]
         self._fit_all(cell, "defaults", model, default, tuned, len(self.test))
+        self.cells.write(cell)
         ndcg, plain = (np.mean([fit["ndcg"] for fit in cell[fits]]) for fits in ("fits", "defaults"))
         return f"{name}: NDCG@{K} {ndcg:.4f} (default {plain:.4f}), {time.process_time() - start:.0f} s"
 
@@ -147,4 +148,3 @@ class Contest:
             seconds = round(time.process_time() - start, 3)
             cell[name].append({"fold": fold, "seed": seed, "seconds": seconds, **judge(lists, self.test[fold])})
             self.cells.write(cell)
-        self.cells.write(cell)
