@@ -49,7 +49,7 @@ def _left_in_groups(proc, groups):
             if controller in controllers.split(","):
                 inner = groups / folder / path.lstrip("/")
                 # a container that sees its own groups only has its limit at the top, whatever its path says
-                for group in {inner, *inner.parents, groups / folder}:
+                for group in (inner, *inner.parents):
                     yield _left_in_group(group, *files)
 
 

@@ -322,7 +322,9 @@ def test_own_estimators_and_a_run_that_goes_on(compare, tmp_path):
     assert "of another configuration" not in printed
     assert "\n  '<mine>' ranks " in printed
     assert {p.name for p in out.iterdir()} == FILES
-    assert "<dt>&lt;mine&gt;</dt><dd>your own" in (out / "report.html").read_text(encoding="utf-8")
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "<dt>&lt;mine&gt;</dt><dd>your own" in page
+    assert "Comparing (what was there already is not counted)" in page
 
     results = json.loads((out / "results.json").read_text(encoding="utf-8"))
     names = list(dict.fromkeys(row["estimator"] for row in results["frame"]))
@@ -332,6 +334,7 @@ def test_own_estimators_and_a_run_that_goes_on(compare, tmp_path):
     assert set(job) == {"command", "options", "protocol", "data", "verdict", "seconds"}
     assert all(f"  {sentence}\n" in printed for sentence in job["verdict"])
     assert job["options"]["resume"] is True
+    assert "Comparing" in job["seconds"]  # the same keys, resumed or not
     frame = Comparison.from_json(out / "results.json").frame
     pd.testing.assert_frame_equal(frame, pd.read_csv(out / "results.csv"), check_dtype=False)
 

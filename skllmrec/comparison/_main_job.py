@@ -28,6 +28,7 @@ from skllmrec.datasets import get_data_home
 _FILES = ("report.html", "results.csv", "results.json", "picture.png", "best_pipeline.joblib")
 _FOLDS = "folds"  # folder of the results of single folds
 _METRICS = ("ndcg", "recall", "precision", "hit_rate", "mrr", "coverage", "gini", "novelty", "ild")
+_RESUMED = "Comparing (what was there already is not counted)"
 _DESCRIPTION = """\
 Compare recommenders on one data set: popularity, ids alone, ids + TF-IDF, ids + LLM, ids + both. All are tuned
 with the same number of candidates inside each training fold; every metric is tested over users. Prints the table
@@ -316,14 +317,15 @@ def run(options):
     shown = (user, name, *output.lists_of_user(data, fitted, user))
     for line in output.side_by_side(*shown[2:], (f"What user {user} liked", f"What {name!r} recommends")):
         say(line)
-    comparing = "Comparing (what was there already is not counted)" if options.resume else "Comparing"
-    ends = {"Preparing and encoding": prepared - start, comparing: compared - prepared}
+    ends = {"Preparing and encoding": prepared - start, "Comparing": compared - prepared}
     ends |= {"Fitting the best on everything": perf_counter() - compared, "Together": perf_counter() - start}
     told = {
         "data": data, "protocol": protocol, "options": options, "sentences": sentences,
         "command": shlex.join(["python", "-m", "skllmrec", *sys.argv[1:]]),
     }  # fmt: skip
-    page = output.report(comparison, shown=shown, times=[(key, seconds(value)) for key, value in ends.items()], **told)
+    labels = {"Comparing": _RESUMED} if options.resume else {}
+    times = [(labels.get(key, key), seconds(value)) for key, value in ends.items()]
+    page = output.report(comparison, shown=shown, times=times, **told)
     _write(out, comparison, fitted, page, output.job_document(seconds=ends, **told))
     say(f"\nDone in {seconds(ends['Together'])}. Load the best pipeline, fitted on everything, with")
     say(f'  model = joblib.load("{out / "best_pipeline.joblib"}"); model.recommend([{user!r}], n_items=10)')

@@ -1,5 +1,7 @@
 """compare_recommenders on data with a known winner, and every error it makes."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skllmrec import compare_recommenders
 from skllmrec.base import FeatureTable
+from skllmrec.comparison import _fold
 from skllmrec.comparison._fold import accepted_tables
 from skllmrec.metrics import intra_list_diversity, make_ranking_scorer, rank_test_users, serendipity
 from skllmrec.model_selection import ColdItemKFold, PerUserKFold
@@ -24,6 +27,21 @@ GENRES = FeatureTable(
 
 def compare(estimators, **options):
     return compare_recommenders(estimators, X, **{"cv": CV, "k": 5, **QUICK, **options})
+
+
+class Replaced(Scripted):
+    """Says what joblib says where it replaces a worker; what is compiled must be loaded before it is timed."""
+
+    def fit(self, X, y=None, *, item_table=None):
+        warnings.warn("A worker stopped while some jobs were given to the executor.", UserWarning, stacklevel=1)
+        assert _fold._load_compiled.cache_info().currsize == 1
+        return super().fit(X, y, item_table=item_table)
+
+
+@pytest.mark.filterwarnings("error")
+def test_workers_are_replaced_in_silence_and_nobody_is_charged_for_loading():
+    _fold._load_compiled.cache_clear()
+    assert compare({"one": Replaced()}, metrics="ndcg").value("one", "ndcg") > 0
 
 
 def test_the_known_winner_wins():
