@@ -40,7 +40,7 @@ docs: $(VENV)/.installed-docs  ## build README, user guide and API reference; a 
 	$(BIN)/python -m sphinx -W --keep-going -n -b html docs docs/_build/html
 
 bench-env: $(BENCH_VENV)/.installed  ## install the package and the peers that benchmarks/ compares with into .venv-bench
-	@echo "==> run a benchmark with $(BENCH_VENV)/bin/python benchmarks/encode.py --help"
+	@echo "==> run a benchmark with $(BENCH_VENV)/bin/python -m benchmarks.encode --help"
 
 %/.created:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python"; exit 1; }

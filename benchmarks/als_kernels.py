@@ -2,16 +2,16 @@
 
 The half sweep solves every user of a random matrix with long-tailed item counts:
 
-- ``numba``: `skllmrec._kernels.als.solve_rows`, three conjugate gradient steps;
+- ``numba``: `skllmrec._kernels.als.row_solver.solve_rows`, three conjugate gradient steps;
 - ``numpy rows``: the same three steps in a plain loop over rows;
 - ``numpy exact``: normal equations and ``numpy.linalg.solve`` for each row;
 - ``scipy batch``: the same three steps for all rows at once, on sparse products;
 - ``torch batch``: rows sorted by length and padded to equal buckets, Gram matrices by ``bmm``, Cholesky.
 
-The top-k is `skllmrec._kernels.topk.topk_dense` against ``argpartition`` (which does not rank ties by position) and a
-stable sort. Times are the least of some repeats, compilation excluded; ratios are relative to numba.
+The top-k is `skllmrec._kernels.topk.exact.topk_dense` against ``argpartition`` (which does not rank ties by position)
+and a stable sort. Times are the least of some repeats, compilation excluded; ratios are relative to numba.
 
-Usage: python benchmarks/als_kernels.py [--users 5000] [--items 4000] [--length 36] [--factors 64] [--repeats 3]
+Usage: python -m benchmarks.als_kernels [--users 5000] [--items 4000] [--length 36] [--factors 64] [--repeats 3]
 """
 
 import argparse
@@ -19,11 +19,11 @@ import time
 
 import numpy as np
 import torch
-from _synthetic import make_interactions
 
-from skllmrec._kernels.als import SWEEP_STEPS, solve_rows
+from benchmarks.common.synthetic import make_interactions
+from skllmrec._kernels.als.row_solver import SWEEP_STEPS, solve_rows
 from skllmrec._kernels.threads import count_threads
-from skllmrec._kernels.topk import topk_dense
+from skllmrec._kernels.topk.exact import topk_dense
 
 UNOBSERVED, BUCKET = 0.01, 512
 

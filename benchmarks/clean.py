@@ -1,6 +1,6 @@
 """How many megabytes of text TextCleaner cleans in a second on one core, and text by text.
 
-    python benchmarks/clean.py --data FOLDER [--quick]
+    python -m benchmarks.clean --data FOLDER [--quick]
 
 Every text column of the catalogues in the folder with at least 100 kB, repeated to some megabytes. "one by one" calls
 `transform` for each text, and has to give the same. The texts that cleaning changed are counted. Seconds are of
@@ -15,8 +15,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
 import pandas as pd
-from _measure import machine, markdown, median, take_turns, versions
 
+from benchmarks.common.measure import machine, markdown, median, take_turns, versions
 from skllmrec.preprocessing import TextCleaner
 
 LEAST = 100_000  # characters of a column

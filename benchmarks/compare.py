@@ -1,6 +1,6 @@
 """What a comparison costs beside its models: the time of `compare_recommenders` outside of fitting and recommending.
 
-    python benchmarks/compare.py [--users 3000] [--items 2000] [--folds 3] [--quick]
+    python -m benchmarks.compare [--users 3000] [--items 2000] [--folds 3] [--quick]
 
 models    fitting the estimators (searches of the size of the command line) and recommending to every test user
 the rest  what the comparison adds: candidates, nine metrics, recall by popularity, memory, results kept on disk,
@@ -21,11 +21,11 @@ from contextlib import contextmanager
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
-from _measure import machine, markdown, versions
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GridSearchCV
 
+from benchmarks.common.measure import machine, markdown, versions
 from skllmrec import FeatureMFRecommender, PopularityRecommender
 from skllmrec.base import BaseRecommender, FeatureTable
 from skllmrec.comparison import compare_recommenders

@@ -1,6 +1,6 @@
 """Processor seconds of each metric: 100,000 users with a list of 100 of 20,000 items each.
 
-    python benchmarks/metrics.py [--users 100000] [--items 20000] [--length 100] [--quick]
+    python -m benchmarks.metrics [--users 100000] [--items 20000] [--length 100] [--quick]
 
 Each user knows 40 items on average, drawn by a popularity that falls as 1 / rank, and has 20 relevant ones, half of
 them in the list. Where a metric measures distances, items are vectors of 18 genres, or 68 dense numbers. Least of three
@@ -14,9 +14,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
 import numpy as np
-from _measure import machine, markdown, take_turns, versions
 from scipy.sparse import csr_array
 
+from benchmarks.common.measure import machine, markdown, take_turns, versions
 from skllmrec import metrics as m
 
 GENRES, DENSE = 18, 68

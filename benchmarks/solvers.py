@@ -1,6 +1,6 @@
 """The solvers of FeatureMFRecommender with their defaults: quality and processor seconds of a fit.
 
-    OMP_NUM_THREADS=1 python benchmarks/solvers.py [--data FOLDER_OF_FOLDERS] [--sets ml_latest_small ...] [--seed 0]
+    OMP_NUM_THREADS=1 python -m benchmarks.solvers [--data FOLDER_OF_FOLDERS] [--sets ml_latest_small ...] [--seed 0]
 
 Ids only. NDCG@20 of known items on the first of five per-user folds of each set, prepared as in quality.py, and RMSE of
 five random folds of MovieLens 100K. Nothing is tuned here.
@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _quality_data import SETS, load
-from _quality_run import K
 from sklearn.model_selection import KFold, cross_validate
 
+from benchmarks.quality.data import SETS, load
+from benchmarks.quality.run import K
 from skllmrec import FeatureMFRecommender, PerUserKFold, fetch_movielens_100k, make_ranking_scorer
 
 SOLVERS = ("als", "adamw", "rmsprop", "sgd")

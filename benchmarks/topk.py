@@ -1,7 +1,7 @@
 """Top-k with what was seen left out: the kernel of `recommend` against implicit's `recommend`.
 
     make bench-env
-    .venv-bench/bin/python benchmarks/topk.py [--users 50000] [--items 20000] [--factors 64] [--parts ...] [--quick]
+    .venv-bench/bin/python -m benchmarks.topk [--users 50000] [--items 20000] [--factors 64] [--parts ...] [--quick]
 
 equal     normal factors: all items have about the same norm
 tailed    norms of the items log-normal
@@ -18,12 +18,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
 import numpy as np
-from _measure import machine, markdown, median, take_turns, versions
-from _synthetic import make_interactions
 
+from benchmarks.common.measure import machine, markdown, median, take_turns, versions
+from benchmarks.common.synthetic import make_interactions
 from skllmrec import FeatureMFRecommender
-from skllmrec._kernels.feature_als import fit_feature_als
-from skllmrec._kernels.topk import topk_factors
+from skllmrec._kernels.als.feature_als import fit_feature_als
+from skllmrec._kernels.topk.exact import topk_factors
 
 K = 10
 _CHECKED = 500  # users whose lists are compared with a sort

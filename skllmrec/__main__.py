@@ -4,8 +4,8 @@ import argparse
 import sys
 
 from skllmrec import __version__
-from skllmrec._store import _command as store
-from skllmrec.comparison import _main_job as compare
+from skllmrec._cli import store
+from skllmrec._cli.compare import command as compare
 
 
 def main(arguments=None):

@@ -90,7 +90,7 @@ def test_language_model_in_blocks(tiny_bert, memory, monkeypatch, tmp_path):
 
 
 def test_new_array_of_unknown_length():
-    from skllmrec.base._vector_targets import NewArray
+    from skllmrec.base._output._targets import NewArray
 
     vectors, rng = NewArray(None, len(LETTERS)), np.random.default_rng(0)
     blocks = [rng.random((n, len(LETTERS)), dtype=np.float32) for n in (1, 2, 100, 3, 500, 1)]

@@ -4,8 +4,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from skllmrec._backbone.pooling import pool
 from skllmrec._device import free_memory, is_out_of_memory, keep_freed_memory, to_device
-from skllmrec._kernels.pooling import pool
 
 _affordable = WeakKeyDictionary()  # model -> most padded tokens of a batch, where its device once ran out of memory
 

@@ -1,8 +1,8 @@
 """Models whose linear layers compute in 8-bit integers."""
 
 from skllmrec._backbone._replacement import replace_and_compare
+from skllmrec._backbone.layers.int8_linear import can_quantize, quantize_linear_layers
 from skllmrec._device import resolve_device
-from skllmrec._kernels.int8_linear import can_quantize, quantize_linear_layers
 
 _LEAST_COSINE = 0.9  # between token vectors before and after; below that something is wrong, not merely rounded
 

@@ -5,8 +5,8 @@ import threading
 from skllmrec._backbone._int8 import check_int8, quantize
 from skllmrec._backbone._quiet import loading, quiet
 from skllmrec._backbone._replacement import replace_and_compare
+from skllmrec._backbone.layers.packed_linear import can_pack, pack_linear_layers
 from skllmrec._device import resolve_device, resolve_dtype
-from skllmrec._kernels.packed_linear import can_pack, pack_linear_layers
 
 _models = {}  # (sha256, dtype, device) -> LanguageModel
 

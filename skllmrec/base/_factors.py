@@ -5,7 +5,7 @@ from abc import abstractmethod
 import numpy as np
 from sklearn.preprocessing import normalize
 
-from skllmrec._kernels.topk import ItemVectors, topk_factors
+from skllmrec._kernels.topk.exact import ItemVectors, topk_factors
 from skllmrec.base._recommender import BaseRecommender
 
 _BLOCK_USERS = 2**14  # of recommend: the scores of all items are never there at the same time

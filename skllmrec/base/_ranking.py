@@ -8,10 +8,10 @@ from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from skllmrec._ids import missing_id
-from skllmrec._kernels.topk import topk_dense
-from skllmrec.base._features import Entities
-from skllmrec.base._given import Rules, interactions_of, read_history, rows_of
+from skllmrec._kernels.topk.exact import topk_dense
+from skllmrec.base._history import Rules, interactions_of, read_history, rows_of
 from skllmrec.base._interactions import merge
+from skllmrec.base._side import Entities
 
 _BLOCK_SCORES = 2**22  # scores of one block of recommend: 32 MiB of float64
 

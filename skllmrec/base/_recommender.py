@@ -25,9 +25,9 @@ from skllmrec._sklearn import (
 )
 from skllmrec.base._columns import ColumnKey
 from skllmrec.base._feature_table import FeatureTable
-from skllmrec.base._features import fit_side
 from skllmrec.base._interactions import Interactions, aggregate, check_feedback, merge
 from skllmrec.base._ranking import RankingMixin
+from skllmrec.base._side import fit_side
 from skllmrec.metrics import make_ranking_scorer
 
 _BLOCK_ROWS = 256  # rows of X whose pairs are scored through one block

@@ -13,7 +13,7 @@ from skllmrec._progress import progress_bar
 from skllmrec._sklearn import fit_context, output_container
 from skllmrec._store import EmbeddingStore
 from skllmrec._texts import check_texts, cut_blocks, text_blocks
-from skllmrec.base._vector_targets import open_target
+from skllmrec.base._output._targets import open_target
 
 
 def _distinct(texts):

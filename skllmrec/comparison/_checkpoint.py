@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from skllmrec.comparison._files import replacing
+from skllmrec._files import replacing
 from skllmrec.comparison._fingerprint import Fingerprint, digest, fingerprint_data, fingerprint_program
 from skllmrec.comparison._fold import FoldResult
 

@@ -14,8 +14,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 from sklearn.pipeline import Pipeline
 
+from skllmrec._peak_memory import PeakMemory
 from skllmrec._sklearn import take_columns, take_rows
-from skllmrec.comparison._memory import PeakMemory
 from skllmrec.inspection._binned import mean_and_error
 from skllmrec.metrics import intra_list_diversity, rank_test_users, recall_at_k, serendipity
 from skllmrec.preprocessing import TextAnalyzer

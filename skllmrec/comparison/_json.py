@@ -3,9 +3,9 @@
 import json
 import math
 
+from skllmrec._files import replacing
 from skllmrec._optional import import_optional
 from skllmrec.comparison._checkpoint import plain
-from skllmrec.comparison._files import replacing
 
 SCHEMA = "skllmrec.comparison/1"
 _FRAMES = ("frame", "per_fold", "by_popularity", "chosen")

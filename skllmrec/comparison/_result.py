@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from skllmrec._files import replacing
 from skllmrec._optional import import_optional
-from skllmrec.comparison._files import replacing
 from skllmrec.comparison._summary import compare_columns, pool_users
 
 COSTS = ("fit_seconds", "recommend_seconds", "fit_peak_mb")

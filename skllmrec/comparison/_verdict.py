@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skllmrec.comparison._job_models import BOTH, BUILT_IN, IDS, LLM, POPULARITY, TFIDF
+from skllmrec._cli.compare.estimators import BOTH, BUILT_IN, IDS, LLM, POPULARITY, TFIDF
 from skllmrec.comparison._result import lower_is_better
 from skllmrec.comparison._statistics import holm_correction
 

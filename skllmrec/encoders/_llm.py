@@ -6,9 +6,9 @@ from dataclasses import asdict
 from numbers import Integral
 
 from skllmrec._backbone import Encoding, EncodingJob, check_precision, load_tokenizer, model_info
+from skllmrec._backbone.layers.int8_linear import INT8_RECIPE
+from skllmrec._backbone.pooling import POOLINGS
 from skllmrec._device import DTYPES
-from skllmrec._kernels.int8_linear import INT8_RECIPE
-from skllmrec._kernels.pooling import POOLINGS
 from skllmrec._sklearn import HasMethods, Interval, StrOptions
 from skllmrec._weights import find_weights
 from skllmrec.base import BaseTextEncoder

@@ -8,9 +8,9 @@ from functools import reduce
 import numpy as np
 from scipy import sparse
 
-from skllmrec._kernels.neighbors import centred_rows
+from skllmrec._kernels.item_item.neighbors import centred_rows
 from skllmrec.base import BaseRecommender
-from skllmrec.base._features import stack
+from skllmrec.base._side import stack
 
 TIE_BREAK = 1e-6  # share of the popularity in a score: ranks what nothing in the history speaks for
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from skllmrec._free_memory import free_memory
-from skllmrec._kernels.autoencoder import (
+from skllmrec._kernels.item_item.autoencoder import (
     METHODS,
     NEED_FEATURES,
     cold_columns,

@@ -5,12 +5,12 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 
-from skllmrec._kernels.neighbors import inner_products, nearest
-from skllmrec._kernels.transitions import count_transitions, order_baskets, recency
+from skllmrec._kernels.item_item.neighbors import inner_products, nearest
+from skllmrec._kernels.item_item.transitions import count_transitions, order_baskets, recency
 from skllmrec._sklearn import Interval, take_columns
 from skllmrec._times import time_codes
 from skllmrec.base._columns import ColumnKey
-from skllmrec.base._given import rows_of
+from skllmrec.base._history import rows_of
 from skllmrec.recommenders._item_to_item import TIE_BREAK, Content, ItemToItemRecommender, assembled, spoken_for
 
 

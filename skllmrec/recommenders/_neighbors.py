@@ -6,11 +6,11 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 
-from skllmrec._kernels.blending import ranking_gain
-from skllmrec._kernels.held_out import MIN_HELD_OUT, hold_out, is_better, judged_users, take_entries
-from skllmrec._kernels.neighbors import WEIGHTINGS, inner_products, nearest, shrunk_cosines, weigh
+from skllmrec._kernels.item_item.neighbors import WEIGHTINGS, inner_products, nearest, shrunk_cosines, weigh
+from skllmrec._kernels.selection.blending import ranking_gain
+from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, hold_out, is_better, judged_users, take_entries
 from skllmrec._sklearn import Interval, StrOptions
-from skllmrec.base._given import interactions_of
+from skllmrec.base._history import interactions_of
 from skllmrec.recommenders._item_to_item import Content, ItemToItemRecommender, spoken_for
 
 _SUPPORT = 1.0  # draws what few neighbours say towards the biases

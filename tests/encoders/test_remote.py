@@ -22,8 +22,8 @@ from sklearn.pipeline import make_pipeline
 
 from skllmrec import EmbeddingStore, RemoteTextEncoder
 from skllmrec._remote_api import RemoteAPI
-from skllmrec.encoders import _remote
-from skllmrec.encoders._remote_job import cut_batches, read_embeddings
+from skllmrec.encoders.remote import _encoder
+from skllmrec.encoders.remote._job import cut_batches, read_embeddings
 from skllmrec.exceptions import RemoteAPIError
 from skllmrec.testing import check_encoder
 
@@ -35,7 +35,7 @@ PROBE = 1  # text that fit sends
 @pytest.fixture(autouse=True)
 def environment(api_key, monkeypatch):
     """A key, no proxies, and no time lost with waiting."""
-    monkeypatch.setattr(_remote, "RemoteAPI", partial(RemoteAPI, sleep=lambda seconds: None))
+    monkeypatch.setattr(_encoder, "RemoteAPI", partial(RemoteAPI, sleep=lambda seconds: None))
 
 
 @pytest.fixture
@@ -358,7 +358,7 @@ def test_grid_search_sends_each_text_once(make, server, tmp_path, n_jobs):
     search = GridSearchCV(make_pipeline(encoder, Ridge()), grid, cv=3, n_jobs=n_jobs)
     search.fit(TEXTS, EXPECTED[:, 0])
     assert not np.isnan(search.cv_results_["mean_test_score"]).any()
-    sent = {text: count for text, count in server.texts.items() if text != _remote._PROBE}
+    sent = {text: count for text, count in server.texts.items() if text != _encoder._PROBE}
     assert set(sent) == set(TEXTS)
     assert set(sent.values()) == {2}  # with and without normalize
 

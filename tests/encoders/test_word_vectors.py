@@ -337,7 +337,7 @@ def test_vectors_that_change_after_fit(known):
 def test_groups_of_texts_do_not_matter(known, monkeypatch):
     encoder = WordVectorEncoder(known[0], pooling="sif").fit(SENTENCES)
     whole = encoder.transform(SENTENCES)
-    monkeypatch.setattr("skllmrec.encoders._word_vectors._GROUP", 3)
+    monkeypatch.setattr("skllmrec.encoders.word_vectors._encoder._GROUP", 3)
     assert_array_equal(encoder.transform(SENTENCES), whole)
     assert_allclose(clone(encoder).fit_transform(SENTENCES), whole, rtol=1e-5, atol=1e-6)
 

@@ -13,8 +13,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tiny_models import SENTENCES
 
 from skllmrec import TextAnalyzer, WordVectorEncoder, _texts
-from skllmrec.encoders import _word_vector_identity
-from skllmrec.encoders._word_vector_identity import describe_analyzer, digest
+from skllmrec.encoders.word_vectors import _identity
+from skllmrec.encoders.word_vectors._identity import describe_analyzer, digest
 from skllmrec.exceptions import VectorFileError
 from skllmrec.testing._encoder_checks import TEXTS as CHECKED
 from skllmrec.testing._encoder_checks import check_out_file
@@ -151,8 +151,8 @@ def test_words_count_and_not_numbers_alone():
 
 def test_source_of_a_function_and_version_of_jieba_count(monkeypatch):
     before = [describe_analyzer(analyzer) for analyzer in (split, TextAnalyzer("jieba"), TextAnalyzer())]
-    monkeypatch.setattr(_word_vector_identity.inspect, "getsource", lambda function: "def split(text): return []")
-    monkeypatch.setattr(_word_vector_identity, "find_spec", lambda name: name)
-    monkeypatch.setattr(_word_vector_identity, "version", lambda name: "9.9")
+    monkeypatch.setattr(_identity.inspect, "getsource", lambda function: "def split(text): return []")
+    monkeypatch.setattr(_identity, "find_spec", lambda name: name)
+    monkeypatch.setattr(_identity, "version", lambda name: "9.9")
     after = [describe_analyzer(analyzer) for analyzer in (split, TextAnalyzer("jieba"), TextAnalyzer())]
     assert [one == other for one, other in zip(before, after, strict=True)] == [False, False, True]

@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from skllmrec._kernels.als import solve_rows, solve_rows_exactly, squared_error
+from skllmrec._kernels.als.row_solver import solve_rows, solve_rows_exactly, squared_error
 from skllmrec._kernels.threads import count_threads, even_chunks, map_chunks, map_rows, serial_blas, split_rows
 
 
@@ -243,5 +243,5 @@ def test_thread_count_follows_the_environment(monkeypatch, variables, expected):
 
 
 def test_importing_the_kernels_does_not_import_numba():
-    code = "import skllmrec._kernels.feature_als, sys; sys.exit('numba' in sys.modules)"
+    code = "import skllmrec._kernels.als.feature_als, sys; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=os.environ, check=False).returncode == 0

@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import optimize, sparse
 
-from skllmrec._kernels import autoencoder
-from skllmrec._kernels.autoencoder import cold_columns, fit_autoencoder, invert, memory_needed, prune
+from skllmrec._kernels.item_item import autoencoder
+from skllmrec._kernels.item_item.autoencoder import cold_columns, fit_autoencoder, invert, memory_needed, prune
 
 N_ITEMS = 7
 

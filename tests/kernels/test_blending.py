@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from scipy import optimize, sparse
 
 from skllmrec import ndcg_at_k
-from skllmrec._kernels.blending import convex_least_squares, ranking_gain, select_greedily
+from skllmrec._kernels.selection.blending import convex_least_squares, ranking_gain, select_greedily
 
 
 @pytest.mark.parametrize("n_columns", [12, 40])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from skllmrec._kernels import feature_als
-from skllmrec._kernels.feature_als import PRIOR_STRENGTHS, fit_feature_als, fold_in
+from skllmrec._kernels.als import feature_als
+from skllmrec._kernels.als.feature_als import PRIOR_STRENGTHS, fit_feature_als, fold_in
 from skllmrec._kernels.feature_map import factorise_features, fit_rows
 
 
@@ -65,7 +65,7 @@ def test_sweeps_equal_dense_alternating_least_squares(explicit, strength, monkey
     terms = {"alpha": 0.1, "nu": 0.8, "max_iter": 4, "seed": 3, "feature_alpha": 0.5}
     (users, items), scale = reference_als(problem, explicit, 4, a0=0.0 if explicit else 0.2, strength=strength, **terms)
     exact = feature_als.solve_rows_exactly
-    monkeypatch.setattr("skllmrec._kernels.sweeps.solve_rows", exact)  # one exact solve instead of three steps
+    monkeypatch.setattr("skllmrec._kernels.als.sweeps.solve_rows", exact)  # one exact solve instead of three steps
     model = fit_feature_als(
         problem.weights,
         problem.ratings if explicit else None,

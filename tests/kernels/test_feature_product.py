@@ -6,7 +6,7 @@ import torch
 from numpy.testing import assert_allclose
 from scipy import sparse
 
-from skllmrec._kernels.feature_product import FactoredRows, FeatureProduct
+from skllmrec._kernels.neural.feature_product import FactoredRows, FeatureProduct
 
 CPU = torch.device("cpu")
 

@@ -8,7 +8,7 @@ import torch
 from numpy.testing import assert_allclose
 from scipy import sparse
 
-from skllmrec._kernels.graph import LinkProduct, mean_matrix, normalised_links, propagate, unit_rows
+from skllmrec._kernels.neural.graph import LinkProduct, mean_matrix, normalised_links, propagate, unit_rows
 
 CPU = torch.device("cpu")
 
@@ -54,7 +54,7 @@ def test_means_are_those_of_the_neighbours():
 @pytest.mark.parametrize("native", [True, False])
 def test_gradients_are_those_of_finite_differences(native, monkeypatch):
     if not native:  # as on a device without products by sparse rows
-        monkeypatch.setattr("skllmrec._kernels.graph._NATIVE", ())
+        monkeypatch.setattr("skllmrec._kernels.neural.graph._NATIVE", ())
     links = LinkProduct.of(normalised_links(make_links(1)).astype(np.float64), CPU)
     assert (links.forward.layout == torch.sparse_csr) == native
     users, items = (

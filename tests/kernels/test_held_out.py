@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from skllmrec._kernels import held_out
-from skllmrec._kernels.held_out import climb, hold_out, is_better, ranking_quality, take_entries
+from skllmrec._kernels.selection import held_out
+from skllmrec._kernels.selection.held_out import climb, hold_out, is_better, ranking_quality, take_entries
 
 
 def interactions(seed, n_users=60, n_items=40, density=0.2):

@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
 
-from skllmrec._kernels import neighbors
-from skllmrec._kernels.neighbors import centred_rows, inner_products, nearest, shrunk_cosines, weigh
+from skllmrec._kernels.item_item import neighbors
+from skllmrec._kernels.item_item.neighbors import centred_rows, inner_products, nearest, shrunk_cosines, weigh
 
 
 def random_counts(seed, shape=(9, 7)):

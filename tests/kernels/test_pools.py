@@ -5,8 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from skllmrec._kernels import pools
-from skllmrec._kernels.pools import PooledRankings, Rankings, pool_rankings
+from skllmrec._kernels.selection import pools
+from skllmrec._kernels.selection.pools import PooledRankings, Rankings, pool_rankings
 
 N_USERS, N_ITEMS, N_BEST = 9, 70, 5
 

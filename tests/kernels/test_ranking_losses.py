@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skllmrec._kernels.ranking_losses import bpr_loss, first_unknown, is_linked, softmax_loss, warp_loss
+from skllmrec._kernels.neural.ranking_losses import bpr_loss, first_unknown, is_linked, softmax_loss, warp_loss
 
 USERS, ITEMS = 4, 6
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from skllmrec._kernels import topk_loops
-from skllmrec._kernels.topk import ItemVectors, topk_dense, topk_factors
+from skllmrec._kernels.topk import loops
+from skllmrec._kernels.topk.exact import ItemVectors, topk_dense, topk_factors
 
 
 def by_sorting(scores, k, seen):
@@ -22,7 +22,7 @@ SMALL = {"_FEW_USERS": 3, "_CHUNK_USERS": 16, "_BLOCK_USERS": 5, "_FIRST_TILE": 
 def small_blocks(monkeypatch):
     """Several chunks, blocks and tiles in a small problem."""
     for name, value in SMALL.items():
-        monkeypatch.setattr(f"skllmrec._kernels.topk.{name}", value)
+        monkeypatch.setattr(f"skllmrec._kernels.topk.exact.{name}", value)
 
 
 def random_problem(seed, n_users=37, n_items=211, density=0.2):
@@ -87,13 +87,13 @@ def test_long_tailed_norms_and_biases_equal_a_stable_sort(seed, dtype, k, small_
 def test_users_leave_where_no_later_item_can_reach_their_list(small_blocks, monkeypatch):
     rng, seen = random_problem(0)
     items = rng.normal(size=(211, 4)) * np.where(np.arange(211) % 20, 1e-3, 1)[:, None]  # eleven items matter
-    offered, offer_scores = [], topk_loops.offer_scores
+    offered, offer_scores = [], loops.offer_scores
 
     def count(scores, *arguments):
         offered.append(scores.size)
         offer_scores(scores, *arguments)
 
-    monkeypatch.setattr(topk_loops, "offer_scores", count)
+    monkeypatch.setattr(loops, "offer_scores", count)
     positions, _ = topk_factors(rng.normal(size=(37, 4)), items, 2, seen)
     assert sum(offered) < 0.4 * 37 * 211
     assert (positions % 20 == 0).mean() > 0.9

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skllmrec._kernels import transitions
-from skllmrec._kernels.transitions import count_transitions, order_baskets, recency
+from skllmrec._kernels.item_item import transitions
+from skllmrec._kernels.item_item.transitions import count_transitions, order_baskets, recency
 
 N_USERS, N_ITEMS = 5, 6
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from skllmrec.language_models._masking import mask_tokens
+from skllmrec.language_models.pretraining._masking import mask_tokens
 
 MASK, ORDINARY = 3, torch.arange(4, 50)
 

@@ -7,9 +7,9 @@ from numpy.testing import assert_allclose
 from scipy.sparse import csr_matrix
 from tuning_data import make_catalogue
 
-from skllmrec.language_models._held_out import item_factors, ridge
-from skllmrec.language_models._objectives import Multitask, Setting, make_objective
-from skllmrec.language_models._targets import Targets
+from skllmrec.language_models.fine_tuning._evaluators import item_factors, ridge
+from skllmrec.language_models.fine_tuning._objectives import Multitask, Setting, make_objective
+from skllmrec.language_models.fine_tuning._targets import Targets
 
 N = 40
 

@@ -11,10 +11,10 @@ from tiny_models import SENTENCES
 from transformers import AutoModel, AutoTokenizer
 
 from skllmrec._backbone import model_info
-from skllmrec._kernels.pooling import POOLINGS
+from skllmrec._backbone.pooling import POOLINGS
 from skllmrec._weights import PROMPTS, find_weights
-from skllmrec.language_models import _partial_model
-from skllmrec.language_models._partial_model import CorpusEncoder
+from skllmrec.language_models.fine_tuning import _partial_model
+from skllmrec.language_models.fine_tuning._partial_model import CorpusEncoder
 
 TEXTS = [*SENTENCES, "", "a", *(f"{a} {b}" for a, b in itertools.pairwise(SENTENCES))]
 ROWS = np.array([3, 8, 0, 14, 9, 3])

@@ -172,12 +172,12 @@ def test_two_columns_are_pairs(tmp_path, container):
 
 
 def test_wrong_pairs_share_no_text():
-    from skllmrec.language_models._pretraining_data import find_documents
-    from skllmrec.language_models._sentence_pairs import OTHER, draw_pairs
+    from skllmrec.language_models.pretraining._documents import find_documents
+    from skllmrec.language_models.pretraining._sentence_pairs import OTHER, draw_pairs
 
     columns = [np.array(column, dtype=object) for column in zip(*as_columns("list"), strict=True)]
     documents = find_documents(columns, with_pairs=True)
-    from skllmrec.language_models._corpus import build_corpus
+    from skllmrec.language_models.pretraining._corpus import build_corpus
 
     encode = lambda sentences: [([SENTENCES.index(sentence)], [True]) for sentence in sentences]  # noqa: E731
     corpus = build_corpus(encode, documents.sentences, n_room=2, n_piece=1, groups=documents.groups)
@@ -293,7 +293,7 @@ def test_only_hidden_tokens_reach_the_output_layer(fitted):
     import torch
     from transformers import BertForPreTraining
 
-    from skllmrec.language_models._networks import Heads
+    from skllmrec.language_models.pretraining._networks import Heads
 
     network = BertForPreTraining.from_pretrained(fitted.checkpoint_).eval()
     ids, hidden = torch.arange(5, 17).reshape(2, 6), torch.tensor([[1, 0, 0, 1, 0, 0], [0, 1, 0, 0, 0, 0]]).bool()

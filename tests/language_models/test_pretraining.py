@@ -9,12 +9,12 @@ import torch
 from numpy.testing import assert_allclose
 from tiny_models import SENTENCES
 
-from skllmrec.language_models._corpus import Corpus
-from skllmrec.language_models._networks import Heads, make_network
-from skllmrec.language_models._pretraining import Objectives, Task, make_task, summarise
-from skllmrec.language_models._pretraining_data import divide, find_documents, make_corpus
-from skllmrec.language_models._pretraining_run import _log_shares
-from skllmrec.language_models._vocabulary import Frame, train_tokenizer
+from skllmrec.language_models.pretraining._corpus import Corpus
+from skllmrec.language_models.pretraining._documents import divide, find_documents, make_corpus
+from skllmrec.language_models.pretraining._networks import Heads, make_network
+from skllmrec.language_models.pretraining._objectives import Objectives, Task, make_task, summarise
+from skllmrec.language_models.pretraining._run import _log_shares
+from skllmrec.language_models.pretraining._tokenizer import Frame, train_tokenizer
 
 CLS, SEP, MASK, PAD = 1, 2, 3, 0
 
@@ -77,7 +77,7 @@ def test_losses_are_those_of_transformers(trained, objectives, monkeypatch):
         torch.manual_seed(0)
         labels = torch.full(ids.shape, -100)
         if "mlm" in objectives:
-            from skllmrec.language_models._masking import mask_tokens
+            from skllmrec.language_models.pretraining._masking import mask_tokens
 
             content = torch.from_numpy(task.collate(corpus, batch)[3])
             inputs, hidden = mask_tokens(

@@ -21,8 +21,8 @@ from tiny_models import SENTENCES, change_weights
 
 from skllmrec import EmbeddingStore, LLMProfileWriter, TextTemplate
 from skllmrec.exceptions import RemoteAPIError, StoreError, StoreWarning
-from skllmrec.language_models import _generation
-from skllmrec.language_models._profile_text import clean_profile, is_refusal
+from skllmrec.language_models.profiles import _generator
+from skllmrec.language_models.profiles._profile_text import clean_profile, is_refusal
 
 pytestmark = pytest.mark.usefixtures("api_key")
 
@@ -259,7 +259,7 @@ def test_sampled_answers_are_kept_by_temperature_and_seed(server, tmp_path):
 def test_local_answers_are_kept(tiny_llama, tmp_path, monkeypatch):
     options = {"max_new_tokens": 4, "memory": tmp_path, "device": "cpu"}
     first = LLMProfileWriter(tiny_llama, **options).fit_transform(SENTENCES)
-    monkeypatch.setattr(_generation.Generator, "__call__", None)
+    monkeypatch.setattr(_generator.Generator, "__call__", None)
     assert LLMProfileWriter(tiny_llama, **options).fit_transform(SENTENCES[::-1]).tolist() == first[::-1].tolist()
 
 

@@ -8,7 +8,7 @@ from tiny_models import SENTENCES
 from tuning_data import make_catalogue
 
 from skllmrec import LLMFineTuner, LLMPretrainer, TextAugmenter
-from skllmrec.language_models._pretraining_data import divide, find_documents
+from skllmrec.language_models.pretraining._documents import divide, find_documents
 
 FAST = {"learning_rate": 3e-3, "max_epochs": 1, "random_state": 0, "device": "cpu", "precision": "float32"}
 SMALL = {"hidden_size": 16, "n_layers": 1, "n_heads": 2, "max_length": 32, "random_state": 0, "device": "cpu"}

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from skllmrec.language_models._corpus import build_corpus
-from skllmrec.language_models._sentence_pairs import NEXT, OTHER, SINGLE, draw_others, draw_pairs, split_sentences
+from skllmrec.language_models.pretraining._corpus import build_corpus
+from skllmrec.language_models.pretraining._sentence_pairs import (
+    NEXT,
+    OTHER,
+    SINGLE,
+    draw_others,
+    draw_pairs,
+    split_sentences,
+)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy.sparse import coo_array, csr_array
 
-from skllmrec.language_models._targets import read_targets, targets_digest
+from skllmrec.language_models.fine_tuning._targets import read_targets, targets_digest
 
 SPARSE = csr_array([[2.0, 0.0], [0.5, 1.0], [-1.0, 0.0]])
 

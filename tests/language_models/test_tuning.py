@@ -10,9 +10,9 @@ from tuning_data import make_catalogue
 
 from skllmrec import LLMFineTuner
 from skllmrec._training import Recipe
-from skllmrec.language_models._held_out import Evidence
-from skllmrec.language_models._targets import Targets
-from skllmrec.language_models._tuning import _Contest, make_recipe, split_rows
+from skllmrec.language_models.fine_tuning._evaluators import Evidence
+from skllmrec.language_models.fine_tuning._targets import Targets
+from skllmrec.language_models.fine_tuning._tuning import _Contest, make_recipe, split_rows
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -8,10 +8,10 @@ from sklearn.base import clone
 from sklearn.linear_model import Ridge
 
 from skllmrec import BlendRecommender, FeatureMFRecommender, NeighborsRecommender, PopularityRecommender
-from skllmrec._kernels import pools
+from skllmrec._kernels.selection import pools
 from skllmrec.base import BaseFactorRecommender, BaseRecommender, FeatureTable
-from skllmrec.recommenders import _blend_validation
-from skllmrec.recommenders._blend_validation import Validation
+from skllmrec.recommenders.blend import _validation
+from skllmrec.recommenders.blend._validation import Validation
 
 
 class Oracle(BaseRecommender):
@@ -116,7 +116,7 @@ def test_pools_of_candidates_find_the_weights_of_the_full_ranking(seed, monkeypa
 
     monkeypatch.setattr(Validation, "judge", watched)
     for kind, n_items in (("pools", 4096), ("all", 5000)):
-        monkeypatch.setattr(_blend_validation, "_MAX_RANKED", n_items)
+        monkeypatch.setattr(_validation, "_MAX_RANKED", n_items)
         found[kind] = clone(blend).fit(X)
     assert most["pools", "all"] <= 64 < most["all", "all"]
     for name in ("all", "warm"):

@@ -16,7 +16,8 @@ from test_feature_mf_fold_in import sizes_of, solve, tables
 from skllmrec.datasets import load_interactions
 from skllmrec.metrics import make_ranking_scorer
 from skllmrec.model_selection import PerUserKFold
-from skllmrec.recommenders import FeatureMFRecommender, _feature_mf, _feature_mf_gradient
+from skllmrec.recommenders import FeatureMFRecommender
+from skllmrec.recommenders.feature_mf import _estimator, _gradient_descent
 
 SOLVERS = ["adamw", "rmsprop", "sgd"]
 FEEDBACKS = ["explicit", "implicit"]
@@ -127,8 +128,8 @@ def test_held_out_score_is_minus_the_rmse_of_interactions_that_did_not_take_part
         parts.append(hold_out(weights, seed))
         return parts[-1]
 
-    hold_out = _feature_mf_gradient.hold_out
-    monkeypatch.setattr(_feature_mf_gradient, "hold_out", recording)
+    hold_out = _gradient_descent.hold_out
+    monkeypatch.setattr(_gradient_descent, "hold_out", recording)
     settings = {"solver": "sgd", "max_iter": 4, "learning_rate": "constant"}
     model = fit("explicit", frame, y, early_stopping=True, n_iter_no_change=9, **settings)
     ((train, test),) = parts
@@ -165,8 +166,8 @@ def test_parameters_reach_the_training(monkeypatch):
         recipes.append((recipe, len(batches(np.random.default_rng(0)))))
         return train(parameters, batches, loss, recipe, **options)
 
-    train = _feature_mf_gradient.train
-    monkeypatch.setattr(_feature_mf_gradient, "train", recording)
+    train = _gradient_descent.train
+    monkeypatch.setattr(_gradient_descent, "train", recording)
     own = {"batch_size": 50, "learning_rate": "cosine", "learning_rate_init": 0.25, "max_iter": 7}
     assert fit("explicit", frame, y, solver="rmsprop", **own).n_iter_ == 7
     recipe, n_batches = recipes.pop()
@@ -191,7 +192,7 @@ def test_a_learning_rate_that_diverges_is_named_and_a_default_is_lowered(feedbac
     frame, y = make_rows(10)
     with pytest.raises(ValueError, match=r"not finite|loss is (nan|inf).*lower the learning rate"):
         fit(feedback, frame, y, solver="sgd", learning_rate_init=100.0)
-    monkeypatch.setitem(_feature_mf_gradient.LEARNING_RATES, "sgd", (10.0, 10.0))
+    monkeypatch.setitem(_gradient_descent.LEARNING_RATES, "sgd", (10.0, 10.0))
     assert np.isfinite(fit(feedback, frame, y, solver="sgd").predict(frame)).all()
 
 
@@ -204,9 +205,9 @@ def test_callback_can_stop_and_sees_the_present_factors():
         seen.append(make_model())
         return len(seen) == 3
 
-    minimise = _feature_mf_gradient.GradientDescent("adamw")
+    minimise = _gradient_descent.GradientDescent("adamw")
     options = {"n_components": WIDTH, "alpha": 0.1, "max_iter": 9, "callback": callback}
-    model = _feature_mf.fit_feature_als(weights, minimise=minimise, **options)
+    model = _estimator.fit_feature_als(weights, minimise=minimise, **options)
     assert model.n_iter == 3 and [entry.n_iter for entry in seen] == [1, 2, 3]
     assert_array_equal(seen[-1].users.vectors, model.users.vectors)
     assert not np.allclose(seen[0].users.vectors, model.users.vectors)
@@ -214,14 +215,14 @@ def test_callback_can_stop_and_sees_the_present_factors():
 
 def test_callback_is_told_once_of_each_epoch_though_a_divergence_starts_anew(monkeypatch):
     frame, y = make_rows(11)
-    monkeypatch.setitem(_feature_mf_gradient.LEARNING_RATES, "sgd", (2.0, 2.0))
+    monkeypatch.setitem(_gradient_descent.LEARNING_RATES, "sgd", (2.0, 2.0))
     starts, told = [], []
-    start_sides = _feature_mf_gradient.start_sides
-    monkeypatch.setattr(_feature_mf_gradient, "start_sides", lambda *args: starts.append(start_sides(*args)))
-    minimise = _feature_mf_gradient.GradientDescent("sgd")
+    start_sides = _gradient_descent.start_sides
+    monkeypatch.setattr(_gradient_descent, "start_sides", lambda *args: starts.append(start_sides(*args)))
+    minimise = _gradient_descent.GradientDescent("sgd")
     weights = sparse.csr_matrix(dense(frame, np.ones(len(y))))
     options = {"n_components": WIDTH, "alpha": 0.1, "max_iter": 8}
-    _feature_mf.fit_feature_als(
+    _estimator.fit_feature_als(
         weights, minimise=minimise, callback=lambda make_model: told.append(make_model().n_iter), **options
     )
     assert len(starts) > 1 and told == list(range(1, 9))
@@ -267,8 +268,8 @@ def test_several_blocks_of_features_stay_sparse_and_rank_new_items(solver, feedb
         seen.update(options)
         return fit_feature_als(*args, **options)
 
-    fit_feature_als = _feature_mf.fit_feature_als
-    monkeypatch.setattr(_feature_mf, "fit_feature_als", recording)
+    fit_feature_als = _estimator.fit_feature_als
+    monkeypatch.setattr(_estimator, "fit_feature_als", recording)
     frame, y = make_rows(13)
     columns, encoder = ENCODERS[name]
     liked = y >= 3

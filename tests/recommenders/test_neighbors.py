@@ -7,8 +7,8 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer
 
 from skllmrec import NeighborsRecommender
-from skllmrec._kernels.held_out import hold_out
-from skllmrec._kernels.neighbors import weigh
+from skllmrec._kernels.item_item.neighbors import weigh
+from skllmrec._kernels.selection.held_out import hold_out
 from skllmrec.base import FeatureTable
 from skllmrec.metrics import ndcg_at_k
 from skllmrec.recommenders import _neighbors

@@ -17,13 +17,14 @@ from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import FunctionTransformer
 
-from skllmrec._kernels import feature_product
-from skllmrec._kernels.feature_product import FactoredRows
+from skllmrec._kernels.neural import feature_product
+from skllmrec._kernels.neural.feature_product import FactoredRows
 from skllmrec.base import FeatureTable
 from skllmrec.model_selection import ColdItemKFold
-from skllmrec.recommenders import TwoTowerRecommender, _two_tower_training
-from skllmrec.recommenders._two_tower_network import Architecture, TwoTowers
-from skllmrec.recommenders._two_tower_training import user_batches
+from skllmrec.recommenders import TwoTowerRecommender
+from skllmrec.recommenders.two_tower import _training
+from skllmrec.recommenders.two_tower._network import Architecture, TwoTowers
+from skllmrec.recommenders.two_tower._training import user_batches
 
 N_USERS, N_ITEMS, N_KINDS = 60, 40, 4
 WORDS = np.array(["red apple", "blue ocean", "old castle", "fast rocket"])
@@ -176,8 +177,8 @@ def test_candidates_masks_and_chances_of_a_batch(loss, n_negatives, monkeypatch)
         assert (positive is None) == (n_negatives is None)
         return softmax_loss(users, items, rows, columns, inclusion=inclusion, positive=positive)
 
-    softmax_loss = _two_tower_training.softmax_loss
-    monkeypatch.setattr(_two_tower_training, "softmax_loss", recording)
+    softmax_loss = _training.softmax_loss
+    monkeypatch.setattr(_training, "softmax_loss", recording)
     recommender(loss=loss, n_negatives=n_negatives, batch_size=100, max_iter=1).fit(frame)
     assert sum(n_pairs for n_pairs, *_ in calls) == len(frame)
     for n_pairs, rows, liked, inclusion in calls:
@@ -391,7 +392,7 @@ def test_equal_pairs_count_once_in_a_task():
 
 
 def _two_tower_training_task(frame, kind):
-    from skllmrec.recommenders._two_tower_tasks import read_task
+    from skllmrec.recommenders.two_tower._tasks import read_task
 
     items = np.unique(frame["item"], return_inverse=True)[1]
     return read_task(frame, "v", kind, 1.0, frame["user"].to_numpy(), items, 2)
@@ -477,8 +478,8 @@ def test_parameters_reach_the_training(monkeypatch):
         recipes.append((recipe, len(batches(np.random.default_rng(0))), options))
         return train(parameters, batches, loss, recipe, **options)
 
-    train = _two_tower_training.train
-    monkeypatch.setattr(_two_tower_training, "train", recording)
+    train = _training.train
+    monkeypatch.setattr(_training, "train", recording)
     frame = make_rows(n_likes=14)
     own = {"solver": "rmsprop", "learning_rate": "cosine", "learning_rate_init": 0.2, "warmup": 0.3, "max_iter": 4,
            "weight_decay": 0.5, "batch_size": 48}  # fmt: skip
@@ -535,14 +536,14 @@ import os, signal, sys
 import test_two_tower
 from skllmrec.recommenders import _two_tower_training
 
-loss, steps = _two_tower_training._Descent.loss, iter(range(999))
+loss, steps = _training._Descent.loss, iter(range(999))
 
 def killing(descent, pairs):
     if next(steps) == int(sys.argv[2]):
         os.kill(os.getpid(), signal.SIGKILL)
     return loss(descent, pairs)
 
-_two_tower_training._Descent.loss = killing
+_training._Descent.loss = killing
 test_two_tower.resumable(sys.argv[1]).fit(test_two_tower.with_targets(test_two_tower.make_rows()))
 """
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skllmrec._kernels.held_out import hold_out
-from skllmrec.recommenders import TwoTowerRecommender, _two_tower_training
+from skllmrec._kernels.selection.held_out import hold_out
+from skllmrec.recommenders import TwoTowerRecommender
+from skllmrec.recommenders.two_tower import _training
 
 
 def rows(seed=0):
@@ -17,13 +18,13 @@ def towers(**params):
 
 
 def test_held_out_interactions_are_in_the_graph_after_the_training_only(monkeypatch):
-    connected, connect = [], _two_tower_training.TwoTowers.connect
+    connected, connect = [], _training.TwoTowers.connect
 
     def recording(self, links):
         connected.append(links.nnz)
         connect(self, links)
 
-    monkeypatch.setattr(_two_tower_training.TwoTowers, "connect", recording)
+    monkeypatch.setattr(_training.TwoTowers, "connect", recording)
     model = towers(early_stopping=True).fit(rows())
     n_kept = len(hold_out(model.seen_, 0)[0])
     assert len(connected) == 3 and connected[0] == connected[2] == model.seen_.nnz
@@ -31,15 +32,15 @@ def test_held_out_interactions_are_in_the_graph_after_the_training_only(monkeypa
 
 
 def test_a_large_catalogue_is_sampled(monkeypatch):
-    widths, softmax_loss = set(), _two_tower_training.softmax_loss
+    widths, softmax_loss = set(), _training.softmax_loss
 
     def recording(users, items, *pairs, **known):
         widths.add(len(items))
         return softmax_loss(users, items, *pairs, **known)
 
-    monkeypatch.setattr(_two_tower_training, "softmax_loss", recording)
+    monkeypatch.setattr(_training, "softmax_loss", recording)
     towers().fit(rows())
-    monkeypatch.setattr(_two_tower_training, "MOST_CANDIDATES", 7)
+    monkeypatch.setattr(_training, "MOST_CANDIDATES", 7)
     towers().fit(rows())
     assert widths == {len(np.unique(rows()[:, 1])), 7}
 

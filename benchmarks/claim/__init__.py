@@ -1,0 +1,1 @@
+"""The claim of the method, on four data sets."""

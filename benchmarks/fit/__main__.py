@@ -1,0 +1,50 @@
+"""Fitting against its peers: one table for each claim.
+
+    make bench-env
+    .venv-bench/bin/python -m benchmarks.fit [--data FOLDER_OF_FOLDERS] [--parts ials ratings ...] [--quick]
+
+ials      implicit feedback: implicit, irspack and FeatureMFRecommender minimise one objective, whose value is computed
+          here from the factors; synthetic interactions and two real data sets
+threads   one and two threads, wall time: run it on an idle machine
+ratings   explicit feedback: Surprise's SVD, cmfrec and FeatureMFRecommender, with the RMSE
+ease      the closed form beside the machine's own rate of matrix products, measured in the same run
+growth    time and memory from 0.2 to 20 million interactions
+
+FOLDER_OF_FOLDERS (default: SKLLMREC_DATA) holds <name>/interactions.parquet of the real sets; without it they are left
+out. Contestants take turns in one run, on one thread but for `threads`. Seconds are of processor time, which a busy
+neighbour on the machine distorts least; compiling is reported apart.
+"""
+
+import os
+from pathlib import Path
+
+# one thread for BLAS and for compiled loops, said before they are imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
+
+from benchmarks.common.measure import machine, parser_of_parts, print_parts, versions
+from benchmarks.fit import ease, growth, ials, ratings
+
+PARTS = {
+    "ials": ials.ials,
+    "threads": ials.threads,
+    "ratings": ratings.ratings,
+    "ease": ease.ease,
+    "growth": growth.growth,
+}
+
+
+def main():
+    """Print the tables."""
+    parser = parser_of_parts(__doc__, PARTS)
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each contestant (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="small data, to see that everything runs")
+    parser.add_argument("--plot", type=Path, help="growth: also draw it into this file")
+    options = parser.parse_args()
+    print(f"Machine: {machine()}\nVersions: {versions('implicit', 'irspack', 'cmfrec', 'scikit-surprise', 'numba')}")
+    print(f"Compiling, or loading what is compiled: {ials.compile_loops():.1f} s")
+    print_parts(PARTS, options)
+
+
+if __name__ == "__main__":
+    main()

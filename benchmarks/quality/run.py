@@ -1,0 +1,150 @@
+"""Cells of the quality benchmark: a model on a set under a protocol, each in a file of its own, so that runs resume."""
+
+import json
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.quality.models import MODELS
+from benchmarks.quality.space import trials
+from skllmrec.metrics import catalog_coverage, gini_index, intra_list_diversity, ndcg_at_k, recall_at_k
+
+K = 20
+
+
+def write_json(path, content):
+    """Write a file that is there as a whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    partial.write_text(json.dumps(content), encoding="utf-8")
+    os.replace(partial, path)
+
+
+def file_name(model):
+    """Name of the file of a model."""
+    return re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-") + ".json"
+
+
+@dataclass
+class Cells:
+    """The cells of a run.
+
+    Parameters
+    ----------
+    folder : Path
+    settings : dict
+        What all cells of the folder have to agree in; a cell that does not is computed again.
+    """
+
+    folder: Path
+    settings: dict
+
+    def path(self, dataset, protocol, model):
+        """Return the file of a cell."""
+        return self.folder / dataset / protocol / file_name(model)
+
+    def read(self, dataset, protocol, model):
+        """Read a cell; an empty one where there is none of these settings."""
+        path = self.path(dataset, protocol, model)
+        cell = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if cell.get("settings") == self.settings:
+            return cell
+        names = {"dataset": dataset, "protocol": protocol, "model": model, "kind": MODELS[model].kind}
+        return {"settings": self.settings, **names, "trials": [], "fits": [], "defaults": []}
+
+    def write(self, cell):
+        """Write a cell."""
+        write_json(self.path(cell["dataset"], cell["protocol"], cell["model"]), cell)
+
+
+def judge(lists, split):
+    """Measure lists: values of the whole, and NDCG of each user."""
+    per_user = ndcg_at_k(split.relevant, lists, k=K, average=False)
+    n_items = len(split.candidates)
+    return {
+        "ndcg": float(np.nanmean(per_user)),
+        "recall": recall_at_k(split.relevant, lists, k=K),
+        "coverage": catalog_coverage(lists, n_items, k=K),
+        "ild": intra_list_diversity(lists, split.judging_vectors, k=K),
+        "gini": gini_index(lists, n_items, k=K),
+        "users": {str(user): round(float(value), 5) for user, value in zip(split.users, per_user, strict=True)},
+    }
+
+
+class Contest:
+    """Trials and final fits of the models on one set under one protocol.
+
+    Parameters
+    ----------
+    cells : Cells
+    test : list of Split
+        What the best trial is judged by.
+    validation : list of Split
+        What trials are chosen by: the mean over them.
+    n_trials : int
+    seeds : sequence of int
+        Of the final fits, which take turns on the splits.
+    seed : int
+        Of the search.
+    """
+
+    def __init__(self, cells, test, validation, *, n_trials, seeds, seed):
+        self.cells, self.test, self.validation = cells, test, validation
+        self.n_trials, self.seeds, self.seed = n_trials, seeds, seed
+        self.names = test[0].dataset.name, test[0].protocol
+
+    def run(self, name):
+        """Do what a cell lacks."""
+        model, cell = MODELS[name], self.cells.read(*self.names, name)
+        tuned = self._tuned_parts(model)
+        if tuned is None:
+            return f"{name}: its parts are not tuned yet"
+        wanted = trials(name, model.space, self.n_trials, self.seed)
+        done = [trial["params"] for trial in cell["trials"]]
+        if cell.get("parts") != tuned or done[: len(wanted)] != wanted[: len(done)]:
+            # other parameters were found for its parts, or it draws from another space
+            cell |= {"parts": tuned, "trials": [], "fits": [], "defaults": []}
+        start = time.process_time()
+        for params in wanted[len(cell["trials"]) :]:
+            cell["trials"].append(self._trial(model, params, tuned))
+            self.cells.write(cell)
+        best = max(cell["trials"], key=lambda trial: trial["ndcg"])["params"]
+        if cell.get("best") != best:
+            cell |= {"best": best, "fits": []}
+        self._fit_all(cell, "fits", model, best, tuned, max(len(self.test), len(self.seeds) if model.seeded else 1))
+        default = cell["trials"][0]["params"]
+        if default == best:
+            cell["defaults"] = cell["fits"]
+        self._fit_all(cell, "defaults", model, default, tuned, len(self.test))
+        self.cells.write(cell)
+        ndcg, plain = (np.mean([fit["ndcg"] for fit in cell[fits]]) for fits in ("fits", "defaults"))
+        return f"{name}: NDCG@{K} {ndcg:.4f} (default {plain:.4f}), {time.process_time() - start:.0f} s"
+
+    def _tuned_parts(self, model):
+        """Parameters found for the parts of a blend, None if they are not all there."""
+        cells = [self.cells.read(*self.names, part) for part in model.parts_in(self.names[1])]
+        if any("best" not in cell for cell in cells):
+            return None
+        return {cell["model"]: cell["best"] for cell in cells}
+
+    def _trial(self, model, params, tuned):
+        start = time.process_time()
+        lists = [model.recommend(params, split, self.seed, K, tuned) for split in self.validation]
+        ndcg = np.mean(
+            [ndcg_at_k(split.relevant, given, k=K) for split, given in zip(self.validation, lists, strict=True)]
+        )
+        return {"params": params, "ndcg": float(ndcg), "seconds": round(time.process_time() - start, 3)}
+
+    def _fit_all(self, cell, name, model, params, tuned, n_fits):
+        """Do the fits that are lacking: each split and each seed in its turn."""
+        for number in range(len(cell[name]), n_fits):
+            fold, seed = number % len(self.test), self.seeds[number % len(self.seeds)]
+            start = time.process_time()
+            lists = model.recommend(params, self.test[fold], seed, K, tuned)
+            seconds = round(time.process_time() - start, 3)
+            cell[name].append({"fold": fold, "seed": seed, "seconds": seconds, **judge(lists, self.test[fold])})
+            self.cells.write(cell)

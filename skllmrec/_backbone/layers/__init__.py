@@ -1,0 +1,1 @@
+"""Layers that replace those of a loaded language model: packed and 8-bit linear layers."""

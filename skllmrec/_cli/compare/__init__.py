@@ -1,0 +1,1 @@
+"""`skllmrec compare`: read tables, build the estimators, compare them, write the report."""

@@ -1,0 +1,345 @@
+"""The main job: `python -m skllmrec compare`."""
+
+import math
+import os
+import shlex
+import sys
+from argparse import ArgumentTypeError, HelpFormatter
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+
+import joblib
+
+from skllmrec._cli.compare import report as output
+from skllmrec._cli.compare.data import ML_100K, load_job_data
+from skllmrec._cli.compare.estimators import BUILT_IN, TFIDF, make_estimators, make_llm_encoder, make_protocol
+from skllmrec._cli.compare.user_file import load_own_estimators
+from skllmrec._files import replacing
+from skllmrec._optional import import_optional
+from skllmrec.comparison._compare import compare_recommenders
+from skllmrec.comparison._fold import FoldError
+from skllmrec.comparison._plots import save_png
+from skllmrec.comparison._progress import say, seconds
+from skllmrec.comparison._verdict import best_estimator, verdict
+from skllmrec.datasets import get_data_home
+
+_FILES = ("report.html", "results.csv", "results.json", "picture.png", "best_pipeline.joblib")
+_FOLDS = "folds"  # folder of the results of single folds
+_METRICS = ("ndcg", "recall", "precision", "hit_rate", "mrr", "coverage", "gini", "novelty", "ild")
+_RESUMED = "Comparing (what was there already is not counted)"
+_DESCRIPTION = """\
+Compare recommenders on one data set: popularity, ids alone, ids + TF-IDF, ids + LLM, ids + both. All are tuned
+with the same number of candidates inside each training fold; every metric is tested over users. Prints the table
+and a verdict, and writes report.html, results.csv, results.json, picture.png and best_pipeline.joblib."""
+
+
+class UsageError(ValueError):
+    """An option, the data or the model does not fit; the message is for the user, without a traceback."""
+
+
+class _ShowDefaults(HelpFormatter):
+    """Tell the default of every option whose help does not do so itself."""
+
+    def _get_help_string(self, action):
+        if action.default in (None, [], "==SUPPRESS==") or not action.option_strings:
+            return action.help
+        return f"{action.help} (default: %(default)s)"
+
+
+def _count(minimum):
+    """Make an argparse type: a whole number from `minimum` up."""
+
+    def parse(text):
+        if not text.isdecimal() or int(text) < minimum:
+            raise ArgumentTypeError(f"{text!r} is not a whole number from {minimum} up")
+        return int(text)
+
+    return parse
+
+
+def _finite(text):
+    """Parse a finite number, as argparse asks for it."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ArgumentTypeError(f"{text!r} is not a finite number")
+    return number
+
+
+def _names(text):
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def add_parser(subparsers):
+    """Add the `compare` command.
+
+    Parameters
+    ----------
+    subparsers : argparse subparsers
+    """
+    parser = subparsers.add_parser(
+        "compare", help="compare LLM, TF-IDF and id-only recommenders on a data set", description=_DESCRIPTION,
+        formatter_class=_ShowDefaults, allow_abbrev=False,
+    )  # fmt: skip
+    _add_task(parser.add_argument)
+    _add_models(parser.add_argument)
+    _add_run(parser.add_argument)
+    parser.set_defaults(run=run)
+
+
+def _add_task(add):
+    """Add options that say what is compared on what."""
+    add(
+        "--data",
+        default=ML_100K,
+        metavar="ml-100k|FOLDER",
+        help="MovieLens 100K, fetched once, or a folder with interactions.parquet and items.parquet (or .csv)",
+    )
+    add(
+        "--target",
+        default="rating",
+        metavar="COLUMN",
+        help="column of the interactions that holds the ratings, or 'none'; ignored for ml-100k",
+    )
+    add(
+        "--protocol",
+        default="warm",
+        choices=["warm", "cold-items", "temporal"],
+        help="known items; new items, ranked among themselves; or the last 20%% in time",
+    )
+    add(
+        "--text",
+        metavar="TEMPLATE",
+        help="the text of an item, as in '{title}. {genres}' (default: all columns that hold text, which are named "
+        "in the output; tags are left out, because the users under test wrote them)",
+    )
+    add(
+        "--feedback",
+        default="implicit",
+        choices=["implicit", "explicit"],
+        help="train on the positives alone, or on all ratings (which adds RMSE and MAE)",
+    )
+    add(
+        "--threshold",
+        type=_finite,
+        help="ratings at or above it are positives (default: 4 where the highest rating is 5, else 70%% of the "
+        "highest, e.g. 7 of 10; every interaction where all ratings are the same)",
+    )
+    add("--exclude-columns", type=_names, default=[], metavar="A,B", help="columns that no one may read")
+    add("--k", type=_count(1), default=20, help="length of the lists")
+    add("--folds", type=_count(2), default=5, help="outer folds; a temporal protocol has one")
+    add("--max-users", type=_count(2), help="use a random part of the users (default: all)")
+    add("--seed", type=_count(0), default=0, help="of splits, searches, factors, ties and tests")
+
+
+def _add_models(add):
+    """Add options that say who is compared."""
+    add("--trials", type=_count(1), default=6, help="candidates of each search, the defaults included")
+    add("--model", default="sentence-transformers/all-MiniLM-L6-v2", help="language model: a name or a directory")
+    add("--max-length", type=_count(4), default=64, help="tokens of a text that the language model reads")
+    add(
+        "--estimators",
+        metavar="FILE.py",
+        help="estimators of your own: a Python file with a function make_estimators(data, options) that returns a dict "
+        "of name: estimator, whose user and item columns are user_id and item_id; the file is run",
+    )
+
+
+def _add_run(add):
+    """Add options that say how it runs and where the results go."""
+    add("--n-jobs", type=_count(1), default=min(4, joblib.cpu_count()), help="processes")
+    add(
+        "--store",
+        default=str(get_data_home() / "store"),
+        metavar="FOLDER",
+        help="keeps the vector of every text, so that it is encoded once",
+    )
+    add(
+        "--out",
+        "--output",
+        "-o",
+        default="skllmrec-report",
+        metavar="FOLDER",
+        help="for the results; files in it are replaced",
+    )
+    add(
+        "--resume",
+        action="store_true",
+        help="go on where an earlier run into the same --out stopped: results of the same data, split, parameters, "
+        "metrics, seed and versions are read, the others computed",
+    )
+
+
+def _prepare(options):
+    """Everything that can be wrong with the options goes wrong here, before the long part."""
+    for module in ("pandas", "matplotlib"):
+        import_optional(module, extra="demo", purpose="python -m skllmrec compare")
+    out = Path(options.out)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {options.out} is a file: name a folder")
+    say(f"Data: {options.data}")
+    data = load_job_data(options)
+    protocol = make_protocol(options.protocol, folds=options.folds, seed=options.seed, columns=data.X.columns)
+    for key, value in [*data.describe()[1:], ("Protocol", protocol.text), ("Feedback", options.feedback)]:
+        say(f"  {key}: {value}")
+    for note in data.notes:
+        say(f"  - {note}")
+    say("Quality of the data, as it was read")
+    for finding in data.quality.findings or ["nothing found"]:
+        say(f"  - {finding}")
+    _check_splits(data, protocol, options)
+    estimators = make_estimators(data, options, protocol)
+    if options.estimators:
+        own = load_own_estimators(options.estimators, data, options, taken=estimators)
+        say(f"Your own: {', '.join(own)}")
+        estimators |= own
+    with _folder(out):
+        _encode(data, options)
+    return data, protocol, estimators, out
+
+
+def _check_splits(data, protocol, options):
+    """Raise an error where there is too little data for the outer or the inner splits."""
+    try:
+        for train, _ in protocol.outer.split(data.X):
+            next(iter(protocol.inner.split(data.X.iloc[train])))
+    except ValueError as error:
+        raise ValueError(
+            f"{len(data.X):,} interaction(s) are too few for --protocol {options.protocol} with --folds "
+            f"{options.folds}, and for validation inside each fold: {error}"
+        ) from error
+
+
+@contextmanager
+def _folder(folder):
+    """Make the folder of the results before the long part, not behind it; where that fails no new one is left."""
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"--out {folder}: this folder cannot be made ({error.strerror}): name another") from error
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"--out {folder}: you may not write to this folder: name another")
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            folder.rmdir()
+        raise
+
+
+def _encode(data, options):
+    """Encode every text once; all that follows reads the store."""
+    texts = data.texts
+    say(
+        f"\nEncoding {len(set(texts)):,} distinct texts with {options.model} (known ones are read from {options.store})"
+    )
+    start = perf_counter()
+    make_llm_encoder(options).set_params(verbose=sys.stderr.isatty()).fit_transform(texts)
+    say(f"  done in {seconds(perf_counter() - start)}")
+
+
+def _compare(data, protocol, options, estimators, folder):
+    explicit, new_items = options.feedback == "explicit", protocol.candidates == "test"
+    metrics = [m for m in _METRICS if not (new_items and m == "novelty")]  # all new items are equally new
+    say(
+        f"\nComparing {len(estimators)} estimators; each search tries {options.trials} candidate(s) "
+        f"inside each training fold; what is done is kept in {folder} (--resume goes on from there)"
+    )
+    try:
+        return compare_recommenders(
+            estimators, data.X, data.y, cv=protocol.outer, metrics=[*metrics, *(["rmse", "mae"] if explicit else [])],
+            k=options.k, threshold=data.threshold if explicit else None, reference=TFIDF,
+            candidates=protocol.candidates, item_vectors=data.item_vectors, item_table=data.item_table,
+            checkpoint_dir=folder, resume=options.resume, n_jobs=options.n_jobs, random_state=options.seed,
+            verbose=True,
+        )  # fmt: skip
+    except FoldError as error:
+        if error.estimator in BUILT_IN:
+            raise
+        raise UsageError(str(error)) from error  # what the user wrote is the user's to mend
+    except BrokenProcessPool as error:
+        raise UsageError(
+            f"a worker process was ended from outside or ran out of memory; what is done is in {folder}: go on with "
+            "--resume, after memory ran out with --n-jobs 1"
+        ) from error
+
+
+def _refit(comparison, data, estimators, n_jobs):
+    """Tune and fit the best estimator on everything; what is kept does not need the store."""
+    name = best_estimator(comparison)
+    say(f"\nFitting the best estimator, {name!r}, on all interactions")
+    estimator = estimators[name]
+    if "n_jobs" in estimator.get_params(deep=False):
+        estimator.set_params(n_jobs=n_jobs)  # its candidates; in the comparison, folds and estimators share the cores
+    fitted = estimator.fit(data.X, data.y, item_table=data.item_table)
+    fitted = getattr(fitted, "best_estimator_", fitted)
+    stores = [key for key in fitted.get_params() if key.endswith("__memory") and "llmtextencoder" in key]
+    return name, fitted.set_params(**dict.fromkeys(stores))
+
+
+def run(options):
+    """Run the job.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        See `add_parser`.
+
+    Returns
+    -------
+    status : int
+        0.
+
+    Raises
+    ------
+    UsageError
+        If an option, the data or the model does not fit.
+    """
+    start = perf_counter()
+    try:
+        data, protocol, estimators, out = _prepare(options)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        raise UsageError(str(error)) from error
+    prepared = perf_counter()
+    comparison = _compare(data, protocol, options, estimators, out / _FOLDS)
+    compared = perf_counter()
+    sentences = verdict(comparison, new_items=protocol.candidates == "test")
+    say(f"\n{comparison!r}\n\nVerdict")
+    for sentence in sentences:
+        say(f"  {sentence}")
+    name, fitted = _refit(comparison, data, estimators, options.n_jobs)
+    user = output.pick_user(data)
+    shown = (user, name, *output.lists_of_user(data, fitted, user))
+    for line in output.side_by_side(*shown[2:], (f"What user {user} liked", f"What {name!r} recommends")):
+        say(line)
+    ends = {"Preparing and encoding": prepared - start, "Comparing": compared - prepared}
+    ends |= {"Fitting the best on everything": perf_counter() - compared, "Together": perf_counter() - start}
+    told = {
+        "data": data, "protocol": protocol, "options": options, "sentences": sentences,
+        "command": shlex.join(["python", "-m", "skllmrec", *sys.argv[1:]]),
+    }  # fmt: skip
+    labels = {"Comparing": _RESUMED} if options.resume else {}
+    times = [(labels.get(key, key), seconds(value)) for key, value in ends.items()]
+    page = output.report(comparison, shown=shown, times=times, **told)
+    _write(out, comparison, fitted, page, output.job_document(seconds=ends, **told))
+    say(f"\nDone in {seconds(ends['Together'])}. Load the best pipeline, fitted on everything, with")
+    say(f'  model = joblib.load("{out / "best_pipeline.joblib"}"); model.recommend([{user!r}], n_items=10)')
+    return 0
+
+
+def _write(out, comparison, fitted, page, job):
+    """Write the files; each replaces its predecessor as a whole."""
+    comparison.to_csv(out / "results.csv")
+    comparison.to_json(out / "results.json", job=job)
+    with replacing(out / "report.html") as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    with replacing(out / "picture.png") as temporary:
+        save_png(lambda ax: comparison.plot("coverage", "ndcg", ax=ax), temporary)
+    with replacing(out / "best_pipeline.joblib") as temporary:
+        joblib.dump(fitted, temporary)
+    say(f"\nWrote {', '.join(_FILES)} to {out}/")

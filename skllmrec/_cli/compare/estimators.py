@@ -1,0 +1,184 @@
+"""The protocols and the estimators of the main job."""
+
+from dataclasses import dataclass
+from itertools import islice
+
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.model_selection import GridSearchCV, ParameterGrid
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.utils import check_random_state
+
+from skllmrec._cli.compare.data import ITEM, TIME, USER
+from skllmrec.encoders import EmbeddingWhitener, LLMTextEncoder
+from skllmrec.metrics import make_ranking_scorer
+from skllmrec.model_selection import ColdItemKFold, PerUserKFold, TemporalSplit
+from skllmrec.preprocessing import TextAnalyzer, TextTemplate
+from skllmrec.recommenders import FeatureMFRecommender, PopularityRecommender
+
+POPULARITY, IDS, TFIDF, LLM, BOTH = "popularity", "ids", "ids + TF-IDF", "ids + LLM", "ids + TF-IDF + LLM"
+BUILT_IN = (POPULARITY, IDS, TFIDF, LLM, BOTH)
+# what every search draws its candidates from; all of it matters to recommenders with and without text
+_SPACES = {
+    "implicit": {"n_components": [32, 64, 128], "alpha": [None, 0.01, 0.04], "unobserved_weight": [None, 3, 12]},
+    "explicit": {"n_components": [16, 32, 64], "alpha": [None, 0.06, 0.24]},
+}
+
+
+class FirstSplits:
+    """Only the first folds of a splitter: fewer validation splits, of the same size.
+
+    Parameters
+    ----------
+    splitter : splitter
+    n_splits : int
+        How many.
+    """
+
+    def __init__(self, splitter, n_splits):
+        self.splitter = splitter
+        self.n_splits = n_splits
+
+    def split(self, X, y=None, groups=None):
+        """Yield the first pairs of (train, test)."""
+        return islice(self.splitter.split(X, y, groups), self.n_splits)
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        """Return how many there are."""
+        return self.n_splits
+
+    def __repr__(self):
+        return f"FirstSplits({self.splitter!r}, {self.n_splits})"
+
+
+@dataclass
+class Protocol:
+    """How rows are split, outside and inside, and what is ranked.
+
+    Attributes
+    ----------
+    outer, inner : splitters
+        `inner` gives the validation splits of the searches, which mirror the outer ones.
+    candidates : {"all", "test"}
+    text : str
+        In words.
+    """
+
+    outer: object
+    inner: object
+    candidates: str
+    text: str
+
+
+def make_protocol(name, *, folds, seed, columns):
+    """Make the protocol of a name.
+
+    Parameters
+    ----------
+    name : {"warm", "cold-items", "temporal"}
+    folds : int
+        Outer folds; a temporal protocol has one.
+    seed : int
+    columns : sequence of str
+        Of X, where the times are looked for.
+
+    Returns
+    -------
+    protocol : Protocol
+
+    Raises
+    ------
+    ValueError
+        If a temporal protocol finds no times.
+    """
+    if name == "warm":
+        outer, inner = (PerUserKFold(n, user=USER, random_state=seed) for n in (folds, 5))
+        text = f"{folds} folds that part the rows of every user; every item is ranked but those of the training rows"
+        # one split would choose by chance: candidates differ by less than a split's noise
+        return Protocol(outer, FirstSplits(inner, 3), "all", text)
+    if name == "cold-items":
+        outer, inner = (ColdItemKFold(n, item=ITEM, random_state=seed) for n in (folds, 5))
+        text = f"{folds} folds of items: those of a test fold have no training row and are ranked among themselves"
+        # folds of items differ a lot, by the few that everyone knows: one validation split would choose at random
+        return Protocol(outer, FirstSplits(inner, 3), "test", text)
+    if TIME not in columns:
+        raise ValueError(
+            f"--protocol temporal needs times: the interactions have no column {TIME!r}, only {list(columns)}"
+        )
+    split = TemporalSplit(time=TIME, test_size=0.2)
+    text = "the last 20 % of the rows in time are tested, by models that know the rows before; every item is ranked"
+    return Protocol(split, split, "all", text)
+
+
+def make_llm_encoder(options):
+    """Make the text encoder of the job; its store keeps every vector."""
+    return LLMTextEncoder(options.model, max_length=options.max_length, memory=options.store)
+
+
+def _text_encoders(data, options):
+    """One encoder per kind of text features; all read the same text."""
+    tfidf = TfidfVectorizer(analyzer=TextAnalyzer(), sublinear_tf=True)
+    # centred and of unit length: texts of one catalogue share a direction that says nothing about any of them
+    llm = make_pipeline(make_llm_encoder(options), EmbeddingWhitener())
+    kinds = {TFIDF: tfidf, LLM: llm, BOTH: make_union(tfidf, llm)}
+    return {name: make_pipeline(TextTemplate(data.template), encoder) for name, encoder in kinds.items()}
+
+
+def make_candidates(X, feedback, trials, seed):
+    """Make the settings that every search tries: the defaults first, then random ones of a common space.
+
+    The weight of what was not observed is drawn in units of the density of X, as the default is.
+
+    Parameters
+    ----------
+    X : pandas.DataFrame
+        The interactions.
+    feedback : {"implicit", "explicit"}
+    trials : int
+        How many; fewer where the space is smaller.
+    seed : int
+
+    Returns
+    -------
+    candidates : list of dict
+        A parameter grid of one point each.
+    """
+    density = len(X) / (X[USER].nunique() * X[ITEM].nunique())
+    defaults = dict.fromkeys(_SPACES[feedback])
+    points = [point for point in ParameterGrid(_SPACES[feedback]) if point != {**defaults, "n_components": 64}]
+    kept = check_random_state(seed).permutation(len(points))[: trials - 1]
+    drawn = [{**points[j]} for j in sorted(kept)]
+    for point in drawn:
+        if point.get("unobserved_weight"):
+            point["unobserved_weight"] = float(f"{point['unobserved_weight'] * density:.3g}")
+    return [{}, *({name: [value] for name, value in point.items()} for point in drawn)]
+
+
+def make_estimators(data, options, protocol):
+    """Make the estimators that are compared; all but popularity are searches over the same candidates.
+
+    Parameters
+    ----------
+    data : JobData
+    options : argparse.Namespace
+        ``feedback, trials, k, seed, model, max_length, store``.
+    protocol : Protocol
+
+    Returns
+    -------
+    estimators : dict of str to estimator
+    """
+    columns = {"user": USER, "item": ITEM, "feedback": options.feedback}
+    scorer = make_ranking_scorer(
+        "ndcg", k=options.k, candidates=protocol.candidates,
+        threshold=data.threshold if options.feedback == "explicit" else None,
+    )  # fmt: skip
+    candidates = make_candidates(data.X, options.feedback, options.trials, options.seed)
+
+    def search(**parameters):
+        recommender = FeatureMFRecommender(**columns, random_state=options.seed, **parameters)
+        return GridSearchCV(recommender, candidates, scoring=scorer, cv=protocol.inner, error_score="raise")
+
+    estimators = {POPULARITY: PopularityRecommender(**columns), IDS: search()}
+    for name, encoder in _text_encoders(data, options).items():
+        estimators[name] = search(item_features=data.columns, item_encoder=encoder)
+    return estimators

@@ -1,0 +1,1 @@
+"""Alternating least squares: solving rows, sweeping over them, side features."""

@@ -1,0 +1,1 @@
+"""Matrices of item-to-item weights: autoencoders, neighbours, transitions."""

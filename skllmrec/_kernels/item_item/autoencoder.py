@@ -1,0 +1,257 @@
+r"""Linear autoencoders in closed form: :math:`\hat X = X B` with a zero diagonal, with and without item features.
+
+Notation: X users x items, :math:`G = X^\top X`, F items x features (rows of unit length), :math:`K = F F^\top`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg, sparse
+
+from skllmrec._kernels.item_item.neighbors import inner_products
+from skllmrec._kernels.threads import map_rows
+
+METHODS = ("ease", "edlae", "cease", "additive", "l3ae")
+NEED_FEATURES = ("cease", "additive", "l3ae")
+_COPIES = {"ease": 1, "edlae": 1, "cease": 2, "additive": 2, "l3ae": 3}  # items x items matrices alive at a time
+_BLOCK = 512
+_ENTRIES_PER_WORK = 16  # products of a sparse Gram matrix that cost as much as a non-zero of `map_rows`
+
+
+@dataclass(frozen=True)
+class Autoencoder:
+    """A fitted linear autoencoder.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_items, n_items), float32
+        B, zero diagonal: column i says what each item of a history speaks for item i.
+    cold : ndarray of shape (n_items, n_features) or (n_items, n_items), or None
+        What turns the features of a new item into its column of B, see `cold_columns`; None without features.
+    """
+
+    weights: np.ndarray
+    cold: np.ndarray | None
+
+
+def memory_needed(method, n_items, *, n_features=0, n_later=0):
+    """Bytes that a fit takes at its peak, besides its input, or with the dense columns of later items behind it."""
+    return 4 * n_items * (max(_COPIES[method] * n_items, n_items + n_later) + min(n_features, n_items))
+
+
+def gram(X):
+    r"""Compute :math:`X^\top X`, dense.
+
+    Parameters
+    ----------
+    X : {ndarray, sparse matrix} of shape (n, n_items), float32
+
+    Returns
+    -------
+    ndarray of shape (n_items, n_items), float32, Fortran order
+    """
+    if not sparse.issparse(X):
+        return np.asarray(X.T @ X, dtype=np.float32, order="F")
+    from skllmrec._kernels.item_item import gram_loops  # compiled on first use
+
+    rows, columns = X.tocsr(), X.T.tocsr()
+    triples = [(A.indptr, A.indices, A.data.astype(np.float32, copy=False)) for A in (columns, rows)]
+    out = np.zeros((X.shape[1], X.shape[1]), dtype=np.float32)
+    work = np.diff(rows.indptr)[columns.indices]  # of each entry: the row that it is multiplied with
+    total = np.r_[0, np.cumsum(work, dtype=np.int64)][columns.indptr]
+    map_rows(lambda first, last: gram_loops.gram_chunk(first, last, *triples, out), total // _ENTRIES_PER_WORK)
+    return out.T  # symmetric
+
+
+def invert(A):
+    """Invert a symmetric positive definite matrix in place: Cholesky factor, then its inverse.
+
+    Parameters
+    ----------
+    A : ndarray of shape (n, n), float32 or float64, Fortran order
+        Overwritten.
+
+    Returns
+    -------
+    ndarray of shape (n, n), C order
+
+    Raises
+    ------
+    ValueError
+        If A is not positive definite to working precision.
+    """
+    potrf, potri = linalg.get_lapack_funcs(("potrf", "potri"), (A,))
+    factor, info = potrf(A, lower=True, overwrite_a=True, clean=False)
+    if info == 0:
+        factor, info = potri(factor, lower=True, overwrite_c=True)
+    if info != 0:
+        raise ValueError(
+            f"the matrix of {len(A)} items is not positive definite (LAPACK info {info}): the regularisation is too "
+            "weak for these interactions, choose larger alpha and feature_alpha"
+        )
+    return _mirror(factor).T  # symmetric; of rows that are contiguous scipy's products of sparse rows make no copy
+
+
+def _mirror(A):
+    """Copy the lower triangle onto the upper one, block by block."""
+    n = len(A)
+    for i in range(0, n, _BLOCK):
+        diagonal = A[i : i + _BLOCK, i : i + _BLOCK]
+        diagonal[...] = np.tril(diagonal) + np.tril(diagonal, -1).T
+        for j in range(i + _BLOCK, n, _BLOCK):
+            A[i : i + _BLOCK, j : j + _BLOCK] = A[j : j + _BLOCK, i : i + _BLOCK].T
+    return A
+
+
+def _zero_diagonal(P):
+    """:math:`-P_{ij} / P_{jj}` with a zero diagonal, in place."""
+    P /= -np.diagonal(P).copy()
+    np.fill_diagonal(P, 0.0)
+    return P
+
+
+def _add_diagonal(A, values):
+    A[np.diag_indices(len(A))] += np.asarray(values, dtype=A.dtype)
+    return A
+
+
+def fit_autoencoder(X, F=None, *, method, alpha, feature_alpha=1.0, feature_weight=1.0, dropout=0.0):
+    r"""Solve a linear autoencoder.
+
+    With :math:`P(A) = A^{-1}` and :math:`Z(P)_{ij} = -P_{ij} / P_{jj}`, zero diagonal,
+
+    - ``"ease"`` [1]_: :math:`B = Z(P(G + \alpha I))`,
+    - ``"edlae"`` [2]_: :math:`B = Z(P(G + \frac{p}{1 - p} \operatorname{diag} G + \alpha I))`, p the `dropout`,
+    - ``"cease"`` [3]_: :math:`B = Z(P(G + w K + \alpha I))`, features as w-fold rows of X,
+    - ``"additive"`` [3]_: :math:`(1 - w)\,Z(P(G + \alpha I)) + w\,Z(P(K + \beta I))`,
+    - ``"l3ae"`` [4]_: the minimum of :math:`|X - XB|^2 + \alpha |B|^2 + w |B - C|^2`, zero diagonal, with
+      :math:`C = Z(P(K + \beta I))`.
+
+    Parameters
+    ----------
+    X : csr_matrix of shape (n_users, n_items)
+    F : {ndarray, csr_matrix} of shape (n_items, n_features), default=None
+    method : {"ease", "edlae", "cease", "additive", "l3ae"}
+    alpha, feature_alpha, feature_weight : float
+        :math:`\alpha, \beta, w`.
+    dropout : float
+        p, of edlae.
+
+    Returns
+    -------
+    Autoencoder
+
+    Raises
+    ------
+    ValueError
+        If the regularisation is too weak for the arithmetic.
+
+    References
+    ----------
+    .. [1] H. Steck, "Embarrassingly shallow autoencoders for sparse data", WWW 2019.
+    .. [2] H. Steck, "Autoencoders that don't overfit towards the identity", NeurIPS 2020.
+    .. [3] O. Jeunen, J. Van Balen and B. Goethals, "Closed-form models for collaborative filtering with
+       side-information", RecSys 2020.
+    .. [4] J. Moon, S. Park and J. Lee, "LLM-enhanced linear autoencoders for recommendation", CIKM 2025.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> from skllmrec._kernels.item_item.autoencoder import fit_autoencoder
+    >>> X = sparse.csr_matrix([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    >>> fit_autoencoder(X, method="ease", alpha=1.0).weights.round(2) + 0.0
+    array([[0.  , 0.67, 0.  ],
+           [0.67, 0.  , 0.  ],
+           [0.  , 0.  , 0.  ]], dtype=float32)
+    """
+    G = gram(X.astype(np.float32))
+    if method in ("ease", "edlae"):
+        ridge = alpha + dropout / (1 - dropout) * np.diagonal(G).copy() * (method == "edlae")
+        return Autoencoder(_zero_diagonal(invert(_add_diagonal(G, ridge))), None)
+    F = F.astype(np.float32)
+    K = np.asarray(inner_products(F, F).T, dtype=np.float32, order="F")  # symmetric, and so there is nothing to copy
+    if method == "cease":
+        K *= np.float32(feature_weight)
+        G += K
+        del K
+        P = invert(_add_diagonal(G, alpha))
+        cold = _cold(P, F, feature_weight)
+        return Autoencoder(_zero_diagonal(P), cold)
+    P = invert(_add_diagonal(K, feature_alpha))
+    cold = _cold(P, F, 1.0)
+    C = _zero_diagonal(P)
+    if method == "additive":
+        B = _zero_diagonal(invert(_add_diagonal(G, alpha)))
+        B *= np.float32(1 - feature_weight)
+        C *= np.float32(feature_weight)
+        B += C
+        cold *= np.float32(feature_weight)
+        return Autoencoder(B, cold)
+    return _l3ae(G, C, cold, alpha, feature_weight)
+
+
+def _l3ae(G, C, cold, alpha, weight):
+    P = invert(_add_diagonal(G, alpha + weight))
+    B = P @ C
+    B *= np.float32(weight)
+    multipliers = (1 + np.diagonal(B)) / np.diagonal(P)
+    P *= multipliers
+    B -= P
+    np.fill_diagonal(B, 0.0)
+    return Autoencoder(B, cold)
+
+
+def _cold(P, F, weight):
+    """Return what `cold_columns` needs: w P F where there are fewer features than items, else w P."""
+    if F.shape[1] <= F.shape[0]:
+        return np.float32(weight) * np.asarray(P @ F if not sparse.issparse(F) else (F.T @ P).T)
+    return np.float32(weight) * P
+
+
+def cold_columns(cold, F, new):
+    r"""Columns of B of new items: the regression of their features on those of the items of fit.
+
+    For a new item with features z the column is :math:`w (K + \beta I)^{-1} F z` (additive, l3ae without its weight)
+    or :math:`w (G + w K + \alpha I)^{-1} F z` (cease): the solution of the same least squares for an item outside.
+
+    Parameters
+    ----------
+    cold : ndarray
+        Of `Autoencoder`.
+    F : {ndarray, csr_matrix} of shape (n_items, n_features)
+        Features of the items of fit.
+    new : {ndarray, csr_matrix} of shape (n_new, n_features)
+
+    Returns
+    -------
+    ndarray of shape (n_items, n_new), float32
+    """
+    new = new.astype(np.float32)
+    if F.shape[1] > F.shape[0]:
+        return np.asarray(cold @ inner_products(F.astype(np.float32), new))
+    return np.asarray((new @ cold.T).T)
+
+
+def prune(B, n):
+    """Keep the n entries of each column that are largest in modulus.
+
+    Parameters
+    ----------
+    B : ndarray of shape (n_items, n_columns)
+    n : int
+
+    Returns
+    -------
+    csc_matrix of shape (n_items, n_columns)
+    """
+    n, n_columns = min(n, len(B)), B.shape[1]
+    rows, values = np.empty((n_columns, n), dtype=np.int32), np.empty((n_columns, n), dtype=B.dtype)
+    for start in range(0, n_columns, _BLOCK):
+        block = B[:, start : start + _BLOCK].T
+        best = np.sort(np.argpartition(-np.abs(block), n - 1, axis=1)[:, :n], axis=1)
+        rows[start : start + _BLOCK] = best
+        values[start : start + _BLOCK] = np.take_along_axis(block, best, axis=1)
+    indptr = np.arange(0, n * n_columns + 1, n)
+    pruned = sparse.csc_matrix((values.ravel(), rows.ravel(), indptr), shape=B.shape)
+    pruned.eliminate_zeros()
+    return pruned

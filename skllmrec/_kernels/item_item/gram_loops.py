@@ -1,0 +1,22 @@
+"""Compiled loop of a dense Gram matrix of a sparse one; imported on first use, since numba takes half a second."""
+
+from numba import njit
+
+from skllmrec._kernels.compiled import LOOP
+
+
+@njit(**LOOP)
+def gram_chunk(first, last, columns, rows, out):
+    """Write the columns ``first <= i < last`` of ``X.T @ X`` to the rows of `out`, which enter as zeros.
+
+    `columns` is the transpose of X as a CSR triple (indptr, indices, data), `rows` is X. One row of `out` at a time
+    stays in the cache, whatever it is added to.
+    """
+    starts, members, strengths = columns
+    indptr, indices, values = rows
+    for i in range(first, last):
+        row = out[i]
+        for k in range(starts[i], starts[i + 1]):
+            u, strength = members[k], strengths[k]
+            for j in range(indptr[u], indptr[u + 1]):
+                row[indices[j]] += strength * values[j]

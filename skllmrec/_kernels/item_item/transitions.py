@@ -1,0 +1,123 @@
+"""Transitions between items in the order in which users had them."""
+
+import numpy as np
+from scipy import sparse
+
+from skllmrec._kernels.selection.held_out import take_entries
+
+LARGEST_BASKET = 1000  # items of one basket that are paired: pairs grow with its square
+
+
+def order_baskets(users, items, times, n_users, n_items):
+    """Put what each user had into an order of baskets: the items of one moment, an item at its last one.
+
+    Parameters
+    ----------
+    users, items : ndarray of shape (n,), intp
+    times : ndarray of shape (n,)
+    n_users, n_items : int
+
+    Returns
+    -------
+    baskets : csr_matrix of shape (n_baskets, n_items)
+        Ones; the baskets of a user follow each other in time.
+    owners : ndarray of shape (n_baskets,), intp
+        The user of each basket, rising.
+    """
+    order = np.lexsort((times, users))
+    users, items, times = users[order], items[order], times[order]
+    pairs = users * np.int64(n_items) + items
+    _, last = np.unique(pairs[::-1], return_index=True)  # the first one from behind
+    kept = np.sort(len(pairs) - 1 - last)
+    users, items, times = users[kept], items[kept], times[kept]
+    begins = np.r_[True, (users[1:] != users[:-1]) | (times[1:] != times[:-1])]
+    number = np.cumsum(begins) - 1
+    baskets = sparse.csr_matrix((np.ones(len(items)), (number, items)), shape=(number[-1] + 1, n_items))
+    return baskets, users[begins]
+
+
+def sampled(baskets):
+    """Leave a random sample of 1,000 items in each basket that has more, always the same one [1]_.
+
+    Parameters
+    ----------
+    baskets : csr_matrix of shape (n_baskets, n_items)
+
+    Returns
+    -------
+    csr_matrix of the same shape
+
+    References
+    ----------
+    .. [1] S. Schelter, C. Boden and V. Markl, "Scalable similarity-based neighborhood methods with MapReduce",
+       RecSys 2012: the interaction cut.
+    """
+    large = np.flatnonzero(np.diff(baskets.indptr) > LARGEST_BASKET)
+    if not len(large):
+        return baskets
+    generator, kept = np.random.default_rng(0), np.ones(baskets.nnz, dtype=bool)
+    for first, last in zip(baskets.indptr[large], baskets.indptr[large + 1], strict=True):
+        kept[first + generator.permutation(last - first)[LARGEST_BASKET:]] = False
+    return take_entries(baskets, np.flatnonzero(kept))
+
+
+def count_transitions(baskets, owners, *, window, decay):
+    r"""Count how often one item followed another.
+
+    A pair of items in one basket counts 1 in both directions, a pair g baskets apart :math:`d^{g - 1}` forwards. Large
+    baskets are `sampled`, so that each item has at most 1,000 (2 window + 1) pairs in the baskets around it.
+
+    Parameters
+    ----------
+    baskets : csr_matrix of shape (n_baskets, n_items)
+    owners : ndarray of shape (n_baskets,)
+        As from `order_baskets`.
+    window : int
+        Largest g.
+    decay : float
+        d.
+
+    Returns
+    -------
+    csr_matrix of shape (n_items, n_items)
+        From the row to the column; zero diagonal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skllmrec._kernels.item_item.transitions import count_transitions, order_baskets
+    >>> baskets, owners = order_baskets(np.zeros(3, int), np.array([2, 0, 1]), np.array([10, 20, 30]), 1, 3)
+    >>> count_transitions(baskets, owners, window=2, decay=0.5).toarray()
+    array([[0. , 1. , 0. ],
+           [0. , 0. , 0. ],
+           [1. , 0.5, 0. ]])
+    """
+    baskets = sampled(baskets)
+    counts = baskets.T @ baskets
+    counts.setdiag(0.0)
+    for gap in range(1, min(window, len(owners) - 1) + 1):
+        same = np.flatnonzero(owners[gap:] == owners[:-gap])
+        counts = counts + decay ** (gap - 1) * (baskets[same].T @ baskets[same + gap])
+    counts = counts.tocsr()
+    counts.eliminate_zeros()
+    return counts
+
+
+def recency(baskets, owners, n_users, decay):
+    """Weigh each user's items by how many baskets ago they had them: ``decay ** age``, 1 for the last basket.
+
+    Parameters
+    ----------
+    baskets, owners
+        As from `order_baskets`.
+    n_users : int
+    decay : float
+
+    Returns
+    -------
+    csr_matrix of shape (n_users, n_items)
+    """
+    ends = np.searchsorted(owners, owners, side="right")  # behind the last basket of the same user
+    ages = ends - 1 - np.arange(len(owners))
+    parts = decay**ages, (owners, np.arange(len(owners)))
+    return (sparse.csr_matrix(parts, shape=(n_users, len(owners))) @ baskets).tocsr()

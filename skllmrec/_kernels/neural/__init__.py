@@ -1,0 +1,1 @@
+"""Graph propagation and losses of the recommenders that are trained by gradients."""

@@ -1,0 +1,53 @@
+"""Single precision in the middle of mixed precision, for torch functions that have gradients of their own."""
+
+from contextlib import nullcontext
+
+
+def full_precision(tensor):
+    """Switch mixed precision off, where it is on.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        One on the device in question.
+
+    Returns
+    -------
+    context manager
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skllmrec._kernels.neural.precision import full_precision
+    >>> x = torch.ones(1, 1)
+    >>> with torch.autocast("cpu", torch.bfloat16), full_precision(x):
+    ...     print((x @ x).dtype)
+    torch.float32
+    """
+    import torch
+
+    kind = tensor.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
+
+
+def in_full(tensor):
+    """Half precision as single precision; all else as it is.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+
+    Returns
+    -------
+    torch.Tensor
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skllmrec._kernels.neural.precision import in_full
+    >>> in_full(torch.ones(1, dtype=torch.float16)).dtype, in_full(torch.ones(1, dtype=torch.float64)).dtype
+    (torch.float32, torch.float64)
+    """
+    import torch
+
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

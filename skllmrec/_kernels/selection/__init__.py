@@ -1,0 +1,1 @@
+"""Choosing among models on held-out interactions: scores of held-out items, pools of candidates, blending."""

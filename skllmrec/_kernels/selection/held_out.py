@@ -1,0 +1,161 @@
+"""Choices made inside a fit on interactions held out from it: which is better, and is it better beyond chance."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from skllmrec._kernels.topk.exact import topk_factors
+
+SHARE = 0.1  # of the interactions
+MIN_HELD_OUT = 50  # fewer say nothing: callers keep their defaults
+MIN_GAIN = 0.5  # standard errors by which a choice must beat the default
+CUTOFF = 20  # places of a list that are judged
+_MAX_USERS = 2048  # enough for the standard error that matters, and bounds the cost of a full ranking
+
+
+def hold_out(weights, seed):
+    """Split the stored entries of an interaction matrix at random.
+
+    A held-out entry keeps at least one entry in its row and in its column on the training side; the others go back,
+    so that nothing is judged on rows about which the training side knows nothing.
+
+    Parameters
+    ----------
+    weights : csr_matrix of shape (n_users, n_items)
+    seed : int
+
+    Returns
+    -------
+    train, test : ndarray of int
+        Positions in ``weights.data``, ascending.
+    """
+    rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
+    test = np.random.default_rng(seed).random(weights.nnz) < SHARE
+    left_in_row = np.bincount(rows[~test], minlength=weights.shape[0])
+    left_in_column = np.bincount(weights.indices[~test], minlength=weights.shape[1])
+    test &= (left_in_row[rows] > 0) & (left_in_column[weights.indices] > 0)
+    return np.flatnonzero(~test), np.flatnonzero(test)
+
+
+def take_entries(weights, positions):
+    """Keep some stored entries of a CSR matrix.
+
+    Parameters
+    ----------
+    weights : csr_matrix
+    positions : ndarray of int
+        Positions in ``weights.data``, ascending.
+
+    Returns
+    -------
+    csr_matrix
+        Of the same shape.
+    """
+    indptr = np.searchsorted(positions, weights.indptr)
+    return sp.csr_matrix((weights.data[positions], weights.indices[positions], indptr), weights.shape)
+
+
+def judged_users(test, seed):
+    """Users with held-out entries, a sample of them where there are more than 2,048.
+
+    Parameters
+    ----------
+    test : csr_matrix of shape (n_users, n_items)
+    seed : int
+
+    Returns
+    -------
+    ndarray of int
+        Ascending.
+    """
+    users = np.flatnonzero(np.diff(test.indptr))
+    if len(users) > _MAX_USERS:
+        users = np.sort(np.random.default_rng(seed).choice(users, _MAX_USERS, replace=False))
+    return users
+
+
+def ranking_quality(user_vectors, item_vectors, train, test, *, seed=0):
+    """NDCG at 20 of the held-out entries of each user, ranked among all items that are not in training.
+
+    Parameters
+    ----------
+    user_vectors : ndarray of shape (n_users, d)
+    item_vectors : ndarray of shape (n_items, d)
+    train, test : csr_matrix of shape (n_users, n_items)
+    seed : int, default=0
+        Of the sample of users, where more than 2,048 have a held-out entry.
+
+    Returns
+    -------
+    ndarray of shape (n_judged,)
+        One value per judged user; the same users for the same `test` and `seed`.
+    """
+    users = judged_users(test, seed)
+    train, test = train[users], test[users]
+    positions, _ = topk_factors(user_vectors[users], item_vectors, min(CUTOFF, len(item_vectors)), train)
+    return list_quality(positions, test)
+
+
+def list_quality(positions, test):
+    """NDCG of ranked lists with the held-out entries as the relevant ones.
+
+    Parameters
+    ----------
+    positions : ndarray of int, shape (n_rows, k)
+        Columns, best first; -1 is padding.
+    test : csr_matrix of shape (n_rows, n_columns)
+        Each row holds at least one entry.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+    """
+    k = positions.shape[1]
+    relevant = sp.csr_matrix((np.ones(test.nnz), test.indices, test.indptr), test.shape)
+    hits = relevant[np.arange(len(positions))[:, None], positions].toarray() * (positions >= 0)
+    discount = 1 / np.log2(np.arange(2, k + 2))
+    ideal = np.cumsum(discount)[np.minimum(np.diff(test.indptr), k) - 1]
+    return hits @ discount / ideal
+
+
+def is_better(quality, reference):
+    """Whether paired values exceed a reference by more than `MIN_GAIN` standard errors of their mean difference.
+
+    Parameters
+    ----------
+    quality, reference : ndarray of shape (n,)
+
+    Returns
+    -------
+    bool
+    """
+    difference = quality - reference
+    error = difference.std() / np.sqrt(len(difference))
+    return bool(difference.mean() > MIN_GAIN * error)
+
+
+def climb(evaluate, grid, start):
+    """Walk from a default along a grid as long as each step is better.
+
+    Parameters
+    ----------
+    evaluate : callable
+        From a grid value to paired values, greater is better.
+    grid : sequence of float
+    start : int
+        Position of the default.
+
+    Returns
+    -------
+    float
+        A value of the grid.
+    """
+    best, quality = start, evaluate(grid[start])
+    for step in (1, -1):
+        while 0 <= best + step < len(grid):
+            candidate = evaluate(grid[best + step])
+            if not is_better(candidate, quality):
+                break
+            best, quality = best + step, candidate
+        if best != start:
+            break
+    return grid[best]

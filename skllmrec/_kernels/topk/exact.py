@@ -1,0 +1,156 @@
+"""Exact top-k of scores or of inner products, seen columns left out, equal scores by position."""
+
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+from skllmrec._kernels.threads import map_chunks, map_rows, serial_blas
+
+_FEW_USERS = 64  # so few are not worth sorting the items for
+_CHUNK_USERS = 2048  # handled by one thread at a time, together
+_BLOCK_USERS = 512  # of one matrix product, whose scores stay in a core's cache
+_FIRST_TILE, _LAST_TILE = 256, 1024  # items of one matrix product: few at first, so that hopeless users leave early
+
+
+class ItemVectors:
+    """Vectors of items, prepared for `topk_factors` on first use; they are not to be changed afterwards.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n_items, d)
+    """
+
+    def __init__(self, vectors):
+        self.vectors = vectors
+
+    def __len__(self):
+        return len(self.vectors)
+
+    @cached_property
+    def constant(self):
+        """Columns that are the same for all items, as those of ones beside biases: they decide nothing."""
+        return (self.vectors == self.vectors[:1]).all(axis=0)
+
+    @cached_property
+    def by_norm(self):
+        """Order of the items by falling norm without the constant columns, vectors in that order, and tiles.
+
+        A tile is the first item, the one after the last, and the highest norm.
+        """
+        norms = _norms(self.vectors[:, ~self.constant])
+        order = np.argsort(-norms, kind="stable")
+        edges, width = [0], _FIRST_TILE
+        while edges[-1] < len(order):
+            edges.append(min(edges[-1] + width, len(order)))
+            width = min(edges[-1], _LAST_TILE)
+        tiles = [(first, last, norms[order[first]]) for first, last in pairwise(edges)]
+        return order, np.ascontiguousarray(self.vectors[order]), tiles
+
+    def bounds(self, user_vectors):
+        """Shift and reach of each user: no score of an item of norm n, rounded, is above ``shift + reach n``."""
+        constant, vectors = self.constant, self.by_norm[1]
+        precision = np.finfo(np.result_type(user_vectors, vectors)).eps
+        room = 8 * vectors.shape[1] * precision * _norms(user_vectors) * _norms(vectors).max(initial=0)
+        shift = user_vectors[:, constant].astype(np.float64) @ vectors[0, constant].astype(np.float64)
+        return shift + room, _norms(user_vectors[:, ~constant])
+
+
+def _norms(vectors):
+    return np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+
+
+def _sorted_rows(seen):
+    """Row starts and columns of what was seen, ascending in each row."""
+    seen = seen if seen.has_sorted_indices else seen.sorted_indices()
+    return seen.indptr.astype(np.int64, copy=False), seen.indices.astype(np.int64, copy=False)
+
+
+def _empty_lists(n_rows, k, dtype):
+    return np.full((n_rows, k), -1, dtype=np.intp), np.full((n_rows, k), -np.inf, dtype=dtype)
+
+
+def topk_dense(scores, k, seen):
+    """Select the k highest unseen scores of each row.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_rows, n_columns), float32 or float64
+        Finite.
+    k : int
+        At most n_columns.
+    seen : csr_matrix of shape (n_rows, n_columns)
+        The stored entries are left out.
+
+    Returns
+    -------
+    positions : ndarray of shape (n_rows, k), intp
+        Best first, equal scores by position; -1 where a row has fewer unseen columns.
+    scores : ndarray of shape (n_rows, k)
+        -inf where the position is -1.
+    """
+    from skllmrec._kernels.topk import loops  # compiled on first use
+
+    scores = np.ascontiguousarray(scores)
+    rows, columns = np.arange(len(scores)), np.arange(scores.shape[1])
+    (indptr, indices), (positions, best) = _sorted_rows(seen), _empty_lists(len(scores), k, scores.dtype)
+
+    def select(first, last):
+        loops.offer_scores(scores[first:last], rows[first:last], columns, indptr, indices, best, positions)
+        loops.sort_heaps(first, last, best, positions)
+
+    map_rows(select, np.arange(len(scores) + 1) * (scores.shape[1] // 64))
+    return positions, best
+
+
+def topk_factors(user_vectors, item_vectors, k, seen):
+    """Select the k unseen items with the highest inner products.
+
+    Items are taken in the order of their norms, some hundred at a time. As soon as the product of the norms of a user
+    and of the next item is below the user's k-th score, the user is done: no later item can get into the list. Columns
+    that are the same for all items are left out of the norms, and added.
+
+    Parameters
+    ----------
+    user_vectors : ndarray of shape (n_users, d)
+    item_vectors : ndarray of shape (n_items, d), or ItemVectors
+        `ItemVectors` is prepared once for several calls.
+    k : int
+        At most n_items.
+    seen : csr_matrix of shape (n_users, n_items)
+        The stored entries are left out.
+
+    Returns
+    -------
+    positions : ndarray of shape (n_users, k), intp
+    scores : ndarray of shape (n_users, k)
+        As from `topk_dense`.
+
+    References
+    ----------
+    .. [1] Teflioudi, Gemulla, Mykytiuk, "LEMP: Fast retrieval of large entries in a matrix product", SIGMOD 2015.
+    """
+    from skllmrec._kernels.topk import loops
+
+    items = item_vectors if isinstance(item_vectors, ItemVectors) else ItemVectors(item_vectors)
+    if len(user_vectors) <= _FEW_USERS:
+        return topk_dense(user_vectors @ items.vectors.T, k, seen)
+    order, vectors, tiles = items.by_norm
+    dtype, (shift, reach) = np.result_type(user_vectors, vectors), items.bounds(user_vectors)
+    (indptr, indices), (positions, best) = _sorted_rows(seen), _empty_lists(len(user_vectors), k, dtype)
+
+    def select(first, last):
+        users, n_users = np.arange(first, last), last - first
+        for start, stop, highest in tiles:
+            n_users = loops.keep_hopeful(users, n_users, shift, reach, highest, best)
+            columns = vectors[start:stop].T
+            for block in range(0, n_users, _BLOCK_USERS):
+                rows = users[block : min(block + _BLOCK_USERS, n_users)]
+                scores = user_vectors[rows] @ columns
+                loops.offer_scores(scores, rows, order[start:stop], indptr, indices, best, positions)
+        loops.sort_heaps(first, last, best, positions)
+
+    starts = range(0, len(user_vectors), _CHUNK_USERS)
+    with serial_blas():
+        map_chunks(select, [(start, min(start + _CHUNK_USERS, len(user_vectors))) for start in starts])
+    return positions, best

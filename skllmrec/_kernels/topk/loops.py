@@ -1,0 +1,100 @@
+"""Compiled loops of the top-k selection; imported on first use, since numba takes half a second."""
+
+from numba import njit
+
+from skllmrec._kernels.compiled import INLINED, LOOP
+
+_TILE = 64  # a compile-time length, so that comparing a tile with a threshold is a few vector instructions
+
+
+@njit(**INLINED)
+def _worse(score, position, other_score, other_position):
+    return score < other_score or (score == other_score and position > other_position)
+
+
+@njit(**INLINED)
+def _sift_down(scores, positions, start, size):
+    """Restore the heap, whose root is the worst entry, after its entry `start` was replaced."""
+    root = start
+    while True:
+        child = 2 * root + 1
+        if child >= size:
+            return
+        if child + 1 < size and _worse(scores[child + 1], positions[child + 1], scores[child], positions[child]):
+            child += 1
+        if not _worse(scores[child], positions[child], scores[root], positions[root]):
+            return
+        scores[root], scores[child] = scores[child], scores[root]
+        positions[root], positions[child] = positions[child], positions[root]
+        root = child
+
+
+@njit(**INLINED)
+def _contains(ascending, first, last, value):
+    """Whether a value is among ``ascending[first:last]``."""
+    while first < last:
+        middle = (first + last) // 2
+        if ascending[middle] < value:
+            first = middle + 1
+        elif ascending[middle] > value:
+            last = middle
+        else:
+            return True
+    return False
+
+
+@njit(**INLINED)
+def _offer(row, first, last, items, seen_indices, seen_first, seen_last, best, positions):
+    """Let the scores first..last of a row into the heap where they beat its worst entry and were not seen."""
+    for j in range(first, last):
+        if row[j] >= best[0]:  # rare from here on
+            item = items[j]
+            if (row[j] > best[0] or item < positions[0]) and not _contains(seen_indices, seen_first, seen_last, item):
+                best[0], positions[0] = row[j], item
+                _sift_down(best, positions, 0, len(best))
+
+
+@njit(**LOOP)
+def offer_scores(scores, users, items, seen_indptr, seen_indices, best, positions):
+    """Let ``scores[row, j]``, of ``users[row]`` and ``items[j]``, into the users' heaps of the best unseen items.
+
+    A heap is a row of `best` and of `positions`; it starts as -inf and -1.
+    """
+    n = scores.shape[1]
+    n_tiled = n - n % _TILE
+    for line in range(len(users)):
+        u, row = users[line], scores[line]
+        heap, places, seen_first, seen_last = best[u], positions[u], seen_indptr[u], seen_indptr[u + 1]
+        for start in range(0, n_tiled, _TILE):
+            threshold, n_above = heap[0], 0
+            for j in range(_TILE):
+                n_above += row[start + j] >= threshold
+            if n_above:
+                _offer(row, start, start + _TILE, items, seen_indices, seen_first, seen_last, heap, places)
+        _offer(row, n_tiled, n, items, seen_indices, seen_first, seen_last, heap, places)
+
+
+@njit(**LOOP)
+def sort_heaps(first, last, best, positions):
+    """Turn the heaps first..last into lists, best first."""
+    for u in range(first, last):
+        heap, places = best[u], positions[u]
+        for size in range(len(heap) - 1, 0, -1):
+            heap[0], heap[size] = heap[size], heap[0]
+            places[0], places[size] = places[size], places[0]
+            _sift_down(heap, places, 0, size)
+
+
+@njit(**LOOP)
+def keep_hopeful(users, n_users, shift, reach, highest_norm, best):
+    """Keep those of the first `n_users` users whose k-th score an item of that norm could reach; return their number.
+
+    No item's score is above ``shift + reach * norm``.
+    """
+    n_kept = 0
+    for line in range(n_users):
+        u = users[line]
+        if shift[u] + reach[u] * highest_norm >= best[u, 0]:
+            users[n_kept] = u
+            n_kept += 1
+    return n_kept

@@ -1,0 +1,1 @@
+"""Vectors written to files and arrays of the caller (`out=`)."""

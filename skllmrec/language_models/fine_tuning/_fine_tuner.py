@@ -1,0 +1,388 @@
+"""LLMFineTuner: a text encoder that learns from interactions, labels or numbers."""
+
+import os
+from dataclasses import replace
+from numbers import Integral, Real
+from pathlib import Path
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skllmrec._backbone import model_info
+from skllmrec._backbone.pooling import POOLINGS
+from skllmrec._device import resolve_device
+from skllmrec._sklearn import HasMethods, Interval, StrOptions, all_or_nothing, fit_context
+from skllmrec._texts import check_texts
+from skllmrec._training import Checkpoint, check_callbacks
+from skllmrec.language_models._checkpoint_encoder import CheckpointEncoder
+from skllmrec.language_models.fine_tuning._augmenters import check_augmenter, describe_augmenter
+from skllmrec.language_models.fine_tuning._partial_model import CorpusEncoder
+from skllmrec.language_models.fine_tuning._projection import TunedJob, remember, write_projection
+from skllmrec.language_models.fine_tuning._targets import OBJECTIVES, read_targets, targets_digest
+from skllmrec.language_models.fine_tuning._tuning import Options, Tuning, make_recipe, split_rows
+
+_EVERY = 20  # steps between two writes of a checkpoint
+# parameters that a checkpoint must agree with
+_IDENTITY = ("task_weights", "trainable", "lora_rank", "pooling", "n_components", "batch_size", "temperature",
+             "threshold", "validation_fraction", "precision", "token_dropout")  # fmt: skip
+
+
+class LLMFineTuner(CheckpointEncoder):
+    r"""Tune a pre-trained language model on what is known about its texts, then encode texts with it.
+
+    A supervised text encoder: `fit` takes texts and the targets that recommenders hand to their encoders, the
+    interactions of every text as a sparse matrix; or labels, numbers, a dense matrix. Some texts are held out; after
+    each epoch they are judged as new items. The best epoch is kept, with the untuned model among the candidates: where
+    tuning does not help beyond chance, the vectors are those of the untuned model (`improved_`).
+
+    The layers below the trained ones are run once, and their states kept in a temporary file. Nothing of the model is
+    on the estimator or in its pickle: tuned weights are a folder named by its content, in the format of transformers.
+
+    Parameters
+    ----------
+    model : str or path-like, default="sentence-transformers/all-MiniLM-L6-v2"
+        What to start from, found as by :class:`LLMTextEncoder`.
+    objective : str, default="auto"
+        What is minimised, for vectors :math:`a_i` of unit length.
+
+        - "contrastive": softmax cross-entropy of an item given the user's other items in the batch, against the batch
+          [1]_; other items of the user count neither way.
+        - "factors": squared error of a linear head that predicts latent factors: 64 of a singular value decomposition
+          of the interactions, each item weighted by log(1 + its number), or the columns of a dense matrix. The head
+          starts from the ridge regression.
+        - "interactions": distance of the interactions X of users from :math:`X (A A^T - I)` [2]_. Activations are
+          computed twice, in chunks, so that memory does not grow with the batch.
+        - "regression", "classification": numbers or labels from a linear head.
+        - "multitask": the sum of several: those that `task_weights` or a dict of targets name, else "contrastive" and
+          "factors".
+        - "auto": interactions: "contrastive", then "factors", the better one on held-out texts; continuous numbers:
+          "regression"; other numbers and labels: "classification".
+    task_weights : dict of str to float, default=None
+        Weight of each objective of "multitask"; None: by uncertainty, learned with the model [3]_.
+    trainable : int, "all" or "lora", default=2
+        How many of the last layers are trained; "all": every layer and the embeddings; "lora": low-rank adapters of
+        all layers [4]_, merged into the weights at the end (``pip install "skllmrec[finetune]"``).
+    lora_rank : int, default=8
+        Rank of the adapters.
+    pooling : {"mean", "cls", "max", "last", "weighted_mean"}, default="mean"
+        How token vectors become a text vector.
+    n_components : int, default=None
+        Length of the vectors, made by a linear projection that is trained with the model and starts from the principal
+        directions; None: no projection.
+    max_length : int or None, default=48
+        Tokens that are read of a text, special ones included; None: as many as the model can read. Training time grows
+        with it.
+    batch_size : int, default=None
+        Texts of a step; None: 256 for "contrastive", 1,024 for "interactions", else 128, and less (32 at least) where
+        an epoch would have fewer than ten steps.
+    learning_rate : float, default=3e-4
+        Highest learning rate of AdamW; heads learn five times as fast.
+    weight_decay : float, default=0.01
+        Decoupled, of matrices.
+    warmup : float, default=0.1
+        Share of the steps in which the learning rate rises; then it falls to zero along a line.
+    max_epochs : int, default=8
+        Passes over the texts, at most.
+    patience : int, default=2
+        Stop an objective after so many epochs without a better score; None: never.
+    temperature : float, default=0.1
+        Of "contrastive".
+    threshold : float, default=None
+        Least target that makes an interaction positive, such as 4 for ratings; None: any above 0. "contrastive",
+        "factors" and "interactions" see which interactions are positive, not their values.
+    token_dropout : float, default=0.0
+        Share of the tokens that the trained layers do not see, drawn anew in each step: the lower layers have seen
+        them. It makes steps cheaper, and vectors that hang less on single words.
+    augmenter : TextAugmenter, default=None
+        Changes texts while training, differently in each epoch. Lower layers are then run in every step.
+    validation_fraction : float, default=0.1
+        Share of the texts that are held out; None: none, all epochs are trained and the last one is kept.
+    checkpoint_dir : str or path-like, default=None
+        Folder for tuned models, from which nothing is ever removed. Trainings save themselves there, too: the same
+        `fit` goes on where a killed one ended, and has the same result. Trainings are told apart by their data; the
+        same data with other parameters are an error. None: models go to ``get_data_home() / "models"``, a cache of
+        10 GB (environment variable ``SKLLMREC_MODEL_CACHE_SIZE``) from which models that were not used for long make
+        room.
+    callbacks : sequence of callable, default=()
+        Called with each record of `history_` as soon as it is there, for loggers such as TensorBoard and MLflow; a true
+        return value ends the training with this objective. Functions, not methods of objects: `clone` copies
+        parameters. An error in one ends `fit`.
+    memory : str, path-like, EmbeddingStore or None, default=None
+        Store of vectors, keyed by the tuned weights, see :class:`LLMTextEncoder`.
+    device : str or None, default=None
+        Torch device; None takes an accelerator if there is one.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of the model's products while it is trained; "auto": bfloat16 where the device has instructions for it. Weights
+        stay float32, and `transform` computes in float32.
+    random_state : int, RandomState instance or None, default=None
+        Held-out rows, batches, dropout. None: another one in each fit, or with `checkpoint_dir` one that follows from
+        the data, so that a training can be resumed.
+    verbose : bool, default=False
+        Show a progress bar, where tqdm is installed.
+
+    Attributes
+    ----------
+    checkpoint_ : str
+        Folder of the model, for ``LLMTextEncoder(checkpoint_)``: of the tuned one, or of `model` where tuning did not
+        help. A projection is not a part of it, but a file beside the weights.
+    improved_ : bool or None
+        Whether tuning helped on held-out texts, by more than two standard errors, those of users and of texts. None if
+        none were held out.
+    objective_ : str or None
+        The objective whose weights were kept; None for those of `model`.
+    history_ : list of dict
+        A record for each epoch: "objective", "epoch" (0: before training), "step", "loss", "score" on the held-out
+        texts (interactions: NDCG@20 of recommending them as new items, by a ridge regression to latent factors or by
+        the cosine to the user's other items, whichever is better; labels: accuracy; numbers: R2), "learning_rate",
+        "seconds", with "multitask" the loss of each objective.
+    embedding_size_ : int
+        Length of a vector.
+    max_length_ : int or None
+        Tokens that are read of a text.
+    weights_sha256_ : str
+        SHA-256 of the files of the model; `transform` accepts no others.
+
+    See Also
+    --------
+    LLMTextEncoder : Encodes without training.
+    TextAugmenter : Random changes of texts.
+
+    References
+    ----------
+    .. [1] A. van den Oord, Y. Li, O. Vinyals, "Representation learning with contrastive predictive coding", 2018.
+    .. [2] V. Vancura, P. Kordik, M. Straka, "beeFormer: bridging the gap between semantic and interaction similarity in
+       recommender systems", RecSys 2024.
+    .. [3] A. Kendall, Y. Gal, R. Cipolla, "Multi-task learning using uncertainty to weigh losses for scene geometry and
+       semantics", CVPR 2018.
+    .. [4] E. Hu et al., "LoRA: low-rank adaptation of large language models", ICLR 2022.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from scipy.sparse import csr_array
+    >>> from skllmrec import LLMFineTuner, LLMTextEncoder
+    >>> texts = ["space war", "alien planet", "robot ship", "wedding", "first love", "a kiss in paris"]
+    >>> films_of_users = csr_array(np.repeat([[1, 0], [0, 1]], 3, axis=0))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tuner = LLMFineTuner(validation_fraction=None, max_epochs=1, checkpoint_dir=folder)
+    ...     vectors = tuner.fit_transform(texts, films_of_users)
+    ...     np.allclose(vectors, LLMTextEncoder(tuner.checkpoint_, normalize=True).fit_transform(texts), atol=1e-5)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "model": [str, os.PathLike],
+        "objective": [StrOptions({"auto", "multitask", *OBJECTIVES})],
+        "task_weights": [dict, None],
+        "trainable": [StrOptions({"all", "lora"}), Interval(Integral, 1, None, closed="left")],
+        "lora_rank": [Interval(Integral, 1, None, closed="left")],
+        "pooling": [StrOptions(set(POOLINGS))],
+        "n_components": [Interval(Integral, 1, None, closed="left"), None],
+        "max_length": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 2, None, closed="left"), None],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "warmup": [Interval(Real, 0, 1, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "patience": [Interval(Integral, 1, None, closed="left"), None],
+        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "threshold": [Real, None],
+        "token_dropout": [Interval(Real, 0, 1, closed="left")],
+        "augmenter": [HasMethods("augment"), None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "checkpoint_dir": [str, os.PathLike, None],
+        "callbacks": [tuple, list],
+        "memory": [str, os.PathLike, HasMethods("fetch"), None],
+        "device": [str, None],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        model="sentence-transformers/all-MiniLM-L6-v2",
+        *,
+        objective="auto",
+        task_weights=None,
+        trainable=2,
+        lora_rank=8,
+        pooling="mean",
+        n_components=None,
+        max_length=48,
+        batch_size=None,
+        learning_rate=3e-4,
+        weight_decay=0.01,
+        warmup=0.1,
+        max_epochs=8,
+        patience=2,
+        temperature=0.1,
+        threshold=None,
+        token_dropout=0.0,
+        augmenter=None,
+        validation_fraction=0.1,
+        checkpoint_dir=None,
+        callbacks=(),
+        memory=None,
+        device=None,
+        precision="auto",
+        random_state=None,
+        verbose=False,
+    ):
+        self.model = model
+        self.objective = objective
+        self.task_weights = task_weights
+        self.trainable = trainable
+        self.lora_rank = lora_rank
+        self.pooling = pooling
+        self.n_components = n_components
+        self.max_length = max_length
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.warmup = warmup
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.temperature = temperature
+        self.threshold = threshold
+        self.token_dropout = token_dropout
+        self.augmenter = augmenter
+        self.validation_fraction = validation_fraction
+        self.checkpoint_dir = checkpoint_dir
+        self.callbacks = callbacks
+        self.memory = memory
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
+    def fit(self, X, y=None):
+        """Tune the model.
+
+        Parameters
+        ----------
+        X : list, ndarray, Series or one-column frame of str, length n_texts
+            The texts, one per row.
+        y : sparse matrix of shape (n_texts, n_others), array-like of shape (n_texts,) or (n_texts, k), or dict
+            Required. Interactions of each text; labels, numbers, a dense matrix; for "multitask" also a dict of
+            objective -> one of these. Texts without a positive interaction are not trained on.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is invalid, a row is not a string, targets are missing, do not fit the texts or the
+            objective, are not finite, or hold nothing to learn from; if the tokenizer does not fit the model; or if
+            `checkpoint_dir` is a file, or holds a training on the same data with other parameters. Nothing is
+            overwritten then.
+        TypeError
+            If one of the callbacks cannot be called, or the augmenter is a class.
+        ImportError
+            If ``trainable="lora"`` and peft is not installed.
+        """
+        self._check_directory()
+        augmenter = check_augmenter(self.augmenter)
+        callbacks, texts = check_callbacks(self.callbacks), check_texts(X, name=type(self).__name__)
+        targets = read_targets(y, self.objective, len(texts), threshold=self.threshold, weights=self.task_weights)
+        device = resolve_device(self.device)
+        info = model_info(self.model)
+        self._check_sizes(info)
+        self.max_length_ = info.choose_max_length(self.max_length)
+        digest = targets_digest(texts, targets)
+        seed = self._choose_seed(digest)
+        rows = split_rows(targets, texts, self.validation_fraction, np.random.default_rng(seed))
+        encoder = CorpusEncoder(
+            info.weights,
+            texts.tolist(),
+            trainable=self.trainable,
+            lora_rank=self.lora_rank,
+            pooling=self.pooling,
+            max_length=self.max_length_,
+            precision=self.precision,
+            token_dropout=self.token_dropout,
+            augmenter=augmenter,
+            device=device,
+        )
+        tuning = Tuning(encoder, len(texts), self.n_components, device)
+        outcome = tuning.run(
+            targets,
+            rows,
+            judged_by=None if self.validation_fraction is None else next(iter(targets.values())),
+            recipe=make_recipe(self, seed),
+            options=Options(
+                temperature=self.temperature,
+                batch_size=self.batch_size,
+                multitask=self.objective == "multitask",
+                task_weights=self.task_weights,
+                lenient=self.objective == "auto",
+                checkpoint_of=lambda name: self._checkpoint(digest, name, info.sha256),
+                verbose=self.verbose,
+                callbacks=callbacks,
+            ),
+        )
+        self.improved_, self.objective_, self.history_ = outcome.improved, outcome.objective, outcome.history
+        self._n_pooled = info.n_dims
+        self.checkpoint_, self.weights_sha256_ = str(info.weights.path), info.sha256
+        if outcome.objective is not None or tuning.projection is not None:
+            self._keep(lambda folder: self._save(folder, encoder, tuning), name="tuned")
+        self.embedding_size_ = info.n_dims if self.n_components is None else int(self.n_components)
+        return self
+
+    def _fit_encoder(self, texts):
+        """Never called: `fit` needs targets."""
+        raise NotImplementedError
+
+    def _check_sizes(self, info):
+        """Refuse more layers or components than the model has."""
+        if not isinstance(self.trainable, str) and self.trainable > info.n_layers:
+            raise ValueError(
+                f"trainable={self.trainable} is more than the {info.n_layers} layers of {self.model!s}: choose from 1 "
+                f'to {info.n_layers}, or "all" for these and the embeddings'
+            )
+        info.check_n_components(self.n_components)
+
+    def _choose_seed(self, digest):
+        if self.random_state is None and self.checkpoint_dir is not None:
+            return int(digest[:7], 16)  # a training must be the same when it is resumed
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _checkpoint(self, digest, name, sha256):
+        """Where the training with one objective is saved; None without a folder."""
+        if self.checkpoint_dir is None:
+            return None
+        parameters = {key: getattr(self, key) for key in _IDENTITY}
+        identity = {"estimator": type(self).__name__, "model": sha256, "max_length": self.max_length_}
+        return Checkpoint(
+            Path(self.checkpoint_dir) / "trainings" / digest[:16] / name,
+            every=_EVERY,
+            identity={**identity, "augmenter": describe_augmenter(self.augmenter), "parameters": parameters},
+        )
+
+    @staticmethod
+    def _save(folder, encoder, tuning):
+        encoder.trained.save(folder)
+        if tuning.projection is not None:
+            write_projection(tuning.projection, folder)
+
+    def _encoding(self):
+        return replace(super()._encoding(), normalize=True)
+
+    def _identity(self):
+        return {**super()._identity(), "projection": self.n_components}
+
+    def _start(self, texts):
+        job = self._job(texts, n_dims=self._n_pooled)
+        if self.objective_ is not None or self.n_components is not None:
+            remember(self.weights_sha256_)
+        return TunedJob(job, self.checkpoint_)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags

@@ -1,0 +1,198 @@
+"""A language model of which a part is trained, on a fixed corpus: the lower layers are run once, their states kept."""
+
+import tempfile
+
+import numpy as np
+
+from skllmrec._backbone import TrainableModel, load_model, load_tokenizer, pad_batch, plan_batches
+from skllmrec._backbone.pooling import pool
+from skllmrec._device import has_bfloat16, to_device
+
+_BATCH_TOKENS = 8192  # padded tokens that go through the model at once; a batch of more is cut
+_CHUNK_TOKENS = 4096  # the same, where activations are computed a second time to save memory
+
+
+class LowerStates:
+    """Hidden states of a corpus after a layer, packed without padding in a file that vanishes with the process.
+
+    The file is mapped into memory: how much of it is in memory is for the operating system to decide, so that
+    the memory of a training does not grow with its corpus.
+
+    Parameters
+    ----------
+    model : LanguageModel
+        For inference.
+    layer : int
+        Whose output is kept.
+    tokens : list of ndarray of int
+        Token ids of every text, none of them empty.
+    pad_id : int
+    """
+
+    def __init__(self, model, layer, tokens, pad_id):
+        self._starts = np.cumsum([0, *map(len, tokens)])
+        self._states = None
+        order = np.argsort(-np.diff(self._starts), kind="stable")
+        for cut in plan_batches(np.diff(self._starts)[order], _CHUNK_TOKENS):
+            self._run(model, layer, tokens, order[cut], pad_id)
+
+    def _run(self, model, layer, tokens, rows, pad_id):
+        import torch
+
+        input_ids, mask, is_token = pad_batch([tokens[row] for row in rows], pad_id, model.device)
+        with torch.inference_mode():
+            states = model.hidden_states(input_ids, mask, layer).float().cpu().numpy()
+        if self._states is None:
+            with tempfile.TemporaryFile() as file:  # the map keeps it
+                self._states = np.memmap(file, np.float32, "w+", shape=(self._starts[-1], states.shape[2]))
+        for row, own, valid in zip(rows, states, is_token, strict=True):
+            self._states[self._starts[row] : self._starts[row + 1]] = own[valid]
+
+    def batch(self, rows, places, is_token):
+        """States of some tokens of some texts, zeros in the padding.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n,)
+        places : list of ndarray of int, length n
+            Positions of the tokens in their text.
+        is_token : ndarray of bool, shape (n, n_tokens)
+
+        Returns
+        -------
+        ndarray of shape (n, n_tokens, n_dims), float32
+        """
+        batch = np.zeros((*is_token.shape, self._states.shape[1]), dtype=np.float32)
+        for row, kept, own in zip(rows, places, batch, strict=True):
+            own[: len(kept)] = self._states[self._starts[row] + kept]
+        return batch
+
+
+class CorpusEncoder:
+    """Encodes the texts of one corpus with a model that is being trained.
+
+    Parameters
+    ----------
+    weights : Weights
+        The model to start from.
+    texts : list of str
+        The corpus.
+    trainable : "all", "lora" or int
+        What is trained: all layers with the embeddings, adapters, or so many of the last layers.
+    lora_rank : int
+        Rank of the adapters.
+    pooling : str
+    max_length : int or None
+        Tokens that are read of a text.
+    precision : {"auto", "float32", "bfloat16"}
+        Of the products of the model; "auto" is bfloat16 where the device has instructions for it. Parameters, and
+        everything from the pooling on, are float32.
+    token_dropout : float
+        Share of the tokens that the trained layers do not see in training mode; the first and the last of a text stay.
+    augmenter : object or None
+        ``augment(texts, rng)`` changes texts at random, in training mode.
+    device : torch.device
+
+    Attributes
+    ----------
+    backbone : torch.nn.Module
+        The model; its mode (training or evaluation) decides about dropout and augmentation.
+    """
+
+    def __init__(
+        self, weights, texts, *, trainable, lora_rank, pooling, max_length, precision, token_dropout, augmenter, device
+    ):
+        self._weights, self._texts, self._max_length, self._augmenter = weights, texts, max_length, augmenter
+        self._pooling, self._token_dropout, self._device = pooling, token_dropout, device
+        self._is_half = precision == "bfloat16" or (precision == "auto" and has_bfloat16(device))
+        self._tokenizer = load_tokenizer(weights)
+        self._tokens = self._tokenize(texts)
+        self.trained = TrainableModel(weights, device)
+        if trainable == "all":
+            self.trained.train_all()
+        elif trainable == "lora":
+            self.trained.add_adapters(lora_rank)
+        else:
+            self.trained.train_last(trainable)
+        self.backbone = self.trained.module
+        self._lower = None
+        if self.trained.first > 0:
+            self._lower = LowerStates(self._lower_model(), self.trained.first, self._tokens, self._tokenizer.pad_id)
+
+    def _lower_model(self):
+        return load_model(self._weights, dtype="float32", device=str(self._device))
+
+    def _tokenize(self, texts):
+        # a text without tokens (possible where the tokenizer adds no special ones) is read as padding
+        found = self._tokenizer(texts, self._max_length)
+        return [np.array(tokens or [self._tokenizer.pad_id], dtype=np.int32) for tokens in found]
+
+    def encode(self, rows, *, checkpointed=False):
+        """Pooled vectors of some texts, which go through the model a few at a time, like lengths together.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n,)
+            Positions in the corpus.
+        checkpointed : bool, default=False
+            Compute activations again for the gradient instead of keeping them: memory stays that of one chunk.
+
+        Returns
+        -------
+        torch.Tensor of shape (n, n_dims)
+        """
+        import torch
+        from torch.utils.checkpoint import checkpoint
+
+        augmented = self._augmenter is not None and self.backbone.training
+        tokens = self._augment(rows) if augmented else [self._tokens[row] for row in rows]
+        places = self._places(tokens)
+        lengths = np.fromiter(map(len, places), dtype=np.intp, count=len(places))
+        order, parts = np.argsort(-lengths, kind="stable"), []
+        for cut in plan_batches(lengths[order], _CHUNK_TOKENS if checkpointed else _BATCH_TOKENS):
+            chunk = order[cut]
+            given = rows[chunk], [tokens[text] for text in chunk], [places[text] for text in chunk], augmented
+            if checkpointed and torch.is_grad_enabled():
+                parts.append(checkpoint(self._encode_chunk, *given, use_reentrant=False))
+            else:
+                parts.append(self._encode_chunk(*given))
+        return torch.cat(parts)[torch.from_numpy(np.argsort(order)).to(self._device)]
+
+    def _augment(self, rows):
+        """Tokens of changed texts; torch's generator decides, whose state is a part of every checkpoint."""
+        import torch
+
+        rng = np.random.default_rng(int(torch.randint(2**31, ()).item()))
+        return self._tokenize(self._augmenter.augment([self._texts[row] for row in rows], rng))
+
+    def _places(self, tokens):
+        """Positions of the tokens that the trained layers see: all of them, but at random in training mode."""
+        import torch
+
+        places = [np.arange(len(own)) for own in tokens]
+        if not self._token_dropout or not self.backbone.training:
+            return places
+        ends = np.cumsum([len(own) for own in tokens])
+        kept = (torch.rand(int(ends[-1])) >= self._token_dropout).numpy()
+        kept[ends - 1] = kept[ends - [len(own) for own in tokens]] = True
+        return [own[keep] for own, keep in zip(places, np.split(kept, ends[:-1]), strict=True)]
+
+    def _encode_chunk(self, rows, tokens, places, augmented):
+        import torch
+
+        kept = [own[place] for own, place in zip(tokens, places, strict=True)]
+        input_ids, mask, is_token = pad_batch(kept, self._tokenizer.pad_id, self._device)
+        entry = None
+        if self._lower is not None and augmented:
+            entry = self._run_lower(input_ids, mask)
+        elif self._lower is not None:
+            entry = to_device(self._lower.batch(rows, places, is_token), self._device)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_half):
+            states = self.trained.states(input_ids, mask, entry)
+        return pool(states, mask, pooling=self._pooling)
+
+    def _run_lower(self, input_ids, mask):
+        import torch
+
+        with torch.no_grad():
+            return self._lower_model().hidden_states(input_ids, mask, self.trained.first)

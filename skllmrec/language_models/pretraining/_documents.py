@@ -1,0 +1,213 @@
+"""The documents of a pre-training: read from texts or pairs of texts, divided, and turned into corpora of tokens."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from skllmrec._sklearn import is_frame, take_columns
+from skllmrec._texts import check_texts
+from skllmrec.language_models._distinct import hold_out, number_equal
+from skllmrec.language_models.pretraining._corpus import build_corpus
+from skllmrec.language_models.pretraining._sentence_pairs import split_sentences
+from skllmrec.language_models.pretraining._tokenizer import tokenize
+
+
+def read_texts(X, *, name):
+    """Check one column of texts, or two of pairs.
+
+    Parameters
+    ----------
+    X : list, ndarray, Series or frame of str, shape (n_texts,), (n_texts, 1) or (n_texts, 2)
+    name : str
+        Who asks.
+
+    Returns
+    -------
+    list of ndarray of shape (n_texts,), dtype object
+        One column, or two.
+
+    Raises
+    ------
+    ValueError
+        If there are more columns, or values that are no strings.
+    """
+    if isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], (list, tuple)):
+        X = np.array(X, dtype=object)
+    if (is_frame(X) or isinstance(X, np.ndarray)) and X.shape[1:] == (2,):
+        return [check_texts(take_columns(X, column), name=name) for column in range(2)]
+    return [check_texts(X, name=name)]
+
+
+def join_pairs(X, *, name):
+    """Make one text of each pair; anything but two columns stays as it is.
+
+    Parameters
+    ----------
+    X : list, ndarray, Series, frame or iterator of str
+    name : str
+        Who asks.
+
+    Returns
+    -------
+    object
+        X, or an ndarray of shape (n_pairs,), dtype object.
+
+    Raises
+    ------
+    ValueError
+        If a text of a pair is no string.
+    """
+    if not isinstance(X, Iterator) and len(columns := read_texts(X, name=name)) == 2:
+        return np.array([f"{first} {second}".strip() for first, second in zip(*columns, strict=True)], dtype=object)
+    return X
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Texts as lists of sentences.
+
+    Attributes
+    ----------
+    sentences : list of list of str
+        Of every document; none of them empty.
+    groups : ndarray of int, shape (n_documents, 2), or None
+        Of pairs of texts: number of the first text and of the second, equal texts having equal numbers.
+    """
+
+    sentences: list
+    groups: np.ndarray | None
+
+    def __len__(self):
+        return len(self.sentences)
+
+    def take(self, rows):
+        """Return some of the documents."""
+        return Documents([self.sentences[row] for row in rows], None if self.groups is None else self.groups[rows])
+
+    def sha256(self):
+        """SHA-256 (hex) of all sentences."""
+        digest = hashlib.sha256()
+        for document in self.sentences:
+            digest.update("\n".join(document).encode() + b"\0")
+        return digest.hexdigest()
+
+    def flat(self):
+        """One sentence after the other."""
+        return (sentence for document in self.sentences for sentence in document)
+
+
+def find_documents(columns, *, with_pairs):
+    """Make documents of texts; blank ones are left out.
+
+    Parameters
+    ----------
+    columns : list of ndarray of str
+        One column, or two.
+    with_pairs : bool
+        Whether documents of one column are cut into sentences.
+
+    Returns
+    -------
+    Documents
+
+    Raises
+    ------
+    ValueError
+        If no text has a visible character.
+    """
+    if len(columns) == 2:
+        sentences = [[text for text in row if text.strip()] for row in zip(*columns, strict=True)]
+        codes = np.column_stack([number_equal(column) for column in columns])
+    else:
+        sentences, codes = [split_sentences(t) if with_pairs else [t] * bool(t.strip()) for t in columns[0]], None
+    kept = [row for row, found in enumerate(sentences) if found]
+    if not kept:
+        raise ValueError(f"the corpus is empty: none of its {len(columns[0])} texts has a visible character")
+    return Documents(sentences, codes).take(kept)
+
+
+def divide(documents, *, fraction, least, seed):
+    """Hold some documents out; equal ones stay together as far as that is possible.
+
+    Parameters
+    ----------
+    documents : Documents
+    fraction : float
+        Share that is held out; 0 holds out none.
+    least : int
+        Fewest documents to hold out, and to keep.
+    seed : int
+
+    Returns
+    -------
+    trained, held_out : Documents
+
+    Raises
+    ------
+    ValueError
+        If there are too few documents.
+    """
+    n = len(documents)
+    if fraction == 0:
+        return documents, documents.take([])
+    n_held = max(round(fraction * n), least)
+    if n - n_held < least:
+        raise ValueError(
+            f"{n} text{'s' * (n != 1)} cannot be divided into at least {least} to learn from and {least} to hold out: "
+            "give more texts, or validation_fraction=0"
+        )
+    order = np.random.default_rng([seed, 1]).permutation(n)
+    fitted, held_out = hold_out(order, number_equal(map(tuple, documents.sentences)), n_held)
+    if len(held_out) < least:
+        fitted, held_out = np.sort(order[n_held:]), np.sort(order[:n_held])
+    return documents.take(fitted), documents.take(held_out)
+
+
+def make_corpus(documents, tokenizer, task):
+    """Turn documents into tokens; of pairs of texts, each has one half of an example.
+
+    Parameters
+    ----------
+    documents : Documents
+    tokenizer : transformers.PreTrainedTokenizerBase
+    task : Task
+
+    Returns
+    -------
+    Corpus
+    """
+    n_room = task.max_length - task.frame.n_special
+    is_paired, with_pairs = documents.groups is not None, "nsp" in task.objectives
+
+    def encode(sentences):
+        encoded = tokenize(tokenizer, sentences)
+        return [(ids[: task.half], starts[: task.half]) for ids, starts in encoded] if is_paired else encoded
+
+    return build_corpus(
+        encode, documents.sentences, n_room=n_room, n_piece=task.half if with_pairs else n_room, groups=documents.groups
+    )
+
+
+def check_pairs(corpus, *, what):
+    """Refuse a corpus without sentences that do not belong together.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    what : str
+        Which texts, e.g. ``"learn from"``.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two documents have two sentences.
+    """
+    is_pair = np.diff(corpus.chunks, axis=1)[:, 0] > 1
+    n = min((len(np.unique(kind)) for kind in corpus.groups[is_pair].T), default=0)
+    if n < 2:
+        raise ValueError(
+            f"the objective 'nsp' needs at least two texts of two sentences or more, which do not belong together, and "
+            f"found {n} among the texts to {what}: give longer texts, pairs in two columns, or objectives=('mlm',)"
+        )

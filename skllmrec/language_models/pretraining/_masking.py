@@ -1,0 +1,58 @@
+"""Masked language modelling: which tokens are hidden, and what stands in their place."""
+
+_MASKED, _RANDOM = 0.8, 0.1  # shares of the hidden tokens; the rest stays as it is, but is predicted, too
+
+
+def mask_tokens(ids, maskable, *, probability, mask_id, ordinary, starts=None):
+    """Hide tokens at random, in each row at least one.
+
+    Of the hidden tokens, 80 % become the mask, 10 % another token, and 10 % stay.
+
+    Parameters
+    ----------
+    ids : torch.Tensor of shape (n_rows, n_tokens), int64
+        On the CPU, whose generator decides.
+    maskable : torch.Tensor of shape (n_rows, n_tokens), bool
+        Tokens that may be hidden: neither padding nor special.
+    probability : float
+        Of a token, or a word, to be hidden.
+    mask_id : int
+        The token of the mask.
+    ordinary : torch.Tensor of shape (n_ordinary,), int64
+        Tokens that may stand in the place of another one.
+    starts : torch.Tensor of shape (n_rows, n_tokens), bool, default=None
+        Tokens that begin a word: words are hidden as a whole. None hides tokens one by one.
+
+    Returns
+    -------
+    inputs : torch.Tensor of shape (n_rows, n_tokens), int64
+        A copy.
+    hidden : torch.Tensor of shape (n_rows, n_tokens), bool
+
+    References
+    ----------
+    .. [1] J. Devlin et al., "BERT: pre-training of deep bidirectional transformers for language understanding", NAACL
+       2019, section 3.1 and appendix A.1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skllmrec.language_models.pretraining._masking import mask_tokens
+    >>> ids = torch.tensor([[1, 7, 8, 2]])
+    >>> _, hidden = mask_tokens(ids, ids > 2, probability=1.0, mask_id=3, ordinary=torch.arange(4, 9))
+    >>> hidden.tolist()
+    [[False, True, True, False]]
+    """
+    import torch
+
+    draw = torch.rand(ids.shape)
+    if starts is not None:  # a token shares the number of the token that begins its word
+        place = torch.arange(ids.shape[1]).expand(ids.shape)
+        draw = draw.gather(1, torch.where(starts, place, 0).cummax(dim=1).values)
+    draw = draw.masked_fill(~maskable, torch.inf)
+    # the smallest number of a row is always hidden, so that every row teaches something
+    hidden = maskable & ((draw < probability) | (draw == draw.amin(dim=1, keepdim=True)))
+    fate = torch.rand(ids.shape)
+    others = ordinary[torch.randint(len(ordinary), ids.shape)]
+    inputs = torch.where(hidden & (fate < _MASKED), mask_id, ids)
+    return torch.where(hidden & (fate >= _MASKED) & (fate < _MASKED + _RANDOM), others, inputs), hidden

@@ -1,0 +1,251 @@
+"""The objectives of a pre-training on a corpus: batches, losses, and what held-out documents say."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from skllmrec._device import to_device
+from skllmrec._training import index_batches
+from skllmrec.language_models.pretraining._masking import mask_tokens
+from skllmrec.language_models.pretraining._sentence_pairs import OTHER, SINGLE, draw_pairs
+from skllmrec.language_models.pretraining._tokenizer import find_frame
+
+OBJECTIVES = ("mlm", "nsp")
+HELD_OUT = "held_out_"  # begin of the names of numbers of held-out documents
+_MOST_EXPONENT = math.log(np.finfo(float).max)
+_IGNORED = -100  # label that counts for nothing, torch's own
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is learned, and how batches of it are made.
+
+    Attributes
+    ----------
+    objectives : tuple of str
+    frame : Frame
+        Special tokens around the segments.
+    max_length : int
+        Most tokens of an example, special ones included.
+    batch_size : int
+        Examples of a batch.
+    mask_probability : float
+    whole_words : bool
+        Whether words are masked as a whole.
+    mask_id, pad_id : int
+    ordinary : torch.Tensor of int64
+        Tokens that are not special.
+    """
+
+    objectives: tuple
+    frame: object
+    max_length: int
+    batch_size: int
+    mask_probability: float
+    whole_words: bool
+    mask_id: int
+    pad_id: int
+    ordinary: object
+
+    @property
+    def half(self):
+        """Most tokens of one of two segments."""
+        return (self.max_length - self.frame.n_special) // 2
+
+    def examples(self, corpus, rng):
+        """Draw the examples of an epoch: ndarray of int64, shape (n_examples, 5), see `draw_pairs`."""
+        if "nsp" not in self.objectives:
+            return corpus.examples()
+        examples = draw_pairs(corpus, self.half, rng)
+        return examples if "mlm" in self.objectives else examples[examples[:, 4] != SINGLE]
+
+    def batches(self, corpus, rng):
+        """Cut the examples of an epoch into batches of like length."""
+        examples = self.examples(corpus, rng)
+        lengths = examples[:, 1] - examples[:, 0] + examples[:, 3] - examples[:, 2]
+        return [examples[rows] for rows in index_batches(len(examples), self.batch_size, lengths=lengths)(rng)]
+
+    def collate(self, corpus, examples):
+        """Lay a batch out as arrays of shape (n_examples, n_tokens).
+
+        Returns
+        -------
+        ids, types, starts, content : ndarray
+            Tokens, segments (0 or 1), whether a token begins a word, and whether it is one of a segment.
+        mask : ndarray
+            1 where there is no padding.
+        """
+        rows = [self._lay_out(*example) for example in examples.tolist()]
+        widths = [sum(len(part) if isinstance(part, list) else part[1] - part[0] for part in row) for row in rows]
+        shape = len(rows), max(widths)
+        ids = np.full(shape, self.pad_id, dtype=np.int64)
+        types, mask = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+        starts, content = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+        for i, row in enumerate(rows):
+            at = 0
+            for number, part in enumerate(row):
+                if isinstance(part, list):
+                    stop = at + len(part)
+                    ids[i, at:stop] = part
+                else:
+                    stop = at + part[1] - part[0]
+                    ids[i, at:stop] = corpus.tokens[slice(*part)]
+                    starts[i, at:stop] = corpus.starts[slice(*part)]
+                    starts[i, at : at + 1] = True  # where a word was cut, its rest is one
+                    content[i, at:stop] = True
+                types[i, at:stop] = number > 2
+                at = stop
+            mask[i, :at] = 1
+        return ids, types, starts, content, mask
+
+    def _lay_out(self, a0, a1, b0, b1, label):
+        """Parts of an example in order: special tokens (list) and segments (begin, end)."""
+        if label == SINGLE:
+            before, behind = self.frame.single
+            return before, (a0, a1), behind
+        before, between, behind = self.frame.pair
+        return before, (a0, a1), between, (b0, b1), behind
+
+
+def make_task(tokenizer, **options):
+    """Make a task for the tokens of a tokenizer.
+
+    Parameters
+    ----------
+    tokenizer : transformers.PreTrainedTokenizerBase
+    **options : dict
+        The attributes of the task that are not about tokens.
+
+    Returns
+    -------
+    Task
+    """
+    import torch
+
+    tokens = torch.arange(len(tokenizer))
+    return Task(
+        frame=find_frame(tokenizer),
+        mask_id=tokenizer.mask_token_id,
+        pad_id=tokenizer.pad_token_id,
+        ordinary=tokens[~torch.isin(tokens, torch.tensor(tokenizer.all_special_ids))],
+        **options,
+    )
+
+
+class Objectives:
+    """Losses of a network on examples of a corpus.
+
+    Parameters
+    ----------
+    task : Task
+    corpus : Corpus
+    heads : Heads
+    device : torch.device
+    unigram : torch.Tensor of shape (n_vocabulary,)
+        Logarithm of the share of each token in the corpus that is trained on.
+    """
+
+    def __init__(self, task, corpus, heads, device, unigram):
+        self._task, self._corpus, self._heads = task, corpus, heads
+        self._device, self._unigram = device, unigram
+
+    def __call__(self, examples):
+        """Losses of a batch: the sum of the objectives' means, and sums and counts of each, see `summarise`."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        task = self._task
+        ids, types, starts, content, mask = self._task.collate(self._corpus, examples)
+        ids, content = torch.from_numpy(ids), torch.from_numpy(content)
+        inputs, hidden = ids, torch.zeros_like(content)
+        if "mlm" in task.objectives:
+            inputs, hidden = mask_tokens(
+                ids, content, probability=task.mask_probability, mask_id=task.mask_id, ordinary=task.ordinary,
+                starts=torch.from_numpy(starts) if task.whole_words else None,
+            )  # fmt: skip
+        on_device = (to_device(array, self._device) for array in (inputs.numpy(), mask, types, hidden.numpy()))
+        token_logits, pair_logits = self._heads(*on_device)
+        loss, numbers = 0.0, {}
+        if "mlm" in task.objectives:
+            wanted = to_device(ids[hidden].numpy(), self._device)
+            total = cross_entropy(token_logits.float(), wanted, reduction="sum")
+            loss, numbers = loss + total / len(wanted), self._numbers("mlm", total, token_logits, wanted)
+            numbers["unigram_sum"] = -self._unigram[ids[hidden]].sum()
+        if "nsp" in task.objectives:
+            labels = examples[:, 4]
+            wanted = to_device(np.where(labels == SINGLE, _IGNORED, labels == OTHER).astype(np.int64), self._device)
+            total = cross_entropy(pair_logits.float(), wanted, reduction="sum")
+            loss = loss + total / max(np.count_nonzero(labels != SINGLE), 1)
+            numbers |= self._numbers("nsp", total, pair_logits, wanted)
+        return loss, numbers
+
+    @staticmethod
+    def _numbers(name, total, logits, wanted):
+        right = (logits.argmax(dim=1) == wanted).sum()
+        return {f"{name}_sum": total.detach(), f"{name}_right": right, f"{name}_count": (wanted != _IGNORED).sum()}
+
+    def evaluate(self, batches, seed):
+        """Measure what the network makes of batches; the same masks every time.
+
+        Parameters
+        ----------
+        batches : list of ndarray
+            See `Task.batches`.
+        seed : int
+
+        Returns
+        -------
+        dict
+            The negative sum of the losses as "score", and the numbers of each objective.
+        """
+        import torch
+
+        sums = {}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for batch in batches:
+                for name, number in self(batch)[1].items():
+                    sums[name] = sums.get(name, 0.0) + float(number)
+        numbers = summarise(sums, self._task.objectives)
+        return {"score": -sum(numbers[f"{name}_loss"] for name in self._task.objectives)} | {
+            HELD_OUT + name: number for name, number in numbers.items()
+        }
+
+
+def summarise(record, objectives):
+    """Turn sums and counts of a record into means.
+
+    Parameters
+    ----------
+    record : dict of str to float
+        With "mlm_sum", "mlm_right", "mlm_count", ...
+    objectives : tuple of str
+
+    Returns
+    -------
+    dict
+        All else of the record, and loss and accuracy of each objective; perplexities for masked tokens.
+
+    Examples
+    --------
+    >>> from skllmrec.language_models.pretraining._objectives import summarise
+    >>> summarise({"epoch": 1, "nsp_sum": 6.0, "nsp_right": 9, "nsp_count": 12}, ("nsp",))
+    {'epoch': 1, 'nsp_loss': 0.5, 'nsp_accuracy': 0.75}
+    """
+    record, means = dict(record), {}
+    for name in objectives:
+        if f"{name}_sum" not in record:
+            continue
+        count = max(record.pop(f"{name}_count"), 1e-9)
+        means[f"{name}_loss"] = record.pop(f"{name}_sum") / count
+        means[f"{name}_accuracy"] = record.pop(f"{name}_right") / count
+        if name == "mlm":
+            means["mlm_perplexity"] = _perplexity(means["mlm_loss"])
+            means["unigram_perplexity"] = _perplexity(record.pop("unigram_sum") / count)
+    return record | means
+
+
+def _perplexity(loss):
+    """Exponential of a loss; infinite where a training that diverges has made it too large for one."""
+    return math.exp(loss) if loss < _MOST_EXPONENT else math.inf

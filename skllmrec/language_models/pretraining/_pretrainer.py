@@ -1,0 +1,399 @@
+"""LLMPretrainer: a language model of one's own texts, from scratch or continued."""
+
+import os
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skllmrec._backbone import model_info
+from skllmrec._backbone._quiet import loading, quiet
+from skllmrec._backbone.pooling import POOLINGS
+from skllmrec._device import resolve_device
+from skllmrec._sklearn import HasMethods, Interval, StrOptions, all_or_nothing, fit_context
+from skllmrec._training import Recipe, check_callbacks
+from skllmrec._training._recipe import PRECISIONS
+from skllmrec._weights import find_weights
+from skllmrec.language_models._checkpoint_encoder import CheckpointEncoder
+from skllmrec.language_models.pretraining._documents import divide, find_documents, join_pairs, read_texts
+from skllmrec.language_models.pretraining._networks import SIZES, load_network, make_network
+from skllmrec.language_models.pretraining._objectives import HELD_OUT, OBJECTIVES, make_task, summarise
+from skllmrec.language_models.pretraining._run import pretrain
+from skllmrec.language_models.pretraining._tokenizer import TOKENIZERS, train_tokenizer
+
+_SIZE_NAMES = ("hidden_size", "n_layers", "n_heads")
+_SCRATCH_RATE, _CONTINUED_RATE = 5e-4, 5e-5
+_CLIP_NORM = 1.0
+_SEED = 0  # where a training has to be found again, and no seed is given
+
+
+class LLMPretrainer(CheckpointEncoder):
+    """Pre-train a language model on one's own texts, and encode texts with it.
+
+    `fit` trains a tokenizer and a BERT from scratch, or continues the pre-training of a model that exists, without any
+    labels. Two objectives, alone or together (their losses are added):
+
+    - "mlm", masked language modelling: 15 % of the tokens are hidden, and predicted from the others.
+    - "nsp", next-sentence prediction: of two segments, whether the second one follows the first. The segments are
+      sentences of a text up to a random place, and those after it; in half of the pairs the second segment is another
+      text's, of a similar length. With two columns of texts, the rows are the pairs.
+
+    Part of the texts is held out: loss and accuracy of each objective on them are reported for every epoch, and the
+    weights of the best epoch are kept. They are saved as a plain directory of transformers, which
+    :class:`~skllmrec.LLMTextEncoder` opens as ``model``, and never held in an attribute or a pickle.
+
+    Parameters
+    ----------
+    model : str, path-like or None, default=None
+        Model whose pre-training is continued, named as in :class:`~skllmrec.LLMTextEncoder`, with its own tokenizer;
+        `tokenizer`, `vocab_size`, `size` and the explicit sizes are then not used. None starts from random weights.
+    objectives : sequence of {"mlm", "nsp"}, default=("mlm", "nsp")
+        What is learned.
+    tokenizer : {"wordpiece", "bpe"}, default="wordpiece"
+        Kind of the tokenizer that is trained: BERT's word pieces (letters become small and lose their accents, every
+        Chinese character is a word), or pairs of bytes (nothing is lost).
+    vocab_size : int, default=8000
+        Most tokens of the tokenizer.
+    size : {"tiny", "mini", "small", "base"}, default="tiny"
+        Hidden size, layers and attention heads of the model: 128, 2, 2; 256, 4, 4; 512, 4, 8; 768, 12, 12 [2]_.
+    hidden_size, n_layers, n_heads : int or None, default=None
+        Instead of what `size` says; the intermediate size is then four hidden sizes, as in all of these.
+    whole_word_masking : bool, default=False
+        Hide all tokens of a word at once.
+    mask_probability : float, default=0.15
+        Share of the tokens, or words, that are hidden. Of these, 80 % become the mask, 10 % another token, and 10 %
+        stay as they are.
+    max_length : int, default=128
+        Tokens of an example, special ones included; also what `transform` reads of a text. Longer texts are cut into
+        several examples.
+    batch_size : int, default=32
+        Examples of a batch.
+    learning_rate : float or None, default=None
+        The highest of AdamW's; it falls to zero along a line. None means 5e-4 for a new model, 5e-5 for one that is
+        continued.
+    weight_decay : float, default=0.01
+        Of matrices and embeddings, not of biases and scales.
+    warmup : float, default=0.1
+        Share of the training in which the learning rate rises.
+    max_epochs : int, default=10
+        Passes over the texts; each draws the pairs and the masks anew.
+    max_steps : int or None, default=None
+        Steps after which the training ends, if `max_epochs` does not end it before.
+    precision : {"auto", "float32", "bfloat16", "float16"}, default="auto"
+        Of the computation; weights are float32. "auto" is bfloat16 on an accelerator that has it, else float32.
+    gradient_accumulation : int, default=1
+        Batches whose mean gradient makes one step.
+    gradient_checkpointing : bool, default=False
+        Compute the states between layers twice instead of keeping them: less memory, more work.
+    validation_fraction : float, default=0.1
+        Share of the texts that is held out; 0 trains on all, reports nothing about others, and keeps the last weights.
+    pooling : {"mean", "cls", "max", "last", "weighted_mean"}, default="mean"
+        How `transform` turns token vectors into a text vector.
+    checkpoint_dir : str, path-like or None, default=None
+        Directory in which the training is saved every 100 steps, so that the same call of `fit` goes on where it was
+        interrupted or killed, with the same weights in the end; the model is saved there, too. None saves the model
+        in a cache of limited size, see `checkpoint_`, and nothing while it is trained.
+    callbacks : sequence of callable, default=()
+        Called with each record of `history_` (a dict of numbers) as soon as it is there, for loggers such as
+        TensorBoard and MLflow; a true return value ends the training. Functions, not methods of objects: `clone` copies
+        parameters.
+    memory : str, path-like, EmbeddingStore or None, default=None
+        Directory of a store that keeps the vector of every text.
+    device : str or None, default=None
+        Torch device; None takes an accelerator if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Of weights, held-out texts, pairs and masks. None draws a new one for each fit; with `checkpoint_dir` it is the
+        same for all, since a training with other numbers could not be resumed.
+    verbose : bool, default=False
+        Show a progress bar with rate and remaining time, where tqdm is installed.
+
+    Attributes
+    ----------
+    checkpoint_ : str
+        Directory of the trained model, its name being a checksum of its content. Without `checkpoint_dir` it is in
+        the folder ``models`` of :func:`skllmrec.get_data_home`, from which the models that have not been used for
+        longest are removed beyond 10 GB (environment variable ``SKLLMREC_MODEL_CACHE_SIZE``).
+    weights_sha256_ : str
+        SHA-256 of weights, tokenizer and configuration; `transform` accepts no others.
+    embedding_size_ : int
+        Length of a vector.
+    max_length_ : int
+        Tokens that `transform` reads.
+    history_ : list of dict
+        A record for each epoch, the first one of the weights before training: "epoch", "step", "loss" (sum over the
+        objectives), and for each objective "mlm_loss" and "mlm_accuracy", "nsp_loss" and "nsp_accuracy", the same of
+        held-out texts as "held_out_mlm_loss" and so on, "score" (what the best epoch is chosen by: the negative sum of
+        the held-out losses), "learning_rate" and "seconds". Of masked tokens also "mlm_perplexity", and
+        "unigram_perplexity": that of a model which knows how frequent tokens are and nothing else.
+    scores_ : dict of str to float
+        Numbers of the held-out texts with the weights that were kept, named as above without ``held_out_``; empty if
+        nothing was held out.
+    best_epoch_ : int
+        Epoch of these weights.
+    n_epochs_, n_steps_ : int
+        Epochs and steps that were done.
+
+    See Also
+    --------
+    skllmrec.LLMTextEncoder : Encodes with a model that exists.
+
+    Notes
+    -----
+    Held-out tokens are predicted from a context that is itself masked, and pairs are judged by masked segments, as in
+    training. Perplexity is the exponential of the mean loss of a masked token; it depends on the vocabulary, so that
+    only models with one tokenizer can be compared by it.
+
+    References
+    ----------
+    .. [1] J. Devlin, M.-W. Chang, K. Lee and K. Toutanova, "BERT: pre-training of deep bidirectional transformers for
+       language understanding", NAACL 2019.
+    .. [2] I. Turc, M.-W. Chang, K. Lee and K. Toutanova, "Well-read students learn better: on the importance of
+       pre-training compact models", 2019.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skllmrec import LLMPretrainer
+    >>> texts = [f"The {who} went home. It was {how} there." for who in ("cat", "dog", "fox", "hen") for how in
+    ...          ("warm", "cold", "dark", "loud", "calm")]
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> pretrainer = LLMPretrainer(hidden_size=32, max_epochs=2, checkpoint_dir=folder.name, random_state=0)
+    >>> pretrainer.fit_transform(texts).shape
+    (20, 32)
+    >>> sorted(pretrainer.scores_)
+    ['mlm_accuracy', 'mlm_loss', 'mlm_perplexity', 'nsp_accuracy', 'nsp_loss', 'unigram_perplexity']
+    >>> folder.cleanup()
+    """
+
+    _parameter_constraints: dict = {
+        "model": [str, os.PathLike, None],
+        "objectives": [tuple, list],
+        "tokenizer": [StrOptions(set(TOKENIZERS))],
+        "vocab_size": [Interval(Integral, 10, None, closed="left")],
+        "size": [StrOptions(set(SIZES))],
+        **{name: [Interval(Integral, 1, None, closed="left"), None] for name in _SIZE_NAMES},
+        "whole_word_masking": ["boolean"],
+        "mask_probability": [Interval(Real, 0, 1, closed="neither")],
+        "max_length": [Interval(Integral, 8, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "warmup": [Interval(Real, 0, 1, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "max_steps": [Interval(Integral, 1, None, closed="left"), None],
+        "precision": [StrOptions(set(PRECISIONS))],
+        "gradient_accumulation": [Interval(Integral, 1, None, closed="left")],
+        "gradient_checkpointing": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "pooling": [StrOptions(set(POOLINGS))],
+        "checkpoint_dir": [str, os.PathLike, None],
+        "callbacks": [tuple, list],
+        "memory": [str, os.PathLike, HasMethods("fetch"), None],
+        "device": [str, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        model=None,
+        *,
+        objectives=("mlm", "nsp"),
+        tokenizer="wordpiece",
+        vocab_size=8000,
+        size="tiny",
+        hidden_size=None,
+        n_layers=None,
+        n_heads=None,
+        whole_word_masking=False,
+        mask_probability=0.15,
+        max_length=128,
+        batch_size=32,
+        learning_rate=None,
+        weight_decay=0.01,
+        warmup=0.1,
+        max_epochs=10,
+        max_steps=None,
+        precision="auto",
+        gradient_accumulation=1,
+        gradient_checkpointing=False,
+        validation_fraction=0.1,
+        pooling="mean",
+        checkpoint_dir=None,
+        callbacks=(),
+        memory=None,
+        device=None,
+        random_state=None,
+        verbose=False,
+    ):
+        self.model = model
+        self.objectives = objectives
+        self.tokenizer = tokenizer
+        self.vocab_size = vocab_size
+        self.size = size
+        self.hidden_size = hidden_size
+        self.n_layers = n_layers
+        self.n_heads = n_heads
+        self.whole_word_masking = whole_word_masking
+        self.mask_probability = mask_probability
+        self.max_length = max_length
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.warmup = warmup
+        self.max_epochs = max_epochs
+        self.max_steps = max_steps
+        self.precision = precision
+        self.gradient_accumulation = gradient_accumulation
+        self.gradient_checkpointing = gradient_checkpointing
+        self.validation_fraction = validation_fraction
+        self.pooling = pooling
+        self.checkpoint_dir = checkpoint_dir
+        self.callbacks = callbacks
+        self.memory = memory
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
+    def fit(self, X, y=None):
+        """Train the tokenizer and the model, and save them.
+
+        Parameters
+        ----------
+        X : list, ndarray, Series or frame of str, shape (n_texts,) or (n_texts, 2)
+            Texts, or pairs of texts, one or one pair per row. Blank ones are left out.
+        y : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is invalid, a row is no string, the corpus is empty or has no two texts of two sentences for
+            "nsp", `model` cannot be trained with these objectives or has another model's tokenizer, `checkpoint_dir`
+            is a file or holds a training of another configuration (nothing is overwritten), or the training diverges.
+        TypeError
+            If one of the callbacks cannot be called.
+        ModelNotFoundError
+            If there is no `model` of that name.
+        """
+        self.embedding_size_ = self._fit_encoder(read_texts(X, name=type(self).__name__))
+        return self
+
+    def transform(self, X, *, out=None):
+        """Encode texts with the trained model.
+
+        Parameters
+        ----------
+        X : list, ndarray, Series, frame or iterator of str, shape (n_texts,) or (n_texts, 2)
+            Texts. Of an array or frame with two columns, the two texts of a row are encoded as one.
+        out : None, ndarray of shape (n_texts, embedding_size_), str or path-like, default=None
+            Where the vectors go, see :meth:`skllmrec.LLMTextEncoder.transform`.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, embedding_size_), dtype float32
+
+        Raises
+        ------
+        ValueError
+            If a row is no string, or the saved model has changed since `fit`.
+        ModelNotFoundError
+            If the saved model is gone.
+        """
+        return super().transform(join_pairs(X, name=type(self).__name__), out=out)
+
+    # -- the steps of a fit -------------------------------------------------------------------------------------
+
+    def _fit_encoder(self, columns):
+        self._check_parameters()
+        device, seed, with_pairs = resolve_device(self.device), self._seed(), "nsp" in self.objectives
+        found = find_documents(columns, with_pairs=with_pairs)
+        documents = divide(found, fraction=self.validation_fraction, least=2 if with_pairs else 1, seed=seed)
+        network, tokenizer, origin = self._network(documents[0], seed)
+        task = make_task(
+            tokenizer,
+            objectives=tuple(dict.fromkeys(self.objectives)),
+            max_length=int(self.max_length),
+            batch_size=int(self.batch_size),
+            mask_probability=float(self.mask_probability),
+            whole_words=bool(self.whole_word_masking),
+        )
+        training = pretrain(
+            network.to(device), tokenizer, documents, task, self._recipe(seed),
+            origin=origin, directory=self.checkpoint_dir, callbacks=self.callbacks,
+            gradient_checkpointing=self.gradient_checkpointing, verbose=self.verbose,
+        )  # fmt: skip
+        self.history_ = [summarise(record, task.objectives) for record in training.history]
+        self.n_epochs_, self.n_steps_ = training.epoch, training.step
+        self.scores_ = self._scores(training.best_epoch)
+
+        def save(folder):
+            with loading, quiet():
+                network.save_pretrained(folder)
+                tokenizer.save_pretrained(folder)
+
+        return self._keep(save, name="pretrained")
+
+    def _network(self, documents, seed):
+        """Network and tokenizer, loaded or made, and the checksum of the weights that were loaded."""
+        if self.model is not None:
+            weights = find_weights(self.model)
+            return *load_network(weights, with_pairs="nsp" in self.objectives, seed=seed), weights.sha256
+        sentences, length = list(documents.flat()), int(self.max_length)
+        tokenizer = train_tokenizer(sentences, kind=self.tokenizer, vocab_size=int(self.vocab_size), max_length=length)
+        return make_network(tokenizer, sizes=self._sizes(), max_length=length, seed=seed), tokenizer, None
+
+    def _check_parameters(self):
+        """Refuse what no constraint of a single parameter can."""
+        check_callbacks(self.callbacks)
+        self._check_directory()
+        unknown = [name for name in self.objectives if name not in OBJECTIVES]
+        if unknown or not self.objectives:
+            what = f"has {unknown[0]!r}, which is unknown" if unknown else "is empty"
+            raise ValueError(f"objectives={self.objectives!r} {what}: choose from {', '.join(map(repr, OBJECTIVES))}")
+        hidden_size, _, n_heads = self._sizes()
+        if self.model is None and hidden_size % n_heads:
+            raise ValueError(f"hidden_size={hidden_size} cannot be divided among n_heads={n_heads}: choose a multiple")
+        if self.model is not None:
+            readable = model_info(self.model).max_length
+            if readable is not None and readable < self.max_length:
+                raise ValueError(
+                    f"max_length={self.max_length} is more than the {readable} tokens {self.model!s} reads"
+                )
+
+    def _sizes(self):
+        given = (getattr(self, name) for name in _SIZE_NAMES)
+        return tuple(
+            preset if size is None else int(size) for size, preset in zip(given, SIZES[self.size], strict=True)
+        )
+
+    def _seed(self):
+        if self.random_state is None and self.checkpoint_dir is not None:
+            return _SEED
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
+    def _recipe(self, seed):
+        rate = self.learning_rate or (_SCRATCH_RATE if self.model is None else _CONTINUED_RATE)
+        return Recipe(
+            n_epochs=int(self.max_epochs),
+            learning_rate=float(rate),
+            weight_decay=float(self.weight_decay),
+            warmup=float(self.warmup),
+            clip_norm=_CLIP_NORM,
+            accumulate=int(self.gradient_accumulation),
+            precision=self.precision,
+            seed=seed,
+            max_steps=None if self.max_steps is None else int(self.max_steps),
+        )
+
+    def _scores(self, best_epoch):
+        """Held-out numbers of the weights that were kept."""
+        self.best_epoch_ = self.n_epochs_ if best_epoch is None else best_epoch
+        record = next((record for record in self.history_ if record["epoch"] == best_epoch), {})
+        return {name.removeprefix(HELD_OUT): value for name, value in record.items() if name.startswith(HELD_OUT)}

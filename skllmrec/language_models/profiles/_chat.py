@@ -1,0 +1,113 @@
+"""Texts from a server that speaks OpenAI's protocol of chats."""
+
+from skllmrec.exceptions import RemoteAPIError
+from skllmrec.language_models.profiles._generator import Answer
+
+_PATH = "chat/completions"
+_ROUNDS = 4  # requests of each thread between two savings
+
+
+class ChatWriter:
+    """Asks a server to answer prompts, a few at a time.
+
+    Parameters
+    ----------
+    api : RemoteAPI
+    request : dict
+        Fields of every request besides the messages.
+    n_concurrent : int
+        Requests at a time.
+    """
+
+    def __init__(self, api, request, *, n_concurrent):
+        self._api, self._request, self._n_concurrent = api, request, n_concurrent
+
+    def __call__(self, prompts):
+        """Answer prompts.
+
+        Parameters
+        ----------
+        prompts : list of str
+
+        Yields
+        ------
+        dict of int to Answer
+            Position of a prompt -> its answer.
+
+        Raises
+        ------
+        RemoteAPIError
+            If the server cannot be reached, refuses, or gives what is no answer.
+        """
+        size = _ROUNDS * self._n_concurrent
+        for start in range(0, len(prompts), size):
+            group = list(range(start, min(start + size, len(prompts))))
+            answers = self._api.map(lambda position: self._ask(prompts[position]), group)
+            yield dict(zip(group, answers, strict=True))
+
+    def _ask(self, prompt):
+        found = self._api.post_json(_PATH, {**self._request, "messages": [{"role": "user", "content": prompt}]})
+        try:
+            return read_answer(found)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise RemoteAPIError(
+                f"{self._api.url}/{_PATH} gave what is no answer of a chat ({error}): check base_url and model", 200
+            ) from None
+
+
+def read_answer(found):
+    """Read the answer out of what a server gives.
+
+    Parameters
+    ----------
+    found : dict
+
+    Returns
+    -------
+    Answer
+
+    Raises
+    ------
+    ValueError
+        If it is not as it should be.
+
+    Examples
+    --------
+    >>> from skllmrec.language_models.profiles._chat import read_answer
+    >>> read_answer({"choices": [{"message": {"content": "A thriller."}, "finish_reason": "length"}]}).is_cut
+    True
+    """
+    message, reason = _first_choice(found)
+    usage = found.get("usage") if isinstance(found.get("usage"), dict) else {}
+    return Answer(
+        text=_content(message),
+        n_prompt_tokens=_count(usage, "prompt_tokens"),
+        n_generated_tokens=_count(usage, "completion_tokens"),
+        is_cut=reason == "length",
+        is_refused=bool(message.get("refusal")) or reason == "content_filter",
+    )
+
+
+def _first_choice(found):
+    """Message of an answer, and why it ended."""
+    choices = found.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise ValueError(f"no list 'choices' (but {', '.join(sorted(map(repr, found))[:5]) or 'nothing'})")
+    message = choices[0].get("message")
+    if not isinstance(message, dict):
+        raise ValueError("the first of 'choices' has no message")
+    return message, choices[0].get("finish_reason")
+
+
+def _content(message):
+    """Text of a message; of one in parts, those that are text."""
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "".join(part.get("text") or "" for part in content if isinstance(part, dict))
+    if content is not None and not isinstance(content, str):
+        raise ValueError(f"the content of the message is {type(content).__name__}")
+    return content or ""
+
+
+def _count(usage, name):
+    return usage[name] if type(usage.get(name)) is int else 0

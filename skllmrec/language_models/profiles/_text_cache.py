@@ -1,0 +1,144 @@
+"""Texts that were written once, on disk: what a model has made of a prompt."""
+
+import hashlib
+import json
+import sqlite3
+import warnings
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from skllmrec._store._database import is_damage
+from skllmrec.exceptions import StoreError, StoreWarning
+
+_FILE = "profiles.sqlite"
+_APPLICATION = 0x736B7077  # "skpw": tells the file from other programs' databases
+_TIMEOUT = 60.0  # seconds to wait for another process
+_SCHEMA = "CREATE TABLE IF NOT EXISTS texts (digest BLOB PRIMARY KEY, value TEXT NOT NULL, checksum BLOB NOT NULL)"
+
+
+class TextCache:
+    """Values of texts in a directory, shared by processes.
+
+    Every value is filed under the SHA-256 of the text and of all that it depends on, with a checksum: one that was
+    damaged counts as absent. What was written survives a kill.
+
+    Parameters
+    ----------
+    directory : path-like
+        Made when it is first used.
+    identity : dict
+        What the values depend on, as JSON.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skllmrec.language_models.profiles._text_cache import TextCache
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     TextCache(folder, {"model": "a"}).write({"Heat": {"answer": "A thriller."}})
+    ...     TextCache(folder, {"model": "a"}).read(["Heat", "Alien"]), TextCache(folder, {"model": "b"}).read(["Heat"])
+    ({'Heat': {'answer': 'A thriller.'}}, {})
+    """
+
+    def __init__(self, directory, identity):
+        self._path = Path(directory).expanduser() / _FILE
+        self._prefix = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).digest()
+
+    def read(self, texts):
+        """Find the values of texts.
+
+        Parameters
+        ----------
+        texts : iterable of str
+
+        Returns
+        -------
+        dict of str to object
+            Of the texts that have one.
+
+        Raises
+        ------
+        StoreError
+            If the directory cannot be used.
+        """
+        found = {}
+        with self._open() as connection:
+            for text in texts:
+                digest = self._digest(text)
+                row = connection.execute("SELECT value, checksum FROM texts WHERE digest = ?", (digest,)).fetchone()
+                if row is not None and row[1] == _checksum(digest, row[0]):
+                    found[text] = json.loads(row[0])
+        return found
+
+    def write(self, values):
+        """Keep values, all of them or none.
+
+        Parameters
+        ----------
+        values : dict of str to object
+            Text -> anything that json can write.
+
+        Raises
+        ------
+        StoreError
+            If the directory cannot be used.
+        """
+        rows = []
+        for text, value in values.items():
+            digest, written = self._digest(text), json.dumps(value).encode()
+            rows.append((digest, written, _checksum(digest, written)))
+        with self._open() as connection, connection:
+            connection.executemany("INSERT OR REPLACE INTO texts VALUES (?, ?, ?)", rows)
+
+    def _digest(self, text):
+        return hashlib.sha256(self._prefix + text.encode()).digest()
+
+    @contextmanager
+    def _open(self):
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                connection = self._connect()
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                self._set_aside(error)
+                connection = self._connect()
+            with closing(connection):
+                yield connection
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(
+                f"the texts in memory={str(self._path.parent)!r} cannot be read or written ({error}): choose a "
+                "directory on a local disk that you may write to, or memory=None"
+            ) from error
+
+    def _connect(self):
+        connection = sqlite3.connect(self._path, timeout=_TIMEOUT)
+        try:
+            connection.text_factory = bytes
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            (n_tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if n_tables and application != _APPLICATION:
+                raise StoreError(f"{self._path} is a database of another program: give memory= another directory")
+            if not n_tables:  # who only reads waits for nobody
+                connection.execute("PRAGMA journal_mode = WAL").fetchone()
+                connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+                connection.execute(_SCHEMA)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _set_aside(self, error):
+        aside = self._path.with_suffix(".damaged")
+        self._path.replace(aside)
+        for ending in ("-wal", "-shm"):
+            self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
+        warnings.warn(
+            f"{self._path} is damaged ({error}): it was renamed to {aside.name}, and its texts are written anew",
+            StoreWarning,
+            stacklevel=2,
+        )
+
+
+def _checksum(digest, value):
+    return hashlib.sha256(digest + value).digest()[:8]

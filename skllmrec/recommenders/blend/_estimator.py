@@ -1,0 +1,395 @@
+"""BlendRecommender: several recommenders, weighted by what each is good at."""
+
+import copy
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+
+from skllmrec._sklearn import BaseComposition, Interval, all_or_nothing, column_positions, fit_context, take_rows
+from skllmrec.base import BaseRecommender, Entities
+from skllmrec.recommenders.blend._validation import (
+    SEGMENTS,
+    Validation,
+    draw_reference,
+    levels,
+    segments,
+    standardised,
+    usual_spread,
+)
+
+_BLOCK_USERS = 4096
+
+
+@dataclass(frozen=True)
+class _Shared(Entities):
+    """Entities, and what each part of the blend makes of them."""
+
+    parts: tuple = ()
+
+    def take(self, positions):
+        taken = vars(Entities.take(self, positions))
+        return _Shared(**taken, parts=tuple(part.take(positions) for part in self.parts))
+
+
+class _Rows:
+    """What `fit` was given, to fit parts on some of the rows."""
+
+    def __init__(self, X, y, sample_weight, tables, seed):
+        self.X, self._seed = X, seed
+        self._y, self._sample_weight = (None if part is None else np.asarray(part) for part in (y, sample_weight))
+        self._tables = {name: table for name, table in tables.items() if table is not None}
+
+    def fit(self, estimator, rows=None):
+        """Fit a clone of a part on some rows, None: on all."""
+        given = self.X, self._y, self._sample_weight
+        X, y, weights = given if rows is None else (None if part is None else take_rows(part, rows) for part in given)
+        estimator = clone(estimator)
+        if self._seed is not None:
+            given = estimator.get_params().items()
+            unset = [name for name, value in given if name.split("__")[-1] == "random_state" and value is None]
+            estimator.set_params(**dict.fromkeys(unset, self._seed))
+        return estimator.fit(X, y, sample_weight=weights, **self._tables)
+
+
+def _forgiving(part):
+    """Let a fitted part, and the parts of a blend, score users and items that they do not know."""
+    if hasattr(part, "handle_unknown"):
+        part.handle_unknown = "prior"
+    for inner in getattr(part, "estimators_", ()):
+        _forgiving(inner)
+    return part
+
+
+class BlendRecommender(BaseComposition, BaseRecommender):
+    r"""Blend the scores of several recommenders with weights found on held-out interactions.
+
+    Which model is best depends on how much is known about an item: text alone ranks new items, interactions rank
+    frequent ones. So the weights differ by the segment of the item: `cold` (no interactions in training), `few_shot`
+    (up to `few_shot` of them), `warm`. `fit` holds a share of the interactions out, and all interactions of a share of
+    the items, fits every part on the rest, chooses the weights, and fits every part again on everything.
+
+    Implicit feedback: scores are standardised user by user, over a fixed sample of items, and the weights are found
+    greedily by the NDCG of the held-out items, beginning with the best part alone [1]_, so that on this data the blend
+    is at least as good as each of them. In segments of more than 4,096 items each user's ranking has only the held-out
+    ones and the best 256 by each part. Explicit feedback: a convex combination of the predictions with the smallest
+    squared error.
+
+    Parameters
+    ----------
+    estimators : list of (str, recommender)
+        Names and recommenders with the same `feedback`; all read the same X. Their parameters are reached as
+        ``name__parameter``.
+    user, item : str or int, default=0, 1
+        Columns of X that hold the ids.
+    few_shot : int, default=5
+        Most training interactions of an item that counts as few-shot.
+    validation_fraction : float, default=0.1
+        Share of the interactions, and of the items, that is held out.
+    handle_unknown : {"prior", "error"}, default="prior"
+        Whether unknown users and items are passed on to the parts, or raise.
+    random_state : int, RandomState instance or None, default=None
+        What is held out. Parts without a `random_state` of their own take a seed from it.
+
+    Attributes
+    ----------
+    estimators_ : list of recommenders
+        The fitted clones.
+    weights_ : dict of str to ndarray of shape (n_estimators,)
+        Weights of the segments "cold", "few_shot" and "warm", of sum 1.
+    validation_scores_ : dict of str to ndarray of shape (n_estimators,), or None
+        For each segment, NDCG@20 (implicit) or minus RMSE (explicit) of each part on what was held out; a segment
+        with too little data is missing.
+    users_, items_, seen_
+        See `BaseRecommender`.
+
+    References
+    ----------
+    .. [1] R. Caruana, A. Niculescu-Mizil, G. Crew and A. Ksikes, "Ensemble selection from libraries of models",
+       ICML 2004.
+
+    Examples
+    --------
+    >>> from skllmrec import BlendRecommender, NeighborsRecommender, PopularityRecommender
+    >>> X = [["ann", "alien"], ["ann", "dune"], ["bob", "alien"], ["bob", "up"], ["cem", "dune"], ["cem", "up"]]
+    >>> near, popular = NeighborsRecommender(feedback="implicit"), PopularityRecommender(feedback="implicit")
+    >>> blend = BlendRecommender([("near", near), ("popular", popular)], random_state=0).fit(X)
+    >>> blend.weights_["warm"].sum().item()
+    1.0
+    """
+
+    _parameter_constraints: dict = {
+        **BaseRecommender._parameter_constraints,
+        "estimators": [list],
+        "few_shot": [Interval(Integral, 0, None, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimators,
+        *,
+        user=0,
+        item=1,
+        few_shot=5,
+        validation_fraction=0.1,
+        handle_unknown="prior",
+        random_state=None,
+    ):
+        self.estimators = estimators
+        self.user = user
+        self.item = item
+        self.few_shot = few_shot
+        self.validation_fraction = validation_fraction
+        self.handle_unknown = handle_unknown
+        self.random_state = random_state
+
+    def get_params(self, deep=True):
+        """Get the parameters of the blend and of its parts.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Those of the parts as well, as ``name__parameter``.
+
+        Returns
+        -------
+        dict
+        """
+        return self._get_params("estimators", deep=deep)
+
+    def set_params(self, **params):
+        """Set parameters of the blend, of its parts, or exchange a part by its name.
+
+        Parameters
+        ----------
+        **params
+            As `get_params` gives them.
+
+        Returns
+        -------
+        self
+        """
+        self._set_params("estimators", **params)
+        return self
+
+    @property
+    def feedback(self):
+        """What the parts learn from."""
+        first = self.estimators[0] if isinstance(self.estimators, list) and self.estimators else None
+        return getattr(first[1], "feedback", "explicit") if isinstance(first, tuple) and len(first) == 2 else "explicit"
+
+    def _check_estimators(self):
+        if not self.estimators or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in self.estimators):
+            raise ValueError(f"estimators is {self.estimators!r:.80}: give a list of at least one (name, recommender)")
+        names = [name for name, _ in self.estimators]
+        self._validate_names(names)
+        kinds = {name: getattr(estimator, "feedback", "explicit") for name, estimator in self.estimators}
+        for name, estimator in self.estimators:
+            if not isinstance(estimator, BaseRecommender):
+                raise TypeError(
+                    f"estimators: {name!r} is a {type(estimator).__name__}: blends are made of recommenders; wrap a "
+                    "regressor in PairwiseRecommender"
+                )
+        if len(set(kinds.values())) > 1:
+            raise ValueError(f"estimators learn from different feedback, {kinds}: set feedback= to the same in all")
+
+    def _check_columns(self, X):
+        """Refuse parts that read the ids from other columns: they would recommend other things."""
+        for name, estimator in self.estimators:
+            for side in ("user", "item"):
+                own, ours = getattr(estimator, side), getattr(self, side)
+                if own != ours and not np.array_equal(column_positions(X, own), column_positions(X, ours)):
+                    raise ValueError(
+                        f"estimators: {name!r} has {side}={own!r}, but the blend has {side}={ours!r}: set both to the "
+                        "same column"
+                    )
+
+    @fit_context(prefer_skip_nested_validation=False)
+    @all_or_nothing
+    def fit(self, X, y=None, *, sample_weight=None, user_table=None, item_table=None):
+        """Choose the weights on held-out interactions, then fit every part on all.
+
+        Parameters
+        ----------
+        X : dataframe or array-like of shape (n_samples, n_features)
+            One row for each interaction, as every part reads it.
+        y : array-like of shape (n_samples,), default=None
+            Ratings (explicit feedback) or weights (implicit feedback).
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row.
+        user_table, item_table : FeatureTable, default=None
+            Every user or item with its features, for the parts that read them.
+
+        Returns
+        -------
+        self : object
+            The fitted blend.
+
+        Raises
+        ------
+        ValueError
+            If the estimators do not have the same feedback, user and item, or the data does not suit one of them.
+        TypeError
+            If an estimator is no recommender.
+        """
+        self._check_estimators()
+        super().fit(X, y, sample_weight=sample_weight, user_table=user_table, item_table=item_table)
+        tables = {"user_table": user_table, "item_table": item_table}
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        X = self._checked(X, reset=False)
+        self._check_columns(X)
+        rows = _Rows(X, y, sample_weight, tables, None if self.random_state is None else seed)
+        generator = np.random.default_rng(seed)
+        self._choose_weights(rows, generator)
+        self.estimators_ = [rows.fit(estimator) for _, estimator in self.estimators]
+        self._reference = self.items_[draw_reference(np.flatnonzero(self._counts), generator)]
+        self._levels = np.empty((len(self.estimators_), 0, 2))
+        self._learn_levels(np.arange(len(self.users_)))
+        self._usual_spreads = [usual_spread(found) for found in self._levels]
+        return self
+
+    @all_or_nothing
+    def partial_fit(self, X, y=None, *, sample_weight=None):
+        """Fold new interactions into every part; the weights stay. On an unfitted blend it is `fit`.
+
+        Parameters
+        ----------
+        X : dataframe or array-like of shape (n_samples, n_features)
+            New rows, laid out as in `fit`.
+        y : array-like of shape (n_samples,), default=None
+            As in `fit`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `fit`.
+
+        Returns
+        -------
+        self : object
+            The updated blend.
+
+        Raises
+        ------
+        AttributeError
+            If a part cannot fold in.
+        """
+        if not hasattr(self, "estimators_"):
+            return self.fit(X, y, sample_weight=sample_weight)
+        super().partial_fit(X, y, sample_weight=sample_weight)
+        parts = [copy.copy(estimator) for estimator in self.estimators_]  # none has folded in if one fails
+        self.estimators_ = [part.partial_fit(X, y, sample_weight=sample_weight) for part in parts]
+        touched = self._user_side.index.encode(self._user_side.read_ids(self._checked(X, reset=False)))
+        self._learn_levels(np.unique(touched))
+        return self
+
+    def _learn_levels(self, users):
+        """Take down how high and how far apart the scores of some users are, by each part."""
+        known = self._levels
+        self._levels = np.zeros((len(known), len(self.users_), 2))
+        self._levels[:, : known.shape[1]] = known
+        for number, part in enumerate(self.estimators_ if self._feedback == "implicit" else ()):
+            reference = part._candidates(self._reference)
+            for start in range(0, len(users), _BLOCK_USERS):
+                block = users[start : start + _BLOCK_USERS]
+                self._levels[number, block] = levels(part, part._listeners(self.users_[block], None), reference)
+
+    def _fit_interactions(self, interactions):
+        # the parts learn, each from the rows themselves
+        self._counts = np.bincount(interactions.weights.indices, minlength=interactions.weights.shape[1])
+
+    def _partial_fit_interactions(self, interactions, users, items):
+        self._fit_interactions(interactions)
+
+    def _choose_weights(self, rows, generator):
+        """Set `weights_` and `validation_scores_`."""
+        n_parts = len(self.estimators)
+        self.weights_ = dict.fromkeys(SEGMENTS, np.full(n_parts, 1 / n_parts))
+        self.validation_scores_ = {}
+        validation = Validation(self, rows.X, self.validation_fraction, generator)
+        if n_parts == 1 or not validation.is_possible:
+            return
+        parts = [_forgiving(rows.fit(estimator, validation.training_rows)) for _, estimator in self.estimators]
+        for name in ("all", *SEGMENTS):
+            found = validation.judge(parts, name)
+            if found is None:  # too little to say something about this segment
+                continue
+            weights, self.validation_scores_[name] = found
+            self.weights_.update(dict.fromkeys(SEGMENTS, weights) if name == "all" else {name: weights})
+
+    # -- scores -----------------------------------------------------------------------------------------------
+
+    @property
+    def _described_by(self):
+        return set().union(*(part._described_by for part in getattr(self, "estimators_", ())))
+
+    def _shared(self, entities, read):
+        return _Shared(**vars(entities), parts=tuple(read(part) for part in self.estimators_))
+
+    def _listeners(self, users, history):
+        entities = super()._listeners(users, history)
+        return self._shared(entities, lambda part: part._listeners(users, history))
+
+    def _candidates(self, candidates):
+        entities = super()._candidates(candidates)
+        given = self.items_ if candidates is None else candidates  # each part has an order of its own
+        return self._shared(entities, lambda part: part._candidates(given))
+
+    def _pairs(self, X):
+        users, items = super()._pairs(X)
+        pairs = [part._pairs(X) for part in self.estimators_]
+        return _Shared(**vars(users), parts=tuple(u for u, _ in pairs)), _Shared(
+            **vars(items), parts=tuple(i for _, i in pairs)
+        )
+
+    def _weights_of(self, items):
+        """Weights of the parts for `Entities` of items, (n_items, n_parts)."""
+        table = np.array([self.weights_[name] for name in SEGMENTS])
+        return table[segments(np.append(self._counts, 0)[items.codes], self.few_shot)]
+
+    def _prepare_items(self, items):
+        weights = self._weights_of(items).T
+        prepared = [
+            part._prepare_items(own) if share.any() else None
+            for part, own, share in zip(self.estimators_, items.parts, weights, strict=True)
+        ]
+        return list(zip(weights, prepared, strict=True))
+
+    def _score_block(self, users, items):
+        return self._score_prepared(users, self._prepare_items(items))
+
+    def _score_prepared(self, users, prepared):
+        blended = np.zeros((len(users), len(prepared[0][0])))
+        for number, (weights, items) in enumerate(prepared):
+            if items is None:  # a part without weight
+                continue
+            scores = self.estimators_[number]._score_prepared(users.parts[number], items)
+            if self._feedback == "implicit":
+                scores = standardised(scores, self._levels_of(number, users), self._usual_spreads[number])
+            blended += scores * weights
+        return blended
+
+    def _levels_of(self, number, users):
+        """Levels of the scores of users by a part; those of new users and of histories are found now."""
+        found = self._levels[number][users.codes]
+        live = users.codes < 0
+        if users.history is not None:
+            live = live | (np.diff(users.history.weights.indptr) > 0)
+        live = np.flatnonzero(live)
+        if len(live):
+            part = self.estimators_[number]
+            found[live] = levels(part, users.parts[number].take(live), part._candidates(self._reference))
+        return found
+
+    @property
+    def _heaviest(self):
+        """Position of the part that weighs most for frequent items: the one that compares items."""
+        return int(np.argmax(self.weights_["warm"]))
+
+    def _queries(self, items, features):
+        return self.estimators_[self._heaviest]._queries(items, features)
+
+    def _similarity_block(self, queries, items):
+        part = self._heaviest
+        return self.estimators_[part]._similarity_block(queries, items.parts[part])

@@ -1,0 +1,364 @@
+"""Two towers: neural encoders of users and items, learned by ranking what was liked before the rest."""
+
+import copy
+import os
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skllmrec._sklearn import CallbackSupportMixin, Interval, StrOptions, fit_progress, with_callbacks
+from skllmrec._training import Recipe
+from skllmrec.recommenders.two_tower._fitted import TowerVectorRecommender, basis_of
+from skllmrec.recommenders.two_tower._network import Architecture, rotated
+from skllmrec.recommenders.two_tower._tasks import check_tasks, read_task
+from skllmrec.recommenders.two_tower._training import LOSSES, Objective, fit_towers, with_links
+
+_LOSS = {"implicit": "infonce", "explicit": "squared_error"}
+_LEARNING_RATE = 0.01
+_WEIGHT_DECAY = {"implicit": 3.0, "explicit": 0.1}  # of "adamw"; vectors of implicit feedback have unit length anyway
+_TASK_WEIGHT = 0.1
+
+
+class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
+    r"""Neural encoders of users and items, smoothed along the graph of their interactions.
+
+    Every user and item gets a vector: a tower of its features plus an embedding of its id, averaged with those of its
+    neighbours in the graph of interactions over `n_layers` steps. A user's features are his own, if there are some,
+    and the mean of those of his items, which go through the items' tower. The score of implicit feedback is the cosine
+    of both vectors, between -1 and 1; of explicit feedback ``mu + b_u + b_i + p_u . q_i``.
+
+    With ``ids=False`` this is AlphaRec [1]_; without features it is LightGCN [2]_; with ``n_layers=0`` it is the plain
+    two-tower model.
+
+    What is kept are vectors, as of a factorisation, and ridge maps, fitted in closed form with leave-one-out when the
+    network has been trained: from features to vectors, for new items and users (a tower is trained to tell the known
+    items apart, a map to predict those that are left out); and from histories to vectors, for `partial_fit` and
+    ``recommend(history=)``. A row with features and a history gets both, in proportion n to 2 for n interactions; a
+    trained row that gets new interactions keeps its deviation from what its history spoke for. The weights of the
+    network are in the file of `checkpoint_dir` only.
+
+    Parameters
+    ----------
+    n_components : int, default=64
+        Length of the vectors.
+    user, item : str or int, default=0, 1
+        Columns of X that hold the ids.
+    user_features, item_features : column key or callable, default=None
+        Columns that describe the user or the item: a name, a position, a list, a slice or a selector.
+    user_encoder, item_encoder : transformer, default=None
+        Encodes the feature columns, once for each distinct user or item; a scalar column reaches it one-dimensional.
+        None: the columns are numbers.
+    feedback : {"implicit", "explicit"}, default="implicit"
+        Whether y holds non-negative weights (None for all one), or ratings.
+    ids : bool, default=True
+        Whether users and items have embeddings of their ids beside what their features say.
+    tower : {"mlp", "linear"}, default="mlp"
+        One hidden layer with leaky rectifier, or none.
+    hidden_size : int, default=128
+        Of "mlp".
+    n_layers : int, default=2
+        Steps along the graph; 0 for none.
+    loss : {"infonce", "softmax", "bpr", "warp", "squared_error"}, default=None
+        What is minimised; "squared_error" belongs to explicit feedback (and is its default), the others to implicit
+        feedback:
+
+        - "infonce" (default): cross-entropy of each liked item against `n_negatives` items drawn uniformly;
+        - "softmax": against the items of the batch, corrected for frequent items being in it more often (logQ);
+        - "bpr": against one item at a time;
+        - "warp": against the first of some drawn items that comes within 2.5 temperatures, by its estimated rank.
+
+        The first two learn from all candidates at once, and so in fewer epochs.
+
+        What a user is known to like never counts against him.
+    temperature : float, default=None
+        Cosines are divided by it in the ranking losses; smaller ones recommend rarer items. None:
+        ``2 / log(6 n_items)``, with which perfect separation would leave as small a loss in a catalogue of any size.
+    n_negatives : int, default=None
+        "infonce": items drawn for each batch; None for all of them, at most 8192. "warp": items drawn for each pair;
+        None for 10.
+    tasks : dict of column -> {"regression", "classification"}, default=None
+        Columns of X, one value for each interaction, that the vectors shall predict as well, such as
+        ``{"rating": "regression", "device": "classification"}``: see `predict_task`. Rows where a value is missing are
+        left out.
+    task_weights : dict of column -> float, default=None
+        Weight of the loss of a task relative to the main loss; 0.1 where none is given. Numbers are standardised.
+    dropout : float, default=0.0
+        Share of hidden units left out in training ("mlp").
+    feature_dropout : float, default=0.0
+        Share of users and items whose features are hidden at a training step: their ids learn to do without.
+    feature_noise : float, default=0.0
+        Length of the random vector that is added to features in training, relative to their own mean length.
+    solver : {"adamw", "adam", "rmsprop"}, default="adamw"
+    weight_decay : float, default=None
+        Of all matrices: decoupled for "adamw" (at a rate of 0.01 and a decay of 3, each step takes 3 % off), added to
+        the gradient for the others. None: 3 for implicit and 0.1 for explicit feedback with "adamw", else 0.
+    learning_rate : {"linear", "cosine", "constant"}, default="linear"
+        How the learning rate goes on after the warm-up: down to zero at `max_iter`, or not at all.
+    learning_rate_init : float, default=None
+        Highest learning rate. None: 0.01.
+    warmup : float, default=0.05
+        Share of the training in which the learning rate rises.
+    batch_size : int or "auto", default="auto"
+        Interactions of a step; "infonce" and "softmax" take whole users. "auto": a tenth of them, at least 32.
+    max_iter : int, default=20
+        Epochs.
+    early_stopping : bool, default=False
+        Hold out a tenth of the interactions, stop once their NDCG@20 (implicit) or RMSE (explicit feedback) has not
+        improved for `n_iter_no_change` epochs, and keep the best epoch. Without effect where fewer than 50 can be held
+        out.
+    n_iter_no_change : int, default=5
+        See `early_stopping`.
+    checkpoint_dir : path-like, default=None
+        Folder for the state of the training, written after each epoch: a `fit` that was interrupted or killed goes on
+        there when it is called again with the same data, parameters and `random_state` (an integer); with others it
+        refuses.
+    handle_unknown : {"prior", "error"}, default="prior"
+        Unknown users and items get what their features predict, without features the mean vector; or they raise.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, batches and draws.
+    device : str, default=None
+        Torch device of the training; None takes an accelerator where there is one.
+    verbose : bool, default=False
+        Show a progress bar.
+
+    Attributes
+    ----------
+    user_factors_, item_factors_ : ndarray of shape (n_users, n_components), (n_items, n_components), float32
+        Unit vectors (implicit feedback) of those that were trained; those of new ones are shorter, the less sure.
+    user_biases_, item_biases_ : ndarray of shape (n_users,), (n_items,)
+        Zero for implicit feedback.
+    mean_ : float
+        mu, the weighted mean rating; 0 for implicit feedback.
+    task_classes_ : dict of column -> ndarray
+        Sorted labels of the classification tasks.
+    n_iter_ : int
+        Number of epochs.
+    history_ : list of dict
+        "epoch", the mean "loss" and that of each task, and with `early_stopping` the "score" of each epoch.
+    users_, items_, seen_, user_encoder_, item_encoder_
+        See `BaseRecommender`.
+
+    References
+    ----------
+    .. [1] L. Sheng, A. Zhang, Y. Zhang, Y. Chen, X. Wang, T.-S. Chua, "Language representations can be what
+       recommenders need: findings and potentials", ICLR 2025.
+    .. [2] X. He, K. Deng, X. Wang, Y. Li, Y. Zhang, M. Wang, "LightGCN: simplifying and powering graph convolution
+       network for recommendation", SIGIR 2020.
+
+    Examples
+    --------
+    >>> from sklearn.feature_extraction.text import TfidfVectorizer
+    >>> from skllmrec.datasets import make_interactions
+    >>> from skllmrec.recommenders import TwoTowerRecommender
+    >>> data = make_interactions(n_users=50, n_items=40, random_state=0)
+    >>> recommender = TwoTowerRecommender(
+    ...     8, user="user_id", item="item_id", item_features="title", item_encoder=TfidfVectorizer(),
+    ...     max_iter=5, device="cpu", random_state=0)
+    >>> ids, scores = recommender.fit(data.data).recommend(data.users["user_id"][:2], n_items=3)
+    >>> ids.shape
+    (2, 3)
+    """
+
+    _parameter_constraints: dict = {
+        **TowerVectorRecommender._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "ids": ["boolean"],
+        "tower": [StrOptions({"mlp", "linear"})],
+        "hidden_size": [Interval(Integral, 1, None, closed="left")],
+        "n_layers": [Interval(Integral, 0, None, closed="left")],
+        "loss": [None, StrOptions(set(LOSSES))],
+        "temperature": [None, Interval(Real, 0, None, closed="neither")],
+        "n_negatives": [None, Interval(Integral, 1, None, closed="left")],
+        "tasks": [None, dict],
+        "task_weights": [None, dict],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "feature_dropout": [Interval(Real, 0, 1, closed="left")],
+        "feature_noise": [Interval(Real, 0, None, closed="left")],
+        "solver": [StrOptions({"adamw", "adam", "rmsprop"})],
+        "weight_decay": [None, Interval(Real, 0, None, closed="left")],
+        "learning_rate": [StrOptions({"linear", "cosine", "constant"})],
+        "learning_rate_init": [None, Interval(Real, 0, None, closed="neither")],
+        "warmup": [Interval(Real, 0, 1, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "checkpoint_dir": [None, str, os.PathLike],
+        "random_state": ["random_state"],
+        "device": [None, str],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_components=64,
+        *,
+        user=0,
+        item=1,
+        user_features=None,
+        item_features=None,
+        user_encoder=None,
+        item_encoder=None,
+        feedback="implicit",
+        ids=True,
+        tower="mlp",
+        hidden_size=128,
+        n_layers=2,
+        loss=None,
+        temperature=None,
+        n_negatives=None,
+        tasks=None,
+        task_weights=None,
+        dropout=0.0,
+        feature_dropout=0.0,
+        feature_noise=0.0,
+        solver="adamw",
+        weight_decay=None,
+        learning_rate="linear",
+        learning_rate_init=None,
+        warmup=0.05,
+        batch_size="auto",
+        max_iter=20,
+        early_stopping=False,
+        n_iter_no_change=5,
+        checkpoint_dir=None,
+        handle_unknown="prior",
+        random_state=None,
+        device=None,
+        verbose=False,
+    ):
+        self.n_components = n_components
+        self.user, self.user_features, self.user_encoder = user, user_features, user_encoder
+        self.item, self.item_features, self.item_encoder = item, item_features, item_encoder
+        self.feedback, self.handle_unknown = feedback, handle_unknown
+        self.ids, self.tower, self.hidden_size, self.n_layers = ids, tower, hidden_size, n_layers
+        self.loss, self.temperature, self.n_negatives = loss, temperature, n_negatives
+        self.tasks, self.task_weights = tasks, task_weights
+        self.dropout, self.feature_dropout, self.feature_noise = dropout, feature_dropout, feature_noise
+        self.solver, self.weight_decay, self.batch_size, self.max_iter = solver, weight_decay, batch_size, max_iter
+        self.learning_rate, self.learning_rate_init, self.warmup = learning_rate, learning_rate_init, warmup
+        self.early_stopping, self.n_iter_no_change = early_stopping, n_iter_no_change
+        self.checkpoint_dir, self.random_state = checkpoint_dir, random_state
+        self.device, self.verbose = device, verbose
+
+    def fit(self, X, y=None, *, sample_weight=None, user_table=None, item_table=None):
+        self._scored_by_callbacks = X, y
+        try:
+            check_tasks(self.tasks, self.task_weights)
+            return super().fit(X, y, sample_weight=sample_weight, user_table=user_table, item_table=item_table)
+        finally:
+            del self._scored_by_callbacks
+            vars(self).pop("_read_tasks", None)
+
+    fit.__doc__ = TowerVectorRecommender.fit.__doc__  # before it is wrapped, so that both have it
+    fit = with_callbacks(fit)
+
+    def _see_rows(self, X, users, items):
+        if not hasattr(self, "_scored_by_callbacks"):
+            return  # a fold-in does not train
+        weights = self.task_weights or {}
+        self._read_tasks = [
+            read_task(X, name, kind, weights.get(name, _TASK_WEIGHT), users, items, int(items.max()) + 1)
+            for name, kind in (self.tasks or {}).items()
+        ]
+
+    def _fit_interactions(self, interactions):
+        n_users, n_items = interactions.trained_shape
+        weights, ratings = interactions.weights[:n_users, :n_items], interactions.ratings
+        self._check_network(interactions)
+        bases, inputs = self._tower_inputs(interactions)
+        targets = self._standardise(weights, ratings)
+        if ratings is None:
+            links, positions = with_links(weights)
+        else:
+            links, positions = weights, np.arange(weights.nnz)
+        with fit_progress(self, self.max_iter, *self._scored_by_callbacks) as report:
+
+            def after_epoch(record, so_far):
+                if report is None or record["epoch"] == 0:
+                    return False
+                return report(lambda: self._attributes(so_far(), interactions, bases))
+
+            trained = fit_towers(
+                links,
+                targets,
+                weights.data[positions] / (weights.data[positions].mean() if len(positions) else 1.0),
+                inputs,
+                self._read_tasks,
+                self._architecture(),
+                self._objective(n_items),
+                self._recipe(),
+                self._options(after_epoch),
+            )
+        self.history_, self.n_iter_ = trained.history, trained.n_iter
+        self._tasks = {task.name: task.without_targets() for task in self._read_tasks}
+        self._adopt(trained, interactions, bases)
+
+    def _check_network(self, interactions):
+        """Refuse parameters that do not go together."""
+        loss = self.loss or _LOSS[self.feedback]
+        if (loss == "squared_error") != (self.feedback == "explicit"):
+            fitting = "squared_error" if self.feedback == "explicit" else "infonce, softmax, bpr or warp"
+            raise ValueError(f"loss={loss!r} does not go with feedback={self.feedback!r}: choose {fitting}, or None")
+        if not self.ids and interactions.user_features is None and interactions.item_features is None:
+            raise ValueError("ids=False leaves nothing to learn from without features: give item_features, or ids=True")
+
+    def _tower_inputs(self, interactions):
+        """Bases of the features of both sides, for the ridge maps, and what goes into the towers, each by side."""
+        n_users, n_items = interactions.trained_shape
+        weights = interactions.weights[:n_users, :n_items]
+        counts = np.diff(weights.indptr), np.bincount(weights.indices, minlength=n_items)
+        bases, inputs = {}, []
+        for side, n_interactions in zip(("user", "item"), counts, strict=True):
+            features = getattr(interactions, f"{side}_features")
+            bases[side] = None
+            if features is not None:
+                features = features[: len(n_interactions)]
+                bases[side] = basis_of(features, n_interactions)
+            inputs.append(None if bases[side] is None else rotated(features, bases[side]))
+        return bases, tuple(inputs)
+
+    def _standardise(self, weights, ratings):
+        """Targets of mean zero and variance one, None for implicit feedback; sets what leads back to ratings."""
+        self.mean_, self._scale = 0.0, 1.0
+        if ratings is None:
+            return None
+        self.mean_ = float(np.average(ratings, weights=weights.data))
+        scale = float(np.sqrt(np.average((ratings - self.mean_) ** 2, weights=weights.data)))
+        self._scale = scale if scale > 1e-12 * abs(self.mean_) else 1.0  # all equal
+        return (ratings - self.mean_) / self._scale
+
+    def _architecture(self):
+        names = ("n_components", "hidden_size", "tower", "ids", "n_layers", "dropout", "feature_dropout")
+        settings = {name: getattr(self, name) for name in (*names, "feature_noise")}
+        return Architecture(**settings, explicit=self.feedback == "explicit")
+
+    def _objective(self, n_items):
+        temperature = self.temperature or 2 / np.log(6 * n_items)
+        return Objective(self.loss or _LOSS[self.feedback], float(temperature), self.n_negatives)
+
+    def _recipe(self):
+        weight_decay = self.weight_decay
+        if weight_decay is None:
+            weight_decay = _WEIGHT_DECAY[self.feedback] if self.solver == "adamw" else 0.0
+        return Recipe(
+            n_epochs=self.max_iter,
+            learning_rate=self.learning_rate_init or _LEARNING_RATE,
+            optimizer=self.solver,
+            weight_decay=weight_decay,
+            warmup=self.warmup,
+            schedule=self.learning_rate,
+            patience=self.n_iter_no_change if self.early_stopping else None,
+            seed=check_random_state(self.random_state).randint(np.iinfo(np.int32).max),
+        )
+
+    def _options(self, callback):
+        names = ("batch_size", "early_stopping", "checkpoint_dir", "device")
+        return {**{name: getattr(self, name) for name in names}, "callback": callback, "verbose": bool(self.verbose)}
+
+    def _attributes(self, trained, interactions, bases):
+        """Return all attributes of a copy of this estimator that is fitted so far."""
+        copied = copy.copy(self)
+        copied._adopt(trained, interactions, bases)
+        return vars(copied)

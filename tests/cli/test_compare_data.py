@@ -1,0 +1,133 @@
+"""What the main job takes for text, positives and diversity."""
+
+from argparse import Namespace
+
+import pandas as pd
+import pytest
+
+from skllmrec._cli.compare.data import find_text_columns, load_job_data
+
+ITEMS = pd.DataFrame(
+    {
+        "item_id": ["a", "b", "c"],
+        "plot": ["A long story about a man and the sea", None, "Two friends walk through a city at night"],
+        "genres": ["drama, adventure", "comedy", "drama"],
+        "title": ["The sea", "Laughing", "Night walk"],
+        "user_tags": ["slow", None, None],
+        "tags": ["old", "new", "dark"],
+        "isbn": ["0345339681", "0261102214", "0451526341"],
+        "cover_url": ["http://example.org/a", "http://example.org/b", None],
+        "year": ["1954", "1960", "1972"],
+        "pages": [120, 96, 310],
+        "vintage": ["fine", "good", "poor"],
+    }
+)
+
+
+def options(folder, **changes):
+    defaults = {
+        "data": str(folder), "target": "rating", "text": None, "feedback": "implicit", "threshold": None,
+        "exclude_columns": [], "max_users": None, "seed": 0,
+    }  # fmt: skip
+    return Namespace(**{**defaults, **changes})
+
+
+def folder_of(tmp_path, ratings, items=ITEMS, **columns):
+    n = len(ratings)
+    rows = {"user_id": [f"u{j % 4}" for j in range(n)], "item_id": ["abc"[j // 4 % 3] for j in range(n)]}
+    pd.DataFrame({**rows, "rating": ratings, **columns}).to_parquet(tmp_path / "interactions.parquet")
+    items.to_parquet(tmp_path / "items.parquet")
+    return tmp_path
+
+
+def test_titles_come_first_then_kinds_then_descriptions_by_length():
+    columns, leaking = find_text_columns(ITEMS)
+    assert columns == ["title", "genres", "plot", "vintage"]
+    assert leaking == ["user_tags", "tags"]
+
+
+def test_excluded_columns_and_codes_are_no_text():
+    columns, leaking = find_text_columns(ITEMS, exclude=("plot", "tags"))
+    assert columns == ["title", "genres", "vintage"]
+    assert leaking == ["user_tags"]
+
+
+def test_a_text_column_of_another_language_is_found():
+    items = pd.DataFrame({"item_id": [1, 2], "名称": ["流浪地球", "霸王别姬"]})
+    assert find_text_columns(items) == (["名称"], [])
+
+
+@pytest.mark.parametrize(
+    ("ratings", "given", "threshold", "kept"),
+    [
+        ([1, 2, 3, 4, 5, 4, 3, 2, 1, 5, 5, 5], None, 4.0, 6),
+        ([1, 2, 3, 4, 5, 4, 3, 2, 1, 5, 5, 5], 2.0, 2.0, 10),
+        ([1, 5, 7, 10, 8, 6, 7, 9, 3, 2, 1, 10], None, 7.0, 6),
+        ([1] * 12, None, None, 12),
+    ],
+)
+def test_positives(tmp_path, ratings, given, threshold, kept):
+    folder = folder_of(tmp_path, ratings)
+    data = load_job_data(options(folder, threshold=given))
+    assert data.threshold == threshold
+    assert len(data.X) == kept
+    assert data.y is None
+    rows = pd.Series(ratings, dtype=float)
+    expected = rows[rows >= threshold] if threshold else rows
+    assert data.strength.tolist() == expected.tolist()
+    explicit = options(folder, threshold=given, feedback="explicit")
+    if threshold is None:
+        with pytest.raises(ValueError, match="--feedback explicit needs ratings that differ"):
+            load_job_data(explicit)
+    else:
+        data = load_job_data(explicit)
+        assert data.y.tolist() == ratings
+        assert len(data.X) == 12
+
+
+def test_both_encoders_read_the_same_text_and_what_is_left_out_is_said(tmp_path):
+    data = load_job_data(options(folder_of(tmp_path, [1] * 12)))
+    assert data.template == "{title}. {genres}. {plot}. {vintage}"
+    assert data.texts.tolist()[1] == "Laughing. comedy. good"
+    assert data.title == "title"
+    assert data.diversity == ["tags"]  # which no model reads
+    notes = "\n".join(data.notes)
+    assert "left out of the text: user_tags, tags" in notes
+    assert "text columns: title, genres, plot, vintage" in notes
+    assert "no model reads it" in notes
+    assert list(data.item_table.frame.columns) == ["item_id", "title", "genres", "plot", "vintage"]
+
+
+def test_a_template_of_ones_own_may_name_tags(tmp_path):
+    data = load_job_data(options(folder_of(tmp_path, [1] * 12), text="{title}: {tags}"))
+    assert data.texts[0] == "The sea: old"
+    assert data.columns == ["title", "tags"]
+    assert not any("left out" in note for note in data.notes)
+    assert not any("no model reads it" in note for note in data.notes)
+
+
+def test_excluded_columns_are_read_by_nothing(tmp_path):
+    data = load_job_data(options(folder_of(tmp_path, [1] * 12), exclude_columns=["tags", "user_tags", "genres"]))
+    assert data.columns == ["title", "plot", "vintage"]
+    assert not {"tags", "user_tags", "genres"} & {*data.items.columns, *data.diversity}
+    with pytest.raises(ValueError, match="'genres', which is not in X"):
+        load_job_data(options(tmp_path, text="{title}. {genres}", exclude_columns=["genres"]))
+
+
+def test_repeated_pairs_are_one_row(tmp_path):
+    folder = folder_of(tmp_path, [1] * 24)  # every pair twice
+    assert len(load_job_data(options(folder)).X) == 12
+
+
+def test_no_text_names_what_there_is(tmp_path):
+    items = ITEMS[["item_id", "isbn", "pages", "tags"]]
+    with pytest.raises(ValueError, match=r"no column of the items holds text \(isbn, pages, tags: empty"):
+        load_job_data(options(folder_of(tmp_path, [1] * 12, items=items)))
+
+
+def test_a_part_of_the_users_is_whole_and_seeded(tmp_path):
+    folder = folder_of(tmp_path, [1] * 12)
+    data, again = (load_job_data(options(folder, max_users=2)) for _ in range(2))
+    assert data.X["user_id"].nunique() == 2
+    assert len(data.X) == 6
+    pd.testing.assert_frame_equal(data.X, again.X)
