@@ -138,13 +138,16 @@ class RankedUsers:
         if not average and record.per != "user" and not record.averages:
             raise ValueError(f"{record.name!r} is a property of all lists together: it has no values per user")
         tables = {"item_vectors": item_vectors, "item_classes": item_classes, "user_groups": user_groups}
-        arguments = [self._find(record, need, tables) for need in record.needs]
-        if record.averages:
-            value = record.function(*arguments, k=k, average=average)
-            return value if average else one_value_per_user(record, value, len(self.users))
-        value = record.function(*arguments, k=k)
-        if record.per == "user":
-            return summarise(one_value_per_user(record, value, len(self.users)), average)
+        return self._apply(record, [self._find(record, need, tables) for need in record.needs], k, average)
+
+    def _apply(self, metric: Metric, arguments: list[Any], k: int, average: bool) -> float | FloatArray:
+        """Call the function of a metric, and average its values per user where it does not do so itself."""
+        if metric.averages:
+            value = metric.function(*arguments, k=k, average=average)
+            return value if average else one_value_per_user(metric, value, len(self.users))
+        value = metric.function(*arguments, k=k)
+        if metric.per == "user":
+            return summarise(one_value_per_user(metric, value, len(self.users)), average)
         return float(value)
 
     def _find(self, metric: Metric, need: str, tables: dict[str, Any]) -> Any:

@@ -128,15 +128,19 @@ class Metric:
         if not callable(self.function):
             raise TypeError(f"metric {self.name!r}: function must be callable, got {type(self.function).__name__}")
         object.__setattr__(self, "needs", tuple(self.needs))
+        self._check_needs()
+
+    def _check_needs(self) -> None:
+        """Raise a ValueError for needs that are unknown, or that do not go together."""
         known = (*FROM_RANKING, *FROM_CALLER, *FROM_PREDICTIONS)
         unknown = [need for need in self.needs if need not in known]
         if unknown or not self.needs:
             raise ValueError(f"metric {self.name!r}: needs={unknown or self.needs}: choose out of {', '.join(known)}")
         if self.of_predictions and not set(self.needs) <= set(FROM_PREDICTIONS):
             raise ValueError(f"metric {self.name!r} needs lists and predictions: make a metric of each")
-        if self.per not in ("user", "test_set") or (self.of_predictions and self.per == "user"):
-            allowed = "'test_set'" if self.of_predictions else "'user' or 'test_set'"
-            raise ValueError(f"metric {self.name!r}: per must be {allowed}, got {self.per!r}")
+        allowed = ("test_set",) if self.of_predictions else ("user", "test_set")
+        if self.per not in allowed:
+            raise ValueError(f"metric {self.name!r}: per must be one of {allowed}, got {self.per!r}")
 
     @property
     def of_predictions(self) -> bool:

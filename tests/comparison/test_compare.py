@@ -11,8 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skllmrec import compare_recommenders
+from skllmrec._kernels.warm_up import load_compiled
 from skllmrec.base import FeatureTable
-from skllmrec.comparison import _fold
 from skllmrec.comparison._fold import accepted_tables
 from skllmrec.metrics import intra_list_diversity, make_ranking_scorer, rank_test_users, serendipity
 from skllmrec.model_selection import ColdItemKFold, PerUserKFold
@@ -34,13 +34,13 @@ class Replaced(Scripted):
 
     def fit(self, X, y=None, *, item_table=None):
         warnings.warn("A worker stopped while some jobs were given to the executor.", UserWarning, stacklevel=1)
-        assert _fold._load_compiled.cache_info().currsize == 1
+        assert load_compiled.cache_info().currsize == 1
         return super().fit(X, y, item_table=item_table)
 
 
 @pytest.mark.filterwarnings("error")
 def test_workers_are_replaced_in_silence_and_nobody_is_charged_for_loading():
-    _fold._load_compiled.cache_clear()
+    load_compiled.cache_clear()
     assert compare({"one": Replaced()}, metrics="ndcg").value("one", "ndcg") > 0
 
 
