@@ -191,10 +191,12 @@ def make_checkpoint(folder, estimators, data, folds, seeds, task, *, resume):
     """
     if folder is None:
         return None
+    measured = Fingerprint(task)
     shared = {
-        "data": digest(*map(fingerprint_data, data)), "task": Fingerprint(task).digest,
+        "data": digest(*map(fingerprint_data, data)),
+        "task": measured.digest,
         "program": fingerprint_program(),
-    }  # fmt: skip
+    }
     splits = [digest(*map(fingerprint_data, pair)) for pair in folds]
     prints = {name: Fingerprint(estimator) for name, estimator in estimators.items()}
     keys = {
@@ -202,5 +204,6 @@ def make_checkpoint(folder, estimators, data, folds, seeds, task, *, resume):
         for name, found in prints.items()
         for fold in range(len(folds))
     }
-    unknown = {name: found.unknown for name, found in prints.items() if found.unknown}
+    unknown = {name: [*found.unknown, *measured.unknown] for name, found in prints.items()}
+    unknown = {name: parts for name, parts in unknown.items() if parts}
     return Checkpoint(Path(folder), keys, unknown, resume)
