@@ -14,12 +14,12 @@ and a stable sort. Times are the least of some repeats, compilation excluded; ra
 Usage: python -m benchmarks.als_kernels [--users 5000] [--items 4000] [--length 36] [--factors 64] [--repeats 3]
 """
 
-import argparse
 import time
 
 import numpy as np
 import torch
 
+from benchmarks.common.measure import make_parser
 from benchmarks.common.synthetic import make_interactions
 from skllmrec._kernels.als.row_solver import SWEEP_STEPS, solve_rows
 from skllmrec._kernels.threads import count_threads
@@ -182,7 +182,7 @@ def compare_topk(args, rng):
 
 def main():
     """Read the sizes and print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     defaults = {"users": 5000, "items": 4000, "length": 36, "factors": 64, "repeats": 3}
     for name, value in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=value, help=f"default: {value}")

@@ -8,15 +8,10 @@ processor time, least of five runs. 1 MB is 1,000,000 bytes of UTF-8.
 """
 
 import argparse
-import os
-from pathlib import Path
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
 import pandas as pd
 
-from benchmarks.common.measure import machine, markdown, median, take_turns, versions
+from benchmarks.common.measure import add_data_option, machine, markdown, median, require_data, take_turns, versions
 from skllmrec.preprocessing import TextCleaner
 
 LEAST = 100_000  # characters of a column
@@ -25,7 +20,7 @@ _HEADS = ("data", "column", "median characters", "changed", "MB/s", "one by one,
 
 def text_columns(folder):
     """Yield (data set, column, texts) of all catalogues."""
-    for path in sorted(Path(folder).glob("*/items.parquet")):
+    for path in sorted(folder.glob("*/items.parquet")):
         items = pd.read_parquet(path)
         for name in items.columns:
             texts = [text for text in items[name] if isinstance(text, str)]
@@ -60,11 +55,10 @@ def measure(texts, wanted, rounds):
 def main():
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", default=os.environ.get("SKLLMREC_DATA"), help="default: SKLLMREC_DATA")
+    add_data_option(parser)
     parser.add_argument("--quick", action="store_true", help="less text, two runs: shows that it works")
     options = parser.parse_args()
-    if not options.data:
-        parser.error("name the folder of the data sets: --data FOLDER")
+    require_data(parser, options)
     wanted, rounds = (200_000, 2) if options.quick else (4_000_000, 5)
     rows = []
     for data, name, texts in text_columns(options.data):

@@ -13,13 +13,9 @@ is to be measured. Seconds are of processor time.
 
 import argparse
 import functools
-import os
 import tempfile
 import time
 from contextlib import contextmanager
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer

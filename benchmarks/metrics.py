@@ -8,10 +8,6 @@ runs, on one thread unless OMP_NUM_THREADS says otherwise.
 """
 
 import argparse
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
 import numpy as np
 from scipy.sparse import csr_array

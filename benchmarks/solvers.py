@@ -6,14 +6,12 @@ Ids only. NDCG@20 of known items on the first of five per-user folds of each set
 five random folds of MovieLens 100K. Nothing is tuned here.
 """
 
-import argparse
-import os
 import time
-from pathlib import Path
 
 import numpy as np
 from sklearn.model_selection import KFold, cross_validate
 
+from benchmarks.common.measure import add_data_option, make_parser, require_data
 from benchmarks.quality.data import SETS, load
 from benchmarks.quality.run import K
 from skllmrec import FeatureMFRecommender, PerUserKFold, fetch_movielens_100k, make_ranking_scorer
@@ -51,20 +49,19 @@ def ratings(seed):
 
 def main():
     """Print a row for each set."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default=os.environ.get("SKLLMREC_DATA"), help="default: SKLLMREC_DATA")
+    parser = make_parser(__doc__)
+    add_data_option(parser)
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=list(SETS))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    if options.data is None and options.sets:
-        parser.error("name the folder of the data sets: --data, or SKLLMREC_DATA")
+    if options.sets:
+        require_data(parser, options)
     FeatureMFRecommender(feedback="implicit", max_iter=1).fit([["a", "b"]])  # compile before anything is timed
     print(f"{'':24s}" + "".join(f"{solver:>18s}" for solver in SOLVERS))
     print("RMSE, ml-100k".ljust(24), *(f"{value:9.4f} {seconds:6.1f} s" for _, value, seconds in ratings(options.seed)))
     for name in options.sets:
         cells = (
-            f"{value:9.4f} {seconds:6.1f} s"
-            for _, value, seconds in rankings(load(Path(options.data), name), options.seed)
+            f"{value:9.4f} {seconds:6.1f} s" for _, value, seconds in rankings(load(options.data, name), options.seed)
         )
         print(f"NDCG@{K}, {name}".ljust(24), *cells, flush=True)
 

@@ -11,15 +11,11 @@ Contestants take turns in one run, on one thread unless OMP_NUM_THREADS says oth
 Lists are compared with a stable sort of all scores of some users, ties by position; implicit's are only counted.
 """
 
-import argparse
 import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
 import numpy as np
 
-from benchmarks.common.measure import machine, markdown, median, take_turns, versions
+from benchmarks.common.measure import machine, make_parser, markdown, median, require_packages, take_turns, versions
 from benchmarks.common.synthetic import make_interactions
 from skllmrec import FeatureMFRecommender
 from skllmrec._kernels.als.feature_als import fit_feature_als
@@ -108,7 +104,7 @@ def compare(users, items, seen, rounds):
 
 def main():
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--users", type=int, default=50_000)
     parser.add_argument("--items", type=int, default=20_000)
     parser.add_argument("--factors", type=int, default=64)
@@ -116,6 +112,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a tenth of the users and items")
     options = parser.parse_args()
+    require_packages("implicit")
     shrink = 10 if options.quick else 1
     seen = make_interactions(options.users // shrink, options.items // shrink, 36)
     print(f"Machine: {machine()}\nVersions: {versions('implicit', 'numba')}")

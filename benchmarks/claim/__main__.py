@@ -21,16 +21,14 @@ Each cell is a file in `--out`/claim; a run that was stopped goes on where it wa
 `python -m benchmarks.quality` vectors and tuned models are taken over. Set OMP_NUM_THREADS=1.
 """
 
-import argparse
 import json
-import os
 import warnings
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.claim.cells import CODINGS, METRICS, TRADITIONAL, run
-from benchmarks.common.measure import markdown
+from benchmarks.common.measure import add_data_option, make_parser, markdown, require_data
 from benchmarks.quality.data import PROTOCOLS, SETS
 from benchmarks.quality.run import write_json
 from skllmrec.comparison._statistics import holm_correction, paired_effect_size, permutation_p_values
@@ -167,8 +165,8 @@ def print_glance(contrasts):
 
 def parse():
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=os.environ.get("SKLLMREC_DATA"), help="default: SKLLMREC_DATA")
+    parser = make_parser(__doc__)
+    add_data_option(parser)
     parser.add_argument("--out", type=Path, default=Path(".quality"), help="folder of cells and store")
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=list(SETS))
     parser.add_argument("--protocols", nargs="*", default=list(PROTOCOLS), choices=PROTOCOLS)
@@ -178,9 +176,8 @@ def parse():
     parser.add_argument("--tuned-seeds", type=int, default=1, help="of the seeds, with how many models are tuned")
     parser.add_argument("--report", action="store_true", help="only print the tables of what is there")
     options = parser.parse_args()
-    if options.data is None and not options.report:
-        parser.error("name the folder of the data sets: --data, or SKLLMREC_DATA")
-    options.data = None if options.data is None else Path(options.data)
+    if not options.report:
+        require_data(parser, options)
     return options
 
 

@@ -1,9 +1,12 @@
-"""What the benchmark scripts share: command line, runs that take turns, tables, the machine in words, memory."""
+"""What the benchmarks share: command line, runs that take turns, tables, a description of the machine, memory."""
 
 import argparse
 import gc
+import json
 import os
 import platform
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -12,10 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
+ROOT = Path(__file__).parents[2]  # where `python -m benchmarks...` finds this package
+
 
 @dataclass
 class Timing:
-    """Seconds of the repeated runs of one contestant, and what the last run returned."""
+    """Seconds of the repeated runs of one contestant, and the result of the last run."""
 
     cpu: list = field(default_factory=list)  # of all threads of this process
     wall: list = field(default_factory=list)
@@ -61,16 +66,50 @@ def markdown(rows):
     return "\n".join([lines[0], "|" + "|".join(rule) + "|", *lines[1:]])
 
 
-def parser_of_parts(description, parts):
-    """Make the command line of a script that consists of parts: `--data` and `--parts`."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+def make_parser(description):
+    """Make a command line whose help shows the description as it is."""
+    return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def add_data_option(parser):
+    """Add `--data`, the folder of the data sets."""
     parser.add_argument("--data", type=Path, default=os.environ.get("SKLLMREC_DATA"), help="default: SKLLMREC_DATA")
+
+
+def require_data(parser, options):
+    """End with an error message if no folder of data sets is known."""
+    if options.data is None:
+        parser.error("name the folder of the data sets: --data, or SKLLMREC_DATA")
+
+
+def require_packages(*packages):
+    """End with a sentence that names the packages that are missing and how to get them."""
+    missing = [package for package in packages if not _is_installed(package)]
+    if missing:
+        raise SystemExit(
+            f"this benchmark compares with packages that are not installed here: {', '.join(missing)}. Run "
+            "`make bench-env`, then the same command with .venv-bench/bin/python"
+        )
+
+
+def _is_installed(package):
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def parser_of_parts(description, parts):
+    """Make the command line of a benchmark that consists of parts: `--data` and `--parts`."""
+    parser = make_parser(description)
+    add_data_option(parser)
     parser.add_argument("--parts", nargs="+", default=list(parts), choices=list(parts))
     return parser
 
 
 def print_parts(parts, options):
-    """Run the parts that the options name, and print their tables as they come, and seconds.
+    """Run the parts that the options name, and print their tables, each as soon as it is complete, and seconds.
 
     Parameters
     ----------
@@ -78,6 +117,7 @@ def print_parts(parts, options):
         From the options to pairs of a title and rows for `markdown`.
     options : argparse.Namespace
     """
+    print(f"Machine: {machine()}", flush=True)
     for part in options.parts:
         start = time.perf_counter()
         for title, rows in parts[part](options):
@@ -100,29 +140,50 @@ def machine():
 
 
 def versions(*packages):
-    """Name the installed versions of some packages."""
-    return ", ".join(f"{package} {metadata.version(package)}" for package in packages)
+    """Name the installed versions of some packages; those that are missing are left out."""
+    return ", ".join(f"{package} {metadata.version(package)}" for package in packages if _is_installed(package))
+
+
+def run_in_child(module, *arguments):
+    """Run a module of this package in a process of its own.
+
+    Parameters
+    ----------
+    module : str
+        Name of the module; run as a program, it prints JSON on its last line.
+    *arguments : object
+        Of its command line.
+
+    Returns
+    -------
+    object
+        What it printed.
+    """
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own module
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def _status_bytes(name):
-    """Read a count of bytes from what the kernel says about this process (Linux)."""
+    """Read a number of bytes from the status of this process (Linux)."""
     with open("/proc/self/status", encoding="ascii") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith(name))
 
 
 def peak_resident_bytes():
-    """Most memory that this process ever had resident, pages of files included."""
+    """Peak of the resident memory of this process so far, pages of files included."""
     return _status_bytes("VmHWM")
 
 
 class MemoryWatch:
     """Peak of the anonymous memory of this process while a block runs, sampled.
 
-    Pages of a memory-mapped result are the kernel's to keep or drop, and do not count.
+    Pages of a memory-mapped file do not count: the kernel drops them when memory is short.
     """
 
     def __init__(self, interval=0.02):
-        self._interval, self._over = interval, threading.Event()
+        self._interval = interval
+        self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self.peak = 0
 

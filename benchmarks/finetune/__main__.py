@@ -14,15 +14,9 @@ FOLDER_OF_FOLDERS (default: SKLLMREC_DATA) holds <name>/items.parquet and <name>
 Everything runs on one thread unless OMP_NUM_THREADS says otherwise.
 """
 
-import os
 from pathlib import Path
 
-# one thread for BLAS and for tokenizers, unless told otherwise; said before they are imported
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("RAYON_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
-os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
-
-from benchmarks.common.measure import machine, parser_of_parts, print_parts
+from benchmarks.common.measure import parser_of_parts, print_parts, require_data
 from benchmarks.finetune import cold, data, memory, pretraining, profiles, recommenders, speed
 
 PARTS = {
@@ -47,9 +41,8 @@ def main():
     parser.add_argument("--epochs", type=int, default=9, help="pretrain: of the catalogue (default: %(default)s)")
     parser.add_argument("--items", type=int, default=120, help="profiles: most liked items (default: %(default)s)")
     options = parser.parse_args()
-    if options.data is None and set(options.parts) - {"memory"}:
-        parser.error("name the folder of the data sets: --data, or SKLLMREC_DATA")
-    print(f"Machine: {machine()}")
+    if set(options.parts) - {"memory"}:
+        require_data(parser, options)
     print_parts(PARTS, options)
 
 

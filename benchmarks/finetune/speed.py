@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from benchmarks.common.measure import require_packages
 from benchmarks.encode.texts import MODEL
 from benchmarks.finetune.data import SETS, split
 from skllmrec import LLMFineTuner, TextTemplate
@@ -111,6 +112,7 @@ def _pairs(liked, n_pairs):
 
 def steps_per_second(options):
     """Both trainers in turns, all layers trained, and the last two of six."""
+    require_packages("sentence-transformers", "datasets")
     texts, liked = _catalogue(options)
     rows = []
     for trainable in ("all", 2):

@@ -15,14 +15,9 @@ out. Contestants take turns in one run, on one thread but for `threads`. Seconds
 neighbour on the machine distorts least; compiling is reported apart.
 """
 
-import os
 from pathlib import Path
 
-# one thread for BLAS and for compiled loops, said before they are imported
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
-
-from benchmarks.common.measure import machine, parser_of_parts, print_parts, versions
+from benchmarks.common.measure import parser_of_parts, print_parts, require_packages, versions
 from benchmarks.fit import ease, growth, ials, ratings
 
 PARTS = {
@@ -32,6 +27,7 @@ PARTS = {
     "ease": ease.ease,
     "growth": growth.growth,
 }
+PEERS = {"ials": ("implicit", "irspack"), "threads": ("implicit",), "ratings": ("cmfrec", "scikit-surprise")}
 
 
 def main():
@@ -41,7 +37,8 @@ def main():
     parser.add_argument("--quick", action="store_true", help="small data, to see that everything runs")
     parser.add_argument("--plot", type=Path, help="growth: also draw it into this file")
     options = parser.parse_args()
-    print(f"Machine: {machine()}\nVersions: {versions('implicit', 'irspack', 'cmfrec', 'scikit-surprise', 'numba')}")
+    require_packages(*dict.fromkeys(peer for part in options.parts for peer in PEERS.get(part, ())))
+    print(f"Versions: {versions('implicit', 'irspack', 'cmfrec', 'scikit-surprise', 'numba')}")
     print(f"Compiling, or loading what is compiled: {ials.compile_loops():.1f} s")
     print_parts(PARTS, options)
 

@@ -35,14 +35,13 @@ several folds. `--quick`: two sets, two trials, one seed; minutes instead of hou
 Set OMP_NUM_THREADS=1 for runs to be compared: peers and models then use one thread.
 """
 
-import argparse
 import itertools
-import os
 import warnings
 from pathlib import Path
 
 from joblib import Parallel, delayed
 
+from benchmarks.common.measure import add_data_option, make_parser, require_data
 from benchmarks.quality.data import N_SAMPLES, PROTOCOLS, SETS, Dataset, make_splits
 from benchmarks.quality.defaults import defaults
 from benchmarks.quality.models import MODELS
@@ -92,8 +91,8 @@ def print_spaces():
 
 def parse():
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=os.environ.get("SKLLMREC_DATA"), help="default: SKLLMREC_DATA")
+    parser = make_parser(__doc__)
+    add_data_option(parser)
     parser.add_argument("--out", type=Path, default=Path(".quality"), help="folder of cells, store and results")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--spaces", action="store_true", help="print where trials are drawn from, and stop")
@@ -111,8 +110,8 @@ def parse():
     options = parser.parse_args()
     if options.quick:
         vars(options).update(_QUICK)
-    if options.data is None and not options.spaces and {"models", "defaults"} & set(options.parts):
-        parser.error("name the folder of the data sets: --data, or SKLLMREC_DATA")
+    if not options.spaces and {"models", "defaults"} & set(options.parts):
+        require_data(parser, options)
     return options
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -109,6 +110,7 @@ class Model:
     parts_for_new: tuple = ()
     columns: tuple = (USER, ITEM)
     is_peer = False
+    is_installed = True
 
     def parts_in(self, protocol):
         """Return the models that a blend is made of under a protocol."""
@@ -146,6 +148,7 @@ class Model:
 class Peer:
     """A recommender of another package: a function that ranks, and attributes as those of `Model`."""
 
+    package: str
     rank: Callable
     kind: str = "ids"
     own_space: dict = field(default_factory=dict)
@@ -153,6 +156,11 @@ class Peer:
     seeded: bool = True
     parts: tuple = ()
     is_peer = True
+
+    @property
+    def is_installed(self):
+        """Whether its package is there; `make bench-env` installs it."""
+        return find_spec(self.package) is not None
 
     def parts_in(self, protocol):
         """Return nothing: a peer is no blend."""
@@ -253,9 +261,9 @@ MODELS = {
     "EASE": Model(_autoencoder("ease"), "ids", _RIDGE, protocols=_KNOWN),
     "EDLAE": Model(_autoencoder("edlae"), "ids", {**_RIDGE, "dropout": (0.3, Span(0.05, 0.8))}, protocols=_KNOWN),
     "Neighbors ids": Model(_neighbors, "ids", _NEIGHBORS, protocols=_KNOWN),
-    "implicit ALS": Peer(als_implicit, "ids", SPACES["implicit"], protocols=_KNOWN),
-    "irspack iALS": Peer(als_irspack, "ids", SPACES["irspack"], protocols=_KNOWN),
-    "lightfm ids": Peer(warp_lightfm("ids"), "ids", SPACES["lightfm"], protocols=_KNOWN),
+    "implicit ALS": Peer("implicit", als_implicit, "ids", SPACES["implicit"], protocols=_KNOWN),
+    "irspack iALS": Peer("irspack", als_irspack, "ids", SPACES["irspack"], protocols=_KNOWN),
+    "lightfm ids": Peer("lightfm", warp_lightfm("ids"), "ids", SPACES["lightfm"], protocols=_KNOWN),
     "Markov ids": Model(_markov, "ids", _MARKOV, **_TIMED),
     # with the text of items
     **_with_text("Popularity", _popularity, {}, protocols=("cold",)),
@@ -267,9 +275,13 @@ MODELS = {
     **_with_text("Markov", _markov, _MARKOV, kinds=("both",), **_TIMED),
     "TwoTower ids": Model(_towers, "ids", _TOWERS, seeded=True, protocols=_KNOWN),
     **_with_text("TwoTower", _towers, _TOWERS, seeded=True),
-    "lightfm + TF-IDF": Peer(warp_lightfm("tfidf"), "tfidf", SPACES["lightfm + features"], protocols=("cold",)),
-    "lightfm + LLM": Peer(warp_lightfm("llm"), "llm", SPACES["lightfm + features"], protocols=("cold",)),
-    "lightfm + TF-IDF + LLM": Peer(warp_lightfm("both"), "both", SPACES["lightfm + features"], protocols=("cold",)),
+    "lightfm + TF-IDF": Peer(
+        "lightfm", warp_lightfm("tfidf"), "tfidf", SPACES["lightfm + features"], protocols=("cold",)
+    ),
+    "lightfm + LLM": Peer("lightfm", warp_lightfm("llm"), "llm", SPACES["lightfm + features"], protocols=("cold",)),
+    "lightfm + TF-IDF + LLM": Peer(
+        "lightfm", warp_lightfm("both"), "both", SPACES["lightfm + features"], protocols=("cold",)
+    ),
     # several of the above with the parameters found for them: no trials of their own
     "Blend ids": Model(None, "ids", seeded=True, protocols=_KNOWN, parts=("FeatureMF ids", "EASE", "Neighbors ids")),
     **_blend_of("tfidf"),

@@ -98,8 +98,10 @@ class Contest:
         self.names = test[0].dataset.name, test[0].protocol
 
     def run(self, name):
-        """Do what a cell lacks."""
+        """Run the trials and fits that are missing in a cell; a line that reports the result."""
         model, cell = MODELS[name], self.cells.read(*self.names, name)
+        if not model.is_installed:
+            return f"{name}: left out, {model.package} is not installed here (`make bench-env` installs it)"
         tuned = self._tuned_parts(model)
         if tuned is None:
             return f"{name}: its parts are not tuned yet"
