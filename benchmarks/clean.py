@@ -8,6 +8,8 @@ processor time, least of five runs. 1 MB is 1,000,000 bytes of UTF-8.
 """
 
 import argparse
+from collections.abc import Iterator
+from pathlib import Path
 
 import pandas as pd
 
@@ -18,7 +20,7 @@ LEAST = 100_000  # characters of a column
 _HEADS = ("data", "column", "median characters", "changed", "MB/s", "one by one, MB/s")
 
 
-def text_columns(folder):
+def text_columns(folder: Path) -> Iterator[tuple[str, str, list[str]]]:
     """Yield (data set, column, texts) of all catalogues."""
     for path in sorted(folder.glob("*/items.parquet")):
         items = pd.read_parquet(path)
@@ -28,12 +30,12 @@ def text_columns(folder):
                 yield path.parent.name, name, texts
 
 
-def n_bytes(texts):
+def n_bytes(texts: list[str]) -> int:
     """Size in UTF-8."""
     return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
 
 
-def measure(texts, wanted, rounds):
+def measure(texts: list[str], wanted: int, rounds: int) -> tuple[list[float], float]:
     """Megabytes a second, joined and one by one, and the share of texts that changed."""
     texts = texts * max(1, round(wanted / n_bytes(texts)))
     few = texts[: max(1, len(texts) // 20)]  # one by one is slow
@@ -52,7 +54,7 @@ def measure(texts, wanted, rounds):
     return [value / 1e6 for value in speed], changed
 
 
-def main():
+def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add_data_option(parser)
@@ -63,8 +65,8 @@ def main():
     rows = []
     for data, name, texts in text_columns(options.data):
         (joined, single), changed = measure(texts, wanted, rounds)
-        shown = (data, name, f"{median([len(text) for text in texts]):.0f}", f"{changed:.1%}")
-        shown += (f"{joined:.0f}", f"{single:.2f}")
+        length = f"{median([len(text) for text in texts]):.0f}"
+        shown = data, name, length, f"{changed:.1%}", f"{joined:.0f}", f"{single:.2f}"
         rows.append(dict(zip(_HEADS, shown, strict=True)))
     print(f"{machine()}; {versions('numpy', 'pandas')}\n")
     print(markdown(rows))

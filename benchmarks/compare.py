@@ -15,6 +15,7 @@ import argparse
 import functools
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sklearn.base import clone
@@ -23,8 +24,9 @@ from sklearn.model_selection import GridSearchCV
 
 from benchmarks.common.measure import machine, markdown, versions
 from skllmrec import FeatureMFRecommender, PopularityRecommender
+from skllmrec._typing import Estimator, Frame, IntArray
 from skllmrec.base import BaseRecommender, FeatureTable
-from skllmrec.comparison import compare_recommenders
+from skllmrec.comparison import Comparison, compare_recommenders
 from skllmrec.datasets import make_interactions
 from skllmrec.metrics import make_ranking_scorer
 from skllmrec.model_selection import PerUserKFold
@@ -34,7 +36,7 @@ COLUMNS = {"user": "user_id", "item": "item_id", "feedback": "implicit"}
 K = 20
 
 
-def make_estimators():
+def make_estimators() -> dict[str, Estimator]:
     """Make what is compared: popularity, and searches of the size that the command line has by default."""
     ids = FeatureMFRecommender(random_state=0, **COLUMNS)
     text = clone(ids).set_params(item_features="description", item_encoder=TfidfVectorizer(sublinear_tf=True))
@@ -52,8 +54,9 @@ def make_estimators():
 class Stopwatch:
     """Processor seconds inside some methods; a call inside another one counts once."""
 
-    def __init__(self):
-        self.seconds, self._depth = 0.0, 0
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._depth = 0
 
     def _clocked(self, method):
         def call(*args, **kwargs):
@@ -69,7 +72,7 @@ class Stopwatch:
         return functools.wraps(method)(call)
 
     @contextmanager
-    def on(self, *methods):
+    def on(self, *methods: tuple[type, str]) -> Iterator["Stopwatch"]:
         """Clock (class, name of a method) while the block runs."""
         kept = [(kind, name, getattr(kind, name)) for kind, name in methods]
         for kind, name, method in kept:
@@ -81,7 +84,9 @@ class Stopwatch:
                 setattr(kind, name, method)
 
 
-def run_compare(estimators, X, folds, table):
+def run_compare(
+    estimators: dict[str, Estimator], X: Frame, folds: list[tuple[IntArray, IntArray]], table: FeatureTable
+) -> Comparison:
     """Run the comparison as the command line does, with results kept on disk."""
     with tempfile.TemporaryDirectory() as folder:
         return compare_recommenders(
@@ -89,7 +94,7 @@ def run_compare(estimators, X, folds, table):
         )
 
 
-def main():
+def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--users", type=int, default=3000)

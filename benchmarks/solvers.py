@@ -7,6 +7,8 @@ five random folds of MovieLens 100K. Nothing is tuned here.
 """
 
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from sklearn.model_selection import KFold, cross_validate
@@ -15,16 +17,17 @@ from benchmarks.common.measure import add_data_option, make_parser, require_data
 from benchmarks.quality.data import SETS, load
 from benchmarks.quality.run import K
 from skllmrec import FeatureMFRecommender, PerUserKFold, fetch_movielens_100k, make_ranking_scorer
+from skllmrec._typing import Frame
 
 SOLVERS = ("als", "adamw", "rmsprop", "sgd")
 
 
-def recommender(solver, seed, **parameters):
+def recommender(solver: str, seed: int, **parameters: Any) -> FeatureMFRecommender:
     """All defaults but the solver."""
     return FeatureMFRecommender(user="user_id", item="item_id", solver=solver, random_state=seed, **parameters)
 
 
-def rankings(frame, seed):
+def rankings(frame: Frame, seed: int) -> Iterator[tuple[str, float, float]]:
     """NDCG@20 and seconds of each solver on one fold."""
     train, test = next(iter(PerUserKFold(5, user="user_id", random_state=seed).split(frame)))
     score = make_ranking_scorer("ndcg", k=K)
@@ -35,7 +38,7 @@ def rankings(frame, seed):
         yield solver, score(fitted, frame.iloc[test]), seconds
 
 
-def ratings(seed):
+def ratings(seed: int) -> Iterator[tuple[str, float, float]]:
     """RMSE and mean seconds of each solver on five folds of MovieLens 100K."""
     data = fetch_movielens_100k()
     folds = KFold(5, shuffle=True, random_state=seed)
@@ -47,7 +50,7 @@ def ratings(seed):
         yield solver, -np.mean(found["test_score"]), (time.process_time() - start) / 5
 
 
-def main():
+def main() -> None:
     """Print a row for each set."""
     parser = make_parser(__doc__)
     add_data_option(parser)

@@ -12,6 +12,8 @@ Lists are compared with a stable sort of all scores of some users, ties by posit
 """
 
 import os
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -20,23 +22,25 @@ from benchmarks.common.synthetic import make_interactions
 from skllmrec import FeatureMFRecommender
 from skllmrec._kernels.als.feature_als import fit_feature_als
 from skllmrec._kernels.topk.exact import topk_factors
+from skllmrec._typing import CsrMatrix, FloatArray, IntArray
 
 K = 10
 _CHECKED = 500  # users whose lists are compared with a sort
 
 
-def equal_norms(seen, n_factors, rng):
+def equal_norms(seen: CsrMatrix, n_factors: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Draw normal factors: all norms about equal."""
-    return tuple(rng.normal(size=(n, n_factors)).astype(np.float32) for n in seen.shape)
+    users, items = (rng.normal(size=(n, n_factors)).astype(np.float32) for n in seen.shape)
+    return users, items
 
 
-def tailed_norms(seen, n_factors, rng):
+def tailed_norms(seen: CsrMatrix, n_factors: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Draw normal directions and log-normal norms of the items."""
     users, items = equal_norms(seen, n_factors, rng)
     return users, items * rng.lognormal(sigma=1.0, size=(len(items), 1)).astype(np.float32)
 
 
-def fitted_factors(seen, n_factors, rng):
+def fitted_factors(seen: CsrMatrix, n_factors: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Five sweeps on the interactions."""
     model = fit_feature_als(seen, n_components=n_factors, alpha=0.02, max_iter=5)
     return model.users.vectors, model.items.vectors
@@ -45,7 +49,7 @@ def fitted_factors(seen, n_factors, rng):
 PARTS = {"equal": equal_norms, "tailed": tailed_norms, "fitted": fitted_factors}
 
 
-def implicit_recommend(users, items, seen):
+def implicit_recommend(users: FloatArray, items: FloatArray, seen: CsrMatrix) -> Callable[[], Any]:
     """Prepare implicit with given factors."""
     from implicit.cpu.als import AlternatingLeastSquares
 
@@ -55,7 +59,7 @@ def implicit_recommend(users, items, seen):
     return lambda: model.recommend(everybody, seen, N=K)
 
 
-def our_recommend(users, items, seen):
+def our_recommend(users: FloatArray, items: FloatArray, seen: CsrMatrix) -> Callable[[], Any]:
     """Prepare the estimator with given factors: a fit of one sweep, its factors replaced."""
     coo = seen.tocoo()
     table = np.column_stack([coo.row, coo.col])
@@ -64,14 +68,14 @@ def our_recommend(users, items, seen):
     return lambda: model.recommend(model.users_, K)
 
 
-def products(users, items, block=256):
+def products(users: FloatArray, items: FloatArray, block: int = 256) -> None:
     """Compute all scores, and forget them."""
     scores = np.empty((block, len(items)), np.result_type(users, items))
     for start in range(0, len(users) - block + 1, block):
         np.matmul(users[start : start + block], items.T, out=scores)
 
 
-def agreement(positions, users, items, seen):
+def agreement(positions: IntArray, users: FloatArray, items: FloatArray, seen: CsrMatrix) -> float:
     """Share of some users whose list equals a stable sort of their float32 scores."""
     some = np.linspace(0, len(users) - 1, _CHECKED).astype(int)
     scores = users[some] @ items.T
@@ -81,7 +85,7 @@ def agreement(positions, users, items, seen):
     return float((positions[some] == expected).all(axis=1).mean())
 
 
-def compare(users, items, seen, rounds):
+def compare(users: FloatArray, items: FloatArray, seen: CsrMatrix, rounds: int) -> Iterator[dict[str, str]]:
     """Rows of one table."""
     functions = {
         "skllmrec, kernel": lambda: topk_factors(users, items, K, seen),
@@ -102,7 +106,7 @@ def compare(users, items, seen, rounds):
         }
 
 
-def main():
+def main() -> None:
     """Print the tables."""
     parser = make_parser(__doc__)
     parser.add_argument("--users", type=int, default=50_000)

@@ -1,6 +1,7 @@
 """Write the API reference from the catalogue of the package: a section per package, a row per name."""
 
 from importlib import import_module
+from pathlib import Path
 
 import skllmrec
 
@@ -9,7 +10,7 @@ ORDER = ("recommenders", "encoders", "language_models", "preprocessing", "datase
          "inspection", "comparison", "base", "testing", "exceptions")  # fmt: skip
 
 
-def section(package):
+def section(package: str) -> str:
     """The reStructuredText of one package: its title, its purpose and a table of its names."""
     title = f"skllmrec.{package}"
     module = import_module(title)
@@ -19,7 +20,7 @@ def section(package):
     return f"{title}\n{'-' * len(title)}\n\n{module.__doc__.strip()}\n\n.. currentmodule:: {title}\n\n{table}"
 
 
-def write(folder):
+def write(folder: Path) -> None:
     """Write ``index.rst`` into `folder`, only if it changed, so that a second build is quick.
 
     Parameters

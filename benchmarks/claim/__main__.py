@@ -21,9 +21,12 @@ Each cell is a file in `--out`/claim; a run that was stopped goes on where it wa
 `python -m benchmarks.quality` vectors and tuned models are taken over. Set OMP_NUM_THREADS=1.
 """
 
+import argparse
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -33,23 +36,25 @@ from benchmarks.quality.data import PROTOCOLS, SETS
 from benchmarks.quality.run import write_json
 from skllmrec.comparison._statistics import holm_correction, paired_effect_size, permutation_p_values
 
+# (set, protocol) -> coding -> cells, one per seed
+Found: TypeAlias = dict[tuple[str, str], dict[str, list[dict[str, Any]]]]
 # metric -> the gain over traditional coding that is claimed; of diversity, 70 % in place of 50 %
 CLAIMED = {"precision@10": 0.15, "recall@20": 0.10, "ild@20": 0.40}
 _SURE = 0.05
 
 
-def read_cells(folder):
+def read_cells(folder: Path) -> Found:
     """Return {(set, protocol): {coding: list of cells, one per seed}} of the files of a folder."""
-    found = {}
+    found: Found = {}
     for path in sorted(folder.glob("*/*/*.json")):
         cell = json.loads(path.read_text(encoding="utf-8"))
         found.setdefault((path.parts[-3], path.parts[-2]), {}).setdefault(cell["coding"], []).append(cell)
     return found
 
 
-def by_user(cells, metric):
+def by_user(cells: list[dict[str, Any]], metric: str) -> dict[str, float]:
     """Value of each user, averaged over the seeds: a dict."""
-    values = {}
+    values: dict[str, list[float]] = {}
     for cell in cells:
         for user, value in zip(cell["users"], cell["per_user"][metric], strict=True):
             if not np.isnan(value):
@@ -57,7 +62,7 @@ def by_user(cells, metric):
     return {user: float(np.mean(several)) for user, several in values.items()}
 
 
-def compare(codings):
+def compare(codings: dict[str, list[dict[str, Any]]]) -> tuple[list[dict[str, Any]], str]:
     """Contrast each coding by LLM with the better traditional one of the same seeds: a list of dict, and its name."""
     traditional = [name for name in TRADITIONAL if name in codings]
     reference = max(traditional, key=lambda name: np.mean([cell["validation"] for cell in codings[name]]))
@@ -78,12 +83,12 @@ def compare(codings):
     return rows, reference
 
 
-def as_rows(head, table):
+def as_rows(head: Sequence[str], table: list[list[str]]) -> list[dict[str, str]]:
     """Name the cells of a table."""
     return [dict(zip(head, line, strict=True)) for line in table]
 
 
-def mark(row):
+def mark(row: dict[str, Any]) -> str:
     """Say whether what is claimed was reached: yes, no, or that it cannot be told."""
     if row["metric"] not in CLAIMED:
         return ""
@@ -92,7 +97,7 @@ def mark(row):
     return "does not hold"
 
 
-def print_tables(found, out):
+def print_tables(found: Found, out: Path) -> None:
     """Print all cells, the contrasts, and where the claim holds."""
     contrasts = []
     for (dataset, protocol), codings in found.items():
@@ -130,7 +135,7 @@ def print_tables(found, out):
     write_json(out / "claim" / "claim.json", {"contrasts": contrasts})
 
 
-def print_verdict(contrasts):
+def print_verdict(contrasts: list[dict[str, Any]]) -> None:
     """Count where the claim holds."""
     print("\n### Where it holds\n")
     table = []
@@ -148,11 +153,11 @@ def print_verdict(contrasts):
     print(markdown(as_rows(head, table)))
 
 
-def print_glance(contrasts):
+def print_glance(contrasts: list[dict[str, Any]]) -> None:
     """Print the gains of all metrics that something is claimed of, a row for each set and protocol."""
     print("\n### All gains at a glance\n")
     codings = list(dict.fromkeys(row["coding"] for row in contrasts))
-    gains = {}
+    gains: dict[str, dict[str, list[str]]] = {}
     for row in contrasts:
         if row["metric"] in CLAIMED:
             sure = "*" if row["holm"] < _SURE else ""
@@ -163,7 +168,7 @@ def print_glance(contrasts):
     print(markdown(as_rows(head, table)))
 
 
-def parse():
+def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
     add_data_option(parser)
@@ -181,7 +186,7 @@ def parse():
     return options
 
 
-def main():
+def main() -> None:
     """Run what is missing, print what is there."""
     options = parse()
     warnings.filterwarnings("ignore", "Bins whose width are too small")

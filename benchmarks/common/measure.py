@@ -9,12 +9,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from skllmrec._typing import ArrayLike
+
+Table: TypeAlias = tuple[str, Sequence[Mapping[str, Any]]]  # a title, and rows for `markdown`
 ROOT = Path(__file__).parents[2]  # where `python -m benchmarks...` finds this package
 
 
@@ -22,11 +27,11 @@ ROOT = Path(__file__).parents[2]  # where `python -m benchmarks...` finds this p
 class Timing:
     """Seconds of the repeated runs of one contestant, and the result of the last run."""
 
-    cpu: list = field(default_factory=list)  # of all threads of this process
-    wall: list = field(default_factory=list)
-    result: object = None
+    cpu: list[float] = field(default_factory=list)  # of all threads of this process
+    wall: list[float] = field(default_factory=list)
+    result: Any = None
 
-    def add(self, function):
+    def add(self, function: Callable[[], Any]) -> None:
         """Run once more."""
         gc.collect()
         cpu, wall = time.process_time(), time.perf_counter()
@@ -35,7 +40,7 @@ class Timing:
         self.wall.append(time.perf_counter() - wall)
 
 
-def take_turns(functions, rounds):
+def take_turns(functions: Mapping[Any, Callable[[], Any]], rounds: int) -> dict[Any, Timing]:
     """Run functions without arguments in turn, so that a slow minute of the machine hits all of them.
 
     Parameters
@@ -54,7 +59,7 @@ def take_turns(functions, rounds):
     return timings
 
 
-def markdown(rows):
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """Make a Markdown table of dicts with the same keys; the first column is text, the others are numbers or text."""
     names = list(rows[0])
     cells = [names, *([str(row.get(name, "")) for name in names] for row in rows)]
@@ -66,23 +71,23 @@ def markdown(rows):
     return "\n".join([lines[0], "|" + "|".join(rule) + "|", *lines[1:]])
 
 
-def make_parser(description):
+def make_parser(description: str | None) -> argparse.ArgumentParser:
     """Make a command line whose help shows the description as it is."""
     return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
-def add_data_option(parser):
+def add_data_option(parser: argparse.ArgumentParser) -> None:
     """Add `--data`, the folder of the data sets."""
     parser.add_argument("--data", type=Path, default=os.environ.get("SKLLMREC_DATA"), help="default: SKLLMREC_DATA")
 
 
-def require_data(parser, options):
+def require_data(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """End with an error message if no folder of data sets is known."""
     if options.data is None:
         parser.error("name the folder of the data sets: --data, or SKLLMREC_DATA")
 
 
-def require_packages(*packages):
+def require_packages(*packages: str) -> None:
     """End with a sentence that names the packages that are missing and how to get them."""
     missing = [package for package in packages if not _is_installed(package)]
     if missing:
@@ -100,7 +105,7 @@ def _is_installed(package):
     return True
 
 
-def parser_of_parts(description, parts):
+def parser_of_parts(description: str | None, parts: Iterable[str]) -> argparse.ArgumentParser:
     """Make the command line of a benchmark that consists of parts: `--data` and `--parts`."""
     parser = make_parser(description)
     add_data_option(parser)
@@ -108,7 +113,9 @@ def parser_of_parts(description, parts):
     return parser
 
 
-def print_parts(parts, options):
+def print_parts(
+    parts: Mapping[str, Callable[[argparse.Namespace], Iterable[Table]]], options: argparse.Namespace
+) -> None:
     """Run the parts that the options name, and print their tables, each as soon as it is complete, and seconds.
 
     Parameters
@@ -125,7 +132,7 @@ def print_parts(parts, options):
         print(f"\n({part}: {time.perf_counter() - start:.0f} s)", flush=True)
 
 
-def machine():
+def machine() -> str:
     """Describe processor and thread settings, without names of hosts."""
     import threadpoolctl
     import torch
@@ -139,12 +146,12 @@ def machine():
     )
 
 
-def versions(*packages):
+def versions(*packages: str) -> str:
     """Name the installed versions of some packages; those that are missing are left out."""
     return ", ".join(f"{package} {metadata.version(package)}" for package in packages if _is_installed(package))
 
 
-def run_in_child(module, *arguments):
+def run_in_child(module: str, *arguments: object) -> Any:
     """Run a module of this package in a process of its own.
 
     Parameters
@@ -170,7 +177,7 @@ def _status_bytes(name):
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith(name))
 
 
-def peak_resident_bytes():
+def peak_resident_bytes() -> int:
     """Peak of the resident memory of this process so far, pages of files included."""
     return _status_bytes("VmHWM")
 
@@ -181,7 +188,7 @@ class MemoryWatch:
     Pages of a memory-mapped file do not count: the kernel drops them when memory is short.
     """
 
-    def __init__(self, interval=0.02):
+    def __init__(self, interval: float = 0.02) -> None:
         self._interval = interval
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -191,22 +198,22 @@ class MemoryWatch:
         while not self._over.wait(self._interval):
             self.peak = max(self.peak, _status_bytes("RssAnon"))
 
-    def __enter__(self):
+    def __enter__(self) -> "MemoryWatch":
         self.start = self.peak = _status_bytes("RssAnon")
         self._thread.start()
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         self._over.set()
         self._thread.join()
         self.peak = max(self.peak, _status_bytes("RssAnon"))
 
 
-def percent(part, whole):
+def percent(part: float, whole: float) -> str:
     """Format a share."""
     return f"{part / whole:.0%}"
 
 
-def median(values):
+def median(values: ArrayLike) -> float:
     """Middle of a list."""
     return float(np.median(values))

@@ -3,8 +3,12 @@
 import numpy as np
 from scipy import sparse
 
+from skllmrec._typing import FloatArray, IntArray
 
-def make_interactions(n_users, n_items, mean_length, seed=0):
+
+def make_interactions(
+    n_users: int, n_items: int, mean_length: float, seed: int | np.random.Generator = 0
+) -> sparse.csr_matrix:
     """Random pairs, items drawn by a long-tailed popularity, histories of geometric length.
 
     Parameters
@@ -28,7 +32,9 @@ def make_interactions(n_users, n_items, mean_length, seed=0):
     return pairs
 
 
-def make_ratings(n_users, n_items, n_ratings, *, rank=12, noise=0.8, seed=0):
+def make_ratings(
+    n_users: int, n_items: int, n_ratings: int, *, rank: int = 12, noise: float = 0.8, seed: int = 0
+) -> tuple[IntArray, IntArray, FloatArray]:
     """Half-star ratings between .5 and 5 from biases, a few hidden factors and noise.
 
     Returns

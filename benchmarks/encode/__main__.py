@@ -31,7 +31,7 @@ PARTS = {
 }
 
 
-def main():
+def main() -> None:
     """Print the tables."""
     parser = parser_of_parts(__doc__, PARTS)
     parser.add_argument("--texts", type=int, default=2000, help="speed: number of texts (default: %(default)s)")

@@ -5,6 +5,7 @@ import tempfile
 import warnings
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -85,7 +86,7 @@ class _Job:
 class OnnxEncoder(BaseTextEncoder):
     """What LLMTextEncoder(dtype="int8") does, by onnxruntime; raises ImportError without it."""
 
-    def __init__(self, *, max_length=MAX_LENGTH, normalize=False, memory=None):
+    def __init__(self, *, max_length: int = MAX_LENGTH, normalize: bool = False, memory: Path | None = None) -> None:
         self.max_length = max_length
         self.normalize = normalize
         self.memory = memory
@@ -101,7 +102,7 @@ class OnnxEncoder(BaseTextEncoder):
         return {"model": MODEL, "by": PEER, "max_length": self.max_length, "normalize": self.normalize}
 
 
-def onnx_encoder(**options):
+def onnx_encoder(**options: Any) -> OnnxEncoder | None:
     """Fit the peer; None where onnxruntime, or what exports the model, is not installed."""
     try:
         return OnnxEncoder(**options).fit(["a text"])

@@ -4,11 +4,12 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common.measure import MemoryWatch, median, peak_resident_bytes, run_in_child, take_turns
+from benchmarks.common.measure import MemoryWatch, Table, median, peak_resident_bytes, run_in_child, take_turns
 from benchmarks.encode.texts import MODEL
 from skllmrec import LLMTextEncoder
 from skllmrec.base import BaseTextEncoder
@@ -45,7 +46,7 @@ class _RandomEncoder(BaseTextEncoder):
         return _RandomJob(texts)
 
 
-def warm_store(options):
+def warm_store(options: argparse.Namespace) -> Iterator[Table]:
     """Fill a store, look everything up again in new connections."""
     texts = [
         f"Item {number}: a title and a sentence or two that describe it. " * 3 for number in range(options.vectors)
@@ -67,7 +68,7 @@ def warm_store(options):
     )
 
 
-def memory(options):
+def memory(options: argparse.Namespace) -> Iterator[Table]:
     """Encode few and many texts, each in a process of its own, into a file."""
     rows = [{"n": size, **run_in_child("benchmarks.encode.store", size)} for size in options.sizes]
     yield (
@@ -103,7 +104,7 @@ def _encode(n_texts):
     return {**found, "seconds": time.process_time() - start}
 
 
-def main():
+def main() -> None:
     """Run in the child process: print memory and seconds as JSON."""
     parser = argparse.ArgumentParser(description="Memory and seconds of encoding texts, as JSON.")
     parser.add_argument("n_texts", type=int)

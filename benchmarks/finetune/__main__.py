@@ -28,7 +28,7 @@ PARTS = {
 }
 
 
-def main():
+def main() -> None:
     """Print the tables."""
     parser = parser_of_parts(__doc__, PARTS)
     parser.add_argument("--seed", type=int, default=0, help="cold: of split and training (default: %(default)s)")

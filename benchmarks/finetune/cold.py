@@ -1,14 +1,17 @@
 """New items: recommenders on frozen and on tuned vectors, alone and beside TF-IDF."""
 
+import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline, make_union
 
+from benchmarks.common.measure import Table
 from benchmarks.finetune.data import split
 from benchmarks.finetune.recommenders import judge, make_recommender, ratio
 from skllmrec import EmbeddingWhitener, LLMFineTuner, LLMTextEncoder, TextAnalyzer
@@ -34,7 +37,7 @@ def _encoders(folder, seed):
     }
 
 
-def cold_items(options):
+def cold_items(options: argparse.Namespace) -> Iterator[Table]:
     """NDCG@20 of items without interactions, ranked among themselves."""
     for name in options.sets:
         train, test = split(options.data, name, options.seed)

@@ -3,8 +3,9 @@
 import argparse
 import json
 import tempfile
+from collections.abc import Iterator
 
-from benchmarks.common.measure import run_in_child
+from benchmarks.common.measure import Table, run_in_child
 
 N_USERS = 1000
 N_LIKES = 8  # of an item
@@ -30,7 +31,7 @@ def _measure(n_items, n_epochs):
     return watch.peak
 
 
-def peak_memory(options):
+def peak_memory(options: argparse.Namespace) -> Iterator[Table]:
     """Peak memory beside the number of items."""
     peaks = {}
     for n_items in options.sizes:
@@ -44,7 +45,7 @@ def peak_memory(options):
     yield 'anonymous memory at its peak in a fit with objective="interactions", batches of 512 items', rows
 
 
-def main():
+def main() -> None:
     """Run in the child process: print the peak as JSON."""
     parser = argparse.ArgumentParser(description="Peak of the memory of a fit in bytes, as JSON.")
     parser.add_argument("n_items", type=int)

@@ -1,14 +1,17 @@
 """Pre-training from scratch: whether both objectives are learned, and what the encoder is worth for new items."""
 
+import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 
+from benchmarks.common.measure import Table
 from benchmarks.finetune.data import SETS, split
 from benchmarks.finetune.recommenders import judge, make_recommender, ratio
 from skllmrec import (
@@ -28,7 +31,7 @@ SHOWN = ("mlm_perplexity", "unigram_perplexity", "mlm_accuracy", "nsp_loss", "ns
 CENTRED = ", centred"  # and of unit length
 
 
-def documents_of_topics(seed):
+def documents_of_topics(seed: int) -> list[str]:
     """Documents of three to five sentences about one of eight topics; a third of the words are everybody's."""
     rng = np.random.default_rng(seed)
     syllables = [consonant + vowel for consonant in "bcdfghklmnprstvz" for vowel in "aeiou"]
@@ -59,7 +62,7 @@ def _curve(pretrainer, epochs):
     ]
 
 
-def pretraining(options):
+def pretraining(options: argparse.Namespace) -> Iterator[Table]:
     """Tables of both corpora, and of new items of the catalogue."""
     yield _on_topics(options.seed)
     yield from _on_catalogue(options)

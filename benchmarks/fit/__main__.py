@@ -30,7 +30,7 @@ PARTS = {
 PEERS = {"ials": ("implicit", "irspack"), "threads": ("implicit",), "ratings": ("cmfrec", "scikit-surprise")}
 
 
-def main():
+def main() -> None:
     """Print the tables."""
     parser = parser_of_parts(__doc__, PARTS)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each contestant (default: %(default)s)")

@@ -1,9 +1,12 @@
 """Ratings: ALS with biases against Surprise's SVD and cmfrec, seconds and RMSE."""
 
+import argparse
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
-from benchmarks.common.measure import median, take_turns
+from benchmarks.common.measure import Table, median, take_turns
 from benchmarks.common.synthetic import make_ratings
 from skllmrec import FeatureMFRecommender, fetch_movielens_100k
 
@@ -109,7 +112,7 @@ def _compare(table, rounds):
         }
 
 
-def ratings(options):
+def ratings(options: argparse.Namespace) -> Iterator[Table]:
     """Tables of MovieLens 100K and of made-up ratings."""
     films = fetch_movielens_100k().frame[_COLUMNS].astype({"rating": float})
     size = (2000, 1000, 50_000) if options.quick else (20_000, 6000, 1_000_000)

@@ -35,6 +35,7 @@ several folds. `--quick`: two sets, two trials, one seed; minutes instead of hou
 Set OMP_NUM_THREADS=1 for runs to be compared: peers and models then use one thread.
 """
 
+import argparse
 import itertools
 import warnings
 from pathlib import Path
@@ -53,7 +54,7 @@ PARTS = ("models", "rmse", "defaults", "report")
 _QUICK = {"sets": ["ml_latest_small", "completejourney"], "trials": 2, "seeds": 1, "max_items": 1000, "max_users": 500}
 
 
-def contest(options, cells, protocol, name):
+def contest(options: argparse.Namespace, cells: Cells, protocol: str, name: str) -> None:
     """Run what is missing of one set under one protocol."""
     data = Dataset.read(options.data, name, options.max_items)
     if protocol == "temporal" and not data.has_time:
@@ -75,13 +76,13 @@ def contest(options, cells, protocol, name):
             print(f"{name}, {protocol}, {run.run(model)}", flush=True)
 
 
-def contests(options, cells):
+def contests(options: argparse.Namespace, cells: Cells) -> None:
     """Run what is missing, protocol by protocol."""
     parts = itertools.product(options.protocols, options.sets)
     Parallel(n_jobs=options.jobs)(delayed(contest)(options, cells, *part) for part in parts)
 
 
-def print_spaces():
+def print_spaces() -> None:
     """Print what the trials of each model are drawn from."""
     for name, model in MODELS.items():
         print(name if model.space else f"{name}: no parameters")
@@ -89,7 +90,7 @@ def print_spaces():
             print(f"    {parameter}: {distribution}; first trial {default}")
 
 
-def parse():
+def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
     add_data_option(parser)
@@ -115,7 +116,7 @@ def parse():
     return options
 
 
-def main():
+def main() -> None:
     """Run the parts."""
     options = parse()
     if options.spaces:

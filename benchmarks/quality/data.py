@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +23,7 @@ from skllmrec import (
     WordVectorEncoder,
     load_interactions,
 )
+from skllmrec._typing import Array, Estimator, FloatArray, IntArray
 
 USER, ITEM = "user_id", "item_id"
 PROTOCOLS = ("warm", "temporal", "cold")
@@ -42,7 +45,7 @@ _WHITENED = 128
 _MIN_SHARED_USERS = 200  # fewer users before and after a moment: each user's own last interactions are held out instead
 
 
-def core(frame, least_items):
+def core(frame: pd.DataFrame, least_items: int) -> pd.DataFrame:
     """Likes of users with at least five and items with at least so many of them."""
     while True:
         users, items = frame[USER].value_counts(), frame[ITEM].value_counts()
@@ -52,7 +55,7 @@ def core(frame, least_items):
         frame = frame[kept]
 
 
-def load(folder, name, max_items=None):
+def load(folder: Path, name: str, max_items: int | None = None) -> pd.DataFrame:
     """Likes of users with at least five and items with at least three of them, and the text columns.
 
     With more than `max_items` items, items need more interactions: as few as keep to the bound.
@@ -85,18 +88,18 @@ class Dataset:
     tags: pd.DataFrame | None = None
 
     @classmethod
-    def read(cls, folder, name, max_items):
+    def read(cls, folder: Path, name: str, max_items: int | None) -> "Dataset":
         """Read a set from a folder of folders."""
         frame = load(folder, name, max_items)
         tags = pd.read_parquet(folder / name / TAGGED[name][0]) if name in TAGGED else None
         return cls(name, frame, None if tags is None else tags[tags[ITEM].isin(frame[ITEM].unique())])
 
     @property
-    def text_columns(self):
+    def text_columns(self) -> list[str]:
         """Columns that the text is made of, without tags."""
         return [column for column in self.frame.columns if f"{{{column}}}" in SETS[self.name][0]]
 
-    def texts(self, items, evaluated, held_out):
+    def texts(self, items: Array, evaluated: Array, held_out: pd.DataFrame) -> Array:
         """Text of items; tags that evaluated users gave to held-out items of theirs would leak and are left out."""
         table = self.frame.drop_duplicates(ITEM).set_index(ITEM).loc[items, self.text_columns]
         template = SETS[self.name][0]
@@ -109,7 +112,9 @@ class Dataset:
             table = table.assign(tags=counts.groupby(ITEM)["tag"].agg(", ".join).reindex(items).fillna(""))
         return TextTemplate(template).fit_transform(table)
 
-    def split(self, frame, protocol, seed, fold=0, n_parts=_N_PARTS):
+    def split(
+        self, frame: pd.DataFrame, protocol: str, seed: int, fold: int = 0, n_parts: int = _N_PARTS
+    ) -> tuple[IntArray, IntArray]:
         """Split rows of the set: positions of (training, held-out) rows; `fold`: which part of the items is new."""
         if protocol == "cold":
             return list(ColdItemKFold(n_parts, item=ITEM, random_state=seed).split(frame))[fold]
@@ -120,7 +125,7 @@ class Dataset:
         return (train, test) if len(shared) >= _MIN_SHARED_USERS else _last_of_each(frame, seed)
 
     @property
-    def has_time(self):
+    def has_time(self) -> bool:
         """Whether the temporal protocol applies."""
         return "timestamp" in self.frame
 
@@ -174,7 +179,7 @@ class Split:
     n_parts: int = _N_PARTS
     _features: dict = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         train, test = self.dataset.split(self.rows, self.protocol, self.seed, self.fold, self.n_parts)
         self.train = self.rows.iloc[train].reset_index(drop=True)
         self.test = self.rows.iloc[test].reset_index(drop=True)
@@ -192,17 +197,17 @@ class Split:
         """Cold items keep the tags of users who are not evaluated: half of them."""
         return self.protocol == "cold" and self.dataset.tags is not None
 
-    def inner(self, rows=None, fold=0, n_parts=_N_PARTS):
+    def inner(self, rows: pd.DataFrame | None = None, fold: int = 0, n_parts: int = _N_PARTS) -> "Split":
         """Split training rows once more, for validation: all of this split, or some."""
         rows = self.train if rows is None else rows
         return Split(self.dataset, self.protocol, rows, self.seed + 1, self.max_users // 2, self.store, fold, n_parts)
 
     @cached_property
-    def candidates(self):
+    def candidates(self) -> IntArray:
         """Positions in the catalogue of what is ranked."""
         return np.flatnonzero(self.is_candidate)
 
-    def matrix(self, frame, users, items):
+    def matrix(self, frame: pd.DataFrame, users: Array, items: Array) -> sparse.csr_matrix:
         """Interactions of some users with some items, csr_matrix of ones."""
         u, i = (pd.Index(ids).get_indexer(frame[name]) for ids, name in ((users, USER), (items, ITEM)))
         kept = (u >= 0) & (i >= 0)
@@ -210,26 +215,26 @@ class Split:
         return sparse.csr_matrix((ones, (u[kept], i[kept])), shape=(len(users), len(items)))
 
     @cached_property
-    def relevant(self):
+    def relevant(self) -> sparse.csr_matrix:
         """What the evaluated users had in the test rows, among the candidates."""
         return self.matrix(self.test, self.users, self.catalogue[self.candidates])
 
     @cached_property
-    def seen(self):
+    def seen(self) -> sparse.csr_matrix:
         """What the evaluated users had in training, among the candidates."""
         return self.matrix(self.train, self.users, self.catalogue[self.candidates])
 
     @cached_property
-    def density(self):
+    def density(self) -> float:
         """Share of the pairs of users and items with an interaction in training."""
         return len(self.train) / (self.train[USER].nunique() * self.train[ITEM].nunique())
 
     @cached_property
-    def texts(self):
+    def texts(self) -> Array:
         """Texts of the catalogue."""
         return self.dataset.texts(self.catalogue, self.users, self.test)
 
-    def features(self, kind):
+    def features(self, kind: str) -> Any:
         """Features of the catalogue, learned on its training items: "words", "tfidf", "llm", "llm-white" or "tuned"."""
         if kind not in self._features:
             name = f"{self.dataset.name}-{self.protocol}-{self.seed}-{self.fold}of{self.n_parts}"
@@ -245,13 +250,15 @@ class Split:
         return self.matrix(self.train, users, self.catalogue[self.is_trained]).T.tocsr()
 
     @cached_property
-    def judging_vectors(self):
+    def judging_vectors(self) -> FloatArray:
         """Vectors of the candidates in a space that no model uses: means of the vectors of words."""
         texts = self.texts[self.candidates]
         return WordVectorEncoder("glove-6b-50d", pooling="tfidf").fit_transform(texts)
 
 
-def make_splits(dataset, protocol, *, seed, max_users, store):
+def make_splits(
+    dataset: Dataset, protocol: str, *, seed: int, max_users: int, store: str
+) -> tuple[list[Split], list[Split]]:
     """Make the splits to judge by, and the splits of rows that train all of those, to choose parameters by.
 
     Parameters
@@ -275,7 +282,7 @@ def make_splits(dataset, protocol, *, seed, max_users, store):
     return test, [test[0].inner(rows, fold, n_parts) for fold in range(n_samples)]
 
 
-def make_encoder(kind, store, name):
+def make_encoder(kind: str, store: str, name: str) -> Estimator:
     """Return what encodes texts as one kind of features; a model that is tuned keeps its weights under a name."""
     if kind == "tuned":
         # with the folder, what was tuned on the same rows before is taken over

@@ -9,9 +9,9 @@ import pandas as pd
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from benchmarks.quality.data import ITEM, PROTOCOLS, USER
+from benchmarks.quality.data import ITEM, PROTOCOLS, USER, Split
 from benchmarks.quality.peers import SPACES, als_implicit, als_irspack, warp_lightfm
-from benchmarks.quality.space import Log, Span, among
+from benchmarks.quality.space import Log, Params, Space, Span, among
 from skllmrec import (
     BlendRecommender,
     FeatureMFRecommender,
@@ -21,10 +21,11 @@ from skllmrec import (
     PopularityRecommender,
     TwoTowerRecommender,
 )
+from skllmrec._typing import Array, Estimator, IntArray, Matrix
 
 KINDS = {"ids": "ids", "tfidf": "TF-IDF", "llm": "LLM", "both": "TF-IDF + LLM", "tuned": "TF-IDF + tuned LLM"}
-_WHITEN = {"whiten": (False, among(False, True))}
-FEATURE_SPACES = {
+_WHITEN: Space = {"whiten": (False, among(False, True))}
+FEATURE_SPACES: dict[str, Space] = {
     "ids": {},
     "words": {},
     "tfidf": {},
@@ -38,13 +39,14 @@ _COLUMNS = {"user": USER, "item": ITEM}
 class Shared:
     """Features of a catalogue by id, which copies of an estimator share instead of copying them."""
 
-    def __init__(self, ids, matrix):
-        self._index, self._matrix = pd.Index(ids), matrix
+    def __init__(self, ids: Array, matrix: Matrix | None) -> None:
+        self._index = pd.Index(ids)
+        self._matrix = matrix
 
     def __deepcopy__(self, memo):
         return self
 
-    def of(self, ids):
+    def of(self, ids: Array) -> Matrix:
         """Rows of some ids."""
         return self._matrix[self._index.get_indexer(np.asarray(ids))]
 
@@ -52,19 +54,19 @@ class Shared:
 class Lookup(TransformerMixin, BaseEstimator):
     """An encoder of ids whose features are known: they are learned once for each split, not once for each trial."""
 
-    def __init__(self, shared):
+    def __init__(self, shared: Shared) -> None:
         self.shared = shared
 
-    def fit(self, X, y=None):
+    def fit(self, X: Array, y: object = None) -> "Lookup":
         """Do nothing."""
         return self
 
-    def transform(self, X):
+    def transform(self, X: Array) -> Matrix:
         """Look features up."""
         return self.shared.of(X)
 
 
-def features_of(kind, params, split):
+def features_of(kind: str, params: Params, split: Split) -> Matrix | None:
     """Features of the catalogue; a trial says whether vectors are whitened and how much they weigh beside TF-IDF."""
     if kind == "ids":
         return None
@@ -101,27 +103,27 @@ class Model:
         What it reads of the rows.
     """
 
-    make: Callable | None
+    make: Callable[[Params, Split, int], Estimator] | None
     kind: str = "ids"
-    own_space: dict = field(default_factory=dict)
+    own_space: Space = field(default_factory=dict)
     seeded: bool = False
-    protocols: tuple = PROTOCOLS
-    parts: tuple = ()
-    parts_for_new: tuple = ()
-    columns: tuple = (USER, ITEM)
+    protocols: tuple[str, ...] = PROTOCOLS
+    parts: tuple[str, ...] = ()
+    parts_for_new: tuple[str, ...] = ()
+    columns: tuple[str, ...] = (USER, ITEM)
     is_peer = False
     is_installed = True
 
-    def parts_in(self, protocol):
+    def parts_in(self, protocol: str) -> tuple[str, ...]:
         """Return the models that a blend is made of under a protocol."""
         return self.parts + (self.parts_for_new if protocol == "cold" else ())
 
     @property
-    def space(self):
+    def space(self) -> Space:
         """Where the parameters of a trial are drawn from."""
         return {} if self.parts else {**self.own_space, **FEATURE_SPACES[self.kind]}
 
-    def estimator(self, params, split, seed):
+    def estimator(self, params: Params, split: Split, seed: int) -> Estimator:
         """Return the recommender, not fitted."""
         own = {name: value for name, value in params.items() if name not in FEATURE_SPACES["both"]}
         made = self.make(own, split, seed)
@@ -130,7 +132,7 @@ class Model:
         shared = Shared(split.catalogue, features_of(self.kind, params, split))
         return made.set_params(item_features=ITEM, item_encoder=Lookup(shared))
 
-    def recommend(self, params, split, seed, k, tuned):
+    def recommend(self, params: Params, split: Split, seed: int, k: int, tuned: dict[str, Params]) -> IntArray:
         """Rank candidates: positions among `split.candidates`, ndarray of shape (n_users, k), -1 is padding."""
         if self.parts:
             names = self.parts_in(split.protocol)
@@ -149,29 +151,29 @@ class Peer:
     """A recommender of another package: a function that ranks, and attributes as those of `Model`."""
 
     package: str
-    rank: Callable
+    rank: Callable[[Params, Split, int, int], IntArray]
     kind: str = "ids"
-    own_space: dict = field(default_factory=dict)
-    protocols: tuple = PROTOCOLS
+    own_space: Space = field(default_factory=dict)
+    protocols: tuple[str, ...] = PROTOCOLS
     seeded: bool = True
-    parts: tuple = ()
+    parts: tuple[str, ...] = ()
     is_peer = True
 
     @property
-    def is_installed(self):
+    def is_installed(self) -> bool:
         """Whether its package is there; `make bench-env` installs it."""
         return find_spec(self.package) is not None
 
-    def parts_in(self, protocol):
+    def parts_in(self, protocol: str) -> tuple[str, ...]:
         """Return nothing: a peer is no blend."""
         return ()
 
     @property
-    def space(self):
+    def space(self) -> Space:
         """Where the parameters of a trial are drawn from."""
         return self.own_space
 
-    def recommend(self, params, split, seed, k, tuned):
+    def recommend(self, params: Params, split: Split, seed: int, k: int, tuned: dict[str, Params]) -> IntArray:
         """Rank candidates, as `Model.recommend`."""
         return self.rank(params, split, seed, k)
 

@@ -4,19 +4,23 @@ import json
 import os
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from benchmarks.quality.data import Split
 from benchmarks.quality.models import MODELS
 from benchmarks.quality.space import trials
+from skllmrec._typing import IntArray
 from skllmrec.metrics import catalog_coverage, gini_index, intra_list_diversity, ndcg_at_k, recall_at_k
 
 K = 20
 
 
-def write_json(path, content):
+def write_json(path: Path, content: Any) -> None:
     """Write a file that is there as a whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.part")
@@ -24,7 +28,7 @@ def write_json(path, content):
     os.replace(partial, path)
 
 
-def file_name(model):
+def file_name(model: str) -> str:
     """Name of the file of a model."""
     return re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-") + ".json"
 
@@ -43,11 +47,11 @@ class Cells:
     folder: Path
     settings: dict
 
-    def path(self, dataset, protocol, model):
+    def path(self, dataset: str, protocol: str, model: str) -> Path:
         """Return the file of a cell."""
         return self.folder / dataset / protocol / file_name(model)
 
-    def read(self, dataset, protocol, model):
+    def read(self, dataset: str, protocol: str, model: str) -> dict[str, Any]:
         """Read a cell; an empty one where there is none of these settings."""
         path = self.path(dataset, protocol, model)
         cell = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -56,12 +60,12 @@ class Cells:
         names = {"dataset": dataset, "protocol": protocol, "model": model, "kind": MODELS[model].kind}
         return {"settings": self.settings, **names, "trials": [], "fits": [], "defaults": []}
 
-    def write(self, cell):
+    def write(self, cell: dict[str, Any]) -> None:
         """Write a cell."""
         write_json(self.path(cell["dataset"], cell["protocol"], cell["model"]), cell)
 
 
-def judge(lists, split):
+def judge(lists: IntArray, split: Split) -> dict[str, Any]:
     """Measure lists: values of the whole, and NDCG of each user."""
     per_user = ndcg_at_k(split.relevant, lists, k=K, average=False)
     n_items = len(split.candidates)
@@ -92,12 +96,21 @@ class Contest:
         Of the search.
     """
 
-    def __init__(self, cells, test, validation, *, n_trials, seeds, seed):
+    def __init__(
+        self,
+        cells: Cells,
+        test: Sequence[Split],
+        validation: Sequence[Split],
+        *,
+        n_trials: int,
+        seeds: Sequence[int],
+        seed: int,
+    ) -> None:
         self.cells, self.test, self.validation = cells, test, validation
         self.n_trials, self.seeds, self.seed = n_trials, seeds, seed
         self.names = test[0].dataset.name, test[0].protocol
 
-    def run(self, name):
+    def run(self, name: str) -> str:
         """Run the trials and fits that are missing in a cell; a line that reports the result."""
         model, cell = MODELS[name], self.cells.read(*self.names, name)
         if not model.is_installed:

@@ -1,10 +1,14 @@
 """Ridge maps from features to factors: one factorisation of the features, then cheap fits and leave-one-out errors."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
+from numpy.typing import DTypeLike
+
+from skllmrec._typing import FloatArray, Matrix
 
 MAX_EXACT = 2048  # features (or rows, whichever are fewer) up to which the singular values are exact
 MAX_RANK = 512  # singular vectors kept beyond that
@@ -60,7 +64,7 @@ class FeatureMap:
     coef: np.ndarray
     intercept: np.ndarray
 
-    def predict(self, features):
+    def predict(self, features: Matrix) -> FloatArray:
         """Factors of rows of features.
 
         Parameters
@@ -166,7 +170,9 @@ def _randomized_right(rows, rank, seed):
     return values[::-1][:rank], (right @ vectors)[:, ::-1][:, :rank]
 
 
-def factorise_features(features, weights, *, max_rank=MAX_RANK, seed=0, dtype=np.float64):
+def factorise_features(
+    features: Matrix, weights: FloatArray, *, max_rank: int = MAX_RANK, seed: int = 0, dtype: DTypeLike = np.float64
+) -> FeatureBasis:
     """Decompose features once, so that every later ridge fit on them is a pair of thin products.
 
     Exact up to 2,048 features or rows (eigenvalues of the smaller Gram matrix); beyond that the leading `max_rank`
@@ -227,7 +233,9 @@ def _project(basis, V):
     return mean, basis.left.T @ (basis.root[:, None] * (V - mean))
 
 
-def fit_rows(basis, V, strength, projection=None):
+def fit_rows(
+    basis: FeatureBasis, V: FloatArray, strength: float, projection: tuple[FloatArray, FloatArray] | None = None
+) -> FloatArray:
     """Predict the training rows of the ridge map.
 
     The map minimises ``sum_i r_i |v_i - c - B' z_i|^2 + strength * unit * |B|^2`` over B and c.
@@ -251,7 +259,7 @@ def fit_rows(basis, V, strength, projection=None):
     return mean + inverse_root[:, None] * (basis.left @ shrunk)
 
 
-def row_influence(basis, strengths):
+def row_influence(basis: FeatureBasis, strengths: FloatArray) -> FloatArray:
     """Weight h_i of each row in its own prediction, for each strength.
 
     Parameters
@@ -268,7 +276,7 @@ def row_influence(basis, strengths):
     return (weights / weights.sum())[:, None] + basis.left**2 @ shares.astype(basis.left.dtype)
 
 
-def leave_out(V, fitted, influence):
+def leave_out(V: FloatArray, fitted: FloatArray, influence: FloatArray) -> FloatArray:
     """Predict each row from all others, without a refit: ``v_i - (v_i - fitted_i) / (1 - h_i)``, which is exact.
 
     Parameters
@@ -283,7 +291,7 @@ def leave_out(V, fitted, influence):
     return V - (V - fitted) / np.maximum(1 - influence, 1e-9)[:, None]
 
 
-def choose_strength(basis, V, start=None):
+def choose_strength(basis: FeatureBasis, V: FloatArray, start: int | None = None) -> int:
     """Position in `STRENGTHS` with the least weighted squared leave-one-out error ``sum_i r_i |v_i - left_out_i|^2``.
 
     Parameters
@@ -316,7 +324,7 @@ def choose_strength(basis, V, start=None):
     return best
 
 
-def fit_map(basis, V, strength):
+def fit_map(basis: FeatureBasis, V: FloatArray, strength: float) -> FeatureMap:
     """Coefficients of the ridge map, for rows that were not in the fit.
 
     Parameters
@@ -335,7 +343,9 @@ def fit_map(basis, V, strength):
     return FeatureMap(coef, mean - basis.mean @ coef)
 
 
-def ridge_map(features, V, weights, strength="auto", *, seed=0):
+def ridge_map(
+    features: Matrix, V: FloatArray, weights: FloatArray, strength: float | Literal["auto"] = "auto", *, seed: int = 0
+) -> tuple[FeatureMap, float]:
     """Decompose features and fit a ridge map to V on them.
 
     Parameters

@@ -5,10 +5,14 @@ import functools
 import os
 import threading
 from collections import deque
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 
 import joblib
 import numpy as np
+
+from skllmrec._typing import IntArray
 
 # Work of a chunk, in non-zeros: what it reads and writes stays in a core's cache, and threads even out. Chunks do not
 # depend on the number of threads, so that matrix products inside of them round alike.
@@ -16,7 +20,7 @@ _CHUNK_COST = 2**16
 _ROW_COST = 8  # of a row, whatever its length
 
 
-def count_threads():
+def count_threads() -> int:
     """Threads that this process may use.
 
     ``NUMBA_NUM_THREADS`` and ``OMP_NUM_THREADS`` are honoured (joblib's workers set them, so that processes times
@@ -34,7 +38,7 @@ def count_threads():
     return joblib.cpu_count()
 
 
-def split_rows(indptr, n_chunks):
+def split_rows(indptr: IntArray, n_chunks: int) -> list[tuple[int, int]]:
     """Cut the rows of a CSR matrix into contiguous chunks of about equal work.
 
     Parameters
@@ -52,7 +56,7 @@ def split_rows(indptr, n_chunks):
     return [(int(a), int(b)) for a, b in pairwise(edges)]
 
 
-def even_chunks(n_rows, row_cost):
+def even_chunks(n_rows: int, row_cost: int) -> list[tuple[int, int]]:
     """Cut rows that are all the same work into contiguous chunks.
 
     Parameters
@@ -71,7 +75,7 @@ def even_chunks(n_rows, row_cost):
     return [(int(a), int(b)) for a, b in pairwise(edges)]
 
 
-def map_rows(function, indptr, n_threads=None):
+def map_rows(function: Callable[[int, int], object], indptr: IntArray, n_threads: int | None = None) -> None:
     """Call ``function(first, last)`` for row chunks that together cover all rows.
 
     Parameters
@@ -87,7 +91,9 @@ def map_rows(function, indptr, n_threads=None):
     map_chunks(function, split_rows(indptr, max(1, cost // _CHUNK_COST)), n_threads)
 
 
-def map_chunks(function, chunks, n_threads=None):
+def map_chunks(
+    function: Callable[[int, int], object], chunks: list[tuple[int, int]], n_threads: int | None = None
+) -> None:
     """Call ``function(first, last)`` for given row chunks.
 
     Parameters
@@ -99,7 +105,8 @@ def map_chunks(function, chunks, n_threads=None):
         None: `count_threads`.
     """
     n_threads = min(count_threads() if n_threads is None else n_threads, len(chunks))
-    waiting, errors = deque(chunks), []
+    waiting: deque[tuple[int, int]] = deque(chunks)
+    errors: list[BaseException] = []
 
     def work():
         try:
@@ -110,7 +117,7 @@ def map_chunks(function, chunks, n_threads=None):
                     return
                 function(first, last)
         except BaseException as error:
-            waiting.clear()  # nobody goes on
+            waiting.clear()  # stops the other threads
             errors.append(error)
 
     helpers = [threading.Thread(target=work, daemon=True) for _ in range(n_threads - 1)]
@@ -135,13 +142,15 @@ def _blas():
 
 
 class _SerialBlas:
-    """How many blocks want it, and what to go back to when the last of them ends."""
+    """Counts the blocks that are active; the first one sets the limit, the last one restores the previous threads."""
 
-    def __init__(self):
-        self.lock, self.n_blocks, self.limiter = threading.Lock(), 0, None
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.n_blocks = 0
+        self.limiter: Any = None
 
     @contextlib.contextmanager
-    def __call__(self):
+    def __call__(self) -> Iterator[None]:
         with self.lock:
             self.n_blocks += 1
             if self.n_blocks == 1:

@@ -34,7 +34,9 @@ PRIOR_STRENGTHS  s = 0, .5 or .75, walking up on      s = 1 is worse than ids on
 Cold items, for whom s is not chosen, come within 5 % of the best grid point but for groceries (9 % below).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 
@@ -48,6 +50,7 @@ from skllmrec._kernels.selection.held_out import (
     ranking_quality,
     take_entries,
 )
+from skllmrec._typing import CsrMatrix, FloatArray, Matrix
 
 ALPHA_IMPLICIT, NU_IMPLICIT = 0.02, 1.0
 ALPHA_EXPLICIT, NU_EXPLICIT = 0.12, 0.75
@@ -195,24 +198,24 @@ def _export(side, scale):
 
 
 def fit_feature_als(
-    weights,
-    ratings=None,
+    weights: CsrMatrix,
+    ratings: FloatArray | None = None,
     *,
-    user_features=None,
-    item_features=None,
-    n_components=64,
-    alpha=None,
-    nu=None,
-    unobserved_weight=None,
-    feature_alpha="auto",
-    prior_strength="auto",
-    max_iter=15,
-    tol=0.0,
-    n_steps=SWEEP_STEPS,
-    seed=0,
-    callback=None,
-    minimise=sweep,
-):
+    user_features: Matrix | None = None,
+    item_features: Matrix | None = None,
+    n_components: int = 64,
+    alpha: float | None = None,
+    nu: float | None = None,
+    unobserved_weight: float | None = None,
+    feature_alpha: float | Literal["auto"] = "auto",
+    prior_strength: float | Literal["auto"] = "auto",
+    max_iter: int = 15,
+    tol: float = 0.0,
+    n_steps: int = SWEEP_STEPS,
+    seed: int = 0,
+    callback: Callable[[Callable[[], FactorModel]], object] | None = None,
+    minimise: Callable[..., Any] = sweep,
+) -> FactorModel:
     """Fit factors, biases and feature maps by alternating least squares.
 
     Ratings are centred and divided by their standard deviation, so that `alpha` means the same on every rating scale
@@ -296,7 +299,15 @@ def fit_feature_als(
     return make_model(*minimise(sides, alpha, strengths, max_iter, tol=tol, callback=after_sweep))
 
 
-def fold_in(model, side, weights, ratings=None, *, features=None, prior=None):
+def fold_in(
+    model: FactorModel,
+    side: Literal["users", "items"],
+    weights: CsrMatrix,
+    ratings: FloatArray | None = None,
+    *,
+    features: Matrix | None = None,
+    prior: FloatArray | None = None,
+) -> tuple[FloatArray, FloatArray]:
     """Solve new or changed rows of one side exactly, everything else held fixed.
 
     Parameters
@@ -320,7 +331,7 @@ def fold_in(model, side, weights, ratings=None, *, features=None, prior=None):
     """
     entities, others = (model.users, model.items) if side == "users" else (model.items, model.users)
     d = others.vectors.shape[1]
-    settings = Settings(model.explicit, d, model.nu, model.unobserved_weight, None, 0)
+    settings = Settings(model.explicit, d, model.nu, model.unobserved_weight, "auto", 0)
     units = units_of(settings, model.scale)
     if features is not None and entities.feature_map is not None:
         prior = entities.feature_map.predict(features)

@@ -1,5 +1,7 @@
 """The compiled row loops of `als` (importing this file imports numba: only `als` does, on first use)."""
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -25,9 +27,10 @@ from skllmrec._kernels.als.vector_registers import (
     zeros4,
 )
 from skllmrec._kernels.compiled import INLINED, LOOP
+from skllmrec._typing import Array
 
 # Sums may be reordered, so that they vectorise; infinities and NaN keep their meaning.
-_SUMS = {"fastmath": {"reassoc", "contract", "nsz", "arcp"}}
+_SUMS: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz", "arcp"}}
 _TINY = 1e-30  # keeps the reciprocal of a zero finite, whose gradient is zero as well
 _AHEAD = 16  # entries between the one that is read and the one that is asked for
 
@@ -203,7 +206,22 @@ def _start(ridge, centre, gram, x, diagonal, curvature, gradient):
 
 
 @njit(**LOOP, **_SUMS)
-def solve_chunk(first, last, csr, targets, factors, offsets, gram, ridge, prior, table, scratch, vectors, n_steps, tol):
+def solve_chunk(
+    first: int,
+    last: int,
+    csr: tuple[Array, Array, Array],
+    targets: Array,
+    factors: Array,
+    offsets: Array,
+    gram: Array,
+    ridge: Array,
+    prior: Array,
+    table: Array,
+    scratch: tuple[Array, ...],
+    vectors: tuple[Array, ...],
+    n_steps: int,
+    tol: float,
+) -> None:
     """Solve rows ``first <= u < last``; the rows of `table` hold their starting points, then their solutions.
 
     Widths are multiples of a cache line. `prior` has a row for each of `table`, or one for all; `scratch` has room for
@@ -224,7 +242,17 @@ def solve_chunk(first, last, csr, targets, factors, offsets, gram, ridge, prior,
 
 
 @njit(**LOOP, **_SUMS)
-def loss_chunk(first, last, csr, targets, row_factors, factors, row_offsets, offsets, loss):
+def loss_chunk(
+    first: int,
+    last: int,
+    csr: tuple[Array, Array, Array],
+    targets: Array,
+    row_factors: Array,
+    factors: Array,
+    row_offsets: Array,
+    offsets: Array,
+    loss: Array,
+) -> None:
     """Weighted squared error ``sum_j w_j (t_j - o_u - o_j - p_u . q_j)^2`` of each row, in double precision."""
     indptr, indices, weights = csr
     for u in range(first, last):

@@ -4,12 +4,14 @@ Notation: X users x items, :math:`G = X^\top X`, F items x features (rows of uni
 """
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from scipy import linalg, sparse
 
 from skllmrec._kernels.item_item.neighbors import inner_products
 from skllmrec._kernels.threads import map_rows
+from skllmrec._typing import CsrMatrix, FloatArray, Matrix
 
 METHODS = ("ease", "edlae", "cease", "additive", "l3ae")
 NEED_FEATURES = ("cease", "additive", "l3ae")
@@ -34,12 +36,12 @@ class Autoencoder:
     cold: np.ndarray | None
 
 
-def memory_needed(method, n_items, *, n_features=0, n_later=0):
+def memory_needed(method: str, n_items: int, *, n_features: int = 0, n_later: int = 0) -> int:
     """Bytes that a fit takes at its peak, besides its input, or with the dense columns of later items behind it."""
     return 4 * n_items * (max(_COPIES[method] * n_items, n_items + n_later) + min(n_features, n_items))
 
 
-def gram(X):
+def gram(X: Matrix) -> FloatArray:
     r"""Compute :math:`X^\top X`, dense.
 
     Parameters
@@ -63,7 +65,7 @@ def gram(X):
     return out.T  # symmetric
 
 
-def invert(A):
+def invert(A: FloatArray) -> FloatArray:
     """Invert a symmetric positive definite matrix in place: Cholesky factor, then its inverse.
 
     Parameters
@@ -80,7 +82,8 @@ def invert(A):
     ValueError
         If A is not positive definite to working precision.
     """
-    potrf, potri = linalg.get_lapack_funcs(("potrf", "potri"), (A,))
+    routines: Any = linalg.get_lapack_funcs(("potrf", "potri"), (A,))
+    potrf, potri = routines
     factor, info = potrf(A, lower=True, overwrite_a=True, clean=False)
     if info == 0:
         factor, info = potri(factor, lower=True, overwrite_c=True)
@@ -115,7 +118,16 @@ def _add_diagonal(A, values):
     return A
 
 
-def fit_autoencoder(X, F=None, *, method, alpha, feature_alpha=1.0, feature_weight=1.0, dropout=0.0):
+def fit_autoencoder(
+    X: CsrMatrix,
+    F: Matrix | None = None,
+    *,
+    method: str,
+    alpha: float,
+    feature_alpha: float = 1.0,
+    feature_weight: float = 1.0,
+    dropout: float = 0.0,
+) -> Autoencoder:
     r"""Solve a linear autoencoder.
 
     With :math:`P(A) = A^{-1}` and :math:`Z(P)_{ij} = -P_{ij} / P_{jj}`, zero diagonal,
@@ -168,7 +180,7 @@ def fit_autoencoder(X, F=None, *, method, alpha, feature_alpha=1.0, feature_weig
     if method in ("ease", "edlae"):
         ridge = alpha + dropout / (1 - dropout) * np.diagonal(G).copy() * (method == "edlae")
         return Autoencoder(_zero_diagonal(invert(_add_diagonal(G, ridge))), None)
-    F = F.astype(np.float32)
+    F = cast(Matrix, F).astype(np.float32)
     K = np.asarray(inner_products(F, F).T, dtype=np.float32, order="F")  # symmetric, and so there is nothing to copy
     if method == "cease":
         K *= np.float32(feature_weight)
@@ -208,7 +220,7 @@ def _cold(P, F, weight):
     return np.float32(weight) * P
 
 
-def cold_columns(cold, F, new):
+def cold_columns(cold: FloatArray, F: Matrix, new: Matrix) -> FloatArray:
     r"""Columns of B of new items: the regression of their features on those of the items of fit.
 
     For a new item with features z the column is :math:`w (K + \beta I)^{-1} F z` (additive, l3ae without its weight)
@@ -232,7 +244,7 @@ def cold_columns(cold, F, new):
     return np.asarray((new @ cold.T).T)
 
 
-def prune(B, n):
+def prune(B: FloatArray, n: int) -> sparse.csc_matrix:
     """Keep the n entries of each column that are largest in modulus.
 
     Parameters

@@ -1,10 +1,13 @@
 """Nearest neighbours among items: weighted interactions, cosine similarities, the k best of each row."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import sparse
 from sklearn.preprocessing import normalize
 
 from skllmrec._kernels.topk.exact import topk_dense
+from skllmrec._typing import CsrMatrix, FloatArray, IntArray, Matrix
 
 WEIGHTINGS = ("cosine", "tfidf", "bm25")
 _BLOCK = 2**22  # similarities in flight: 32 MiB of float64
@@ -13,7 +16,7 @@ _ROWS = 512  # of a sparse product that is there at a time
 _FULL = 0.1  # share of non-zeros from which on a column is multiplied faster as a dense one
 
 
-def weigh(interactions, weighting):
+def weigh(interactions: CsrMatrix, weighting: str) -> sparse.csr_matrix:
     r"""Weigh interactions by how much each says about the taste that two items share.
 
     With the weight :math:`x_{ui}`, :math:`n_u` the number of interactions of user u, :math:`l_i`
@@ -63,7 +66,7 @@ def weigh(interactions, weighting):
     return weighted
 
 
-def centred_rows(features, mean=None):
+def centred_rows(features: Matrix, mean: FloatArray | None = None) -> Matrix:
     """Rows of unit length, dense ones centred before.
 
     Parameters
@@ -82,13 +85,13 @@ def centred_rows(features, mean=None):
     return normalize(np.asarray(features, dtype=np.float64) - (0.0 if mean is None else mean))
 
 
-def cosines(rows, columns):
+def cosines(rows: Matrix, columns: Matrix) -> FloatArray:
     """Inner products of all pairs of rows of two matrices, dense or sparse, as a dense array."""
     products = rows @ columns.T
     return products.toarray() if sparse.issparse(products) else np.asarray(products)
 
 
-def inner_products(rows, columns):
+def inner_products(rows: Matrix, columns: Matrix) -> FloatArray:
     """Inner products of all pairs of rows of two matrices of features, as a dense array.
 
     As `cosines`, and fast where sparse features stand beside dense ones in one sparse matrix: columns that are mostly
@@ -115,14 +118,17 @@ def inner_products(rows, columns):
     if not sparse.issparse(columns):
         return cosines(rows, columns)
     full = np.bincount(columns.indices, minlength=columns.shape[1]) > _FULL * columns.shape[0]
-    products = rows[:, full].toarray() @ columns[:, full].toarray().T
-    rest, others = rows[:, ~full], columns[:, ~full].T.tocsr()
+    sparse_rows = sparse.csr_matrix(rows)
+    products = sparse_rows[:, full].toarray() @ columns[:, full].toarray().T
+    rest, others = sparse_rows[:, ~full], columns[:, ~full].T.tocsr()
     for start in range(0, rows.shape[0] if others.nnz else 0, _ROWS):  # sparse, all of it is larger than the result
         products[start : start + _ROWS] += (rest[start : start + _ROWS] @ others).toarray()
     return products
 
 
-def shrunk_cosines(rows, columns, row_norms, column_norms, shrinkage):
+def shrunk_cosines(
+    rows: CsrMatrix, columns: CsrMatrix, row_norms: FloatArray, column_norms: FloatArray, shrinkage: float
+) -> FloatArray:
     r"""Cosine similarities of columns of interactions, shrunk where they rest on little.
 
     .. math:: s_{ij} = \frac{x_i \cdot x_j}{|x_i|\,|x_j| + h}
@@ -144,7 +150,9 @@ def shrunk_cosines(rows, columns, row_norms, column_norms, shrinkage):
     return np.divide(similarity, scale, out=similarity, where=scale > 0)
 
 
-def nearest(similarity, n_rows, n_columns, k, own=None):
+def nearest(
+    similarity: Callable[[slice], FloatArray], n_rows: int, n_columns: int, k: int | None, own: IntArray | None = None
+) -> sparse.csr_matrix:
     """Keep the k highest positive similarities of each row.
 
     Parameters

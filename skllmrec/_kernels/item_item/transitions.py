@@ -1,14 +1,19 @@
 """Transitions between items in the order in which users had them."""
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 
 from skllmrec._kernels.selection.held_out import take_entries
+from skllmrec._typing import Array, CsrMatrix, IntArray
 
 LARGEST_BASKET = 1000  # items of one basket that are paired: pairs grow with its square
 
 
-def order_baskets(users, items, times, n_users, n_items):
+def order_baskets(
+    users: IntArray, items: IntArray, times: Array, n_users: int, n_items: int
+) -> tuple[sparse.csr_matrix, IntArray]:
     """Put what each user had into an order of baskets: the items of one moment, an item at its last one.
 
     Parameters
@@ -36,7 +41,7 @@ def order_baskets(users, items, times, n_users, n_items):
     return baskets, users[begins]
 
 
-def sampled(baskets):
+def sampled(baskets: CsrMatrix) -> CsrMatrix:
     """Leave a random sample of 1,000 items in each basket that has more, always the same one [1]_.
 
     Parameters
@@ -61,7 +66,7 @@ def sampled(baskets):
     return take_entries(baskets, np.flatnonzero(kept))
 
 
-def count_transitions(baskets, owners, *, window, decay):
+def count_transitions(baskets: CsrMatrix, owners: IntArray, *, window: int, decay: float) -> sparse.csr_matrix:
     r"""Count how often one item followed another.
 
     A pair of items in one basket counts 1 in both directions, a pair g baskets apart :math:`d^{g - 1}` forwards. Large
@@ -84,7 +89,9 @@ def count_transitions(baskets, owners, *, window, decay):
 
     Examples
     --------
-    >>> import numpy as np
+    >>> from typing import Any
+
+    import numpy as np
     >>> from skllmrec._kernels.item_item.transitions import count_transitions, order_baskets
     >>> baskets, owners = order_baskets(np.zeros(3, int), np.array([2, 0, 1]), np.array([10, 20, 30]), 1, 3)
     >>> count_transitions(baskets, owners, window=2, decay=0.5).toarray()
@@ -93,7 +100,7 @@ def count_transitions(baskets, owners, *, window, decay):
            [1. , 0.5, 0. ]])
     """
     baskets = sampled(baskets)
-    counts = baskets.T @ baskets
+    counts: Any = baskets.T @ baskets
     counts.setdiag(0.0)
     for gap in range(1, min(window, len(owners) - 1) + 1):
         same = np.flatnonzero(owners[gap:] == owners[:-gap])
@@ -103,7 +110,7 @@ def count_transitions(baskets, owners, *, window, decay):
     return counts
 
 
-def recency(baskets, owners, n_users, decay):
+def recency(baskets: CsrMatrix, owners: IntArray, n_users: int, decay: float) -> sparse.csr_matrix:
     """Weigh each user's items by how many baskets ago they had them: ``decay ** age``, 1 for the last basket.
 
     Parameters

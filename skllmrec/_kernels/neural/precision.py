@@ -1,9 +1,13 @@
 """Single precision in the middle of mixed precision, for torch functions that have gradients of their own."""
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 
-def full_precision(tensor):
+def full_precision(tensor: "torch.Tensor") -> AbstractContextManager[Any]:
     """Switch mixed precision off, where it is on.
 
     Parameters
@@ -30,7 +34,7 @@ def full_precision(tensor):
     return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
-def in_full(tensor):
+def in_full(tensor: "torch.Tensor") -> "torch.Tensor":
     """Half precision as single precision; all else as it is.
 
     Parameters

@@ -1,11 +1,23 @@
 """Losses in torch that rank what a user liked before what is not known of: softmax, BPR, WARP, and their sampling."""
 
 import functools
+from typing import TYPE_CHECKING
 
 from skllmrec._kernels.neural.precision import full_precision, in_full
 
+if TYPE_CHECKING:
+    import torch
 
-def softmax_loss(users, items, rows, columns, *, inclusion=None, positive=None):
+
+def softmax_loss(
+    users: "torch.Tensor",
+    items: "torch.Tensor",
+    rows: "torch.Tensor",
+    columns: "torch.Tensor",
+    *,
+    inclusion: "torch.Tensor | None" = None,
+    positive: "torch.Tensor | None" = None,
+) -> "torch.Tensor":
     """Cross-entropy of each pair against the candidates that its user is not known to like.
 
     ``-log e^s / (e^s + sum_j e^(s_j) / pi_j)``. Where the candidates are a sample, dividing by the probability pi that
@@ -92,7 +104,7 @@ def _candidates_function():
     return Candidates
 
 
-def bpr_loss(positive, negative):
+def bpr_loss(positive: "torch.Tensor", negative: "torch.Tensor") -> "torch.Tensor":
     """Negative log-likelihood that a liked item is preferred to another one, ``log(1 + e^(s_j - s))``.
 
     Parameters
@@ -121,7 +133,9 @@ def bpr_loss(positive, negative):
     return softplus(negative - positive)
 
 
-def warp_loss(positive, negatives, liked, n_items, margin=1.0):
+def warp_loss(
+    positive: "torch.Tensor", negatives: "torch.Tensor", liked: "torch.Tensor", n_items: int, margin: float = 1.0
+) -> "torch.Tensor":
     """Hinge of the first drawn item that comes within a margin of a liked one, weighted by its estimated rank.
 
     If the N-th item drawn is the first with ``s_j > s - margin``, about ``R = (I - 1) / N`` items come before the liked
@@ -163,7 +177,7 @@ def warp_loss(positive, negatives, liked, n_items, margin=1.0):
     return weight * (margin - positive + negatives.gather(1, first)[:, 0])
 
 
-def is_linked(users, items, keys, n_items):
+def is_linked(users: "torch.Tensor", items: "torch.Tensor", keys: "torch.Tensor", n_items: int) -> "torch.Tensor":
     """Whether pairs are among the known ones.
 
     Parameters
@@ -193,7 +207,7 @@ def is_linked(users, items, keys, n_items):
     return keys[places] == wanted
 
 
-def first_unknown(items, liked):
+def first_unknown(items: "torch.Tensor", liked: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor"]:
     """Take the first of some draws that the user is not known to like.
 
     Parameters
