@@ -1,4 +1,4 @@
-"""Is numba worth a dependency? One implicit half sweep and one top-k, compiled against what is installed anyway.
+"""Is numba worth a dependency? An implicit half sweep and a top-k, compiled, against numpy, scipy and torch.
 
 The half sweep solves every user of a random matrix with long-tailed item counts:
 
@@ -48,7 +48,7 @@ def numba_rows(pairs: CsrMatrix, Q: FloatArray, ridge: FloatArray) -> FloatArray
 def conjugate_gradients(
     apply: Callable[[FloatArray], FloatArray], b: FloatArray, inverse: FloatArray, n_steps: int
 ) -> FloatArray:
-    """For one row, or for all rows at once."""
+    """Take the steps for one row, or for all rows at once."""
     x = np.zeros_like(b)
     residual, direction = b.copy(), inverse * b
     gain = (residual * direction).sum(axis=-1, keepdims=True)
@@ -128,7 +128,7 @@ def torch_batch(pairs: CsrMatrix, Q: FloatArray, ridge: FloatArray) -> FloatArra
 
 
 def objective(pairs: CsrMatrix, P: FloatArray, Q: FloatArray, ridge: FloatArray) -> float:
-    """Evaluate what all of them minimise, so that nobody is fast by doing less."""
+    """Value of the objective that all of them minimise: shows that none is fast by doing less."""
     rows = np.repeat(np.arange(pairs.shape[0]), np.diff(pairs.indptr))
     P, Q = P.astype(float), Q.astype(float)
     observed = ((np.einsum("ij,ij->i", P[rows], Q[pairs.indices]) - 1) ** 2).sum()

@@ -1,10 +1,10 @@
-"""How many megabytes of text TextCleaner cleans in a second on one core, and text by text.
+"""Megabytes of text that TextCleaner cleans in a second on one core, in one call and text by text.
 
     python -m benchmarks.clean --data FOLDER [--quick]
 
 Every text column of the catalogues in the folder with at least 100 kB, repeated to some megabytes. "one by one" calls
-`transform` for each text, and has to give the same. The texts that cleaning changed are counted. Seconds are of
-processor time, least of five runs. 1 MB is 1,000,000 bytes of UTF-8.
+`transform` for each text, and must give the same texts. "changed" is the share of texts that cleaning changed. Seconds
+are of processor time, least of five runs. 1 MB is 1,000,000 bytes of UTF-8.
 """
 
 import argparse

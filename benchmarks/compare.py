@@ -1,4 +1,4 @@
-"""What a comparison costs beside its models: the time of `compare_recommenders` outside of fitting and recommending.
+"""The overhead of a comparison: the time of `compare_recommenders` outside of fitting and recommending.
 
     python -m benchmarks.compare [--users 3000] [--items 2000] [--folds 3] [--quick]
 
@@ -7,8 +7,8 @@ the rest  what the comparison adds: candidates, nine metrics, recall by populari
           permutation tests, bootstrap, frames
 report    the HTML page of the finished comparison
 
-Both are clocked inside one run, on one thread unless OMP_NUM_THREADS says otherwise: two runs differ by more than what
-is to be measured. Seconds are of processor time.
+Both are measured in one run, on one thread unless OMP_NUM_THREADS is set: two runs differ by more than the quantity
+measured. Seconds are of processor time.
 """
 
 import argparse
@@ -58,7 +58,7 @@ class Stopwatch:
         self.seconds = 0.0
         self._depth = 0
 
-    def _clocked(self, method):
+    def _measured(self, method):
         def call(*args, **kwargs):
             start, self._depth = time.process_time(), self._depth + 1
             try:
@@ -73,10 +73,10 @@ class Stopwatch:
 
     @contextmanager
     def on(self, *methods: tuple[type, str]) -> Iterator["Stopwatch"]:
-        """Clock (class, name of a method) while the block runs."""
+        """Measure methods, given as (class, name), while the block runs."""
         kept = [(kind, name, getattr(kind, name)) for kind, name in methods]
         for kind, name, method in kept:
-            setattr(kind, name, self._clocked(method))
+            setattr(kind, name, self._measured(method))
         try:
             yield self
         finally:

@@ -4,7 +4,7 @@
 
 Each user knows 40 items on average, drawn by a popularity that falls as 1 / rank, and has 20 relevant ones, half of
 them in the list. Where a metric measures distances, items are vectors of 18 genres, or 68 dense numbers. Least of three
-runs, on one thread unless OMP_NUM_THREADS says otherwise.
+runs, on one thread unless OMP_NUM_THREADS is set.
 """
 
 import argparse
@@ -21,7 +21,7 @@ GENRES, DENSE = 18, 68
 
 
 def draw_items(rng: np.random.Generator, n_users: int, n_items: int, mean: int) -> csr_array:
-    """Draw what each user has: csr_array of shape (n_users, n_items), popular items more often."""
+    """Draw the items of each user: csr_array of shape (n_users, n_items), popular items more often."""
     popularity = 1.0 / np.arange(1, n_items + 1)
     cumulated = np.cumsum(popularity / popularity.sum())
     users = np.repeat(np.arange(n_users), rng.integers(1, 2 * mean, n_users))

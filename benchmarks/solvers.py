@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.solvers [--data FOLDER_OF_FOLDERS] [--sets ml_latest_small ...] [--seed 0]
 
-Ids only. NDCG@20 of known items on the first of five per-user folds of each set, prepared as in quality.py, and RMSE of
-five random folds of MovieLens 100K. Nothing is tuned here.
+Ids only. NDCG@20 of known items on the first of five per-user folds of each set, prepared as in `benchmarks.quality`,
+and RMSE of five random folds of MovieLens 100K. Nothing is tuned here.
 """
 
 import time
@@ -23,7 +23,7 @@ SOLVERS = ("als", "adamw", "rmsprop", "sgd")
 
 
 def recommender(solver: str, seed: int, **parameters: Any) -> FeatureMFRecommender:
-    """All defaults but the solver."""
+    """Make a recommender with a solver and otherwise default parameters."""
     return FeatureMFRecommender(user="user_id", item="item_id", solver=solver, random_state=seed, **parameters)
 
 

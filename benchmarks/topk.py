@@ -1,4 +1,4 @@
-"""Top-k with what was seen left out: the kernel of `recommend` against implicit's `recommend`.
+"""Top-k without the items a user has seen: the kernel of `recommend` against implicit's `recommend`.
 
     make bench-env
     .venv-bench/bin/python -m benchmarks.topk [--users 50000] [--items 20000] [--factors 64] [--parts ...] [--quick]
@@ -7,8 +7,9 @@ equal     normal factors: all items have about the same norm
 tailed    norms of the items log-normal
 fitted    factors of a fit to synthetic interactions
 
-Contestants take turns in one run, on one thread unless OMP_NUM_THREADS says otherwise; seconds are of processor time.
-Lists are compared with a stable sort of all scores of some users, ties by position; implicit's are only counted.
+Contestants take turns in one run, on one thread unless OMP_NUM_THREADS is set; seconds are of processor time.
+Lists are compared with a stable sort of all scores of some users, ties by position; the share of equal
+lists is printed.
 """
 
 import os
@@ -55,8 +56,8 @@ def implicit_recommend(users: FloatArray, items: FloatArray, seen: CsrMatrix) ->
 
     model = AlternatingLeastSquares(users.shape[1], num_threads=int(os.environ["OMP_NUM_THREADS"]))
     model.user_factors, model.item_factors = users, items
-    everybody = np.arange(len(users))
-    return lambda: model.recommend(everybody, seen, N=K)
+    all_users = np.arange(len(users))
+    return lambda: model.recommend(all_users, seen, N=K)
 
 
 def our_recommend(users: FloatArray, items: FloatArray, seen: CsrMatrix) -> Callable[[], Any]:
@@ -69,7 +70,7 @@ def our_recommend(users: FloatArray, items: FloatArray, seen: CsrMatrix) -> Call
 
 
 def products(users: FloatArray, items: FloatArray, block: int = 256) -> None:
-    """Compute all scores, and forget them."""
+    """Compute all scores and discard them."""
     scores = np.empty((block, len(items)), np.result_type(users, items))
     for start in range(0, len(users) - block + 1, block):
         np.matmul(users[start : start + block], items.T, out=scores)

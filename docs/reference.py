@@ -6,8 +6,20 @@ from pathlib import Path
 import skllmrec
 
 # in the order in which a newcomer meets them
-ORDER = ("recommenders", "encoders", "language_models", "preprocessing", "datasets", "metrics", "model_selection",
-         "inspection", "comparison", "base", "testing", "exceptions")  # fmt: skip
+ORDER = (
+    "recommenders",
+    "encoders",
+    "language_models",
+    "preprocessing",
+    "datasets",
+    "metrics",
+    "model_selection",
+    "inspection",
+    "comparison",
+    "base",
+    "testing",
+    "exceptions",
+)
 
 
 def section(package: str) -> str:

@@ -1,4 +1,4 @@
-"""The claim of the method put to the test: where an LLM's coding of the items beats traditional coding.
+"""Test of the claim of the method: where an LLM's coding of the items beats traditional coding.
 
     python -m benchmarks.claim [--data FOLDER_OF_FOLDERS] [--out FOLDER] [--sets ...] [--protocols warm temporal cold]
         [--codings ...] [--trials 6] [--seeds 3] [--tuned-seeds 1] [--max-items 4000] [--max-users 2000] [--seed 0]
@@ -12,13 +12,13 @@ traditional        which words a text has (one-hot), or TF-IDF;
 LLM                frozen MiniLM vectors, centred; beside TF-IDF; and the model tuned on the training rows beside
                    TF-IDF (new items only: minutes per split, `--tuned-seeds` of the seeds).
 
-precision@10, recall@20, NDCG@20, ILD@20 (one minus the mean cosine of what kinds two items of a list are of: genres,
-tags, authors, categories) and coverage@20. Gains are over the traditional coding that was better on the validation
+precision@10, recall@20, NDCG@20, ILD@20 (one minus the mean cosine of the genres, tags, authors or categories of
+two items of a list) and coverage@20. Gains are over the traditional coding that was better on the validation
 splits. A user who is evaluated under several seeds is averaged first; paired permutation tests over users, corrected
-(Holm) for all tests of the page. All cells are printed, not the pleasant ones.
+(Holm) for all tests of the page. All cells are printed, favourable or not.
 
-Each cell is a file in `--out`/claim; a run that was stopped goes on where it was. With the `--out` of
-`python -m benchmarks.quality` vectors and tuned models are taken over. Set OMP_NUM_THREADS=1.
+Each cell is a file in `--out`/claim; a stopped run is resumed. With the `--out` of
+`python -m benchmarks.quality`, its vectors and tuned models are reused. Set OMP_NUM_THREADS=1.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from skllmrec.comparison._statistics import holm_correction, paired_effect_size,
 
 # (set, protocol) -> coding -> cells, one per seed
 Found: TypeAlias = dict[tuple[str, str], dict[str, list[dict[str, Any]]]]
-# metric -> the gain over traditional coding that is claimed; of diversity, 70 % in place of 50 %
+# metric -> the claimed gain over traditional coding; for diversity, 70 % instead of 50 %
 CLAIMED = {"precision@10": 0.15, "recall@20": 0.10, "ild@20": 0.40}
 _SURE = 0.05
 
@@ -74,12 +74,18 @@ def compare(codings: dict[str, list[dict[str, Any]]]) -> tuple[list[dict[str, An
             users = sorted(ours.keys() & theirs.keys())
             differences = np.array([ours[user] - theirs[user] for user in users])
             mean, before = (np.mean([values[user] for user in users]) for values in (ours, theirs))
-            rows.append({
-                "coding": coding, "metric": metric, "mean": float(mean), "reference": float(before),
-                "gain": float(mean / before - 1), "n_users": len(users),
-                "effect": float(paired_effect_size(differences)[0]),
-                "p": float(permutation_p_values(differences, random_state=0)[0]),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "coding": coding,
+                    "metric": metric,
+                    "mean": float(mean),
+                    "reference": float(before),
+                    "gain": float(mean / before - 1),
+                    "n_users": len(users),
+                    "effect": float(paired_effect_size(differences)[0]),
+                    "p": float(permutation_p_values(differences, random_state=0)[0]),
+                }
+            )
     return rows, reference
 
 
@@ -88,8 +94,8 @@ def as_rows(head: Sequence[str], table: list[list[str]]) -> list[dict[str, str]]
     return [dict(zip(head, line, strict=True)) for line in table]
 
 
-def mark(row: dict[str, Any]) -> str:
-    """Say whether what is claimed was reached: yes, no, or that it cannot be told."""
+def claim_status(row: dict[str, Any]) -> str:
+    """Whether the claimed gain is reached: it holds, does not hold, or may be chance."""
     if row["metric"] not in CLAIMED:
         return ""
     if row["gain"] >= CLAIMED[row["metric"]]:
@@ -122,20 +128,27 @@ def print_tables(found: Found, out: Path) -> None:
     print("\n### Gains over the better traditional coding, and the claim\n")
     table = [
         [
-            row["dataset"], row["protocol"], row["coding"], row["metric"], f"{row['reference']:.4f}",
-            f"{row['mean']:.4f}", f"{row['gain']:+.1%}", f"{row['effect']:+.2f}",
-            f"{row['holm']:.3f}", mark(row),
+            row["dataset"],
+            row["protocol"],
+            row["coding"],
+            row["metric"],
+            f"{row['reference']:.4f}",
+            f"{row['mean']:.4f}",
+            f"{row['gain']:+.1%}",
+            f"{row['effect']:+.2f}",
+            f"{row['holm']:.3f}",
+            claim_status(row),
         ]
         for row in contrasts
-    ]  # fmt: skip
+    ]
     head = ["set", "protocol", "coding", "metric", "traditional", "LLM", "gain", "effect size", "p (Holm)", "claim"]
     print(markdown(as_rows(head, table)))
-    print_verdict(contrasts)
-    print_glance(contrasts)
+    print_summary(contrasts)
+    print_overview(contrasts)
     write_json(out / "claim" / "claim.json", {"contrasts": contrasts})
 
 
-def print_verdict(contrasts: list[dict[str, Any]]) -> None:
+def print_summary(contrasts: list[dict[str, Any]]) -> None:
     """Count where the claim holds."""
     print("\n### Where it holds\n")
     table = []
@@ -144,17 +157,24 @@ def print_verdict(contrasts: list[dict[str, Any]]) -> None:
             rows = [row for row in contrasts if (row["coding"], row["metric"]) == (coding, metric)]
             better = sum(row["gain"] > 0 and row["holm"] < _SURE for row in rows)
             worse = sum(row["gain"] < 0 and row["holm"] < _SURE for row in rows)
-            held = [f"{row['dataset']} {row['protocol']}" for row in rows if mark(row) == "holds"]
-            table.append([
-                coding, metric, f"{len(held)} of {len(rows)}", ", ".join(held) or "nowhere", str(better), str(worse),
-                f"{np.mean([row['gain'] for row in rows]):+.1%}",
-            ])  # fmt: skip
+            held = [f"{row['dataset']} {row['protocol']}" for row in rows if claim_status(row) == "holds"]
+            table.append(
+                [
+                    coding,
+                    metric,
+                    f"{len(held)} of {len(rows)}",
+                    ", ".join(held) or "nowhere",
+                    str(better),
+                    str(worse),
+                    f"{np.mean([row['gain'] for row in rows]):+.1%}",
+                ]
+            )
     head = ["coding", "metric", "claim holds in", "namely", "significantly better", "significantly worse", "mean gain"]
     print(markdown(as_rows(head, table)))
 
 
-def print_glance(contrasts: list[dict[str, Any]]) -> None:
-    """Print the gains of all metrics that something is claimed of, a row for each set and protocol."""
+def print_overview(contrasts: list[dict[str, Any]]) -> None:
+    """Print the gains in all claimed metrics, a row for each set and protocol."""
     print("\n### All gains at a glance\n")
     codings = list(dict.fromkeys(row["coding"] for row in contrasts))
     gains: dict[str, dict[str, list[str]]] = {}
@@ -179,7 +199,7 @@ def parse() -> argparse.Namespace:
     for name, default in (("trials", 6), ("seeds", 3), ("max-items", 4000), ("max-users", 2000), ("seed", 0)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--tuned-seeds", type=int, default=1, help="of the seeds, with how many models are tuned")
-    parser.add_argument("--report", action="store_true", help="only print the tables of what is there")
+    parser.add_argument("--report", action="store_true", help="only print the tables of the finished cells")
     options = parser.parse_args()
     if not options.report:
         require_data(parser, options)
@@ -187,7 +207,7 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run what is missing, print what is there."""
+    """Run the missing cells, print the tables of all."""
     options = parse()
     warnings.filterwarnings("ignore", "Bins whose width are too small")
     if not options.report:

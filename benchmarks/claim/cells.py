@@ -33,7 +33,7 @@ CODINGS = {
     "TF-IDF + LLM": "FeatureMF + TF-IDF + LLM",
     "TF-IDF + tuned LLM": "FeatureMF + TF-IDF + tuned LLM",
 }
-# what lists are judged by the diversity of: kinds of things, one column each (tags: of the whole set, for judging only)
+# the column by which the diversity of a list is measured (tags: of the whole set, for evaluation only)
 KINDS = {
     "ml_latest_small": "genres",
     "lastfm_hetrec": "tags",
@@ -54,13 +54,16 @@ def kind_vectors(split: Split) -> CsrMatrix:
     """Which genres, tags, authors or categories each candidate has, csr_matrix of ones."""
     table = split.dataset.frame.drop_duplicates(ITEM).set_index(ITEM)
     values = table.loc[split.catalogue[split.candidates], KINDS[split.dataset.name]].fillna("").astype(str)
-    parts = CountVectorizer(tokenizer=lambda text: [part.strip() for part in text.split(",") if part.strip()],
-                            token_pattern=None, binary=True)  # fmt: skip
+    parts = CountVectorizer(
+        tokenizer=lambda text: [part.strip() for part in text.split(",") if part.strip()],
+        token_pattern=None,
+        binary=True,
+    )
     return parts.fit_transform(values)
 
 
-def judge(lists: IntArray, split: Split) -> dict[str, Any]:
-    """Measure lists: METRICS of each user, and coverage."""
+def evaluate_lists(lists: IntArray, split: Split) -> dict[str, Any]:
+    """Evaluate lists: METRICS of each user, and coverage."""
     values = {
         "precision@10": precision_at_k(split.relevant, lists, k=10, average=False),
         "recall@20": recall_at_k(split.relevant, lists, k=_K, average=False),
@@ -72,7 +75,7 @@ def judge(lists: IntArray, split: Split) -> dict[str, Any]:
 
 
 def run_cell(path: Path, coding: str, split: Split, inner: Split, *, n_trials: int, seed: int) -> dict[str, Any]:
-    """Tune a coding on the validation split, fit the best on all training rows, judge, write; read what is there."""
+    """Tune a coding on the validation split, fit the best on all training rows, evaluate; a finished cell is read."""
     wanted = {"coding": coding, "n_trials": n_trials, "max_words": MAX_WORDS}
     if path.is_file():
         cell = json.loads(path.read_text(encoding="utf-8"))
@@ -89,7 +92,7 @@ def run_cell(path: Path, coding: str, split: Split, inner: Split, *, n_trials: i
         "params": best,
         "validation": float(max(scores)),
         "users": split.users.tolist(),
-        **judge(model.recommend(best, split, seed, _K, {}), split),
+        **evaluate_lists(model.recommend(best, split, seed, _K, {}), split),
         "seconds": round(time.process_time() - start, 1),
     }
     write_json(path, cell)

@@ -1,4 +1,4 @@
-"""Made-up interactions and ratings of any size, with long-tailed items."""
+"""Synthetic interactions and ratings of any size, with a long-tailed popularity of items."""
 
 import numpy as np
 from scipy import sparse
@@ -9,13 +9,13 @@ from skllmrec._typing import FloatArray, IntArray
 def make_interactions(
     n_users: int, n_items: int, mean_length: float, seed: int | np.random.Generator = 0
 ) -> sparse.csr_matrix:
-    """Random pairs, items drawn by a long-tailed popularity, histories of geometric length.
+    """Draw random pairs: items by a long-tailed popularity, histories of geometric length.
 
     Parameters
     ----------
     n_users, n_items : int
     mean_length : float
-    seed : int or Generator
+    seed : int or Generator, default=0
 
     Returns
     -------
@@ -35,7 +35,7 @@ def make_interactions(
 def make_ratings(
     n_users: int, n_items: int, n_ratings: int, *, rank: int = 12, noise: float = 0.8, seed: int = 0
 ) -> tuple[IntArray, IntArray, FloatArray]:
-    """Half-star ratings between .5 and 5 from biases, a few hidden factors and noise.
+    """Half-star ratings between 0.5 and 5 from biases, a few hidden factors and noise.
 
     Returns
     -------

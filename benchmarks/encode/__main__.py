@@ -12,7 +12,7 @@ store     100,000 vectors looked up in a warm store
 memory    peak memory of encoding 10,000 and 1,000,000 texts
 
 FOLDER_OF_FOLDERS (default: SKLLMREC_DATA) holds <name>/items.parquet and <name>/interactions.parquet of four data sets.
-Contestants take turns in one run, on one thread unless OMP_NUM_THREADS says otherwise. Ratios are of seconds of
+Contestants take turns in one run, on one thread unless OMP_NUM_THREADS is set. Ratios are of seconds of
 processor time, which a busy neighbour on the machine distorts least; where threads matter, of wall time too.
 """
 

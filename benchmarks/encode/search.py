@@ -84,7 +84,8 @@ def grid_search(options: argparse.Namespace) -> Iterator[Table]:
 
     runs = {"LLMTextEncoder(memory=...)": ours}
     runs |= {name: lambda peer=peer: _search(peer).fit(X, y) for name, peer in peers.items()}
-    runs |= {  # what a careful user of scikit-learn can add; embetter's holds its weights, which joblib would hash
+    # scikit-learn's own cache; not for embetter, whose encoder holds its weights, which joblib would hash
+    runs |= {
         f"{name} in Pipeline(memory=...)": lambda peer=peer: cached(peer)
         for name, peer in peers.items()
         if name.startswith("skrub")

@@ -19,7 +19,7 @@ LOOK_UPS = 5
 
 
 class _RandomJob:
-    """Vectors that cost nothing to make."""
+    """Random vectors, which cost almost nothing to make."""
 
     def __init__(self, texts):
         self._texts = texts
@@ -31,7 +31,7 @@ class _RandomJob:
 
 
 class _RandomEncoder(BaseTextEncoder):
-    """The path of every text encoder through checks, de-duplication and store, without a model behind it."""
+    """An encoder that goes through checks, de-duplication and store as every text encoder, but has no model."""
 
     def __init__(self, memory=None):
         self.memory = memory

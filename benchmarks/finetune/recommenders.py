@@ -1,4 +1,4 @@
-"""New items: one recommender for all vectors, NDCG of every test user, and what vectors gain over others."""
+"""New items: one recommender for all vectors, NDCG of every test user, and the gain of some vectors over others."""
 
 import numpy as np
 from sklearn.pipeline import make_pipeline
@@ -23,7 +23,7 @@ def make_recommender(name: str, *steps: Estimator, seed: int, kind: str = "facto
     return recommender.set_params(random_state=seed) if kind == "factors" else recommender
 
 
-def judge(recommender: Estimator, train: Frame, test: Frame, k: int) -> FloatArray:
+def ndcg_of_users(recommender: Estimator, train: Frame, test: Frame, k: int) -> FloatArray:
     """NDCG of every test user, in the order of their ids; the same users for every recommender."""
     ranked = rank_test_users(recommender.fit(train), test, k=k, candidates="test")
     return ranked.evaluate("ndcg", average=False)[np.argsort(ranked.users.astype(str))]

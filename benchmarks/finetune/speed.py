@@ -46,8 +46,8 @@ def _clock():
         handle.remove()
 
 
-def ours(texts: Array, liked: CsrMatrix, trainable: int | Literal["all"], n_steps: int) -> FloatArray:
-    """Train with LLMFineTuner; wall and processor time at the begin and after every step."""
+def train_fine_tuner(texts: Array, liked: CsrMatrix, trainable: int | Literal["all"], n_steps: int) -> FloatArray:
+    """Train with LLMFineTuner; wall and processor time at the start and after every step."""
     n_epochs = int(np.ceil(n_steps / np.ceil(len(texts) / N_TEXTS)))
     with tempfile.TemporaryDirectory() as folder, _clock() as times:
         LLMFineTuner(
@@ -67,8 +67,10 @@ def ours(texts: Array, liked: CsrMatrix, trainable: int | Literal["all"], n_step
     return np.array(times[: n_steps + 1])
 
 
-def theirs(texts: Array, liked: CsrMatrix, trainable: int | Literal["all"], n_steps: int) -> FloatArray:
-    """Train with sentence-transformers on pairs of items that a user likes; result as of `ours`."""
+def train_sentence_transformer(
+    texts: Array, liked: CsrMatrix, trainable: int | Literal["all"], n_steps: int
+) -> FloatArray:
+    """Train with sentence-transformers on pairs of items that a user likes; result as of `train_fine_tuner`."""
     import datasets
     from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
     from sentence_transformers import SentenceTransformerTrainingArguments as Arguments
@@ -122,8 +124,8 @@ def steps_per_second(options: argparse.Namespace) -> Iterator[Table]:
     for trainable in ("all", 2):
         found: dict[str, list[Array]] = {"sentence-transformers": [], "LLMFineTuner": []}
         for _ in range(options.rounds):
-            found["sentence-transformers"].append(theirs(texts, liked, trainable, options.steps))
-            found["LLMFineTuner"].append(ours(texts, liked, trainable, options.steps))
+            found["sentence-transformers"].append(train_sentence_transformer(texts, liked, trainable, options.steps))
+            found["LLMFineTuner"].append(train_fine_tuner(texts, liked, trainable, options.steps))
         # from the end of the first step to the end of the last one; and what comes before, the first step included
         steps = {name: _median([np.diff(run[1:], axis=0).mean(axis=0) for run in runs]) for name, runs in found.items()}
         before = {name: _median([run[1] - run[0] for run in runs]) for name, runs in found.items()}

@@ -10,9 +10,9 @@ ratings   explicit feedback: Surprise's SVD, cmfrec and FeatureMFRecommender, wi
 ease      the closed form beside the machine's own rate of matrix products, measured in the same run
 growth    time and memory from 0.2 to 20 million interactions
 
-FOLDER_OF_FOLDERS (default: SKLLMREC_DATA) holds <name>/interactions.parquet of the real sets; without it they are left
-out. Contestants take turns in one run, on one thread but for `threads`. Seconds are of processor time, which a busy
-neighbour on the machine distorts least; compiling is reported apart.
+FOLDER_OF_FOLDERS (default: SKLLMREC_DATA) holds <name>/interactions.parquet of the real sets; without it those are left
+out. Contestants take turns in one run, on one thread except in `threads`. Seconds are of processor time, which a busy
+neighbour on the machine distorts least; compilation is reported separately.
 """
 
 from pathlib import Path
@@ -39,7 +39,7 @@ def main() -> None:
     options = parser.parse_args()
     require_packages(*dict.fromkeys(peer for part in options.parts for peer in PEERS.get(part, ())))
     print(f"Versions: {versions('implicit', 'irspack', 'cmfrec', 'scikit-surprise', 'numba')}")
-    print(f"Compiling, or loading what is compiled: {ials.compile_loops():.1f} s")
+    print(f"Compiling, or loading compiled code: {ials.compile_loops():.1f} s")
     print_parts(PARTS, options)
 
 

@@ -21,7 +21,7 @@ def _matrix_product(n):
 
 
 def _inverse(G):
-    """Prepare an inverse in place of a copy, whose memory is there before anything is timed."""
+    """Prepare an in-place inverse of a copy, whose memory is allocated before the time is measured."""
     buffer = G.copy(order="F")
 
     def run():

@@ -17,7 +17,7 @@ SWEEPS = 5
 _ROWS, _COLUMNS = 12, 61
 
 
-def picture(x: FloatArray, y: FloatArray, unit: str) -> str:
+def text_plot(x: FloatArray, y: FloatArray, unit: str) -> str:
     """Draw points with logarithmic axes, and a line of exponent 1 through the first of them."""
     x, y = np.log10(x), np.log10(y)
     low, high = y.min(), max(y.max(), y[0] + x[-1] - x[0])
@@ -87,6 +87,6 @@ def growth(options: argparse.Namespace) -> Iterator[Table]:
     interactions, seconds, memory = np.array(found).T
     exponents = exponent(interactions, seconds), exponent(interactions, memory)
     yield f"{SWEEPS} sweeps of 64 factors; exponents: time {exponents[0]:.2f}, memory {exponents[1]:.2f}", rows
-    print(f"\n{picture(interactions, seconds, 's')}\n\n{picture(interactions, memory, 'MiB')}", flush=True)
+    print(f"\n{text_plot(interactions, seconds, 's')}\n\n{text_plot(interactions, memory, 'MiB')}", flush=True)
     if options.plot:
         _draw(options.plot, interactions, seconds, memory)

@@ -60,7 +60,7 @@ def our_parameters(pairs: CsrMatrix) -> dict[str, Any]:
 def in_units_of_peers(
     pairs: CsrMatrix, user_factors: FloatArray, item_factors: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Undo what `our_parameters` says of the units."""
+    """Convert factors from the units that `our_parameters` describes."""
     sizes = pairs.nnz / np.array(pairs.shape) + np.array(pairs.shape[::-1]) / (CONFIDENCE - 1)
     balance = (sizes[0] / sizes[1]) ** 0.25
     scale = np.sqrt(1 - 1 / CONFIDENCE)
@@ -87,7 +87,7 @@ def fit_from_ids(pairs: CsrMatrix, n_factors: int) -> Callable[[], tuple[FloatAr
 
 
 def fit_implicit(pairs: CsrMatrix, n_factors: int, n_steps: int, n_threads: int = 1) -> tuple[FloatArray, FloatArray]:
-    """Let implicit fit."""
+    """Fit implicit."""
     from implicit.cpu.als import AlternatingLeastSquares
 
     model = AlternatingLeastSquares(
@@ -104,7 +104,7 @@ def fit_implicit(pairs: CsrMatrix, n_factors: int, n_steps: int, n_threads: int 
 
 
 def fit_irspack(pairs: CsrMatrix, n_factors: int, n_steps: int, n_threads: int = 1) -> tuple[FloatArray, FloatArray]:
-    """Let irspack fit; its weights of observed pairs come on top of those of all pairs."""
+    """Fit irspack; its weights of observed pairs are added to those of all pairs."""
     from irspack import IALSRecommender
 
     model = IALSRecommender(

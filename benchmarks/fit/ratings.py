@@ -12,12 +12,8 @@ from skllmrec import FeatureMFRecommender, fetch_movielens_100k
 
 FACTORS = (16, 32, 64)
 ITERATIONS = 10
-RIDGES = (
-    5.0,
-    10.0,
-    20.0,
-    40.0,
-)  # of cmfrec, which gets the best one for the test ratings at 16 factors
+# of cmfrec, for which the best one on the test ratings with 16 factors is used
+RIDGES = (5.0, 10.0, 20.0, 40.0)
 _COLUMNS = ["user_id", "item_id", "rating"]
 
 
@@ -113,10 +109,10 @@ def _compare(table, rounds):
 
 
 def ratings(options: argparse.Namespace) -> Iterator[Table]:
-    """Tables of MovieLens 100K and of made-up ratings."""
+    """Tables of MovieLens 100K and of synthetic ratings."""
     films = fetch_movielens_100k().frame[_COLUMNS].astype({"rating": float})
     size = (2000, 1000, 50_000) if options.quick else (20_000, 6000, 1_000_000)
-    made_up = pd.DataFrame(dict(zip(_COLUMNS, make_ratings(*size), strict=True)))
+    synthetic = pd.DataFrame(dict(zip(_COLUMNS, make_ratings(*size), strict=True)))
     _ours(8)[0](films[:200])  # compile
-    for name, table in (("MovieLens 100K", films), ("synthetic", made_up)):
+    for name, table in (("MovieLens 100K", films), ("synthetic", synthetic)):
         yield f"{name}, {len(table):,} ratings, a tenth of them for the RMSE", list(_compare(table, options.rounds))

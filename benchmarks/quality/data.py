@@ -27,10 +27,10 @@ from skllmrec._typing import Array, Estimator, FloatArray, IntArray
 
 USER, ITEM = "user_id", "item_id"
 PROTOCOLS = ("warm", "temporal", "cold")
-# which items are new decides, a few popular ones above all: two samples of them to judge by, two others to choose by
+# results depend on which items are new, a few popular ones above all: two samples to evaluate on, two to choose on
 N_SAMPLES = {"warm": 1, "temporal": 1, "cold": 2}
-_N_PARTS = 5  # of a set, one of which is held out
-# the text of an item, and from which rating on it is liked; tags made by the test users would leak and are left out
+_N_PARTS = 5  # parts of a set, one of which is held out
+# the text of an item, and the least rating of a like; tags made by the test users would leak and are left out
 SETS = {
     "ml_latest_small": ("{title}. {genres}. {overview}", 3.5),
     "lastfm_hetrec": ("{title}", None),
@@ -46,7 +46,7 @@ _MIN_SHARED_USERS = 200  # fewer users before and after a moment: each user's ow
 
 
 def core(frame: pd.DataFrame, least_items: int) -> pd.DataFrame:
-    """Likes of users with at least five and items with at least so many of them."""
+    """Likes of users with at least five likes and items with at least `least_items`."""
     while True:
         users, items = frame[USER].value_counts(), frame[ITEM].value_counts()
         kept = frame[USER].map(users).ge(5) & frame[ITEM].map(items).ge(least_items)
@@ -142,17 +142,17 @@ def _last_of_each(frame, seed):
 
 @dataclass
 class Split:
-    """Training rows, whom to evaluate on what, and the features of the items.
+    """Training rows, evaluated users and their held-out rows, and the features of the items.
 
     Parameters
     ----------
     dataset : Dataset
     protocol : str
     rows : DataFrame
-        What is split: all likes, or the training rows of another split.
+        Rows to split: all likes, or the training rows of another split.
     seed : int
     max_users : int
-        Evaluated users are a sample of at most so many.
+        Largest number of evaluated users; a sample where there are more.
     store : str
         Folder of the store of embeddings.
     fold, n_parts : int
@@ -164,7 +164,7 @@ class Split:
     users : ndarray
         Ids of the evaluated users, all of them known in training.
     catalogue : ndarray
-        Ids of all items in random order, so that ties favour nobody.
+        Ids of all items in random order, so that the order of ties is random.
     is_candidate : ndarray of bool
         Which of them are ranked: all, or only those without training interactions (cold items).
     """
@@ -185,7 +185,7 @@ class Split:
         self.test = self.rows.iloc[test].reset_index(drop=True)
         generator = np.random.default_rng(self.seed)
         known = np.intersect1d(self.train[USER], self.test[USER])
-        n_users = min(self.max_users, len(known) // 2 if self._tags_would_vanish else len(known))
+        n_users = min(self.max_users, len(known) // 2 if self._needs_unevaluated_users else len(known))
         self.users = np.sort(generator.permutation(known)[:n_users])
         self.catalogue = generator.permutation(np.unique(self.rows[ITEM].to_numpy(dtype=object).astype(str)))
         trained = np.isin(self.catalogue, self.train[ITEM].to_numpy().astype(str))
@@ -193,8 +193,8 @@ class Split:
         self.is_candidate = ~trained if self.protocol == "cold" else np.ones(len(self.catalogue), dtype=bool)
 
     @property
-    def _tags_would_vanish(self):
-        """Cold items keep the tags of users who are not evaluated: half of them."""
+    def _needs_unevaluated_users(self):
+        """Whether half of the users are not evaluated, so that cold items keep the tags that those gave."""
         return self.protocol == "cold" and self.dataset.tags is not None
 
     def inner(self, rows: pd.DataFrame | None = None, fold: int = 0, n_parts: int = _N_PARTS) -> "Split":
@@ -216,12 +216,12 @@ class Split:
 
     @cached_property
     def relevant(self) -> sparse.csr_matrix:
-        """What the evaluated users had in the test rows, among the candidates."""
+        """Interactions of the evaluated users in the test rows, with the candidates."""
         return self.matrix(self.test, self.users, self.catalogue[self.candidates])
 
     @cached_property
     def seen(self) -> sparse.csr_matrix:
-        """What the evaluated users had in training, among the candidates."""
+        """Interactions of the evaluated users in training, with the candidates."""
         return self.matrix(self.train, self.users, self.catalogue[self.candidates])
 
     @cached_property
@@ -245,13 +245,13 @@ class Split:
 
     @property
     def _targets(self):
-        """Who liked each training item, what encoders are tuned on."""
+        """Users who liked each training item: the targets of fine-tuning."""
         users = np.unique(self.train[USER].to_numpy())
         return self.matrix(self.train, users, self.catalogue[self.is_trained]).T.tocsr()
 
     @cached_property
-    def judging_vectors(self) -> FloatArray:
-        """Vectors of the candidates in a space that no model uses: means of the vectors of words."""
+    def evaluation_vectors(self) -> FloatArray:
+        """Vectors of the candidates that no model uses, for the diversity of lists: weighted means of word vectors."""
         texts = self.texts[self.candidates]
         return WordVectorEncoder("glove-6b-50d", pooling="tfidf").fit_transform(texts)
 
@@ -259,7 +259,7 @@ class Split:
 def make_splits(
     dataset: Dataset, protocol: str, *, seed: int, max_users: int, store: str
 ) -> tuple[list[Split], list[Split]]:
-    """Make the splits to judge by, and the splits of rows that train all of those, to choose parameters by.
+    """Make the splits to evaluate on, and those to choose parameters on, made of rows that all of the former train on.
 
     Parameters
     ----------
@@ -271,7 +271,7 @@ def make_splits(
     Returns
     -------
     test, validation : list of Split
-        `N_SAMPLES` of each. For the choice, as many items are new as for the judgement.
+        `N_SAMPLES` of each. As many items are new in the latter as in the former.
     """
     n_samples = N_SAMPLES[protocol]
     test = [Split(dataset, protocol, dataset.frame, seed, max_users, store, fold) for fold in range(n_samples)]
@@ -283,12 +283,12 @@ def make_splits(
 
 
 def make_encoder(kind: str, store: str, name: str) -> Estimator:
-    """Return what encodes texts as one kind of features; a model that is tuned keeps its weights under a name."""
+    """Make the encoder of one kind of features; the weights of a tuned model are kept under a name."""
     if kind == "tuned":
-        # with the folder, what was tuned on the same rows before is taken over
+        # with the folder, an earlier training on the same rows is reused
         tuner = LLMFineTuner(checkpoint_dir=f"{store}-tuned/{name}", memory=store, random_state=0)
         return make_pipeline(tuner, EmbeddingWhitener())
-    if kind == "words":  # which ones a text has, of unit length
+    if kind == "words":  # the set of words of a text, of unit length
         return TfidfVectorizer(analyzer=TextAnalyzer(), binary=True, use_idf=False, dtype=np.float32)
     if kind == "tfidf":
         return TfidfVectorizer(analyzer=TextAnalyzer(), sublinear_tf=True, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""FeatureMFRecommender with its defaults against tuned, with features against ids alone, over several folds."""
+"""FeatureMFRecommender with its defaults against tuned, with features and with ids alone, over several folds."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -67,7 +67,7 @@ class Lookup(TransformerMixin, BaseEstimator):
 
 
 def features_of(kind: str, params: Params, split: Split) -> Matrix | None:
-    """Features of the catalogue; a trial says whether vectors are whitened and how much they weigh beside TF-IDF."""
+    """Features of the catalogue; parameters are whitening and the weight of vectors beside TF-IDF."""
     if kind == "ids":
         return None
     if kind in ("words", "tfidf"):
@@ -76,7 +76,7 @@ def features_of(kind: str, params: Params, split: Split) -> Matrix | None:
     vectors = split.features(name).astype(np.float32)
     if kind == "llm":
         return vectors
-    # what make_union(TF-IDF, LLM, transformer_weights=...) gives, of parts that all trials share
+    # as make_union(TF-IDF, LLM, transformer_weights=...), from parts that all trials share
     return sparse.hstack([split.features("tfidf"), sparse.csr_matrix(vectors * params["llm_weight"])], format="csr")
 
 
@@ -89,18 +89,18 @@ class Model:
     make : callable
         From parameters, `Split` and seed to a recommender without features.
     kind : {"ids", "words", "tfidf", "llm", "both", "tuned"}
-        What it knows of items.
+        Its features of items.
     own_space : dict of str to (default, distribution)
         Without the parameters of the features.
     seeded : bool
         Whether a fit depends on the seed.
     protocols : tuple of str
     parts : tuple of str
-        Models whose tuned parameters a blend takes over.
+        Models that a blend consists of, with their tuned parameters.
     parts_for_new : tuple of str
         More of them where new items are ranked.
     columns : tuple of str
-        What it reads of the rows.
+        Columns of the rows that it is fitted on.
     """
 
     make: Callable[[Params, Split, int], Estimator] | None
@@ -120,7 +120,7 @@ class Model:
 
     @property
     def space(self) -> Space:
-        """Where the parameters of a trial are drawn from."""
+        """Default and distribution of each parameter."""
         return {} if self.parts else {**self.own_space, **FEATURE_SPACES[self.kind]}
 
     def estimator(self, params: Params, split: Split, seed: int) -> Estimator:
@@ -170,7 +170,7 @@ class Peer:
 
     @property
     def space(self) -> Space:
-        """Where the parameters of a trial are drawn from."""
+        """Default and distribution of each parameter."""
         return self.own_space
 
     def recommend(self, params: Params, split: Split, seed: int, k: int, tuned: dict[str, Params]) -> IntArray:
@@ -237,7 +237,7 @@ _TOWERS = {
     "weight_decay": (3.0, Log(0.3, 10)),
 }
 _MARKOV = {"window": (3, among(1, 3, 5, 10)), "decay": (0.8, Span(0.5, 1)), "backoff": (5.0, Log(0.5, 50))}
-_KNOWN = ("warm", "temporal")  # nothing is known about cold items without features
+_KNOWN = ("warm", "temporal")  # without features, cold items cannot be ranked
 _TIMED = {"protocols": ("temporal",), "columns": (USER, ITEM, "timestamp")}
 
 
@@ -246,7 +246,7 @@ def _with_text(name, make, space, kinds=("tfidf", "llm", "both"), **more):
 
 
 def _with_tuned_text(name, make, space, **more):
-    # a model is tuned for minutes in each split: where it is to help, at new items
+    # tuning takes minutes in each split: only where it should help, at new items
     return _with_text(name, make, space, kinds=("tuned",), **more, protocols=("cold",))
 
 

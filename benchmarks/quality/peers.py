@@ -20,7 +20,7 @@ SPACES = {
         "regularization": (0.01, Log(0.01, 50)),
         "alpha": (1.0, Log(1, 60)),
     },
-    # irspack's own default of alpha0, 0, ranks by nothing but the training pairs: the first trial takes what it advises
+    # irspack's own default of alpha0, 0, ignores unobserved pairs: the first trial takes the recommended value
     "irspack": {
         "n_components": (64, among(32, 64, 128)),
         "unobserved_factor": (6.0, Log(2, 30)),  # alpha0, over the density of the interactions
@@ -38,7 +38,7 @@ SPACES["lightfm + features"] = {**SPACES["lightfm"], "ids_too": (True, among(Fal
 
 
 class _Known:
-    """The training matrix of a split, and what is ranked, by its rows and columns."""
+    """The training matrix of a split, with the rows of the evaluated users and the columns of the candidates."""
 
     def __init__(self, split):
         self.items = np.flatnonzero(split.is_trained)
@@ -48,7 +48,7 @@ class _Known:
         self.split = split
 
     def rank(self, score, k):
-        """Rank candidates by ``score(users, items of training or -1)``; what the peer does not know comes last."""
+        """Rank candidates by ``score(users, items of training or -1)``; items that the peer does not know come last."""
         place = np.full(len(self.split.catalogue), -1)
         place[self.items] = np.arange(len(self.items))
         columns = place[self.split.candidates]

@@ -59,7 +59,7 @@ def rmse(seed: int, store: str) -> None:
     try:
         import surprise
     except ImportError:
-        print("  scikit-surprise is not installed here; its documentation reports .934 (SVD), .919 (SVD++)")
+        print("  scikit-surprise is not installed here; its documentation reports 0.934 (SVD), 0.919 (SVD++)")
         return
     triples = data.frame[["user_id", "item_id", "rating"]]
     reader = surprise.Reader(rating_scale=(1, 5))

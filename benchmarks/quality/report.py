@@ -31,7 +31,7 @@ class Result:
     Attributes
     ----------
     validation : float
-        NDCG of the best trial: what models are selected by.
+        NDCG of the best trial, by which models are selected.
     users : ndarray of shape (n_users,)
         NDCG of each user, in the order of their ids: the mean over the splits of the means over the seeds.
     """
@@ -128,13 +128,13 @@ def gain(result: Result, reference: Result) -> tuple[float, float, float]:
 
 
 def best(results: Sequence[Result], wanted: Callable[[Result], bool], by: str = "validation") -> Result | None:
-    """Return the best of the results that are wanted: by validation, or after the event by the test."""
+    """Return the best of the wanted results: by validation, or in hindsight by the test."""
     among = [result for result in results if wanted(result)]
     key = (lambda result: result.validation) if by == "validation" else (lambda result: result.mean("ndcg"))
     return max(among, key=key, default=None)
 
 
-def duel(
+def contrast_best(
     results: Sequence[Result], protocol: str, ours: Callable[[Result], bool], theirs: Callable[[Result], bool]
 ) -> list[dict[str, Any]]:
     """One row for each set: the best of ours against the best of theirs, both selected on validation."""
@@ -162,8 +162,8 @@ def duel(
     return rows
 
 
-def duel_table(rows: list[dict[str, Any]]) -> str:
-    """Format the rows of `duel`, with their mean."""
+def contrast_table(rows: list[dict[str, Any]]) -> str:
+    """Format the rows of `contrast_best`, with their mean."""
     if not rows:
         return "(no set is complete)"
     numbers = ("gain", "coverage", "over the best on test")
@@ -176,7 +176,7 @@ def duel_table(rows: list[dict[str, Any]]) -> str:
     return markdown(shown) + f"\n\nsignificantly below: {', '.join(below) or 'nowhere'}"
 
 
-DUELS = {
+CONTRASTS = {
     "warm: best with text against the best on ids (target +5 %, coverage +40 %)": (
         "warm",
         lambda result: result.kind in _TEXT and not result.is_peer,
@@ -244,7 +244,7 @@ def text_table(results: Sequence[Result], protocol: str) -> list[dict[str, Any]]
 
 
 def blend_table(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Gain of each blend over the part of it that is best on test, which nobody knows beforehand."""
+    """Gain of each blend over the part of it that is best on test, which is unknown beforehand."""
     rows = []
     for blend in (name for name, model in MODELS.items() if model.parts):
         row = {"blend against its best part": blend}
@@ -290,9 +290,9 @@ def _sections(results):
     for protocol in PROTOCOLS:
         for metric in METRICS:
             yield f"{protocol}: {_NAMES[metric]}", metric_table(results, protocol, metric)
-    for title, (protocol, ours, theirs) in DUELS.items():
-        rows = duel(results, protocol, ours, theirs)
-        yield title, duel_table(rows) if rows else []
+    for title, (protocol, ours, theirs) in CONTRASTS.items():
+        rows = contrast_best(results, protocol, ours, theirs)
+        yield title, contrast_table(rows) if rows else []
         yield f"{title}: each model, the same on every set", fixed_models(results, protocol, theirs)
     for protocol in ("warm", "temporal"):
         yield f"{protocol}: what text adds to a model", text_table(results, protocol)

@@ -1,4 +1,4 @@
-"""Random search: where the parameters of a model are drawn from."""
+"""Random search: distributions of the parameters of a model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

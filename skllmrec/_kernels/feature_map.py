@@ -17,7 +17,8 @@ _BLOCK = 256  # columns handled at once, so that no (n, k) array is made
 _DENSE_COLUMN = 0.25  # a sparse column with more non-zeros than this share is computed with as a dense one
 _POWER_ITERATIONS = 2
 _OVERSAMPLING = 1.1
-_DEPENDENT, _INDEPENDENT = 1e-6, 1e-2  # least over greatest diagonal of a Cholesky factor: no use, and good enough
+# smallest over largest diagonal entry of a Cholesky factor: columns are too dependent, are independent enough
+_DEPENDENT, _INDEPENDENT = 1e-6, 1e-2
 _NEGLIGIBLE = 1e-10  # of the largest squared singular value: rounding noise
 _ROUNDING = 1e-14  # of the squared entries before centring: what centring leaves where all rows are equal
 
@@ -81,7 +82,7 @@ class FeatureMap:
 class _CentredRows:
     """Products with ``X = R^(1/2) (Z - 1 mean')``; dense and sparse columns are kept apart, X is never formed.
 
-    A feature union of TF-IDF and a language model is sparse in name only: its dense columns go through BLAS.
+    A feature union of TF-IDF and a language model is a sparse matrix with dense columns; BLAS multiplies those.
     """
 
     def __init__(self, features, weights):
@@ -139,8 +140,8 @@ def _product_with_identity(product, size):
 def _orthonormal(Y):
     """Orthonormal basis of the columns, by Cholesky QR: at the rate of matrix products, several times that of `qr`.
 
-    Its error grows with the square of the condition number: a second round mends what the first left, and Householder
-    QR takes over where the columns are nearly dependent (Yamamoto et al., ETNA 44, 2015).
+    Its error grows with the square of the condition number: a second round corrects the error of the first, and
+    Householder QR takes over where the columns are nearly dependent (Yamamoto et al., ETNA 44, 2015).
     """
     basis = Y
     for _ in range(2):
@@ -178,8 +179,8 @@ def factorise_features(
     Exact up to 2,048 features or rows (eigenvalues of the smaller Gram matrix); beyond that the leading `max_rank`
     singular vectors, by randomized subspace iteration with implicit centring. Cost of the latter: seven passes over the
     stored values times 1.1 `max_rank`, and memory for ``(n + k) * max_rank`` numbers. On 2,700 films with TF-IDF and a
-    language model side by side, NDCG of cold items was .256, .278 and .288 at ranks 128, 512 and 1,024 (.3, 2 and 6 s);
-    on 13,600 books .022, .022 and .023 (2, 7 and 17 s).
+    language model side by side, NDCG of cold items was 0.256, 0.278 and 0.288 at ranks 128, 512 and 1,024 (0.3, 2 and
+    6 s); on 13,600 books 0.022, 0.022 and 0.023 (2, 7 and 17 s).
 
     Parameters
     ----------
@@ -247,7 +248,7 @@ def fit_rows(
         Factors.
     strength : float
     projection : tuple, default=None
-        Of `V` on the basis, where it was computed before.
+        Mean and components of `V` on the basis, where they were computed before.
 
     Returns
     -------
@@ -299,7 +300,7 @@ def choose_strength(basis: FeatureBasis, V: FloatArray, start: int | None = None
     basis : FeatureBasis
     V : ndarray of shape (n, d)
     start : int, default=None
-        Walk downhill from this position instead of trying the whole grid.
+        Descend from this position instead of trying the whole grid.
 
     Returns
     -------
@@ -363,7 +364,7 @@ def ridge_map(
     -------
     FeatureMap
     strength : float
-        That of the map.
+        Ridge strength of the map.
     """
     basis = factorise_features(features, weights, seed=seed)
     if strength == "auto":

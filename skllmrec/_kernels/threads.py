@@ -14,10 +14,10 @@ import numpy as np
 
 from skllmrec._typing import IntArray
 
-# Work of a chunk, in non-zeros: what it reads and writes stays in a core's cache, and threads even out. Chunks do not
+# Cost of a chunk, in non-zeros: its data fit in a core's cache, and the work of the threads evens out. Chunks do not
 # depend on the number of threads, so that matrix products inside of them round alike.
 _CHUNK_COST = 2**16
-_ROW_COST = 8  # of a row, whatever its length
+_ROW_COST = 8  # of a row, in addition to its non-zeros
 
 
 def count_threads() -> int:
@@ -57,18 +57,18 @@ def split_rows(indptr: IntArray, n_chunks: int) -> list[tuple[int, int]]:
 
 
 def even_chunks(n_rows: int, row_cost: int) -> list[tuple[int, int]]:
-    """Cut rows that are all the same work into contiguous chunks.
+    """Cut rows of equal cost into contiguous chunks.
 
     Parameters
     ----------
     n_rows : int
     row_cost : int
-        Of each row, in non-zeros.
+        Cost of each row, in non-zeros.
 
     Returns
     -------
     list of (int, int)
-        As `split_rows` of a matrix with so many non-zeros in each row.
+        As from `split_rows` for a matrix with `row_cost` non-zeros in each row.
     """
     n_chunks = max(1, n_rows * (row_cost + _ROW_COST) // _CHUNK_COST)
     edges = np.unique(np.ceil(np.linspace(0, n_rows, n_chunks + 1)).astype(np.int64))
@@ -123,19 +123,19 @@ def map_chunks(
     helpers = [threading.Thread(target=work, daemon=True) for _ in range(n_threads - 1)]
     for helper in helpers:
         helper.start()
-    work()  # this thread takes part: a fit makes many such calls, and every thread that is started costs
+    work()  # the calling thread works too: a fit makes many such calls, and starting a thread costs time
     try:
         for helper in helpers:
             helper.join()
     finally:
-        waiting.clear()  # of an interrupted wait
+        waiting.clear()  # if the wait was interrupted
     if errors:
         raise errors[0]
 
 
 @functools.lru_cache(maxsize=1)
 def _blas():
-    import scipy.linalg  # noqa: F401 - brings a BLAS of its own, which has to be there to be found
+    import scipy.linalg  # noqa: F401 - loads its own BLAS, which is found only once it is loaded
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas")

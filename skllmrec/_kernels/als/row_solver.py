@@ -10,7 +10,7 @@ from skllmrec._kernels.threads import even_chunks, map_chunks, map_rows, serial_
 from skllmrec._typing import CsrMatrix, FloatArray
 
 SWEEP_STEPS = 3  # conjugate gradient steps of one half sweep; the next sweep continues where this one stopped
-_SWEEP_TOL = 1e-6  # relative to the row's energy: nothing visible is left to gain
+_SWEEP_TOL = 1e-6  # relative to the row's energy: what is left to gain is negligible
 _EXACT_TOL = 1e-14
 _LINE = 64  # bytes of a cache line
 
@@ -67,7 +67,7 @@ def _as_regressors(factors, unobserved_weight, n_threads):
     Returns the aligned factors, the diagonal, and the rotation, None where the weight is zero.
     """
     d, aligned = factors.shape[1], empty_rows(*factors.shape, factors.dtype)
-    chunks = even_chunks(len(factors), max(1, d // 8))  # a row's work in a product with d x d, in non-zeros
+    chunks = even_chunks(len(factors), max(1, d // 8))  # cost of a row in a product with a d x d matrix, in non-zeros
     diagonal, rotation = np.zeros(aligned.shape[1], factors.dtype), None
     if unobserved_weight > 0:
         grams = {}

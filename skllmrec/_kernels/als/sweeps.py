@@ -76,7 +76,7 @@ class Side:
         self.n_solved = 0
 
     def solve(self, other: "Side") -> None:
-        """Half sweep: these factors against the other side's, then the map to these factors."""
+        """Half sweep: solve for these factors with the other side fixed, then fit the map to them."""
         factors, offsets = as_regressors(other.table, self.settings.explicit)
         self.table = solve_rows(
             self.weights,
@@ -92,10 +92,10 @@ class Side:
         self.renew_prior()
 
     def renew_prior(self) -> None:
-        """Fit the map to the present factors; they will be drawn to what it predicts."""
+        """Fit the map to the present factors; its predictions become the centres of their ridge."""
         if self.basis is not None and self.prior_strength > 0:
             self.n_solved += 1
-            if self.n_solved & (self.n_solved - 1) == 0:  # 1, 2, 4, ...: it settles soon, and costs more than a fit
+            if self.n_solved & (self.n_solved - 1) == 0:  # 1, 2, 4, ...: a choice is costly and soon settles
                 self.position = self.choose_position()
             fitted = fit_rows(self.basis, self.table, self.strength_at(self.position))
             self.prior = (self.prior_strength * fitted).astype(self.table.dtype)

@@ -1,8 +1,8 @@
-"""Vectors of one cache line, for compiled loops that shall keep them in registers (importing this imports numba).
+"""Vectors of one cache line, for compiled loops that keep them in registers (importing this imports numba).
 
 Loops over a row of factors are short: 64 numbers are four AVX-512 registers. A vectorising compiler spends more time
 on finding out that arrays do not overlap, on remainders and on adding up lanes than on arithmetic. Loops written with
-these functions leave nothing to find out: a `Vector` is 64 bytes of an array, 16 float32 or 8 float64, a `Quad` is
+these functions need no such analysis: a `Vector` is 64 bytes of an array, 16 float32 or 8 float64, a `Quad` is
 four numbers, and on processors with shorter registers the code generator uses several of them for one vector.
 
 All functions are called from ``njit`` code only. Offsets are flat positions in C-contiguous arrays; nothing checks
@@ -205,7 +205,7 @@ def totals(typingctx: Any, a: Any, b: Any, c: Any, d: Any) -> _Typed:
 
 @intrinsic
 def prefetch(typingctx: Any, array: Any, offset: Any) -> _Typed:
-    """Ask for the cache line of ``array[offset]``, which will be needed soon."""
+    """Prefetch the cache line of ``array[offset]``."""
 
     def generate(context, builder, signature, arguments):
         byte = ir.IntType(8).as_pointer()

@@ -12,8 +12,8 @@ def gram_chunk(
 ) -> None:
     """Write the columns ``first <= i < last`` of ``X.T @ X`` to the rows of `out`, which enter as zeros.
 
-    `columns` is the transpose of X as a CSR triple (indptr, indices, data), `rows` is X. One row of `out` at a time
-    stays in the cache, whatever it is added to.
+    `columns` is the transpose of X as a CSR triple (indptr, indices, data), `rows` is X. A row of `out` stays in the
+    cache while all of its products are added.
     """
     starts, members, strengths = columns
     indptr, indices, values = rows

@@ -1,4 +1,4 @@
-"""Transitions between items in the order in which users had them."""
+"""Transitions between items, in the order of the users' interactions."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ LARGEST_BASKET = 1000  # items of one basket that are paired: pairs grow with it
 def order_baskets(
     users: IntArray, items: IntArray, times: Array, n_users: int, n_items: int
 ) -> tuple[sparse.csr_matrix, IntArray]:
-    """Put what each user had into an order of baskets: the items of one moment, an item at its last one.
+    """Group each user's items into baskets in time order: the items of one time, each item only at its last time.
 
     Parameters
     ----------
@@ -27,12 +27,12 @@ def order_baskets(
     baskets : csr_matrix of shape (n_baskets, n_items)
         Ones; the baskets of a user follow each other in time.
     owners : ndarray of shape (n_baskets,), intp
-        The user of each basket, rising.
+        The user of each basket, ascending.
     """
     order = np.lexsort((times, users))
     users, items, times = users[order], items[order], times[order]
     pairs = users * np.int64(n_items) + items
-    _, last = np.unique(pairs[::-1], return_index=True)  # the first one from behind
+    _, last = np.unique(pairs[::-1], return_index=True)  # the first in reversed order
     kept = np.sort(len(pairs) - 1 - last)
     users, items, times = users[kept], items[kept], times[kept]
     begins = np.r_[True, (users[1:] != users[:-1]) | (times[1:] != times[:-1])]
@@ -42,7 +42,7 @@ def order_baskets(
 
 
 def sampled(baskets: CsrMatrix) -> CsrMatrix:
-    """Leave a random sample of 1,000 items in each basket that has more, always the same one [1]_.
+    """Keep a random sample of 1,000 items of each basket that has more, with a fixed seed [1]_.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def count_transitions(baskets: CsrMatrix, owners: IntArray, *, window: int, deca
 
 
 def recency(baskets: CsrMatrix, owners: IntArray, n_users: int, decay: float) -> sparse.csr_matrix:
-    """Weigh each user's items by how many baskets ago they had them: ``decay ** age``, 1 for the last basket.
+    """Weight each user's items by their age in baskets: ``decay ** age``, 1 for the last basket.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def recency(baskets: CsrMatrix, owners: IntArray, n_users: int, decay: float) ->
     -------
     csr_matrix of shape (n_users, n_items)
     """
-    ends = np.searchsorted(owners, owners, side="right")  # behind the last basket of the same user
+    ends = np.searchsorted(owners, owners, side="right")  # one past the last basket of the same user
     ages = ends - 1 - np.arange(len(owners))
     parts = decay**ages, (owners, np.arange(len(owners)))
     return (sparse.csr_matrix(parts, shape=(n_users, len(owners))) @ baskets).tocsr()

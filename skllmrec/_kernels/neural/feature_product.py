@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     import torch
 
 _SPARSE_COST = 4  # of a stored value, in multiplications of a dense product
-_GAIN = 0.7  # share of the cost of the dense product from which on factors are worth while
+_GAIN = 0.7  # factors are used where they cost less than this share of the dense product
 
 
 @dataclass(frozen=True)
 class FactoredRows:
-    """Features as a table, and as what they were computed from: ``rows = sparse @ right - shift``.
+    """Features as a table, and the factors that it was computed from: ``rows = sparse @ right - shift``.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class FactoredRows:
 
     @property
     def has_cheap_factors(self) -> bool:
-        """Whether two products, the first with few numbers, cost less than one with the table."""
+        """Whether a sparse and a small dense product cost less than one with the table."""
         if self.sparse is None or self.right is None:
             return False
         return self.right.size + _SPARSE_COST * self.sparse.nnz < _GAIN * self.rows.size
@@ -43,8 +43,8 @@ class FactoredRows:
 class FeatureProduct:
     """Affine maps of features, whose weights and biases may require gradients.
 
-    Texts have few words of many: ``sparse (right W) - shift W + b`` takes a fraction of the time of ``rows W + b``,
-    and its gradients do, too.
+    A text has few of the words of a vocabulary: ``sparse (right W) - shift W + b`` and its gradients take a fraction of
+    the time of ``rows W + b``.
 
     Parameters
     ----------

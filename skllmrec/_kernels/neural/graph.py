@@ -23,7 +23,7 @@ def mean_matrix(links: CsrMatrix) -> sparse.csr_matrix:
     Parameters
     ----------
     links : csr_matrix of shape (n_users, n_items)
-        What is stored is a link, whatever its value.
+        Each stored entry is a link, whatever its value.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def normalised_links(links: CsrMatrix) -> sparse.csr_matrix:
     Parameters
     ----------
     links : csr_matrix of shape (n_users, n_items)
-        What is stored is a link, whatever its value.
+        Each stored entry is a link, whatever its value.
 
     Returns
     -------
@@ -132,7 +132,7 @@ def _to_tensor(matrix, device):
     if device.type not in _NATIVE:
         places = torch.from_numpy(np.stack(matrix.nonzero()).astype(np.int64))
         return torch.sparse_coo_tensor(places, values, matrix.shape, check_invariants=False).to(device)
-    # as the libraries of both take them: they would convert others at each product
+    # the index types that both devices' libraries use: others would be converted at each product
     index = np.int32 if max(matrix.nnz, *matrix.shape) <= np.iinfo(np.int32).max else np.int64
     indptr, indices = (torch.from_numpy(part.astype(index)) for part in (matrix.indptr, matrix.indices))
     with warnings.catch_warnings():
@@ -231,7 +231,7 @@ def _propagation_function():
 
 
 def unit_rows(vectors: "torch.Tensor") -> "torch.Tensor":
-    """Divide rows by their lengths; what is shorter than 1e-12 becomes not quite as long.
+    """Divide rows by their lengths; rows shorter than 1e-12 are divided by 1e-12.
 
     Parameters
     ----------
@@ -254,7 +254,7 @@ def unit_rows(vectors: "torch.Tensor") -> "torch.Tensor":
 
 @functools.cache
 def _unit_function():
-    """Torch function of `unit_rows`, in half of the passes that its operations take one by one."""
+    """Torch function of `unit_rows`, with half of the passes over memory that single operations take."""
     import torch
 
     class Unit(torch.autograd.Function):

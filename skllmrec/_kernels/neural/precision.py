@@ -1,4 +1,4 @@
-"""Single precision in the middle of mixed precision, for torch functions that have gradients of their own."""
+"""Single precision inside mixed precision, for torch functions with their own gradients."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ def full_precision(tensor: "torch.Tensor") -> AbstractContextManager[Any]:
     Parameters
     ----------
     tensor : torch.Tensor
-        One on the device in question.
+        A tensor on the device for which to switch it off.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def full_precision(tensor: "torch.Tensor") -> AbstractContextManager[Any]:
 
 
 def in_full(tensor: "torch.Tensor") -> "torch.Tensor":
-    """Half precision as single precision; all else as it is.
+    """Convert half precision to single precision; other tensors are returned as they are.
 
     Parameters
     ----------

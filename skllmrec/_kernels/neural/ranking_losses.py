@@ -1,4 +1,4 @@
-"""Losses in torch that rank what a user liked before what is not known of: softmax, BPR, WARP, and their sampling."""
+"""Ranking losses in torch, liked items before others: softmax, BPR, WARP, and the sampling of negatives."""
 
 import functools
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ def softmax_loss(
 
     ``-log e^s / (e^s + sum_j e^(s_j) / pi_j)``. Where the candidates are a sample, dividing by the probability pi that
     an item is in it makes the sum an unbiased estimate of the one over the whole catalogue (Horvitz and Thompson): the
-    logQ correction, without which frequent items are held down in a batch of what users liked.
+    logQ correction, without which popular items are penalised in batches of observed pairs.
 
     Parameters
     ----------
@@ -30,8 +30,8 @@ def softmax_loss(
         Vectors over the temperature; the score of a user and an item is the product of their vectors.
     items : torch.Tensor of shape (n_candidates, d)
     rows : torch.Tensor of shape (n_pairs,), int64
-        Row of `users` of each pair. Pairs are distinct, and all that a user likes among the candidates is there: it
-        does not count against him.
+        Row of `users` of each pair. Pairs are distinct, and contain all candidates that their users like: those are not
+        used as negatives.
     columns : torch.Tensor of shape (n_pairs,), int64
         Row of `items` of each pair, -1 where its item is no candidate.
     inclusion : torch.Tensor of shape (n_candidates,), default=None
@@ -74,8 +74,8 @@ def softmax_loss(
 def _candidates_function():
     """Torch function of the scores of pairs, and of the log-sums of the exponentials of all others of their users.
 
-    Of the matrix of all scores there is one copy for each direction, and few passes go over it: products and masks
-    come before and after, where the operations of torch would write a matrix each.
+    There is one copy of the matrix of all scores in each direction, and few passes go over it, where single operations
+    of torch would write a matrix each.
     """
     import torch
 
@@ -151,7 +151,7 @@ def warp_loss(
     liked : torch.Tensor of shape (n_pairs, n_draws), bool
         Draws that do not count, because the user is known to like the item.
     n_items : int
-        I, what is drawn from.
+        I, the number of items that draws are made from.
     margin : float, default=1.0
 
     Returns
@@ -178,7 +178,7 @@ def warp_loss(
 
 
 def is_linked(users: "torch.Tensor", items: "torch.Tensor", keys: "torch.Tensor", n_items: int) -> "torch.Tensor":
-    """Whether pairs are among the known ones.
+    """Return whether pairs are among the known ones.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ def ranking_gain(scores: FloatArray, held_out: CsrMatrix, seen: CsrMatrix) -> Fl
 def select_greedily(scores: Sequence[FloatArray], quality: Callable[[FloatArray], float]) -> FloatArray:
     """Choose the weights of a blend by adding one model at a time, with replacement, as long as that helps.
 
-    It begins with the best single model, so that on the data it looks at no model alone is better [1]_.
+    It begins with the best single model, so that no single model is better on the given data [1]_.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ class Rankings:
     seen: sparse.csr_matrix
 
     def gains(self, scores: FloatArray) -> FloatArray:
-        """NDCG of some scores in the place of those of a model, (n_users,)."""
+        """NDCG of each user by given scores, (n_users,)."""
         return ranking_gain(scores, self.held_out, self.seen)
 
     def among(self, items: IntArray) -> "Rankings":
@@ -67,7 +67,7 @@ class PooledRankings(Rankings):
         """Rank only some items, as `Rankings.among`; the others count as seen."""
         chosen = np.zeros(max(items.max(), self.pool.max()) + 2, dtype=bool)
         chosen[items] = True
-        kept = chosen[self.pool]  # -1 is the last, which is never chosen
+        kept = chosen[self.pool]  # -1 indexes the last entry, which is never chosen
         held_out = sparse.csr_matrix(self.held_out.toarray() & kept)
         users = np.flatnonzero(np.diff(held_out.indptr))
         scores, left_out = [one[users] for one in self.scores], sparse.csr_matrix(~kept[users])
@@ -107,7 +107,7 @@ def pool_entries(lists: list[IntArray], held_out: CsrMatrix) -> tuple[IntArray, 
 def pool_rankings(
     models: Sequence[Callable[[IntArray], FloatArray]], n_best: int, held_out: CsrMatrix, seen: CsrMatrix
 ) -> PooledRankings:
-    """Score, for each user, the items that one of several models ranks among its best unseen ones, or were held out.
+    """Score, for each user, the held-out items and the best unseen items of each model.
 
     Parameters
     ----------
