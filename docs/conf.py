@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-# the examples train tiny models, which several threads only slow down; said before anything is imported
+# the examples train tiny models, which several threads slow down; set before numpy and torch are imported
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 HERE = Path(__file__).parent

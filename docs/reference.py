@@ -23,7 +23,7 @@ ORDER = (
 
 
 def section(package: str) -> str:
-    """The reStructuredText of one package: its title, its purpose and a table of its names."""
+    """Make the reStructuredText of one package: its title, its purpose and a table of its names."""
     title = f"skllmrec.{package}"
     module = import_module(title)
     names = getattr(module, "__all__", None) or sorted(name for name in vars(module) if name[0] != "_")
