@@ -70,6 +70,11 @@ def _examples(texts, n=3):
     return [text if len(text) <= 60 else text[:57] + "..." for text in texts[:n]]
 
 
+def _finding(what, column, affected, texts, advice):
+    """Make the finding that concerns the affected texts among all texts of a column."""
+    return Finding(what, column, len(affected), len(texts), _examples(affected), advice)
+
+
 def _repeated(column, texts):
     """Find texts of more than one row, and sentences that many texts share."""
     counts = Counter(texts)
@@ -107,24 +112,12 @@ def _foreign(column, texts):
     (script, _) = usual[0]
     other = [text for text, own in zip(texts, scripts, strict=True) if own not in (None, script)]
     if other:
-        yield Finding(
-            what="other script",
-            where=column,
-            count=len(other),
-            of=len(texts),
-            examples=_examples(other),
-            advice=f"most texts are written in {script.title()}: use a multilingual model, others may not know both",
-        )
+        advice = f"most texts are written in {script.title()}: use a multilingual model, others may not know both"
+        yield _finding("other script", column, other, texts, advice)
     unusual = _without_frequent_words([text for text, own in zip(texts, scripts, strict=True) if own == script])
     if unusual:
-        yield Finding(
-            what="other language",
-            where=column,
-            count=len(unusual),
-            of=len(texts),
-            examples=_examples(unusual),
-            advice="these share none of the column's most frequent words: check the language",
-        )
+        advice = "these share none of the column's most frequent words: check the language"
+        yield _finding("other language", column, unusual, texts, advice)
 
 
 def _without_frequent_words(texts):
@@ -144,24 +137,14 @@ def _length(column, texts):
     short = [texts[row] for row in np.flatnonzero(sizes < _SHORT)]
     long = [texts[row] for row in np.flatnonzero(sizes > _LONG)]
     if len(short) > 0.05 * len(texts):
-        yield Finding(
-            what="very short texts",
-            where=column,
-            count=len(short),
-            of=len(texts),
-            examples=_examples(short),
-            advice="one word carries little information: join several columns with TextTemplate",
-        )
+        advice = "one word carries little information: join several columns with TextTemplate"
+        yield _finding("very short texts", column, short, texts, advice)
     if long:
-        yield Finding(
-            what="very long texts",
-            where=column,
-            count=len(long),
-            of=len(texts),
-            examples=_examples(long),
-            advice=f"with max_length=256, texts of over {_LONG} words are truncated: put the most important words "
-            "first, or use overflow='mean'",
+        advice = (
+            f"with max_length=256, texts of over {_LONG} words are truncated: put the most important words "
+            "first, or use overflow='mean'"
         )
+        yield _finding("very long texts", column, long, texts, advice)
 
 
 def _needs_cleaning(column, texts):
@@ -176,10 +159,10 @@ def _needs_cleaning(column, texts):
         changed = [text for text, clean in zip(examined, cleaned, strict=True) if text != clean]
         if changed:
             advice = "clean the texts with TextCleaner before they are encoded"
-            yield Finding(name, column, len(changed), len(texts), _examples(changed), advice)
+            yield _finding(name, column, changed, texts, advice)
     if broken:
         advice = "the file was read with another encoding than it was written with: read it as UTF-8, or use ftfy"
-        yield Finding("broken characters", column, len(broken), len(texts), _examples(broken), advice)
+        yield _finding("broken characters", column, broken, texts, advice)
 
 
 def check_texts(column: str, values: Sequence[Any]) -> Iterator[Finding]:

@@ -269,6 +269,14 @@ def check_items_are_encoded_once(recommender: Estimator, personalised: bool) -> 
     require([len(texts) for _, texts, _ in _CALLS] == [1], "a new item was not encoded exactly once")
 
 
+def _data_for_partial_fit(recommender):
+    """Return the data; skip the check if the recommender has no `partial_fit`."""
+    data = GroupData(recommender)
+    if not hasattr(data.recommender, "partial_fit"):
+        raise SkipTest("the recommender has no partial_fit")
+    return data
+
+
 def _folded_in(data):
     """Fit a model on all interactions, and another one that also folds in rows of known and new users and items."""
     model = data.fitted()
@@ -291,9 +299,7 @@ def check_partial_fit_on_unfitted_is_fit(recommender: Estimator, personalised: b
     SkipTest
         If the recommender has no `partial_fit`.
     """
-    data = GroupData(recommender)
-    if not hasattr(data.recommender, "partial_fit"):
-        raise SkipTest("the recommender has no partial_fit")
+    data = _data_for_partial_fit(recommender)
     model = clone(data.recommender).partial_fit(data.X, data.y)
     require_same(model, data.fitted(), data, "partial_fit on an unfitted recommender differs from fit")
 
@@ -306,9 +312,7 @@ def check_partial_fit_takes_in_new_ids(recommender: Estimator, personalised: boo
     SkipTest
         If the recommender has no `partial_fit`.
     """
-    data = GroupData(recommender)
-    if not hasattr(data.recommender, "partial_fit"):
-        raise SkipTest("the recommender has no partial_fit")
+    data = _data_for_partial_fit(recommender)
     before, after = _folded_in(data)
     assert_array_equal(after.users_, data.ids("user", np.arange(N_USERS + 1)), err_msg="users_ after partial_fit")
     assert_array_equal(after.items_, data.ids("item", np.arange(N_ITEMS + 1)), err_msg="items_ after partial_fit")

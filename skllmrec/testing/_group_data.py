@@ -64,7 +64,10 @@ class GroupData:
         self.has_features = {side: f"{side}_features" in columns for side in ("user", "item")}
         self.has_texts = {side: known.get(f"{side}_encoder") is not None for side in ("user", "item")}
         self.implicit = getattr(recommender, "feedback", "explicit") == "implicit"
-        self.user_codes, self.item_codes, self.y = self._interactions()
+        users, items, ratings = self._interactions()
+        self.user_codes = users
+        self.item_codes = items
+        self.y = ratings
         self.X = self.rows(self.user_codes, self.item_codes)
 
     def _add_features(self, side, as_text):
