@@ -120,8 +120,8 @@ class FrontierDisplay(BaseDisplay):
         """
         if diversity == "ild" and item_vectors is None:
             raise ValueError("diversity='ild' needs item_vectors=: a function that gives a vector for each item id")
-        accuracies: dict[str, float] = {}
-        diversities: dict[str, float] = {}
+        accuracies: dict[str, Any] = {}
+        diversities: dict[str, Any] = {}
         for name, estimator in estimators.items():
             ranked = rank_test_users(estimator, X, y, k=k, threshold=threshold)
             accuracies[name] = ranked.evaluate(accuracy)
