@@ -22,7 +22,13 @@ def made_up(means, spread=0.02, names=NAMES):
     per_fold = pd.DataFrame({"estimator": names, "fold": 0, "coverage@9": np.arange(1, len(names) + 1) / 10})
     options = {"level": 0.95, "n_permutations": 9999, "n_resamples": 200}
     frame = summarise(
-        per_user, per_fold, estimators=names, reference=names[2], user_metrics=["ndcg@9"],
-        fold_metrics=["coverage@9"], random_state=0, **options,
-    )  # fmt: skip
+        per_user,
+        per_fold,
+        estimators=names,
+        reference=names[2],
+        user_metrics=["ndcg@9"],
+        fold_metrics=["coverage@9"],
+        random_state=0,
+        **options,
+    )
     return Comparison(frame, per_user, per_fold, pd.DataFrame(), {"reference": names[2], "k": 9, "seed": 0, **options})

@@ -1,11 +1,13 @@
-"""The upkeep of a store from the command line: `python -m skllmrec store`."""
+"""The command `store`: upkeep of a folder of text vectors."""
 
 import json
 import sys
 import warnings
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, _SubParsersAction
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from skllmrec._store._database import FILE
 from skllmrec._store._store import EmbeddingStore
@@ -15,7 +17,7 @@ from skllmrec.exceptions import StoreError, StoreWarning
 _DESCRIPTION = """\
 Look after the folder that keeps the vectors of texts (memory= of an encoder, --store of compare). Exit status: 0;
 1 where verify finds damage; 2 where an option or the folder does not fit."""
-_EXPLAINED = {
+_REPORT_LINES = {
     "sound": "vectors, checksum right",
     "damaged": "vectors, checksum wrong",
     "uses": "vectors whose time of use is lost, or the reverse",
@@ -25,10 +27,10 @@ _EXPLAINED = {
 }
 
 
-def _type(parse, name):
+def _type(parse: Callable[[str, str], Any], name: str) -> Callable[[str], Any]:
     """Make an argparse type of a parser of units."""
 
-    def convert(text):
+    def convert(text: str) -> Any:
         try:
             return parse(text, name)
         except ValueError as error:
@@ -37,7 +39,7 @@ def _type(parse, name):
     return convert
 
 
-def add_parser(subparsers):
+def add_parser(subparsers: "_SubParsersAction[ArgumentParser]") -> None:
     """Add the `store` command.
 
     Parameters
@@ -47,7 +49,7 @@ def add_parser(subparsers):
     parser = subparsers.add_parser("store", help="look after a folder of text vectors", description=_DESCRIPTION)
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
 
-    def action(name, run, text):
+    def action(name: str, run: Callable[..., Any], text: str) -> Callable[..., Any]:
         added = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
         added.add_argument("path", metavar="PATH", help="folder of the store")
         added.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -62,12 +64,12 @@ def add_parser(subparsers):
     )
     add("--max-bytes", type=_type(parse_bytes, "--max-bytes"), metavar="SIZE", help="until the file is so small: 2GB")
     add("--encoder", metavar="ID", help="of one encoder: the id that inspect shows, or the start of it")
-    add("--dry-run", action="store_true", help="only say what would go")
+    add("--dry-run", action="store_true", help="only report what would be removed")
     add = action("verify", _verify, "compare every vector with its checksum; look for what killed processes left")
     add("--repair", action="store_true", help="remove what is damaged or left over; it is encoded again when wanted")
 
 
-def _say(*lines):
+def _print_lines(*lines):
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
@@ -95,17 +97,17 @@ def _identity(identity):
 def _inspect(store, options):
     found = store.inspect()
 
-    def show():
-        _say(f"{found['path']}: {found['texts']:,} texts, {show_bytes(found['bytes'])}")
+    def show() -> None:
+        _print_lines(f"{found['path']}: {found['texts']:,} texts, {show_bytes(found['bytes'])}")
         if found["encoders"]:
             head = ("encoder", "texts", "vectors", "first use", "last use")
             rows = [
                 (e["id"], f"{e['texts']:,}", show_bytes(e["bytes"]), _day(e["first_use"]), _day(e["last_use"]))
                 for e in found["encoders"]
             ]
-            _say("", *_table([head, *rows]), "")
-            _say(*(f"{e['id']}: {_identity(e['identity'])}" for e in found["encoders"]))
-        _say(
+            _print_lines("", *_table([head, *rows]), "")
+            _print_lines(*(f"{e['id']}: {_identity(e['identity'])}" for e in found["encoders"]))
+        _print_lines(
             *(
                 f"damaged file set aside: {name} (verify --repair takes over what is sound)"
                 for name in found["set_aside"]
@@ -119,8 +121,8 @@ def _stats(store, options):
     found = store.stats()
     del found["hits"]  # of this process, which has looked nothing up
 
-    def show():
-        _say(*_table([("", ""), *((f"{value:,}", name) for name, value in found.items())])[1:])
+    def show() -> None:
+        _print_lines(*_table([("", ""), *((f"{value:,}", name) for name, value in found.items())])[1:])
 
     return found, show, 0
 
@@ -130,11 +132,11 @@ def _prune(store, options):
         older_than=options.older_than, encoder=options.encoder, max_bytes=options.max_bytes, dry_run=options.dry_run
     )
 
-    def show():
+    def show() -> None:
         verb = "would be removed" if options.dry_run else "removed"
-        _say(f"{done['texts']:,} texts {verb}, {show_bytes(done['bytes'])} of vectors")
+        _print_lines(f"{done['texts']:,} texts {verb}, {show_bytes(done['bytes'])} of vectors")
         if not options.dry_run:
-            _say(f"size of the files: {show_bytes(done['before'])} before, {show_bytes(done['after'])} now")
+            _print_lines(f"size of the files: {show_bytes(done['before'])} before, {show_bytes(done['after'])} now")
 
     return done, show, 0
 
@@ -143,14 +145,14 @@ def _verify(store, options):
     report = store.verify(repair=options.repair)
     damage = bool(report["damaged"] or report["file"])
 
-    def show():
-        rows = [(f"{report[key]:,}", text) for key, text in _EXPLAINED.items()]
-        _say(*_table([("", ""), *rows])[1:])
+    def show() -> None:
+        rows = [(f"{report[key]:,}", text) for key, text in _REPORT_LINES.items()]
+        _print_lines(*_table([("", ""), *rows])[1:])
         if report["file"]:
-            _say(f"the structure of the file is damaged: {report['file']}")
-        _say(*(f"damaged file set aside earlier: {name}" for name in report["set_aside"]))
+            _print_lines(f"the structure of the file is damaged: {report['file']}")
+        _print_lines(*(f"damaged file set aside earlier: {name}" for name in report["set_aside"]))
         left = damage or any(report[key] for key in ("uses", "dead_claims", "dead_owners", "set_aside"))
-        _say(
+        _print_lines(
             "repaired" if options.repair and left else "run with --repair to put this right" if left else "all is well"
         )
 
@@ -163,7 +165,7 @@ def _json_value(value):
     raise TypeError(f"no JSON for {type(value)}")
 
 
-def _run(options):
+def _run(options: Namespace) -> int:
     """Run an action; errors and warnings are one line each."""
     path = Path(options.path).expanduser()
     with warnings.catch_warnings(record=True) as caught:
@@ -178,7 +180,7 @@ def _run(options):
     for warning in caught:
         sys.stderr.write(f"warning: {warning.message}\n")
     if options.json:
-        _say(json.dumps(found, indent=2, default=_json_value))
+        _print_lines(json.dumps(found, indent=2, default=_json_value))
     else:
         show()
     return status

@@ -20,9 +20,13 @@ _SUFFIX = ".npz"
 _SCALARS = (bool, int, float, str, type(None))
 # what a configuration consists of, in the words of messages
 PARTS = {
-    "data": "the data", "split": "the split", "estimator": "the parameters or the code of the estimator",
-    "task": "the metrics", "seed": "the seed", "program": "the versions or the source of the program",
-}  # fmt: skip
+    "data": "the data",
+    "split": "the split",
+    "estimator": "the parameters or the code of the estimator",
+    "task": "the metrics",
+    "seed": "the seed",
+    "program": "the versions or the source of the program",
+}
 
 
 def plain(value):
@@ -87,12 +91,18 @@ class Checkpoint:
         if users.dtype.hasobject and not all(isinstance(user, (str, int)) for user in users):
             raise ValueError(f"checkpoint_dir keeps ids of users that are texts or numbers, not {users[0]!r}")
         meta = {
-            "format": FORMATS["fold"], "estimator": name, "fold": fold, "parts": self.keys[name, fold],
+            "format": FORMATS["fold"],
+            "estimator": name,
+            "fold": fold,
+            "parts": self.keys[name, fold],
             "per_fold": plain(result.per_fold),
-            "params": plain(result.params), "score": plain(result.score), "seconds": result.seconds,
+            "params": plain(result.params),
+            "score": plain(result.score),
+            "seconds": result.seconds,
             "users": users.tolist() if users.dtype.hasobject else None,
-            "per_user": list(result.per_user), "by_popularity": list(result.by_popularity),
-        }  # fmt: skip
+            "per_user": list(result.per_user),
+            "by_popularity": list(result.by_popularity),
+        }
         arrays = {} if users.dtype.hasobject else {"users": users}
         for group in ("per_user", "by_popularity"):
             arrays |= {f"{group}{place}": values for place, values in enumerate(getattr(result, group).values())}
@@ -114,9 +124,15 @@ class Checkpoint:
             for group in ("per_user", "by_popularity")
         }
         return FoldResult(
-            name, fold, users, per_fold=meta["per_fold"], params=meta["params"], score=meta["score"],
-            seconds=meta["seconds"], **groups,
-        )  # fmt: skip
+            name,
+            fold,
+            users,
+            per_fold=meta["per_fold"],
+            params=meta["params"],
+            score=meta["score"],
+            seconds=meta["seconds"],
+            **groups,
+        )
 
     def notes(self, loaded):
         """Say what was found, what was not used and why, and what cannot be kept.

@@ -97,9 +97,13 @@ def _move(label, place, size):
     label.set_position((dx * size, dy * size))
     if max(abs(dx), abs(dy)) > 1.5:
         label.axes.annotate(
-            "", label.xy, textcoords="offset points", xytext=(dx * size, dy * size), zorder=0,
+            "",
+            label.xy,
+            textcoords="offset points",
+            xytext=(dx * size, dy * size),
+            zorder=0,
             arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.7, "shrinkA": 0, "shrinkB": 4},
-        )  # fmt: skip
+        )
 
 
 def scatter_plot(comparison, x, y, *, ax=None):
@@ -125,9 +129,15 @@ def scatter_plot(comparison, x, y, *, ax=None):
     rows_x, rows_y = ([rows.loc[(name, axis)] for name in comparison.estimators] for axis in (x, y))
     for position, (row_x, row_y) in enumerate(zip(rows_x, rows_y, strict=True)):
         ax.errorbar(
-            row_x["mean"], row_y["mean"], xerr=_error(row_x), yerr=_error(row_y), linestyle="none",
-            elinewidth=1.2, capsize=3, **point_style(position),
-        )  # fmt: skip
+            row_x["mean"],
+            row_y["mean"],
+            xerr=_error(row_x),
+            yerr=_error(row_y),
+            linestyle="none",
+            elinewidth=1.2,
+            capsize=3,
+            **point_style(position),
+        )
     points = np.array([[row_x["mean"], row_y["mean"]] for row_x, row_y in zip(rows_x, rows_y, strict=True)])
     upward = points * [-1 if lower_is_better(comparison, metric) else 1 for metric in (x, y)]
     kept = points[FrontierDisplay(diversity=upward[:, 0], accuracy=upward[:, 1], names=None).on_frontier]
@@ -171,10 +181,15 @@ def gain_plot(comparison, metric, *, ax=None):
         if name == reference:
             text, place, align = "reference", (8, 0), "left"
         ax.annotate(
-            text, (gain, height), textcoords="offset points", xytext=place, ha=align,
-            va="center" if name == reference else "baseline", fontsize=9,
+            text,
+            (gain, height),
+            textcoords="offset points",
+            xytext=place,
+            ha=align,
+            va="center" if name == reference else "baseline",
+            fontsize=9,
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},  # the line at zero may cross it
-        )  # fmt: skip
+        )
     ax.axvline(0, color="0.4", linewidth=1)
     ax.set_yticks(range(len(names)), names[::-1])
     ax.set_ylim(-0.6, len(names) - 0.2)
@@ -227,8 +242,9 @@ def pool_bins(rows):
     names = [f"{low}" if low == high else f"{low}-{high}" for low, high in ends.itertuples(index=False)]
     weighted = rows.assign(
         name=rows["bin"].map(dict(zip(ends.index, names, strict=True))),
-        total=rows["mean"] * rows["n_users"], square=(rows["error"] * rows["n_users"]) ** 2,
-    )  # fmt: skip
+        total=rows["mean"] * rows["n_users"],
+        square=(rows["error"] * rows["n_users"]) ** 2,
+    )
     # by name: what is known to the same number of users may be in one bin in a fold, and in the next in another
     sums = weighted.groupby("name", sort=False)[["total", "square", "n_users"]].sum().loc[list(dict.fromkeys(names))]
     return {

@@ -181,9 +181,11 @@ def pictures(comparison, *, curves=None):
     reference, names = comparison.settings["reference"], {m.partition("@")[0]: m for m in comparison.metrics}
     height = 1.2 + 0.55 * len(comparison.estimators)
     drawn = [
-        (svg(lambda ax: gain_plot(comparison, accuracy, ax=ax), height=height),
-         f"Gain of {accuracy} over the reference; a bar that crosses zero may be chance.")
-    ]  # fmt: skip
+        (
+            svg(lambda ax: gain_plot(comparison, accuracy, ax=ax), height=height),
+            f"Gain of {accuracy} over the reference; a bar that crosses zero may be chance.",
+        )
+    ]
     for x, said in (
         ("coverage", "how much of the catalogue is recommended"),
         ("ild", "how varied a list is"),

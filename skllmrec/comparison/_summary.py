@@ -12,9 +12,20 @@ from skllmrec.comparison._statistics import (
 )
 
 COLUMNS = (
-    "estimator", "metric", "mean", "ci_low", "ci_high", "gain", "gain_low", "gain_high",
-    "effect_size", "p_value", "p_holm", "n_users", "n_folds",
-)  # fmt: skip
+    "estimator",
+    "metric",
+    "mean",
+    "ci_low",
+    "ci_high",
+    "gain",
+    "gain_low",
+    "gain_high",
+    "effect_size",
+    "p_value",
+    "p_holm",
+    "n_users",
+    "n_folds",
+)
 
 
 def pool_users(per_user, estimators, metrics):
@@ -91,11 +102,17 @@ def _describe(values, differences, resampled, p_value, reference, level):
     gains = relative_gain(resampled, resampled[:, [reference]])
     gain_low, gain_high = percentile_interval(gains, level=level)
     return {
-        "mean": mean, "ci_low": ci_low, "ci_high": ci_high,
-        "gain": relative_gain(mean, mean[reference]), "gain_low": gain_low, "gain_high": gain_high,
-        "effect_size": effect, "p_value": p_value, "p_holm": holm_correction(p_value),
+        "mean": mean,
+        "ci_low": ci_low,
+        "ci_high": ci_high,
+        "gain": relative_gain(mean, mean[reference]),
+        "gain_low": gain_low,
+        "gain_high": gain_high,
+        "effect_size": effect,
+        "p_value": p_value,
+        "p_holm": holm_correction(p_value),
         "n_users": present.sum(axis=0),
-    }  # fmt: skip
+    }
 
 
 def _fold_rows(per_fold, estimators, reference, metrics):

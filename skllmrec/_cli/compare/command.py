@@ -1,10 +1,10 @@
-"""The main job: `python -m skllmrec compare`."""
+"""The command `compare`: the main job."""
 
 import math
 import os
 import shlex
 import sys
-from argparse import ArgumentTypeError, HelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, HelpFormatter, Namespace, _SubParsersAction
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +12,7 @@ from time import perf_counter
 
 import joblib
 
+from skllmrec._cli._program import UsageError, program
 from skllmrec._cli.compare import report as output
 from skllmrec._cli.compare.data import ML_100K, load_job_data
 from skllmrec._cli.compare.estimators import BUILT_IN, TFIDF, make_estimators, make_llm_encoder, make_protocol
@@ -35,12 +36,8 @@ with the same number of candidates inside each training fold; every metric is te
 and a verdict, and writes report.html, results.csv, results.json, picture.png and best_pipeline.joblib."""
 
 
-class UsageError(ValueError):
-    """An option, the data or the model does not fit; the message is for the user, without a traceback."""
-
-
 class _ShowDefaults(HelpFormatter):
-    """Tell the default of every option whose help does not do so itself."""
+    """Show the default of every option whose help does not do so itself."""
 
     def _get_help_string(self, action):
         if action.default in (None, [], "==SUPPRESS==") or not action.option_strings:
@@ -74,7 +71,7 @@ def _names(text):
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def add_parser(subparsers):
+def add_parser(subparsers: "_SubParsersAction[ArgumentParser]") -> None:
     """Add the `compare` command.
 
     Parameters
@@ -82,9 +79,12 @@ def add_parser(subparsers):
     subparsers : argparse subparsers
     """
     parser = subparsers.add_parser(
-        "compare", help="compare LLM, TF-IDF and id-only recommenders on a data set", description=_DESCRIPTION,
-        formatter_class=_ShowDefaults, allow_abbrev=False,
-    )  # fmt: skip
+        "compare",
+        help="compare LLM, TF-IDF and id-only recommenders on a data set",
+        description=_DESCRIPTION,
+        formatter_class=_ShowDefaults,
+        allow_abbrev=False,
+    )
     _add_task(parser.add_argument)
     _add_models(parser.add_argument)
     _add_run(parser.add_argument)
@@ -92,7 +92,7 @@ def add_parser(subparsers):
 
 
 def _add_task(add):
-    """Add options that say what is compared on what."""
+    """Add the options of the data and the protocol."""
     add(
         "--data",
         default=ML_100K,
@@ -129,7 +129,7 @@ def _add_task(add):
         help="ratings at or above it are positives (default: 4 where the highest rating is 5, else 70%% of the "
         "highest, e.g. 7 of 10; every interaction where all ratings are the same)",
     )
-    add("--exclude-columns", type=_names, default=[], metavar="A,B", help="columns that no one may read")
+    add("--exclude-columns", type=_names, default=[], metavar="A,B", help="columns that no model may read")
     add("--k", type=_count(1), default=20, help="length of the lists")
     add("--folds", type=_count(2), default=5, help="outer folds; a temporal protocol has one")
     add("--max-users", type=_count(2), help="use a random part of the users (default: all)")
@@ -137,7 +137,7 @@ def _add_task(add):
 
 
 def _add_models(add):
-    """Add options that say who is compared."""
+    """Add the options of the estimators."""
     add("--trials", type=_count(1), default=6, help="candidates of each search, the defaults included")
     add("--model", default="sentence-transformers/all-MiniLM-L6-v2", help="language model: a name or a directory")
     add("--max-length", type=_count(4), default=64, help="tokens of a text that the language model reads")
@@ -150,7 +150,7 @@ def _add_models(add):
 
 
 def _add_run(add):
-    """Add options that say how it runs and where the results go."""
+    """Add the options of the run and its results."""
     add("--n-jobs", type=_count(1), default=min(4, joblib.cpu_count()), help="processes")
     add(
         "--store",
@@ -175,9 +175,9 @@ def _add_run(add):
 
 
 def _prepare(options):
-    """Everything that can be wrong with the options goes wrong here, before the long part."""
+    """Read the data and make the estimators; whatever is wrong with the options is found here, before the long part."""
     for module in ("pandas", "matplotlib"):
-        import_optional(module, extra="demo", purpose="python -m skllmrec compare")
+        import_optional(module, extra="demo", purpose=f"{program()} compare")
     out = Path(options.out)
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {options.out} is a file: name a folder")
@@ -216,7 +216,7 @@ def _check_splits(data, protocol, options):
 
 @contextmanager
 def _folder(folder):
-    """Make the folder of the results before the long part, not behind it; where that fails no new one is left."""
+    """Make the folder of the results before the long part, not after it; where that fails no new one is left."""
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -252,16 +252,27 @@ def _compare(data, protocol, options, estimators, folder):
     )
     try:
         return compare_recommenders(
-            estimators, data.X, data.y, cv=protocol.outer, metrics=[*metrics, *(["rmse", "mae"] if explicit else [])],
-            k=options.k, threshold=data.threshold if explicit else None, reference=TFIDF,
-            candidates=protocol.candidates, item_vectors=data.item_vectors, item_table=data.item_table,
-            checkpoint_dir=folder, resume=options.resume, n_jobs=options.n_jobs, random_state=options.seed,
+            estimators,
+            data.X,
+            data.y,
+            cv=protocol.outer,
+            metrics=[*metrics, *(["rmse", "mae"] if explicit else [])],
+            k=options.k,
+            threshold=data.threshold if explicit else None,
+            reference=TFIDF,
+            candidates=protocol.candidates,
+            item_vectors=data.item_vectors,
+            item_table=data.item_table,
+            checkpoint_dir=folder,
+            resume=options.resume,
+            n_jobs=options.n_jobs,
+            random_state=options.seed,
             verbose=True,
-        )  # fmt: skip
+        )
     except FoldError as error:
         if error.estimator in BUILT_IN:
             raise
-        raise UsageError(str(error)) from error  # what the user wrote is the user's to mend
+        raise UsageError(str(error)) from error  # an estimator of the user's own: no traceback of this package
     except BrokenProcessPool as error:
         raise UsageError(
             f"a worker process was ended from outside or ran out of memory; what is done is in {folder}: go on with "
@@ -282,7 +293,7 @@ def _refit(comparison, data, estimators, n_jobs):
     return name, fitted.set_params(**dict.fromkeys(stores))
 
 
-def run(options):
+def run(options: Namespace) -> int:
     """Run the job.
 
     Parameters
@@ -319,14 +330,17 @@ def run(options):
         say(line)
     ends = {"Preparing and encoding": prepared - start, "Comparing": compared - prepared}
     ends |= {"Fitting the best on everything": perf_counter() - compared, "Together": perf_counter() - start}
-    told = {
-        "data": data, "protocol": protocol, "options": options, "sentences": sentences,
-        "command": shlex.join(["python", "-m", "skllmrec", *sys.argv[1:]]),
-    }  # fmt: skip
+    shared = {
+        "data": data,
+        "protocol": protocol,
+        "options": options,
+        "sentences": sentences,
+        "command": shlex.join([*program().split(), *sys.argv[1:]]),
+    }
     labels = {"Comparing": _RESUMED} if options.resume else {}
     times = [(labels.get(key, key), seconds(value)) for key, value in ends.items()]
-    page = output.report(comparison, shown=shown, times=times, **told)
-    _write(out, comparison, fitted, page, output.job_document(seconds=ends, **told))
+    page = output.report(comparison, shown=shown, times=times, **shared)
+    _write(out, comparison, fitted, page, output.job_document(seconds=ends, **shared))
     say(f"\nDone in {seconds(ends['Together'])}. Load the best pipeline, fitted on everything, with")
     say(f'  model = joblib.load("{out / "best_pipeline.joblib"}"); model.recommend([{user!r}], n_items=10)')
     return 0

@@ -1,12 +1,16 @@
 """The data of the main job: what is read, which text the models read, which rows are positives."""
 
 import re
+from argparse import Namespace
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from skllmrec._typing import Array, Frame
 from skllmrec.base import FeatureTable
 from skllmrec.datasets import fetch_movielens_100k, load_interactions
 from skllmrec.preprocessing import TextTemplate, describe_data
@@ -54,42 +58,42 @@ class JobData:
     """
 
     name: str
-    X: object
-    y: object
-    items: object
+    X: Frame
+    y: Any
+    items: Frame
     threshold: float | None
     template: str
-    columns: list
+    columns: list[str]
     title: str
-    strength: object
-    diversity: list
-    notes: list = field(default_factory=list)
-    read: object = None
-    ratings: object = None
+    strength: Any
+    diversity: list[str]
+    notes: list[str] = field(default_factory=list)
+    read: Frame | None = None
+    ratings: Any = None
 
     @property
-    def item_table(self):
+    def item_table(self) -> FeatureTable:
         """Items with the text that the models read, for `fit`."""
         return FeatureTable(self.items[[ITEM, *self.columns]], key=ITEM)
 
     @property
-    def item_vectors(self):
+    def item_vectors(self) -> FeatureTable:
         """Items in the space that measures diversity."""
         return FeatureTable(self.items[[ITEM, *self.diversity]], key=ITEM)
 
     @cached_property
-    def texts(self):
+    def texts(self) -> Array:
         """The text of every item, an object array."""
         return TextTemplate(self.template).fit_transform(self.items[self.columns])
 
     @cached_property
-    def quality(self):
+    def quality(self) -> Any:
         """What may be wrong with the data as it was read, a DataDescription."""
         X, y = (self.X, self.y) if self.read is None else (self.read, self.ratings)
         time = TIME if TIME in X.columns else None
         return describe_data(X, y, self.items[[ITEM, *self.columns]], user=USER, item=ITEM, time=time, key=ITEM)
 
-    def describe(self):
+    def describe(self) -> list[tuple[str, str]]:
         """Pairs that describe the data."""
         n_users, n_items = self.X[USER].nunique(), self.X[ITEM].nunique()
         density = len(self.X) / (n_users * n_items)
@@ -126,7 +130,7 @@ def _rank(name, mean_length):
     return (1 if any(word in lower for word in _KINDS) else 2), -mean_length
 
 
-def find_text_columns(items, *, exclude=()):
+def find_text_columns(items: Frame, *, exclude: Iterable[str] = ()) -> tuple[list[str], list[str]]:
     """Choose the columns of the items that hold text, in the order in which a text should name them.
 
     Parameters
@@ -140,7 +144,7 @@ def find_text_columns(items, *, exclude=()):
     columns : list of str
         Titles first, then genres and the like, then the rest, long descriptions first.
     leaking : list of str
-        Columns left out because users wrote them: they would tell what the users under test liked.
+        Columns left out because users wrote them: they would reveal what the users under test liked.
     """
     words = [c for c in items.columns if not _NO_TEXT.search(c.lower()) and c not in exclude and _is_text(items[c])]
     leaking = [name for name in words if _LEAKING.search(name.lower())]
@@ -150,7 +154,7 @@ def find_text_columns(items, *, exclude=()):
 
 
 def _find_diversity(items, columns, leaking):
-    """Choose the space that measures diversity: what no model reads, else kinds of things, else the text."""
+    """Choose the columns that measure diversity: those that no model reads, else kinds of things, else the text."""
     unread = [name for name in leaking if name not in columns and items[name].notna().mean() > 0.5]
     if unread:
         return unread, f"{', '.join(unread)} (no model reads it)"
@@ -234,7 +238,7 @@ def _template(options, items, exclude, notes):
     return ". ".join(f"{{{name}}}" for name in columns), columns, leaking
 
 
-def load_job_data(options):
+def load_job_data(options: Namespace) -> JobData:
     """Read the data and decide what is text and what is a positive.
 
     Parameters
@@ -268,10 +272,20 @@ def load_job_data(options):
     strength = frame[target] if target else frame[ITEM].notna().astype(float)
     name = options.data if options.data == ML_100K else Path(options.data).resolve().name
     data = JobData(
-        name, X, frame[target] if options.feedback == "explicit" else None, items, threshold,
-        template, list(columns), next((c for c in columns if c.lower() in _TITLES), columns[0]), strength,
-        list(diversity), notes, read, ratings,
-    )  # fmt: skip
+        name,
+        X,
+        frame[target] if options.feedback == "explicit" else None,
+        items,
+        threshold,
+        template,
+        list(columns),
+        next((c for c in columns if c.lower() in _TITLES), columns[0]),
+        strength,
+        list(diversity),
+        notes,
+        read,
+        ratings,
+    )
     if not any(data.texts):
         raise ValueError(f"the text {template!r} is empty for all {len(items):,} items: choose another with --text")
     return data

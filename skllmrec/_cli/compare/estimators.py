@@ -1,13 +1,17 @@
 """The protocols and the estimators of the main job."""
 
+from argparse import Namespace
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GridSearchCV, ParameterGrid
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.utils import check_random_state
 
-from skllmrec._cli.compare.data import ITEM, TIME, USER
+from skllmrec._cli.compare.data import ITEM, TIME, USER, JobData
+from skllmrec._typing import Feedback, Frame
 from skllmrec.encoders import EmbeddingWhitener, LLMTextEncoder
 from skllmrec.metrics import make_ranking_scorer
 from skllmrec.model_selection import ColdItemKFold, PerUserKFold, TemporalSplit
@@ -37,13 +41,13 @@ class Protocol:
         In words.
     """
 
-    outer: object
-    inner: object
-    candidates: str
+    outer: Any
+    inner: Any
+    candidates: Literal["all", "test"]
     text: str
 
 
-def make_protocol(name, *, folds, seed, columns):
+def make_protocol(name: str, *, folds: int, seed: int, columns: Iterable[str]) -> Protocol:
     """Make the protocol of a name.
 
     Parameters
@@ -83,7 +87,7 @@ def make_protocol(name, *, folds, seed, columns):
     return Protocol(split, split, "all", text)
 
 
-def make_llm_encoder(options):
+def make_llm_encoder(options: Namespace) -> LLMTextEncoder:
     """Make the text encoder of the job; its store keeps every vector."""
     return LLMTextEncoder(options.model, max_length=options.max_length, memory=options.store)
 
@@ -97,7 +101,7 @@ def _text_encoders(data, options):
     return {name: make_pipeline(TextTemplate(data.template), encoder) for name, encoder in kinds.items()}
 
 
-def make_candidates(X, feedback, trials, seed):
+def make_candidates(X: Frame, feedback: Feedback, trials: int, seed: int) -> list[dict[str, Any]]:
     """Make the settings that every search tries: the defaults first, then random ones of a common space.
 
     The weight of what was not observed is drawn in units of the density of X, as the default is.
@@ -127,7 +131,7 @@ def make_candidates(X, feedback, trials, seed):
     return [{}, *({name: [value] for name, value in point.items()} for point in drawn)]
 
 
-def make_estimators(data, options, protocol):
+def make_estimators(data: JobData, options: Namespace, protocol: Protocol) -> dict[str, Any]:
     """Make the estimators that are compared; all but popularity are searches over the same candidates.
 
     Parameters
@@ -143,12 +147,14 @@ def make_estimators(data, options, protocol):
     """
     columns = {"user": USER, "item": ITEM, "feedback": options.feedback}
     scorer = make_ranking_scorer(
-        "ndcg", k=options.k, candidates=protocol.candidates,
+        "ndcg",
+        k=options.k,
+        candidates=protocol.candidates,
         threshold=data.threshold if options.feedback == "explicit" else None,
-    )  # fmt: skip
+    )
     candidates = make_candidates(data.X, options.feedback, options.trials, options.seed)
 
-    def search(**parameters):
+    def search(**parameters: Any) -> GridSearchCV:
         recommender = FeatureMFRecommender(**columns, random_state=options.seed, **parameters)
         return GridSearchCV(recommender, candidates, scoring=scorer, cv=protocol.inner, error_score="raise")
 

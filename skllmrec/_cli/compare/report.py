@@ -1,12 +1,15 @@
 """What the main job shows: the lists of one user, the report, and what goes into the JSON file."""
 
+from argparse import Namespace
 from html import escape
+from typing import Any
 
 import numpy as np
 
-from skllmrec._cli.compare.data import ITEM, USER
-from skllmrec._cli.compare.estimators import BOTH, IDS, LLM, POPULARITY, TFIDF
-from skllmrec.comparison import _report
+from skllmrec._cli.compare.data import ITEM, USER, JobData
+from skllmrec._cli.compare.estimators import BOTH, IDS, LLM, POPULARITY, TFIDF, Protocol
+from skllmrec._typing import Estimator
+from skllmrec.comparison import Comparison, _report
 
 _WHO = {
     POPULARITY: "everyone gets what most people liked",
@@ -17,7 +20,7 @@ _WHO = {
 }
 
 
-def pick_user(data):
+def pick_user(data: JobData) -> Any:
     """Choose a user to show: the one whose history has the median length, among those with at least five rows."""
     counts = data.X[USER].value_counts().sort_index(kind="stable")
     long_enough = counts[counts >= min(5, counts.max())].sort_values(kind="stable")
@@ -25,7 +28,7 @@ def pick_user(data):
     return user.item() if hasattr(user, "item") else user
 
 
-def lists_of_user(data, recommender, user, n=10):
+def lists_of_user(data: JobData, recommender: Estimator, user: Any, n: int = 10) -> tuple[list[str], list[str]]:
     """Titles of what a user liked and of what is recommended.
 
     Parameters
@@ -56,7 +59,7 @@ def _title(titles, item):
     return title if isinstance(title, str) and title.strip() else f"item {item}"
 
 
-def side_by_side(left, right, heads):
+def side_by_side(left: list[str], right: list[str], heads: tuple[str, str]) -> list[str]:
     """Two lists as lines of text, in two columns."""
     width = min(60, max(len(text) for text in [heads[0], *left]) + 4)
     lines = [f"    {heads[0]:<{width}}{heads[1]}"]
@@ -79,7 +82,17 @@ def _user_section(user, model, liked, recommended):
     )
 
 
-def report(comparison, *, data, protocol, options, sentences, shown, times, command):
+def report(
+    comparison: Comparison,
+    *,
+    data: JobData,
+    protocol: Protocol,
+    options: Namespace,
+    sentences: list[str],
+    shown: tuple[Any, str, list[str], list[str]],
+    times: list[tuple[str, str]],
+    command: str,
+) -> str:
     """Render the report of the job.
 
     Parameters
@@ -135,8 +148,16 @@ def report(comparison, *, data, protocol, options, sentences, shown, times, comm
     )
 
 
-def job_document(*, data, protocol, options, sentences, seconds, command):
-    """Make what the JSON file tells beside the figures.
+def job_document(
+    *,
+    data: JobData,
+    protocol: Protocol,
+    options: Namespace,
+    sentences: list[str],
+    seconds: dict[str, float],
+    command: str,
+) -> dict[str, Any]:
+    """Make what the JSON file holds beside the figures.
 
     Parameters
     ----------
@@ -160,9 +181,12 @@ def job_document(*, data, protocol, options, sentences, seconds, command):
         "options": {key: value for key, value in vars(options).items() if key != "run"},
         "protocol": protocol.text,
         "data": {
-            "name": data.name, "facts": data.quality.facts, "notes": data.notes, "text": data.template,
+            "name": data.name,
+            "facts": data.quality.facts,
+            "notes": data.notes,
+            "text": data.template,
             "findings": [str(finding) for finding in data.quality.findings],
         },
         "verdict": sentences,
         "seconds": seconds,
-    }  # fmt: skip
+    }

@@ -3,7 +3,10 @@
 import importlib.util
 import sys
 import traceback
+from argparse import Namespace
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 try:
     import cloudpickle  # what joblib sends work to its processes with
@@ -58,7 +61,7 @@ def _check(made, path, line, taken):
             raise ValueError(f"{place}: {name!r} is no estimator but {lacks}")
 
 
-def load_own_estimators(path, data, options, taken):
+def load_own_estimators(path: str, data: Any, options: Namespace, taken: Collection[str]) -> dict[str, Any]:
     """Run a file and call its function ``make_estimators(data, options)``.
 
     Parameters
