@@ -5,14 +5,18 @@ import json
 import re
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
 from skllmrec._files import replacing
 from skllmrec._format import FORMATS
+from skllmrec._typing import Estimator, IntArray
+from skllmrec._typing import Path as PathLike
 from skllmrec.comparison._fingerprint import Fingerprint, digest, fingerprint_data, fingerprint_program
 from skllmrec.comparison._fold import FoldResult
 
@@ -29,7 +33,7 @@ PARTS = {
 }
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """Make a value that JSON can hold: numbers, texts, lists and dicts as they are, all else by its repr."""
     if isinstance(value, np.generic):
         value = value.item()
@@ -62,17 +66,17 @@ class Checkpoint:
     """
 
     folder: Path
-    keys: dict
-    unknown: dict
+    keys: dict[tuple[str, int], dict[str, str]]
+    unknown: dict[str, list[str]]
     resume: bool = True
 
-    def path(self, name, fold):
+    def path(self, name: str, fold: int) -> Path:
         """Where the result of an estimator on a fold belongs."""
         readable = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40]
         key = digest(name, *(f"{part} {value}" for part, value in sorted(self.keys[name, fold].items())))
         return self.folder / f"{readable}-fold{fold + 1}-{key[:20]}{_SUFFIX}"
 
-    def save(self, result):
+    def save(self, result: FoldResult) -> None:
         """Write a result, unless its estimator cannot be known again.
 
         Parameters
@@ -109,7 +113,7 @@ class Checkpoint:
         with replacing(self.path(name, fold)) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, meta=np.array(json.dumps(meta)), **arrays)
 
-    def load(self, name, fold):
+    def load(self, name: str, fold: int) -> FoldResult | None:
         """Read a result; None where there is none of this configuration, or its file is damaged."""
         found = _read(self.path(name, fold), arrays=True) if name not in self.unknown else None
         if found is None or found[0]["parts"] != self.keys[name, fold]:
@@ -134,8 +138,8 @@ class Checkpoint:
             **groups,
         )
 
-    def notes(self, loaded):
-        """Say what was found, what was not used and why, and what cannot be kept.
+    def notes(self, loaded: dict[tuple[str, int], FoldResult]) -> list[str]:
+        """Describe what was found, what was not used and why, and what cannot be kept.
 
         Parameters
         ----------
@@ -154,13 +158,13 @@ class Checkpoint:
         ]
         for name, parts in self.unknown.items():
             notes.append(
-                f"{name!r} is computed anew every time: {', '.join(parts)} cannot be told from another process's "
+                f"{name!r} is computed anew every time: {', '.join(parts)} cannot be recognised by another process "
                 "(give its class get_params, or a __dict__ of plain values)"
             )
         return notes
 
     def _differences(self, lacking):
-        """Words for what tells each result of another configuration from the one that is lacking."""
+        """Words for the difference of each result of another configuration from the one that is lacking."""
         for path in sorted(self.folder.glob(f"*-fold*{_SUFFIX}")):
             meta, _ = _read(path) or (None, None)
             if meta is None or (meta["estimator"], meta["fold"]) not in lacking:
@@ -172,7 +176,7 @@ class Checkpoint:
 
 
 def _read(path, *, arrays=False):
-    """Return what a file says about itself and its arrays; None where there is no whole file of a known format."""
+    """Return the description and the arrays in a file; None where there is no whole file of a known format."""
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             meta = json.loads(archive["meta"].item())
@@ -183,7 +187,16 @@ def _read(path, *, arrays=False):
         return None
 
 
-def make_checkpoint(folder, estimators, data, folds, seeds, task, *, resume):
+def make_checkpoint(
+    folder: PathLike | None,
+    estimators: dict[str, Estimator],
+    data: list[Any],
+    folds: list[tuple[IntArray, IntArray]],
+    seeds: Sequence[int],
+    task: tuple[Any, ...],
+    *,
+    resume: bool,
+) -> Checkpoint | None:
     """Make the checkpoint of a comparison.
 
     Parameters

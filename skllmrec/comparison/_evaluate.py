@@ -1,12 +1,16 @@
 """All estimators on all folds: in several processes, keeping the results and printing the time to go."""
 
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 
 from skllmrec._optional import import_optional
-from skllmrec.comparison._fold import evaluate_fold
+from skllmrec._typing import ArrayLike, Estimator, Frame, IntArray, Rows
+from skllmrec.comparison._checkpoint import Checkpoint
+from skllmrec.comparison._fold import EvaluationPlan, FoldResult, evaluate_fold
 from skllmrec.comparison._progress import TimeToGo, say, seconds
 
 
@@ -40,7 +44,18 @@ def _reached(result):
     return f"{result.estimator}{reached}: {seconds(result.seconds)}"
 
 
-def evaluate_all(estimators, X, y, folds, plan, seeds, checkpoint, *, n_jobs, verbose):
+def evaluate_all(
+    estimators: dict[str, Estimator],
+    X: Rows,
+    y: ArrayLike | None,
+    folds: list[tuple[IntArray, IntArray]],
+    plan: EvaluationPlan,
+    seeds: Sequence[int],
+    checkpoint: Checkpoint | None,
+    *,
+    n_jobs: int | None,
+    verbose: bool,
+) -> list[FoldResult]:
     """Evaluate every estimator on every fold that is not done yet, and print the progress.
 
     Parameters
@@ -65,7 +80,7 @@ def evaluate_all(estimators, X, y, folds, plan, seeds, checkpoint, *, n_jobs, ve
     left = [(fold, name) for fold, name in order if (name, fold) not in done]
     time_to_go = TimeToGo([name for _, name in left], effective_n_jobs(n_jobs))
     for result in done.values():
-        time_to_go.know(result.estimator, result.seconds)
+        time_to_go.note(result.estimator, result.seconds)
     calls = [
         delayed(_evaluate)(checkpoint, name, estimators[name], X, y, fold, *folds[fold], plan, seeds[fold])
         for fold, name in left
@@ -82,7 +97,7 @@ def evaluate_all(estimators, X, y, folds, plan, seeds, checkpoint, *, n_jobs, ve
     return [done[name, fold] for fold, name in order]
 
 
-def make_frames(results):
+def make_frames(results: list[FoldResult]) -> tuple[Frame, Frame, Frame, Frame]:
     """Make frames of results.
 
     Parameters
@@ -96,7 +111,7 @@ def make_frames(results):
     """
     pd = import_optional("pandas", extra="demo", purpose="compare_recommenders")
 
-    def stack(frames):
+    def stack(frames: list[tuple[FoldResult, dict[str, Any]]]) -> Frame:
         frames = [pd.DataFrame({"estimator": r.estimator, "fold": r.fold, **columns}) for r, columns in frames]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["estimator", "fold"])
 

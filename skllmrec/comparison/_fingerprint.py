@@ -9,6 +9,7 @@ from functools import cache, partial
 from numbers import Number
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
@@ -24,7 +25,7 @@ _DEEPEST = 30
 _IN_PYTHON = 1 << 9  # flag of a class that was made while the program ran
 
 
-def versions():
+def versions() -> dict[str, str]:
     """Versions of what computes the figures, a dict of str; packages that are not installed are left out."""
     found = {"skllmrec": __version__, "Python": platform.python_version()}
     for name in _PACKAGES:
@@ -35,7 +36,7 @@ def versions():
     return found
 
 
-def digest(*parts):
+def digest(*parts: str | bytes) -> str:
     """SHA-256, in hex, of strings and bytes; where one ends and the next begins matters."""
     total = hashlib.sha256()
     for part in parts:
@@ -46,7 +47,7 @@ def digest(*parts):
 
 
 def _array(values):
-    """Digest of an array; objects are told apart by type and repr, those that are equal count once."""
+    """Digest of an array; objects are distinguished by type and repr, those that are equal count once."""
     values = np.asarray(values)
     if values.dtype.kind in "biufcmMSU":
         return digest(values.dtype.str, repr(values.shape), np.ascontiguousarray(values).tobytes())
@@ -56,7 +57,7 @@ def _array(values):
     return digest("objects", repr(values.shape), codes.astype("<i8").tobytes(), named)
 
 
-def fingerprint_data(data):
+def fingerprint_data(data: Any) -> str:
     """Digest of a frame, a FeatureTable, an array, a sparse matrix or None: names of columns, types and values.
 
     Parameters
@@ -95,7 +96,7 @@ def _source(path):
 
 
 @cache
-def fingerprint_program():
+def fingerprint_program() -> str:
     """Digest of the versions of all that computes, and of the source of this package when it is first asked for."""
     return digest(repr(versions()), _source(str(Path(__file__).parents[1])))
 
@@ -135,7 +136,7 @@ class Fingerprint:
 
     Scalars, texts, containers and arrays count by value; estimators, splitters and scorers by their class, the source
     of that class, and their parameters or attributes; functions by their compiled code and defaults. ``n_jobs`` and
-    ``verbose`` are left out. What a name stands for is not looked into: the weights behind the name of a model, the
+    ``verbose`` are left out. What a name refers to is not read: the weights behind the name of a model, the
     content of a file, the global variables that a function reads.
 
     Parameters
@@ -159,8 +160,8 @@ class Fingerprint:
     ['alpha (object)']
     """
 
-    def __init__(self, value):
-        self.unknown = []
+    def __init__(self, value: Any) -> None:
+        self.unknown: list[str] = []
         self.digest = digest(self._text(value, ()))
 
     def _text(self, value, where):

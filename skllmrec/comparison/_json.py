@@ -2,11 +2,17 @@
 
 import json
 import math
+from typing import TYPE_CHECKING, Any
 
 from skllmrec._files import replacing
 from skllmrec._format import FORMATS, check_format
 from skllmrec._optional import import_optional
+from skllmrec._typing import Path
 from skllmrec.comparison._checkpoint import plain
+
+if TYPE_CHECKING:
+    from skllmrec.comparison._result import Comparison
+
 
 SCHEMA = f"skllmrec.comparison/{FORMATS['comparison']}"
 _FRAMES = ("frame", "per_fold", "by_popularity", "chosen")
@@ -24,14 +30,14 @@ def _strict(value):
     return value
 
 
-def to_document(comparison, job=None):
+def to_document(comparison: "Comparison", job: dict[str, Any] | None = None) -> dict[str, Any]:
     """Make a dict that JSON can hold.
 
     Parameters
     ----------
     comparison : Comparison
     job : dict or None, default=None
-        What else is to be told, under the key ``"job"``.
+        What else is to be kept, under the key ``"job"``.
 
     Returns
     -------
@@ -43,14 +49,14 @@ def to_document(comparison, job=None):
     return _strict(plain(document | ({} if job is None else {"job": job})))
 
 
-def write_document(document, path):
+def write_document(document: dict[str, Any], path: Path) -> None:
     """Write a document, whole or not at all."""
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         json.dump(document, file, indent=1, allow_nan=False, ensure_ascii=False)
         file.write("\n")
 
 
-def read_document(path):
+def read_document(path: Path) -> dict[str, Any]:
     """Read a document and turn its rows into frames.
 
     Parameters

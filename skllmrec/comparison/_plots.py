@@ -1,13 +1,20 @@
 """Pictures of a comparison: accuracy against diversity, and relative gains; readable by everyone."""
 
 import io
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skllmrec._drawing import new_axes, point_style, tidy
 from skllmrec._optional import import_optional
+from skllmrec._typing import Frame, Path
 from skllmrec.comparison._formatting import lower_is_better
 from skllmrec.inspection import FrontierDisplay, PopularityDisplay
+
+if TYPE_CHECKING:
+    from skllmrec.comparison._result import Comparison
+
 
 # where a label may stand, seen from its point, in font sizes: near first, then further away
 _PLACES = [
@@ -106,7 +113,7 @@ def _move(label, place, size):
         )
 
 
-def scatter_plot(comparison, x, y, *, ax=None):
+def scatter_plot(comparison: "Comparison", x: str, y: str, *, ax: Any = None) -> Any:
     """Draw one metric against another: a point per estimator, bars for the intervals that exist.
 
     A dashed line joins the estimators that no other one beats in one metric without losing in the other.
@@ -150,7 +157,7 @@ def scatter_plot(comparison, x, y, *, ax=None):
     return ax
 
 
-def gain_plot(comparison, metric, *, ax=None):
+def gain_plot(comparison: "Comparison", metric: str, *, ax: Any = None) -> Any:
     """Draw the gain of each estimator over the reference, with its confidence interval.
 
     Parameters
@@ -201,7 +208,7 @@ def gain_plot(comparison, metric, *, ax=None):
     return ax
 
 
-def popularity_plot(comparison, names, *, ax=None):
+def popularity_plot(comparison: "Comparison", names: Sequence[str], *, ax: Any = None) -> Any:
     """Draw the recall of little known and of well known items, a curve for each estimator.
 
     Parameters
@@ -224,7 +231,7 @@ def popularity_plot(comparison, names, *, ax=None):
     return ax
 
 
-def pool_bins(rows):
+def pool_bins(rows: Frame) -> dict[str, Any]:
     """Pool the bins of several folds, as if each held users of its own; bins without users are left out.
 
     Parameters
@@ -264,7 +271,7 @@ def _draw(draw, width, height):
     return figure
 
 
-def svg(draw, *, width=7.0, height=4.6):
+def svg(draw: Callable[[Any], Any], *, width: float = 7.0, height: float = 4.6) -> str:
     """Draw into a figure of its own and return it as an SVG element that scales with the page.
 
     Parameters
@@ -287,7 +294,7 @@ def svg(draw, *, width=7.0, height=4.6):
     return text[text.index("<svg") :]
 
 
-def save_png(draw, path, *, width=7.0, height=4.6):
+def save_png(draw: Callable[[Any], Any], path: Path, *, width: float = 7.0, height: float = 4.6) -> None:
     """Draw into a figure of its own and write it as a PNG file of 1,400 by 920 pixels.
 
     Parameters

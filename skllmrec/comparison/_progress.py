@@ -1,16 +1,17 @@
-"""Say what is going on, and how long it will take."""
+"""Progress in words: lines on standard output, durations, and the time to go."""
 
 import sys
 from collections import defaultdict
+from collections.abc import Iterable
 
 
-def say(message=""):
+def say(message: str = "") -> None:
     """Write a line to standard output at once, also where it goes to a file or a pipe."""
     sys.stdout.write(f"{message}\n")
     sys.stdout.flush()
 
 
-def seconds(value):
+def seconds(value: float) -> str:
     """Write a duration for people: ``30 ms``, ``3.2 s``, ``48 s``, ``2 min 5 s``, ``1 h 4 min``.
 
     Examples
@@ -49,24 +50,24 @@ class TimeToGo:
     9.0
     """
 
-    def __init__(self, left, n_workers):
-        self._left = defaultdict(int)
+    def __init__(self, left: Iterable[str], n_workers: int) -> None:
+        self._left: dict[str, int] = defaultdict(int)
         for name in left:
             self._left[name] += 1
         self._n_workers = n_workers
-        self._durations = defaultdict(list)
+        self._durations: dict[str, list[float]] = defaultdict(list)
 
-    def know(self, name, duration):
-        """Take note of a duration of an earlier run."""
+    def note(self, name: str, duration: float) -> None:
+        """Record a duration of an earlier run."""
         self._durations[name].append(duration)
 
-    def add(self, name, duration):
-        """Take note of a call that is over."""
+    def add(self, name: str, duration: float) -> None:
+        """Record a call that is over."""
         self._left[name] -= 1
-        self.know(name, duration)
+        self.note(name, duration)
 
-    def estimate(self):
-        """Seconds until all is done: an estimator that was not seen yet counts with the mean of the others.
+    def estimate(self) -> float:
+        """Seconds until all is done: an estimator that has not run yet counts with the mean of the others.
 
         Calls are handed out one by one, so the rest takes its share of all that is left, but no less than one call of
         the slowest estimator.
@@ -77,5 +78,5 @@ class TimeToGo:
         share = sum(self._left[name] * mean for name, mean in rest.items()) / self._n_workers
         return max(share, max(rest.values(), default=0.0))
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"; about {seconds(self.estimate())} to go" if any(self._left.values()) else ""

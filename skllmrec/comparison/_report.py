@@ -1,6 +1,8 @@
 """A comparison as one self-contained page: verdict first, then table, pictures and protocol."""
 
+from collections.abc import Iterable, Sequence
 from html import escape
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,6 +10,10 @@ from skllmrec.comparison._formatting import COSTS, facts_of, lower_is_better, si
 from skllmrec.comparison._plots import gain_plot, popularity_plot, scatter_plot, svg
 from skllmrec.comparison._progress import seconds
 from skllmrec.comparison._verdict import accuracy_of, plain_verdict
+
+if TYPE_CHECKING:
+    from skllmrec.comparison._result import Comparison
+
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -61,7 +67,7 @@ def _cell(row, metric, is_reference, is_best):
     return f"<td{' class=best' if is_best else ''}>{value}{small}</td>"
 
 
-def metric_table(comparison, *, metrics=None, style=False):
+def metric_table(comparison: "Comparison", *, metrics: list[str] | None = None, style: bool = False) -> str:
     """Render the table: a row per metric, a column per estimator, with intervals, gains and p-values.
 
     Parameters
@@ -101,7 +107,7 @@ def metric_table(comparison, *, metrics=None, style=False):
     return f"<style>{_STYLE}</style>{table}" if style else table
 
 
-def metric_words(comparison, metric):
+def metric_words(comparison: "Comparison", metric: str) -> tuple[str, str] | None:
     """Label and description of a metric; None where there is no description.
 
     Parameters
@@ -122,7 +128,7 @@ def metric_words(comparison, metric):
     return (label if label == facts["label"] else f"{facts['label']} ({label})"), facts["description"]
 
 
-def quality_table(comparison):
+def quality_table(comparison: "Comparison") -> str:
     """Render the table without the costs, and the note that explains it."""
     metrics = [metric for metric in comparison.metrics if metric not in COSTS]
     words = [pair for pair in (metric_words(comparison, metric) for metric in metrics) if pair]
@@ -130,7 +136,7 @@ def quality_table(comparison):
     return f"{metric_table(comparison, metrics=metrics)}<p class=note>{table_note(comparison)}</p>{meaning}"
 
 
-def cost_table(comparison):
+def cost_table(comparison: "Comparison") -> str:
     """Render what each estimator costs: seconds to fit and to recommend, memory; means over folds."""
     folds = comparison.per_fold.groupby("estimator", sort=False)
     means, highest, total = folds[list(COSTS)].mean(), folds["fit_peak_mb"].max(), folds["fit_seconds"].sum()
@@ -149,7 +155,7 @@ def cost_table(comparison):
     )
 
 
-def table_note(comparison):
+def table_note(comparison: "Comparison") -> str:
     """Explain the cells of `metric_table` in a sentence or two."""
     s = comparison.settings
     note = (
@@ -161,7 +167,7 @@ def table_note(comparison):
     return note + (f" Diversity (ild) is measured in {escape(s['diversity'])}." if s.get("diversity") else "")
 
 
-def pictures(comparison, *, curves=None):
+def pictures(comparison: "Comparison", *, curves: Sequence[str] | None = None) -> str:
     """Draw the pictures a comparison allows: gains, accuracy against diversity, recall by popularity.
 
     Parameters
@@ -206,13 +212,13 @@ def pictures(comparison, *, curves=None):
     return "".join(f"<figure>{image}<figcaption>{escape(text)}</figcaption></figure>" for image, text in drawn)
 
 
-def definition_list(pairs):
+def definition_list(pairs: Iterable[tuple[Any, Any]]) -> str:
     """Render pairs of text as a definition list."""
     items = "".join(f"<dt>{escape(str(key))}</dt><dd>{escape(str(value))}</dd>" for key, value in pairs)
     return f"<dl>{items}</dl>"
 
 
-def verdict_box(sentences):
+def verdict_box(sentences: list[str]) -> str:
     """Render sentences in a box, the first one in bold; empty without any."""
     if not sentences:
         return ""
@@ -220,7 +226,7 @@ def verdict_box(sentences):
     return f"<div class=verdict><p><b>{escape(sentences[0])}</b></p>{said}</div>"
 
 
-def chosen_table(comparison):
+def chosen_table(comparison: "Comparison") -> str:
     """Render what each search chose in each fold; empty where nothing was tuned."""
     if comparison.chosen.empty:
         return ""
@@ -235,7 +241,7 @@ def chosen_table(comparison):
     )
 
 
-def page(title, sections, *, lead=""):
+def page(title: str, sections: list[tuple[str, str]], *, lead: str = "") -> str:
     """Assemble a page from its sections.
 
     Parameters
@@ -265,8 +271,8 @@ def page(title, sections, *, lead=""):
     )
 
 
-def protocol(comparison):
-    """Pairs that say how the comparison was made."""
+def protocol(comparison: "Comparison") -> list[tuple[str, Any]]:
+    """Pairs of option and value: how the comparison was made."""
     s = comparison.settings
     threshold = "every test row" if s["threshold"] is None else f"y >= {s['threshold']:g}"
     return [
@@ -281,7 +287,7 @@ def protocol(comparison):
     ]
 
 
-def comparison_page(comparison, *, title):
+def comparison_page(comparison: "Comparison", *, title: str) -> str:
     """Render a comparison as a page of its own.
 
     Parameters

@@ -1,9 +1,12 @@
 """The result of a comparison: frames, tables, pictures and files."""
 
+from typing import Any
+
 import numpy as np
 
 from skllmrec._files import replacing
 from skllmrec._optional import import_optional
+from skllmrec._typing import Frame, Path
 from skllmrec.comparison._formatting import COSTS, lower_is_better, significant_digits, stars
 from skllmrec.comparison._summary import compare_columns, pool_users
 
@@ -19,7 +22,8 @@ class Comparison:
         See Attributes.
     settings : dict
         ``k, threshold, reference, candidates, n_folds, n_rows, level, n_permutations, n_resamples, seed``,
-        ``diversity`` (the name of the space of ``ild`` and ``serendipity``) and ``versions`` (a dict).
+        ``diversity`` (the name of the space of ``ild`` and ``serendipity``), ``versions`` (a dict) and ``metrics`` (for
+        each a dict of ``name, label, description, per, greater_is_better``).
     by_popularity : pandas.DataFrame or None, default=None
         See Attributes.
 
@@ -33,7 +37,7 @@ class Comparison:
         ``n_users``, ``n_folds``. What exists once per fold (coverage, Gini index, rmse, mae, costs) has the
         mean over folds, and NaN for intervals and tests. The costs: ``fit_seconds`` and ``recommend_seconds`` of wall
         time; ``fit_peak_mb``, by how much the resident memory of the process grew at most during `fit`, in units of
-        1,000,000 bytes (NaN where the system does not tell; child processes of `fit` do not count).
+        1,000,000 bytes (NaN where the system does not report it; child processes of `fit` do not count).
     per_user : pandas.DataFrame or None
         A row per estimator, fold and test user: ``estimator, fold, user`` and a column per metric. None after
         `from_json`.
@@ -59,7 +63,15 @@ class Comparison:
     ['ndcg@2', 'recall@2']
     """
 
-    def __init__(self, frame, per_user, per_fold, chosen, settings, by_popularity=None):
+    def __init__(
+        self,
+        frame: Frame,
+        per_user: Frame | None,
+        per_fold: Frame,
+        chosen: Frame,
+        settings: dict[str, Any],
+        by_popularity: Frame | None = None,
+    ) -> None:
         self.frame = frame
         self.per_user = per_user
         self.per_fold = per_fold
@@ -69,16 +81,16 @@ class Comparison:
         self.by_popularity = pd.DataFrame(columns=["estimator", "fold"]) if by_popularity is None else by_popularity
 
     @property
-    def estimators(self):
+    def estimators(self) -> list[str]:
         """Names of the estimators, in the order given."""
         return list(dict.fromkeys(self.frame["estimator"]))
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[str]:
         """Labels of the metrics, e.g. ``"ndcg@20"``, in the order of `frame`."""
         return list(dict.fromkeys(self.frame["metric"]))
 
-    def label(self, metric):
+    def label(self, metric: str) -> str:
         """Label of a metric in `frame`: ``"ndcg"`` and ``"ndcg@20"`` both give ``"ndcg@20"``.
 
         Parameters
@@ -100,7 +112,7 @@ class Comparison:
                 return label
         raise ValueError(f"metric={metric!r} is not in this comparison, which has {self.metrics}")
 
-    def value(self, estimator, metric, column="mean"):
+    def value(self, estimator: str, metric: str, column: str = "mean") -> float:
         """Look up one cell of `frame`.
 
         Parameters
@@ -126,7 +138,7 @@ class Comparison:
             raise ValueError(f"estimator={estimator!r} is not in this comparison, which has {self.estimators}")
         return rows[column].iloc[0]
 
-    def contrast(self, estimator, reference, metric="ndcg"):
+    def contrast(self, estimator: str, reference: str, metric: str = "ndcg") -> dict[str, float]:
         """Compare any two of the estimators on a metric that exists per user.
 
         Parameters
@@ -160,7 +172,7 @@ class Comparison:
         (result,) = compare_columns([values], 0, random_state=self.settings["seed"], **options)
         return {key: float(column[1]) for key, column in result.items() if key not in ("p_holm", "n_users")}
 
-    def table(self, *, metrics=None):
+    def table(self, *, metrics: list[str] | None = None) -> Frame:
         """Lay the comparison out for reading: a row per metric, a column per estimator.
 
         Parameters
@@ -188,8 +200,8 @@ class Comparison:
             text += f" {row['gain']:+z.1%} {stars(row['p_holm'])}"
         return text.strip()
 
-    def legend(self):
-        """Say how to read the signs in `table`.
+    def legend(self) -> str:
+        """Explain the signs in `table`.
 
         Returns
         -------
@@ -202,7 +214,7 @@ class Comparison:
         )
         return text + (f" Lower is better: {', '.join(lower)}." if lower else "")
 
-    def plot(self, x="coverage", y="ndcg", *, ax=None):
+    def plot(self, x: str = "coverage", y: str = "ndcg", *, ax: Any = None) -> Any:
         """Draw accuracy against diversity: one point per estimator, with confidence bars where they exist.
 
         Parameters
@@ -227,7 +239,7 @@ class Comparison:
 
         return scatter_plot(self, self.label(x), self.label(y), ax=ax)
 
-    def to_csv(self, path):
+    def to_csv(self, path: Path) -> None:
         """Write `frame` as a CSV file: a row per estimator and metric.
 
         Parameters
@@ -238,7 +250,7 @@ class Comparison:
         with replacing(path) as temporary:
             self.frame.to_csv(temporary, index=False)
 
-    def to_json(self, path, *, job=None):
+    def to_json(self, path: Path, *, job: dict[str, Any] | None = None) -> None:
         """Write everything but the values per user as a JSON file.
 
         The keys, which later versions only add to: ``schema`` (``"skllmrec.comparison/1"``), ``settings``, and the rows
@@ -257,7 +269,7 @@ class Comparison:
         write_document(to_document(self, job), path)
 
     @classmethod
-    def from_json(cls, path):
+    def from_json(cls, path: Path) -> "Comparison":
         """Read what `to_json` wrote.
 
         Parameters
@@ -281,7 +293,7 @@ class Comparison:
         del parts["job"]
         return cls(per_user=None, **parts)
 
-    def to_html(self, path=None, *, title="Comparison of recommenders"):
+    def to_html(self, path: Path | None = None, *, title: str = "Comparison of recommenders") -> str:
         """Write a self-contained page: the table, the pictures, the protocol.
 
         Parameters
@@ -308,7 +320,7 @@ class Comparison:
 
         return metric_table(self, style=True)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         s = self.settings
         users = int(self.frame["n_users"].max())
         head = (

@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
+from skllmrec._typing import ArrayLike, FloatArray, RandomState
+
 _BLOCK_ENTRIES = 4_000_000  # resamples x users held at once: 32 MB of float64
 
 
@@ -23,7 +25,9 @@ def _generator(random_state):
     return np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
-def permutation_p_values(differences, *, n_permutations=10_000, random_state=None):
+def permutation_p_values(
+    differences: ArrayLike, *, n_permutations: int = 10_000, random_state: RandomState = None
+) -> FloatArray:
     """Two-sided paired permutation test of mean difference zero, for several columns at once.
 
     Under the null hypothesis the two systems are exchangeable for each user, so the sign of each user's
@@ -70,7 +74,7 @@ def permutation_p_values(differences, *, n_permutations=10_000, random_state=Non
     return (at_least + 1.0) / (n_permutations + 1.0)
 
 
-def bootstrap_means(values, *, n_resamples=2_000, random_state=None):
+def bootstrap_means(values: ArrayLike, *, n_resamples: int = 2_000, random_state: RandomState = None) -> FloatArray:
     """Means over resampled users; all columns see the same users, so differences and ratios are paired.
 
     Parameters
@@ -106,7 +110,7 @@ def bootstrap_means(values, *, n_resamples=2_000, random_state=None):
     return np.concatenate(means)
 
 
-def percentile_interval(resamples, *, level=0.95):
+def percentile_interval(resamples: FloatArray, *, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
     """Bootstrap percentile interval of each column.
 
     Parameters
@@ -130,7 +134,7 @@ def percentile_interval(resamples, *, level=0.95):
     return low, high
 
 
-def holm_correction(p_values):
+def holm_correction(p_values: ArrayLike) -> FloatArray:
     """Holm's step-down adjustment: controls the family-wise error of all p-values given together.
 
     Parameters
@@ -162,7 +166,7 @@ def holm_correction(p_values):
     return adjusted
 
 
-def paired_effect_size(differences):
+def paired_effect_size(differences: ArrayLike) -> FloatArray:
     """Cohen's d of paired samples: mean of the differences over their standard deviation, column by column.
 
     Parameters

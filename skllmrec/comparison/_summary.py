@@ -1,8 +1,12 @@
 """From values per user and fold to the frame of a comparison: means, intervals, gains and tests."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from skllmrec._optional import import_optional
+from skllmrec._typing import ArrayLike, FloatArray, Frame, RandomState
 from skllmrec.comparison._statistics import (
     bootstrap_means,
     holm_correction,
@@ -28,7 +32,7 @@ COLUMNS = (
 )
 
 
-def pool_users(per_user, estimators, metrics):
+def pool_users(per_user: Frame, estimators: Sequence[str], metrics: Sequence[str]) -> dict[str, Frame]:
     """Average each user over the folds it was tested in, so that users are the unit of every test.
 
     Parameters
@@ -47,7 +51,7 @@ def pool_users(per_user, estimators, metrics):
     return {metric: means[metric].unstack("estimator")[list(estimators)] for metric in metrics}
 
 
-def relative_gain(value, reference):
+def relative_gain(value: ArrayLike, reference: ArrayLike) -> FloatArray:
     """``value / reference - 1``; 0 where both are 0, infinite or NaN where only the reference is."""
     value, reference = np.broadcast_arrays(np.asarray(value, float), np.asarray(reference, float))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -55,7 +59,15 @@ def relative_gain(value, reference):
     return np.where((value == 0) & (reference == 0), 0.0, gain)
 
 
-def compare_columns(tables, reference, *, level, n_permutations, n_resamples, random_state):
+def compare_columns(
+    tables: list[FloatArray],
+    reference: int,
+    *,
+    level: float,
+    n_permutations: int,
+    n_resamples: int,
+    random_state: RandomState,
+) -> list[dict[str, Any]]:
     """Compare the columns of each metric with a reference column, over the same users.
 
     The metrics share their permutations and resamples, which are drawn once for all of them.
@@ -92,7 +104,7 @@ def compare_columns(tables, reference, *, level, n_permutations, n_resamples, ra
 
 
 def _describe(values, differences, resampled, p_value, reference, level):
-    """All that is told of the estimators on one metric."""
+    """Means, intervals, gains and tests of the estimators on one metric."""
     present = np.isfinite(values)
     mean = np.where(present, values, 0.0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
     mean[~present.any(axis=0)] = np.nan
@@ -125,7 +137,16 @@ def _fold_rows(per_fold, estimators, reference, metrics):
             yield {"estimator": name, "metric": metric, "mean": value, "gain": gain, "n_users": 0}
 
 
-def summarise(per_user, per_fold, *, estimators, reference, user_metrics, fold_metrics, **test_options):
+def summarise(
+    per_user: Frame,
+    per_fold: Frame,
+    *,
+    estimators: list[str],
+    reference: str,
+    user_metrics: list[str],
+    fold_metrics: list[str],
+    **test_options: Any,
+) -> Frame:
     """Build the long frame of a comparison: a row per estimator and metric.
 
     Parameters

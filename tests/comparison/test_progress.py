@@ -22,14 +22,14 @@ def test_several_at_once():
     to_go.add("b", 100.0)
     assert to_go.estimate() == pytest.approx(9)
     slow = TimeToGo(["a", "a", "b"], n_workers=8)
-    slow.know("b", 60.0)
+    slow.note("b", 60.0)
     slow.add("a", 1.0)
     assert slow.estimate() == pytest.approx(60)  # eight workers do not make one call shorter
 
 
 def test_what_an_earlier_run_took_is_known_but_not_left():
     to_go = TimeToGo(["a"], n_workers=1)
-    to_go.know("a", 7.0)
+    to_go.note("a", 7.0)
     assert to_go.estimate() == pytest.approx(7)
     assert str(to_go) == "; about 7.0 s to go"
     to_go.add("a", 9.0)
