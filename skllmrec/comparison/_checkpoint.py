@@ -107,7 +107,7 @@ class Checkpoint:
             "per_user": list(result.per_user),
             "by_popularity": list(result.by_popularity),
         }
-        arrays = {} if users.dtype.hasobject else {"users": users}
+        arrays: dict[str, Any] = {} if users.dtype.hasobject else {"users": users}
         for group in ("per_user", "by_popularity"):
             arrays |= {f"{group}{place}": values for place, values in enumerate(getattr(result, group).values())}
         with replacing(self.path(name, fold)) as temporary, temporary.open("wb") as file:

@@ -45,7 +45,7 @@ def _check_metrics(metrics: MetricLike | Iterable[MetricLike], y: ArrayLike | No
     unknown = [metric for metric in metrics if isinstance(metric, str) and metric not in METRICS]
     if unknown or not metrics:
         raise ValueError(f"metrics={unknown or metrics!r}: choose one or more of {sorted(METRICS)}, or pass a Metric")
-    records = {}
+    records: dict[str, Metric] = {}
     for record in map(as_metric, metrics):
         if records.setdefault(record.name, record) != record:
             raise ValueError(f"two different metrics have the name {record.name!r}: rename one")

@@ -12,7 +12,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 
 from skllmrec import __version__
 from skllmrec._optional import import_optional
@@ -74,8 +74,9 @@ def fingerprint_data(data: Any) -> str:
     if isinstance(data, FeatureTable):
         return digest("table", repr(data.key), fingerprint_data(data.frame))
     if issparse(data):
-        data = data.tocsr()
-        return digest("sparse", repr(data.shape), *(_array(part) for part in (data.data, data.indices, data.indptr)))
+        matrix = csr_array(data)
+        parts = (matrix.data, matrix.indices, matrix.indptr)
+        return digest("sparse", repr(matrix.shape), *(_array(part) for part in parts))
     if is_frame(data):
         columns = [(repr(name), _array(take_columns(data, name))) for name in data.columns]
         return digest("frame", *(part for column in columns for part in column))

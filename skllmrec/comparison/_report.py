@@ -1,6 +1,7 @@
 """A comparison as one self-contained page: verdict first, then table, pictures and protocol."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -167,6 +168,10 @@ def table_note(comparison: "Comparison") -> str:
     return note + (f" Diversity (ild) is measured in {escape(s['diversity'])}." if s.get("diversity") else "")
 
 
+def _draw_scatter(comparison: "Comparison", x: str, y: str, ax: Any) -> Any:
+    return scatter_plot(comparison, x, y, ax=ax)
+
+
 def pictures(comparison: "Comparison", *, curves: Sequence[str] | None = None) -> str:
     """Draw the pictures a comparison allows: gains, accuracy against diversity, recall by popularity.
 
@@ -197,7 +202,7 @@ def pictures(comparison: "Comparison", *, curves: Sequence[str] | None = None) -
         ("ild", "how varied a list is"),
     ):
         if x in names and names[x] != accuracy:
-            picture = svg(lambda ax, x=x: scatter_plot(comparison, names[x], accuracy, ax=ax))
+            picture = svg(partial(_draw_scatter, comparison, names[x], accuracy))
             text = f"Accuracy against {said}: up and to the right is better. The dashed line joins those that no other "
             drawn.append((picture, text + "beats in one without losing in the other."))
     if not comparison.by_popularity.empty:

@@ -136,7 +136,8 @@ def make_ranking_scorer(
     metric = list(metric) if isinstance(metric, list | tuple) else metric
     if metric == []:
         raise ValueError("metric is an empty list: pass at least one metric")
-    records = [as_metric(single) for single in (metric if isinstance(metric, list) else [metric])]
+    several: list[Any] = metric if isinstance(metric, list) else [metric]
+    records = [as_metric(single) for single in several]
     for record in records:
         check_of_lists(record)
     tables = {"item_vectors": item_vectors, "item_classes": item_classes, "user_groups": user_groups}

@@ -81,11 +81,11 @@ def by_segment(values: ArrayLike, segments: ArrayLike) -> dict[Any, Segment]:
     >>> by_segment([0.2, 0.4, float("nan")], ["f", "f", "m"])
     {'f': Segment(mean=0.300..., n=2), 'm': Segment(mean=nan, n=0)}
     """
-    values, segments = _check_labels(values, segments, "segments")
-    names, codes = np.unique(segments, return_inverse=True)
-    defined = ~np.isnan(values)
+    numbers, labels = _check_labels(values, segments, "segments")
+    names, codes = np.unique(labels, return_inverse=True)
+    defined = ~np.isnan(numbers)
     counts = np.bincount(codes[defined], minlength=len(names))
-    sums = np.bincount(codes[defined], weights=values[defined], minlength=len(names))
+    sums = np.bincount(codes[defined], weights=numbers[defined], minlength=len(names))
     means = np.divide(sums, counts, out=np.full(len(names), np.nan), where=counts > 0)
     return {name: Segment(float(mean), int(n)) for name, mean, n in zip(names.tolist(), means, counts, strict=True)}
 

@@ -110,7 +110,9 @@ def item_classes(table: Any, items: Array) -> csr_array:
     """
     columns = _columns(table, "item_classes")
     positions = rows_of(table, items, "item_classes")
-    rows, names, amounts = [], [], []
+    rows: list[int] = []
+    names: list[tuple[str, ...]] = []
+    amounts: list[float] = []
     for column, values in columns.items():
         if values.dtype.kind in _NUMBERS:
             rows.extend(range(len(positions)))

@@ -255,7 +255,7 @@ def load_job_data(options: Namespace) -> JobData:
     ValueError
         If the data cannot be found, no column holds text, the template is bad, or no row is a positive.
     """
-    notes = []
+    notes: list[str] = []
     bunch, target = _load(options)
     frame = _subsample(bunch.frame, options, notes).reset_index(drop=True)
     read = frame.drop(columns=[target, *options.exclude_columns], errors="ignore")

@@ -125,7 +125,7 @@ def report(
     how = [*data.describe(), ("Protocol", protocol.text), ("Feedback", options.feedback), ("Seed", options.seed)]
     how += [pair for pair in _report.protocol(comparison) if pair[0] not in ("Relevant", "Rows")]
     who = [(name, _WHO.get(name, "your own")) for name in comparison.estimators]
-    who.append(_report.metric_words(comparison, "ndcg"))
+    who += [pair for pair in [_report.metric_words(comparison, "ndcg")] if pair]
     notes = "".join(f"<li>{escape(note)}</li>" for note in data.notes)
     load = (
         f'<p>The best estimator, fitted on all interactions: <code>model = joblib.load("best_pipeline.joblib")</code>, '

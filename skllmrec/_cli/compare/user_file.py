@@ -85,18 +85,18 @@ def load_own_estimators(path: str, data: Any, options: Namespace, taken: Collect
         If there is no such file or function, the file fails, or it does not return estimators with new names; the
         message names file and line.
     """
-    path = Path(path).resolve()
-    if not path.is_file() or path.suffix != ".py":
-        raise ValueError(f"--estimators {path}: there is no such Python file (.py)")
-    if not path.stem.isidentifier():
-        raise ValueError(f"--estimators {path}: {path.stem!r} cannot be the name of a module: rename the file")
-    function = getattr(_run(path), FUNCTION, None)
+    file = Path(path).resolve()
+    if not file.is_file() or file.suffix != ".py":
+        raise ValueError(f"--estimators {file}: there is no such Python file (.py)")
+    if not file.stem.isidentifier():
+        raise ValueError(f"--estimators {file}: {file.stem!r} cannot be the name of a module: rename the file")
+    function = getattr(_run(file), FUNCTION, None)
     if not callable(function):
-        raise ValueError(f"{path} defines no function {FUNCTION}(data, options) that returns a dict of name: estimator")
+        raise ValueError(f"{file} defines no function {FUNCTION}(data, options) that returns a dict of name: estimator")
     try:
         made = function(data, options)
     except Exception as error:
-        raise ValueError(f"{_where(path, error)}: {type(error).__name__}: {error}") from error
+        raise ValueError(f"{_where(file, error)}: {type(error).__name__}: {error}") from error
     line = getattr(getattr(function, "__code__", None), "co_firstlineno", 1)
-    _check(made, path, line, taken)
+    _check(made, file, line, taken)
     return made
