@@ -9,7 +9,7 @@ from functools import cache, partial
 from numbers import Number
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
@@ -74,7 +74,7 @@ def fingerprint_data(data: Any) -> str:
     if isinstance(data, FeatureTable):
         return digest("table", repr(data.key), fingerprint_data(data.frame))
     if issparse(data):
-        matrix = csr_array(data)
+        matrix = csr_array(cast(Any, data))
         parts = (matrix.data, matrix.indices, matrix.indptr)
         return digest("sparse", repr(matrix.shape), *(_array(part) for part in parts))
     if is_frame(data):

@@ -127,7 +127,7 @@ def test_another_program_computes_anew(kept, monkeypatch, capsys):
 
 def test_earlier_durations_are_known(kept, monkeypatch):
     seen = []
-    monkeypatch.setattr(TimeToGo, "know", lambda self, name, duration: seen.append(name))
+    monkeypatch.setattr(TimeToGo, "note", lambda self, name, duration: seen.append(name))
     compare_logged(str(kept[0]), kept[1])
     assert sorted(seen) == ["strong"] * 3 + ["weak"] * 3
 
