@@ -75,7 +75,12 @@ def _timed(pretrainer, texts):
 def _on_topics(seed):
     with tempfile.TemporaryDirectory() as folder:
         pretrainer = LLMPretrainer(
-            max_length=64, max_epochs=10, learning_rate=1e-3, checkpoint_dir=folder, callbacks=[_say], random_state=seed
+            max_length=64,
+            max_iter=10,
+            learning_rate_init=1e-3,
+            checkpoint_dir=folder,
+            callbacks=[_say],
+            random_state=seed,
         )
         took = _timed(pretrainer, documents_of_topics(seed))
     return f"{N_DOCUMENTS:,} documents of one topic each; {took}", _curve(pretrainer, {0, 1, 2, 3, 5, 10})
@@ -95,8 +100,8 @@ def _on_catalogue(options):
         folder = (options.work or Path(temporary)) / "pretrained"
         pretrainer = LLMPretrainer(
             max_length=MAX_LENGTH,
-            max_epochs=options.epochs,
-            learning_rate=1e-3,
+            max_iter=options.epochs,
+            learning_rate_init=1e-3,
             checkpoint_dir=folder,
             callbacks=[_say],
             random_state=options.seed,

@@ -15,7 +15,7 @@ from skllmrec._weights import find_weights
 N_TEXTS = 256  # of a step: that many items, or half as many pairs of items
 MAX_LENGTH = 48
 TEMPERATURE = 0.1
-RATES = {"learning_rate": 3e-4, "weight_decay": 0.01}
+RATES = {"learning_rate_init": 3e-4, "weight_decay": 0.01}
 
 
 def _catalogue(options):
@@ -52,8 +52,8 @@ def ours(texts, liked, trainable, n_steps):
             max_length=MAX_LENGTH,
             batch_size=N_TEXTS,
             temperature=TEMPERATURE,
-            max_epochs=n_epochs,
-            validation_fraction=None,
+            max_iter=n_epochs,
+            early_stopping=False,
             device="cpu",
             random_state=0,
             checkpoint_dir=folder,

@@ -3,7 +3,7 @@ import pytest
 from scipy import sparse
 
 from skllmrec._kernels.selection import held_out
-from skllmrec._kernels.selection.held_out import climb, hold_out, is_better, ranking_quality, take_entries
+from skllmrec._kernels.selection.held_out import hill_climb, hold_out, is_better, ranking_quality, take_entries
 
 
 def interactions(seed, n_users=60, n_items=40, density=0.2):
@@ -73,5 +73,5 @@ def test_climb_goes_to_the_top_from_the_default(peak, expected):
         tried.append(value)
         return np.full(4, -abs(value - peak))
 
-    assert climb(evaluate, range(6), 2) == expected
+    assert hill_climb(evaluate, range(6), 2) == expected
     assert len(tried) == len(set(tried))

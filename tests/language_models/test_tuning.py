@@ -40,9 +40,9 @@ def test_texts_that_occur_twice_are_not_judged_by_what_was_learned():
 
 
 def test_recipe_follows_the_parameters():
-    tuner = LLMFineTuner(max_epochs=3, learning_rate=0.1, weight_decay=0.2, warmup=0.3, patience=4)
+    tuner = LLMFineTuner(max_iter=3, learning_rate_init=0.1, weight_decay=0.2, warmup=0.3, n_iter_no_change=4)
     expected = Recipe(
-        n_epochs=3, learning_rate=0.1, weight_decay=0.2, warmup=0.3, patience=4, seed=5, clip_norm=1.0,
+        max_iter=3, learning_rate_init=0.1, weight_decay=0.2, warmup=0.3, n_iter_no_change=4, seed=5, clip_norm=1.0,
         rate_factors={"heads": 5.0},  # as the documentation says
     )  # fmt: skip
     assert make_recipe(tuner, 5) == expected
@@ -75,7 +75,7 @@ def test_the_best_objective_wins():
 
 def test_each_objective_starts_from_the_untuned_model(tiny_bert):
     texts, liked, _ = make_catalogue(60)
-    params = {"learning_rate": 3e-3, "max_epochs": 2, "random_state": 0, "device": "cpu", "precision": "float32"}
+    params = {"learning_rate_init": 3e-3, "max_iter": 2, "random_state": 0, "device": "cpu", "dtype": "float32"}
     both, alone = (
         LLMFineTuner(tiny_bert, objective=objective, **params).fit(texts, liked) for objective in ("auto", "factors")
     )

@@ -41,7 +41,8 @@ import numpy as np
 from skllmrec._kernels.als.row_solver import SWEEP_STEPS, solve_rows_exactly, squared_error
 from skllmrec._kernels.als.sweeps import Settings, as_regressors, factorise_sides, row_sizes, sweep, two_sides, units_of
 from skllmrec._kernels.feature_map import FeatureMap, fit_map
-from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, climb, hold_out, ranking_quality, take_entries
+from skllmrec._kernels.ratings import standardise
+from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, hill_climb, hold_out, ranking_quality, take_entries
 
 ALPHA_IMPLICIT, NU_IMPLICIT = 0.02, 1.0
 ALPHA_EXPLICIT, NU_EXPLICIT = 0.12, 0.75
@@ -112,16 +113,6 @@ class FactorModel:
     objective: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
-def _standardise(weights, ratings):
-    """Targets of the fit, and the mean and standard deviation that lead back to ratings."""
-    if ratings is None:
-        return np.ones(weights.nnz), 0.0, 1.0
-    mean = float(np.average(ratings, weights=weights.data))
-    scale = float(np.sqrt(np.average((ratings - mean) ** 2, weights=weights.data)))
-    scale = scale if scale > 1e-12 * abs(mean) else 1.0  # all equal
-    return (ratings - mean) / scale, mean, scale
-
-
 class _Trials:
     """Fits on a part of the interactions, judged on the rest."""
 
@@ -144,7 +135,7 @@ class _Trials:
 
     def choose_alpha(self):
         """Implicit feedback: walk from the default, on ids only."""
-        return climb(lambda alpha: self.quality(alpha, (0.0, 0.0)), ALPHA_GRID, ALPHA_GRID.index(ALPHA_IMPLICIT))
+        return hill_climb(lambda alpha: self.quality(alpha, (0.0, 0.0)), ALPHA_GRID, ALPHA_GRID.index(ALPHA_IMPLICIT))
 
     def choose_prior_strengths(self, alpha, strengths, sides):
         """Walk up from ids only, for one of `sides` after the other; the strengths chosen so far stay."""
@@ -154,7 +145,7 @@ class _Trials:
             def quality(strength, side=side):
                 return self.quality(alpha, [strength if n == side else strengths[n] for n in range(2)])
 
-            strengths[side] = climb(quality, PRIOR_STRENGTHS, 0)
+            strengths[side] = hill_climb(quality, PRIOR_STRENGTHS, 0)
         return strengths
 
 
@@ -276,7 +267,8 @@ def fit_feature_als(
     if nu is None:
         nu = NU_EXPLICIT if explicit else NU_IMPLICIT
     settings = Settings(explicit, n_components, nu, unobserved_weight, feature_alpha, seed, n_steps)
-    targets, mean, scale = _standardise(weights, ratings)
+    targets, mean, scale = standardise(weights, ratings)
+    targets = np.ones(weights.nnz) if targets is None else targets
     bases = factorise_sides(weights, (user_features, item_features), settings)
     alpha, strengths = _choose(weights, targets, bases, settings, alpha, prior_strength, max_iter)
     users, items = sides = two_sides(weights, targets, bases, settings)

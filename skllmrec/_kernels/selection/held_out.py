@@ -12,7 +12,7 @@ CUTOFF = 20  # places of a list that are judged
 _MAX_USERS = 2048  # enough for the standard error that matters, and bounds the cost of a full ranking
 
 
-def hold_out(weights, seed):
+def hold_out(weights, seed, fraction=SHARE):
     """Split the stored entries of an interaction matrix at random.
 
     A held-out entry keeps at least one entry in its row and in its column on the training side; the others go back,
@@ -22,6 +22,8 @@ def hold_out(weights, seed):
     ----------
     weights : csr_matrix of shape (n_users, n_items)
     seed : int
+    fraction : float, default=0.1
+        Expected share of the entries, before some go back.
 
     Returns
     -------
@@ -29,7 +31,7 @@ def hold_out(weights, seed):
         Positions in ``weights.data``, ascending.
     """
     rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
-    test = np.random.default_rng(seed).random(weights.nnz) < SHARE
+    test = np.random.default_rng(seed).random(weights.nnz) < fraction
     left_in_row = np.bincount(rows[~test], minlength=weights.shape[0])
     left_in_column = np.bincount(weights.indices[~test], minlength=weights.shape[1])
     test &= (left_in_row[rows] > 0) & (left_in_column[weights.indices] > 0)
@@ -133,7 +135,7 @@ def is_better(quality, reference):
     return bool(difference.mean() > MIN_GAIN * error)
 
 
-def climb(evaluate, grid, start):
+def hill_climb(evaluate, grid, start):
     """Walk from a default along a grid as long as each step is better.
 
     Parameters

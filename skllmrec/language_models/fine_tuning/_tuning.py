@@ -189,7 +189,7 @@ class Tuning:
             return Outcome(improved=False)
         raise ValueError(
             "no held-out text has a user who also has a text to learn from: there is nothing to judge the training by. "
-            "Pass more interactions, a greater validation_fraction, or validation_fraction=None to train without"
+            "Pass more interactions, a greater validation_fraction, or early_stopping=False to train without"
         )
 
     def _train(self, name, objective, fitted, contest, recipe, options):
@@ -247,7 +247,7 @@ class Options:
     """Settings of a tuning that are no numbers of its recipe."""
 
     temperature: float
-    batch_size: int | None
+    batch_size: int | str
     multitask: bool
     task_weights: dict | None
     lenient: bool  # end without a result, instead of an error, where nothing can be judged
@@ -268,7 +268,7 @@ def _listener(callback, objective):
 
 def _batch_size(asked, usual, n_rows):
     """Rows of a batch: what was asked for, else what is usual, less where an epoch would be a few steps only."""
-    return asked if asked is not None else max(min(usual, n_rows // _STEPS), _LEAST_BATCH)
+    return asked if asked != "auto" else max(min(usual, n_rows // _STEPS), _LEAST_BATCH)
 
 
 def _principal_directions(vectors, n_components, device):
@@ -282,12 +282,13 @@ def _principal_directions(vectors, n_components, device):
 def make_recipe(estimator, seed):
     """Numbers of the training, from the parameters of the estimator."""
     return Recipe(
-        n_epochs=estimator.max_epochs,
+        max_iter=estimator.max_iter,
         learning_rate=estimator.learning_rate,
+        learning_rate_init=estimator.learning_rate_init,
         weight_decay=estimator.weight_decay,
         warmup=estimator.warmup,
         clip_norm=1.0,
-        patience=estimator.patience,
+        n_iter_no_change=estimator.n_iter_no_change if estimator.early_stopping else None,
         rate_factors={"heads": _HEAD_RATE},
         seed=seed,
     )

@@ -156,7 +156,7 @@ def divide(documents, *, fraction, least, seed):
     if n - n_held < least:
         raise ValueError(
             f"{n} text{'s' * (n != 1)} cannot be divided into at least {least} to learn from and {least} to hold out: "
-            "give more texts, or validation_fraction=0"
+            "give more texts, or early_stopping=False"
         )
     order = np.random.default_rng([seed, 1]).permutation(n)
     fitted, held_out = hold_out(order, number_equal(map(tuple, documents.sentences)), n_held)
