@@ -15,7 +15,7 @@ from skllmrec._weights import find_weights
 N_TEXTS = 256  # of a step: that many items, or half as many pairs of items
 MAX_LENGTH = 48
 TEMPERATURE = 0.1
-RATES = {"learning_rate_init": 3e-4, "weight_decay": 0.01}
+LEARNING_RATE, WEIGHT_DECAY = 3e-4, 0.01
 
 
 def _catalogue(options):
@@ -57,7 +57,8 @@ def ours(texts, liked, trainable, n_steps):
             device="cpu",
             random_state=0,
             checkpoint_dir=folder,
-            **RATES,
+            learning_rate_init=LEARNING_RATE,
+            weight_decay=WEIGHT_DECAY,
         ).fit(texts, liked)
     return np.array(times[: n_steps + 1])
 
@@ -88,7 +89,8 @@ def theirs(texts, liked, trainable, n_steps):
             use_cpu=True,
             warmup_steps=n_steps // 10,
             seed=0,
-            **RATES,
+            learning_rate=LEARNING_RATE,
+            weight_decay=WEIGHT_DECAY,
         )
         SentenceTransformerTrainer(
             model=model,

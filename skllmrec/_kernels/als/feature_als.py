@@ -54,7 +54,7 @@ _TRIAL_SWEEPS = 8  # of each fit that only serves a choice
 
 
 @dataclass(frozen=True)
-class Entities:
+class FittedSide:
     """Users or items after a fit.
 
     Attributes
@@ -87,7 +87,7 @@ class FactorModel:
 
     Attributes
     ----------
-    users, items : Entities
+    users, items : FittedSide
     mean : float
         Weighted mean rating; 0 for implicit feedback.
     scale : float
@@ -101,8 +101,8 @@ class FactorModel:
         Value after each sweep; empty unless `tol` asked for it.
     """
 
-    users: Entities
-    items: Entities
+    users: FittedSide
+    items: FittedSide
     mean: float
     scale: float
     explicit: bool
@@ -176,7 +176,7 @@ def _export(side, scale):
     table = side.table * units.astype(side.table.dtype)
     bias = table[:, d].copy() if settings.explicit else np.zeros(len(table), table.dtype)
     vectors = np.ascontiguousarray(table[:, :d])
-    return Entities(vectors, bias, feature_map, side.prior_strength, strength, side.ridge_scale)
+    return FittedSide(vectors, bias, feature_map, side.prior_strength, strength, side.ridge_scale)
 
 
 def fit_feature_als(

@@ -34,7 +34,7 @@ class Settings:
         return np.float64 if self.explicit else np.float32
 
 
-class Side:
+class SideState:
     """Users or items during a fit: the data by row, the present factors, their ridge and their prior."""
 
     def __init__(self, weights, targets, basis, settings):
@@ -114,7 +114,7 @@ def two_sides(weights, targets, bases, settings):
     transposed, by_item = weights.T.tocsr(), targets
     if settings.explicit:  # else all are one
         by_item = sp.csr_matrix((targets, weights.indices, weights.indptr), weights.shape).T.tocsr().data
-    return Side(weights, targets, bases[0], settings), Side(transposed, by_item, bases[1], settings)
+    return SideState(weights, targets, bases[0], settings), SideState(transposed, by_item, bases[1], settings)
 
 
 def factorise_sides(weights, features, settings):

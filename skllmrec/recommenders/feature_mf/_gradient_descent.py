@@ -73,7 +73,7 @@ class GradientDescent:
 
         Parameters
         ----------
-        sides : tuple of two Side
+        sides : tuple of two SideState
         alpha : float
         prior_strengths : sequence of two floats
         max_iter : int
