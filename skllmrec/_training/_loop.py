@@ -142,7 +142,8 @@ def train(
             plan = run.plan(batches)
             while state.position < len(plan):
                 run.mark()
-                group, sums = plan[state.position : state.position + recipe.gradient_accumulation], {}
+                group = plan[state.position : state.position + recipe.gradient_accumulation]
+                sums: dict[str, float] = {}
                 run.set_rate((state.position + len(group) / 2) / len(plan))
                 for batch in group:
                     value = run.forward(loss, batch, sums)

@@ -12,7 +12,7 @@ from skllmrec import LLMFineTuner
 from skllmrec._training import Recipe
 from skllmrec.language_models.fine_tuning._evaluators import Evidence
 from skllmrec.language_models.fine_tuning._targets import Targets
-from skllmrec.language_models.fine_tuning._tuning import _Contest, make_recipe, split_rows
+from skllmrec.language_models.fine_tuning._tuning import _Selection, make_recipe, split_rows
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -52,7 +52,7 @@ def contest_of(qualities):
     """A contest of trainings that give these values of the held-out rows, after those of before training."""
     vectors = iter(qualities[1:])
     tuning = SimpleNamespace(vectors=qualities[0], all_vectors=lambda: next(vectors), copy_weights=dict)
-    contest = _Contest(SimpleNamespace(evidence=Evidence), tuning)
+    contest = _Selection(SimpleNamespace(evidence=Evidence), tuning)
     for number in range(1, len(qualities)):
         contest.enter(f"objective {number}", SimpleNamespace(best_epoch=1))
     return contest

@@ -1,17 +1,21 @@
 """LLMFineTuner: a text encoder that learns from interactions, labels or numbers."""
 
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from skllmrec import _typing
 from skllmrec._backbone import model_info
 from skllmrec._device import resolve_device
 from skllmrec._sklearn import HasMethods, Interval, StrOptions, all_or_nothing, fit_context
 from skllmrec._texts import check_texts
 from skllmrec._training import Checkpoint, check_callbacks
+from skllmrec._typing import RandomState, Texts
 from skllmrec.language_models._checkpoint_encoder import CheckpointEncoder
 from skllmrec.language_models.fine_tuning._augmenters import check_augmenter, describe_augmenter
 from skllmrec.language_models.fine_tuning._partial_model import CorpusEncoder
@@ -210,36 +214,36 @@ class LLMFineTuner(CheckpointEncoder):
 
     def __init__(
         self,
-        model="sentence-transformers/all-MiniLM-L6-v2",
+        model: _typing.Path = "sentence-transformers/all-MiniLM-L6-v2",
         *,
-        objective="auto",
-        task_weights=None,
-        trainable=2,
-        lora_rank=8,
-        pooling="mean",
-        n_components=None,
-        max_length=48,
-        batch_size="auto",
-        learning_rate="linear",
-        learning_rate_init=3e-4,
-        weight_decay=0.01,
-        warmup=0.1,
-        max_iter=8,
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=2,
-        temperature=0.1,
-        threshold=None,
-        token_dropout=0.0,
-        augmenter=None,
-        checkpoint_dir=None,
-        callbacks=(),
-        memory=None,
-        device=None,
-        dtype="auto",
-        random_state=None,
-        verbose=False,
-    ):
+        objective: str = "auto",
+        task_weights: dict[Any, float] | None = None,
+        trainable: int | str = 2,
+        lora_rank: int = 8,
+        pooling: str = "mean",
+        n_components: int | None = None,
+        max_length: int | None = 48,
+        batch_size: int | str = "auto",
+        learning_rate: str = "linear",
+        learning_rate_init: float = 3e-4,
+        weight_decay: float = 0.01,
+        warmup: float = 0.1,
+        max_iter: int = 8,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int | None = 2,
+        temperature: float = 0.1,
+        threshold: float | None = None,
+        token_dropout: float = 0.0,
+        augmenter: Any = None,
+        checkpoint_dir: _typing.Path | None = None,
+        callbacks: Sequence[Callable[[dict[str, Any]], Any]] = (),
+        memory: Any = None,
+        device: str | None = None,
+        dtype: str = "auto",
+        random_state: RandomState = None,
+        verbose: bool | int = False,
+    ) -> None:
         self.model = model
         self.objective = objective
         self.task_weights = task_weights
@@ -271,7 +275,7 @@ class LLMFineTuner(CheckpointEncoder):
 
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
-    def fit(self, X, y=None):
+    def fit(self, X: Texts, y: Any = None) -> "LLMFineTuner":
         """Tune the model.
 
         Parameters

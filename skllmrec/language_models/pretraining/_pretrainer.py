@@ -1,18 +1,22 @@
 """LLMPretrainer: a language model of one's own texts, from scratch or continued."""
 
 import os
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
+from typing import Any
 
+from skllmrec import _typing
 from skllmrec._backbone import model_info
 from skllmrec._backbone._quiet import loading, quiet
 from skllmrec._device import resolve_device
 from skllmrec._sklearn import Interval, StrOptions, all_or_nothing, fit_context
 from skllmrec._training import Recipe, check_callbacks, training_constraints
+from skllmrec._typing import FloatArray, RandomState, Texts
 from skllmrec._weights import find_weights
 from skllmrec.language_models._checkpoint_encoder import CheckpointEncoder
 from skllmrec.language_models.pretraining._documents import divide, find_documents, join_pairs, read_texts
 from skllmrec.language_models.pretraining._networks import SIZES, load_network, make_network
-from skllmrec.language_models.pretraining._objectives import HELD_OUT, OBJECTIVES, make_task, summarise
+from skllmrec.language_models.pretraining._objectives import HELD_OUT, OBJECTIVES, make_collator, summarise
 from skllmrec.language_models.pretraining._run import pretrain
 from skllmrec.language_models.pretraining._tokenizer import TOKENIZERS, train_tokenizer
 
@@ -186,39 +190,39 @@ class LLMPretrainer(CheckpointEncoder):
 
     def __init__(
         self,
-        model=None,
+        model: _typing.Path | None = None,
         *,
-        objectives=("mlm", "nsp"),
-        tokenizer="wordpiece",
-        vocab_size=8000,
-        size="tiny",
-        hidden_size=None,
-        n_layers=None,
-        n_heads=None,
-        whole_word_masking=False,
-        mask_probability=0.15,
-        max_length=128,
-        batch_size=32,
-        learning_rate="linear",
-        learning_rate_init=None,
-        weight_decay=0.01,
-        warmup=0.1,
-        max_iter=10,
-        max_steps=None,
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=None,
-        dtype="auto",
-        gradient_accumulation=1,
-        gradient_checkpointing=False,
-        pooling="mean",
-        checkpoint_dir=None,
-        callbacks=(),
-        memory=None,
-        device=None,
-        random_state=None,
-        verbose=False,
-    ):
+        objectives: Sequence[str] = ("mlm", "nsp"),
+        tokenizer: str = "wordpiece",
+        vocab_size: int = 8000,
+        size: str = "tiny",
+        hidden_size: int | None = None,
+        n_layers: int | None = None,
+        n_heads: int | None = None,
+        whole_word_masking: bool = False,
+        mask_probability: float = 0.15,
+        max_length: int = 128,
+        batch_size: int | str = 32,
+        learning_rate: str = "linear",
+        learning_rate_init: float | None = None,
+        weight_decay: float | None = 0.01,
+        warmup: float = 0.1,
+        max_iter: int = 10,
+        max_steps: int | None = None,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int | None = None,
+        dtype: str = "auto",
+        gradient_accumulation: int = 1,
+        gradient_checkpointing: bool = False,
+        pooling: str = "mean",
+        checkpoint_dir: _typing.Path | None = None,
+        callbacks: Sequence[Callable[[dict[str, Any]], Any]] = (),
+        memory: Any = None,
+        device: str | None = None,
+        random_state: RandomState = None,
+        verbose: bool | int = False,
+    ) -> None:
         self.model = model
         self.objectives = objectives
         self.tokenizer = tokenizer
@@ -253,7 +257,7 @@ class LLMPretrainer(CheckpointEncoder):
 
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
-    def fit(self, X, y=None):
+    def fit(self, X: Texts, y: Any = None) -> "LLMPretrainer":
         """Train the tokenizer and the model, and save them.
 
         Parameters
@@ -281,7 +285,7 @@ class LLMPretrainer(CheckpointEncoder):
         self.embedding_size_ = self._fit_encoder(read_texts(X, name=type(self).__name__))
         return self
 
-    def transform(self, X, *, out=None):
+    def transform(self, X: Texts, *, out: Any = None) -> FloatArray:
         """Encode texts with the trained model.
 
         Parameters
@@ -313,7 +317,7 @@ class LLMPretrainer(CheckpointEncoder):
         fraction = self.validation_fraction if self.early_stopping else 0.0
         documents = divide(found, fraction=fraction, least=2 if with_pairs else 1, seed=seed)
         network, tokenizer, origin = self._network(documents[0], seed)
-        task = make_task(
+        collator = make_collator(
             tokenizer,
             objectives=tuple(dict.fromkeys(self.objectives)),
             max_length=int(self.max_length),
@@ -325,7 +329,7 @@ class LLMPretrainer(CheckpointEncoder):
             network.to(device),
             tokenizer,
             documents,
-            task,
+            collator,
             self._recipe(seed),
             origin=origin,
             directory=self.checkpoint_dir,
@@ -333,7 +337,7 @@ class LLMPretrainer(CheckpointEncoder):
             gradient_checkpointing=self.gradient_checkpointing,
             verbose=self.verbose,
         )
-        self.history_ = [summarise(record, task.objectives) for record in training.history]
+        self.history_ = [summarise(record, collator.objectives) for record in training.history]
         self.n_iter_, self.n_steps_ = training.epoch, training.step
         self.scores_ = self._scores(training.best_epoch)
 

@@ -12,6 +12,18 @@ from skllmrec._kernels.als.sweeps import sweep
 from skllmrec._progress import progress_bar
 from skllmrec._sklearn import CallbackSupportMixin, Interval, StrOptions, check_feature_names_in, fit_progress
 from skllmrec._training import training_constraints
+from skllmrec._typing import (
+    Array,
+    ArrayLike,
+    Column,
+    Columns,
+    Estimator,
+    Feedback,
+    FloatArray,
+    RandomState,
+    Rows,
+    Unknown,
+)
 from skllmrec.recommenders.feature_mf._fitted import PriorFactorRecommender
 from skllmrec.recommenders.feature_mf._gradient_descent import GradientDescent
 
@@ -175,34 +187,34 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
 
     def __init__(
         self,
-        n_components=64,
+        n_components: int = 64,
         *,
-        user=0,
-        item=1,
-        user_features=None,
-        item_features=None,
-        user_encoder=None,
-        item_encoder=None,
-        feedback="explicit",
-        solver="als",
-        alpha=None,
-        nu=None,
-        feature_alpha="auto",
-        prior_strength="auto",
-        unobserved_weight=None,
-        max_iter=None,
-        tol=0.0,
-        batch_size="auto",
-        learning_rate="linear",
-        learning_rate_init=None,
-        dropout=0.0,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        handle_unknown="prior",
-        random_state=None,
-        verbose=False,
-    ):
+        user: Column = 0,
+        item: Column = 1,
+        user_features: Columns | None = None,
+        item_features: Columns | None = None,
+        user_encoder: Estimator | None = None,
+        item_encoder: Estimator | None = None,
+        feedback: Feedback = "explicit",
+        solver: str = "als",
+        alpha: float | None = None,
+        nu: float | None = None,
+        feature_alpha: float | str = "auto",
+        prior_strength: float | str = "auto",
+        unobserved_weight: float | None = None,
+        max_iter: int | None = None,
+        tol: float = 0.0,
+        batch_size: int | str = "auto",
+        learning_rate: str = "linear",
+        learning_rate_init: float | None = None,
+        dropout: float = 0.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int | None = 10,
+        handle_unknown: Unknown = "prior",
+        random_state: RandomState = None,
+        verbose: bool | int = False,
+    ) -> None:
         self.n_components = n_components
         self.user = user
         self.item = item
@@ -268,7 +280,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         names = *names, "early_stopping", "validation_fraction", "n_iter_no_change"
         return GradientDescent(self.solver, **{name: getattr(self, name) for name in names}, verbose=bool(self.verbose))
 
-    def transform(self, X):
+    def transform(self, X: Rows) -> FloatArray:
         """Describe each row's pair of user and item.
 
         Parameters
@@ -292,7 +304,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         products[:, -2] -= self.mean_
         return products
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Array:
         """Names of the columns of `transform`.
 
         Parameters

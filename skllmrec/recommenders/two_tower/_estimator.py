@@ -1,13 +1,16 @@
 """Two towers: neural encoders of users and items, learned by ranking what was liked before the rest."""
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from skllmrec import _typing
 from skllmrec._kernels.ratings import standardise
 from skllmrec._sklearn import CallbackSupportMixin, Interval, StrOptions, fit_progress
 from skllmrec._training import Recipe, training_constraints
+from skllmrec._typing import Column, Columns, Estimator, Feedback, RandomState, Unknown
 from skllmrec.base._columns import ColumnKey
 from skllmrec.recommenders.two_tower._fitted import TowerVectorRecommender, basis_of
 from skllmrec.recommenders.two_tower._network import Architecture, rotated
@@ -197,43 +200,43 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
 
     def __init__(
         self,
-        n_components=64,
+        n_components: int = 64,
         *,
-        user=0,
-        item=1,
-        user_features=None,
-        item_features=None,
-        user_encoder=None,
-        item_encoder=None,
-        feedback="implicit",
-        ids=True,
-        tower="mlp",
-        hidden_size=128,
-        n_layers=2,
-        loss=None,
-        temperature=None,
-        n_negatives=None,
-        tasks=None,
-        task_weights=None,
-        dropout=0.0,
-        feature_dropout=0.0,
-        feature_noise=0.0,
-        solver="adamw",
-        weight_decay=None,
-        learning_rate="linear",
-        learning_rate_init=None,
-        warmup=0.05,
-        batch_size="auto",
-        max_iter=20,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        checkpoint_dir=None,
-        handle_unknown="prior",
-        random_state=None,
-        device=None,
-        verbose=False,
-    ):
+        user: Column = 0,
+        item: Column = 1,
+        user_features: Columns | None = None,
+        item_features: Columns | None = None,
+        user_encoder: Estimator | None = None,
+        item_encoder: Estimator | None = None,
+        feedback: Feedback = "implicit",
+        ids: bool = True,
+        tower: str = "mlp",
+        hidden_size: int = 128,
+        n_layers: int = 2,
+        loss: str | None = None,
+        temperature: float | None = None,
+        n_negatives: int | None = None,
+        tasks: dict[Column, str] | None = None,
+        task_weights: dict[Any, float] | None = None,
+        dropout: float = 0.0,
+        feature_dropout: float = 0.0,
+        feature_noise: float = 0.0,
+        solver: str = "adamw",
+        weight_decay: float | None = None,
+        learning_rate: str = "linear",
+        learning_rate_init: float | None = None,
+        warmup: float = 0.05,
+        batch_size: int | str = "auto",
+        max_iter: int = 20,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int | None = 5,
+        checkpoint_dir: _typing.Path | None = None,
+        handle_unknown: Unknown = "prior",
+        random_state: RandomState = None,
+        device: str | None = None,
+        verbose: bool | int = False,
+    ) -> None:
         self.n_components = n_components
         self.user = user
         self.item = item
