@@ -11,8 +11,10 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skllmrec._training import Checkpoint, DivergenceError, Recipe, index_batches, train
+from skllmrec._training import Checkpoint, DivergenceError, Recipe, index_batches, train, training_constraints
 from skllmrec._training._recipe import SOLVERS
+from skllmrec.language_models import LLMFineTuner, LLMPretrainer
+from skllmrec.recommenders import FeatureMFRecommender, TwoTowerRecommender
 
 N_ROWS = 48
 
@@ -507,3 +509,19 @@ def test_killed_training_ends_like_one_that_ran_through(tmp_path, kill_step, kil
     whole, _ = fit(Recipe(3, 0.02))
     assert_same_weights(resumed, whole)
     assert training.finished and [file.name for file in tmp_path.iterdir()] == ["training.safetensors"]
+
+
+# -- the vocabulary -----------------------------------------------------------------------------------------------
+
+ESTIMATORS = [FeatureMFRecommender, TwoTowerRecommender, LLMFineTuner, LLMPretrainer]
+OTHER_WORDS = {"max_epochs", "n_epochs", "epochs", "patience", "precision", "lr", "optimizer", "schedule", "min_gain"}
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_estimators_share_one_vocabulary_of_training_parameters(estimator):
+    names, constraints = set(estimator().get_params(deep=False)), estimator._parameter_constraints
+    shared = {"max_iter", "batch_size", "learning_rate", "learning_rate_init", "random_state", "verbose"}
+    assert shared | {"early_stopping", "validation_fraction", "n_iter_no_change"} <= names
+    assert not names & OTHER_WORDS and names == set(constraints) & names
+    for name in ("learning_rate", "early_stopping", "validation_fraction", "n_iter_no_change"):
+        assert constraints[name] == training_constraints(name)[name], f"{name} means the same everywhere"

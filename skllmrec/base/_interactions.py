@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -248,8 +249,8 @@ def aggregate(
     distinct = pairs[starts]
     indptr = np.searchsorted(distinct, np.arange(shape[0] + 1) * shape[1])
     index_type = np.int32 if max(len(distinct), *shape) < 2**31 else np.int64
-    parts = (summed, (distinct % max(shape[1], 1)).astype(index_type), indptr.astype(index_type))
-    matrix = sparse.csr_matrix(parts, shape=shape)
+    parts: Any = summed, (distinct % max(shape[1], 1)).astype(index_type), indptr.astype(index_type)
+    matrix: sparse.csr_matrix = sparse.csr_matrix(parts, shape=shape)
     matrix.has_sorted_indices = True
     if ratings is None:
         return matrix, None

@@ -332,7 +332,7 @@ def test_continues_its_own_checkpoint_with_all_heads(tmp_path, fitted):
 KILLED = """
 import os, signal, sys
 from test_pretrainer import DOCUMENTS, small
-from skllmrec.language_models import _pretraining_run as run
+from skllmrec.language_models.pretraining import _run as run
 
 folder, kill_at, steps = sys.argv[1], int(sys.argv[2]), iter(range(999))
 run._STEPS_BETWEEN = 1

@@ -253,7 +253,7 @@ class Options:
     task_weights: dict | None
     lenient: bool  # leave the model as it is, instead of raising an error, if held-out rows cannot be scored
     checkpoint_of: object  # name of an objective -> Checkpoint or None
-    verbose: bool
+    verbose: bool | int
     callbacks: tuple = ()  # of callables, called with the record of each epoch
 
 

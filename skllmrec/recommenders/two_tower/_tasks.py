@@ -50,7 +50,7 @@ class ColumnTask:
     @property
     def n_outputs(self) -> int:
         """Number of outputs of the head for one pair."""
-        return 1 if self.kind == "regression" else len(self.classes)
+        return 1 if self.classes is None else len(self.classes)
 
     def without_targets(self) -> "ColumnTask":
         """Return a copy without the values of the training data, which prediction does not need."""
