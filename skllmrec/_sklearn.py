@@ -19,8 +19,6 @@ from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import _num_samples as num_rows
 from sklearn.utils.validation import validate_data
 
-from skllmrec._typing import Estimator, IntArray, Rows
-
 try:  # scikit-learn >= 1.9
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:
@@ -84,7 +82,7 @@ def is_frame(X: Any) -> bool:
     return hasattr(X, "columns") and hasattr(X, "shape") and len(X.shape) == 2
 
 
-def with_types(X: Rows) -> Rows:
+def with_types(X: Any) -> Any:
     """Convert lists of numbers and texts to an array of objects; numpy would convert all cells to texts."""
     if not isinstance(X, list | tuple) or not all(isinstance(row, list | tuple) for row in X):
         return X
@@ -92,28 +90,28 @@ def with_types(X: Rows) -> Rows:
     return X if len(kinds) < 2 or len({len(row) for row in X}) > 1 else np.array(X, dtype=object)
 
 
-def take_rows(X: Rows, rows: IntArray) -> Rows:
+def take_rows(X: Any, rows: np.ndarray) -> Any:
     """Rows of an array, sparse matrix, list, Series or frame by position, in the given order."""
     return _safe_indexing(X, rows, axis=0)
 
 
-def take_columns(X: Rows, key: Any) -> Rows:
+def take_columns(X: Any, key: Any) -> Any:
     """Columns of an array, sparse matrix or frame; a scalar key gives one dimension, a list two."""
     return _safe_indexing(X, key, axis=1)
 
 
-def column_positions(X: Rows, key: Any) -> IntArray:
+def column_positions(X: Any, key: Any) -> np.ndarray:
     """Positions of the columns that a scikit-learn column key (name, position, list, slice, mask) selects."""
     return np.asarray(_get_column_indices(X, key), dtype=np.intp)
 
 
-def output_container(estimator: Estimator) -> str:
+def output_container(estimator: Any) -> str:
     """Return what `transform` of an estimator gives: "default" (an array), "pandas" or "polars"."""
     return _get_output_config("transform", estimator)["dense"]
 
 
 @contextmanager
-def fit_progress(estimator: Estimator, max_iter: int, X: Rows, y: Any) -> Iterator[Callable[..., Any] | None]:
+def fit_progress(estimator: Any, max_iter: int, X: Any, y: Any) -> Iterator[Callable[..., Any] | None]:
     """Report the iterations of a fit to scikit-learn's callbacks.
 
     Yields a function ``report(attributes)``, called after each iteration with a function that returns the attributes

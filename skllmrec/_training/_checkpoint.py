@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skllmrec import _typing
+from skllmrec import __version__, _typing
+from skllmrec._format import FORMATS, check_format
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +64,8 @@ class Checkpoint:
         """
         from safetensors.torch import save_file
 
-        header = {"state": state, "configuration": self._full(configuration)}
+        header = {"format": FORMATS["training"], "version": __version__}
+        header |= {"state": state, "configuration": self._full(configuration)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self.path.with_suffix(".unfinished")
         try:
@@ -93,6 +95,8 @@ class Checkpoint:
         ------
         ValueError
             If the file is damaged or belongs to a training of another configuration.
+        FileVersionError
+            If a newer version of the package wrote it, or one before 0.1.0.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -106,6 +110,7 @@ class Checkpoint:
             raise ValueError(
                 f"{self.path} is not a checkpoint of a training, or is damaged ({error}): delete it to start anew"
             ) from error
+        check_format("training", header.get("format"), self.path, header.get("version"))
         _compare(header["configuration"], self._full(configuration), self.path)
         return tensors, header["state"]
 

@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skllmrec._format import VersionedStateMixin
 from skllmrec._ids import IdIndex, normalise_ids
 from skllmrec._sklearn import (
     HasMethods,
@@ -34,7 +35,7 @@ from skllmrec.metrics import make_ranking_scorer
 _BLOCK_ROWS = 256  # rows of X whose pairs are scored through one block
 
 
-class BaseRecommender(RankingMixin, RegressorMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEstimator, metaclass=ABCMeta):
     """What all recommenders share: reading X and y, encoding features, ranking, folding in.
 
     A subclass stores its parameters, among them ``user`` and ``item`` and, if it knows them, ``user_features``,

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
+from skllmrec._format import VersionedStateMixin
 from skllmrec._progress import progress_bar
 from skllmrec._sklearn import fit_context, output_container
 from skllmrec._store import EmbeddingStore
@@ -67,7 +68,9 @@ class _CheckedJob:
         return vectors
 
 
-class BaseTextEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseTextEncoder(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, VersionedStateMixin, BaseEstimator, metaclass=ABCMeta
+):
     """Base class of encoders that turn one column of texts into one vector per text.
 
     A subclass says what has to be known before texts can be encoded (`_fit_encoder`), and how to encode distinct

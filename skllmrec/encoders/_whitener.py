@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.preprocessing import normalize as unit_rows
 from sklearn.utils.validation import check_is_fitted
 
+from skllmrec._format import VersionedStateMixin
 from skllmrec._sklearn import Interval, fit_context, validate_data
 
 
@@ -69,7 +70,7 @@ def _directions(X, mean, k):
     return np.pad(variances, (0, missing)), np.pad(directions, ((0, missing), (0, 0)))
 
 
-class EmbeddingWhitener(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class EmbeddingWhitener(ClassNamePrefixFeaturesOutMixin, TransformerMixin, VersionedStateMixin, BaseEstimator):
     r"""Centre vectors, and on demand keep their main directions, whiten them and scale them to unit length.
 
     Vectors of a language model share a large common component and few directions with most of the variance, so that

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, hold_out, ranking_quality, take_entries
+from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, hold_out_entries, ranking_quality, take_entries
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class HeldOutPairs:
         >>> held_out.train.nnz + held_out.test.nnz, HeldOutPairs.draw(sparse.csr_matrix(np.ones((3, 3))), 0.1, seed=0)
         (900, None)
         """
-        kept, positions = hold_out(weights, seed, fraction)
+        kept, positions = hold_out_entries(weights, seed, fraction)
         if len(positions) < MIN_HELD_OUT:
             return None
         return cls(kept, positions, take_entries(weights, kept), take_entries(weights, positions), seed)

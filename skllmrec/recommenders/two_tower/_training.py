@@ -108,7 +108,7 @@ def fit_towers(links, targets, weights, features, tasks, architecture, objective
     weights : ndarray of shape (nnz,)
         Of the pairs, of mean one.
     features : tuple of two, FactoredRows or None
-    tasks : list of Task
+    tasks : list of ColumnTask
         They get their heads.
     architecture : Architecture
     objective : Objective
