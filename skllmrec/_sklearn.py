@@ -1,7 +1,9 @@
 """Every private or moving scikit-learn name the package uses, in one place."""
 
 import functools
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from sklearn.base import _fit_context as fit_context
@@ -21,11 +23,11 @@ try:  # scikit-learn >= 1.9
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:
 
-    class CallbackSupportMixin:
-        """Stand-in where scikit-learn has no callbacks yet."""
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Empty class for versions of scikit-learn without callbacks."""
 
     def with_callbacks(method):
-        """Return the method as it is: there are no callbacks to tear down."""
+        """Return the method unchanged: there are no callbacks to tear down."""
         return method
 
 
@@ -54,11 +56,11 @@ __all__ = [
     "with_types",
 ]
 
-# what scikit-learn keeps on an estimator between the begin of a fit and the end of its callbacks
+# attributes that scikit-learn sets on an estimator from the start of a fit to the teardown of its callbacks
 _CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
 
-def all_or_nothing(method):
+def all_or_nothing(method: Callable[..., Any]) -> Callable[..., Any]:
     """Make a method of an estimator leave all attributes as they were if it fails or is interrupted."""
 
     @functools.wraps(method)
@@ -75,45 +77,46 @@ def all_or_nothing(method):
     return wrapper
 
 
-def is_frame(X):
+def is_frame(X: Any) -> bool:
     """Whether X is a dataframe of any library (it has named columns)."""
     return hasattr(X, "columns") and hasattr(X, "shape") and len(X.shape) == 2
 
 
-def with_types(X):
-    """Make an array of objects of rows in which numbers stand beside texts; numpy would make texts of all of them."""
+def with_types(X: Any) -> Any:
+    """Convert lists of numbers and texts to an array of objects; numpy would convert all cells to texts."""
     if not isinstance(X, list | tuple) or not all(isinstance(row, list | tuple) for row in X):
         return X
     kinds = {isinstance(cell, str) for row in X for cell in row}
     return X if len(kinds) < 2 or len({len(row) for row in X}) > 1 else np.array(X, dtype=object)
 
 
-def take_rows(X, rows):
+def take_rows(X: Any, rows: np.ndarray) -> Any:
     """Rows of an array, sparse matrix, list, Series or frame by position, in the given order."""
     return _safe_indexing(X, rows, axis=0)
 
 
-def take_columns(X, key):
+def take_columns(X: Any, key: Any) -> Any:
     """Columns of an array, sparse matrix or frame; a scalar key gives one dimension, a list two."""
     return _safe_indexing(X, key, axis=1)
 
 
-def column_positions(X, key):
+def column_positions(X: Any, key: Any) -> np.ndarray:
     """Positions of the columns that a scikit-learn column key (name, position, list, slice, mask) selects."""
     return np.asarray(_get_column_indices(X, key), dtype=np.intp)
 
 
-def output_container(estimator):
+def output_container(estimator: Any) -> str:
     """Return what `transform` of an estimator gives: "default" (an array), "pandas" or "polars"."""
     return _get_output_config("transform", estimator)["dense"]
 
 
 @contextmanager
-def fit_progress(estimator, max_iter, X, y):
+def fit_progress(estimator: Any, max_iter: int, X: Any, y: Any) -> Iterator[Callable[..., Any] | None]:
     """Report the iterations of a fit to scikit-learn's callbacks.
 
     Yields a function ``report(attributes)``, called after each iteration with a function that returns the attributes
-    an estimator fitted so far has; it returns True when a callback asks to stop. It is None where nobody listens.
+    the estimator has at this point of the fit; it returns True when a callback asks to stop. Without callbacks, None is
+    yielded.
     """
     if not getattr(estimator, "_skl_callbacks", None) and not hasattr(estimator, "_parent_callback_ctx"):
         yield None

@@ -11,8 +11,10 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skllmrec._training import Checkpoint, DivergenceError, Recipe, index_batches, train
-from skllmrec._training._recipe import OPTIMIZERS
+from skllmrec._training import Checkpoint, DivergenceError, Recipe, index_batches, train, training_constraints
+from skllmrec._training._recipe import SOLVERS
+from skllmrec.language_models import LLMFineTuner, LLMPretrainer
+from skllmrec.recommenders import FeatureMFRecommender, TwoTowerRecommender
 
 N_ROWS = 48
 
@@ -59,7 +61,7 @@ def test_plain_gradient_descent_is_that_of_a_naive_loop(seed):
     x, y = rng.normal(size=(20, 3)), rng.normal(size=20)
     params = {"w": torch.zeros(3, dtype=torch.float64, requires_grad=True)}
     tensors = torch.tensor(x), torch.tensor(y)
-    recipe = Recipe(3, 0.1, optimizer="sgd", momentum=0.0, schedule="linear", seed=seed)
+    recipe = Recipe(3, 0.1, solver="sgd", momentum=0.0, learning_rate="linear", seed=seed)
     train(params, index_batches(20, 6), lambda r: (tensors[0][r] @ params["w"] - tensors[1][r]).square().mean(), recipe)
     w, n_steps = np.zeros(3), 0
     for epoch in range(3):
@@ -72,9 +74,9 @@ def test_plain_gradient_descent_is_that_of_a_naive_loop(seed):
     assert_allclose(params["w"].detach().numpy(), w, rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", SOLVERS)
 def test_optimizers_are_those_of_torch(name):
-    network, training = fit(Recipe(2, 0.02, optimizer=name, schedule="constant"), dropout=0.0)
+    network, training = fit(Recipe(2, 0.02, solver=name, learning_rate="constant"), dropout=0.0)
     other = make_network(dropout=0.0)
     makers = {
         "adamw": lambda p: torch.optim.AdamW(p, lr=0.02, weight_decay=0.0),
@@ -99,7 +101,7 @@ def test_optimizers_are_those_of_torch(name):
 
 def test_accumulated_batches_are_one_large_batch():
     large, _ = fit(Recipe(2, 0.05), dropout=0.0, batch_size=24)
-    small, training = fit(Recipe(2, 0.05, accumulate=4), dropout=0.0, batch_size=6)
+    small, training = fit(Recipe(2, 0.05, gradient_accumulation=4), dropout=0.0, batch_size=6)
     assert training.step == 4
     for mine, its in zip(weights_of(small), weights_of(large), strict=True):
         assert_allclose(mine, its, rtol=1e-4, atol=1e-6)
@@ -107,33 +109,33 @@ def test_accumulated_batches_are_one_large_batch():
 
 def test_last_step_of_an_epoch_is_the_mean_of_the_batches_that_are_left():
     params = {"w": torch.zeros((), dtype=torch.float64, requires_grad=True)}
-    recipe = Recipe(1, 1.0, optimizer="sgd", momentum=0.0, schedule="constant", accumulate=2)
+    recipe = Recipe(1, 1.0, solver="sgd", momentum=0.0, learning_rate="constant", gradient_accumulation=2)
     train(params, lambda rng: [1.0, 2.0, 5.0], lambda batch: batch * params["w"], recipe)
     assert params["w"].item() == -((1 + 2) / 2 + 5)
 
 
 def test_weight_decay_spares_vectors_and_rate_factors_go_by_name():
     params = {name: torch.ones(shape, requires_grad=True) for name, shape in (("matrix", (2, 2)), ("bias", (2,)))}
-    recipe = Recipe(1, 0.1, weight_decay=0.5, schedule="constant")
+    recipe = Recipe(1, 0.1, weight_decay=0.5, learning_rate="constant")
     train(params, lambda rng: [0], lambda batch: 0.0 * sum(p.sum() for p in params.values()), recipe)
     assert_allclose(params["matrix"].detach(), np.full((2, 2), 0.95), rtol=1e-6)
     assert_array_equal(params["bias"].detach(), [1, 1])
     params = {name: torch.zeros((), requires_grad=True) for name in ("head.w", "body.w")}
-    recipe = Recipe(1, 0.1, optimizer="sgd", momentum=0.0, schedule="constant", rate_factors={"head": 5.0})
+    recipe = Recipe(1, 0.1, solver="sgd", momentum=0.0, learning_rate="constant", rate_factors={"head": 5.0})
     train(params, lambda rng: [0], lambda batch: sum(params.values()), recipe)
     assert_allclose([p.item() for p in params.values()], [-0.5, -0.1], rtol=1e-6)
 
 
 def test_clipping_shortens_the_gradient_over_all_parameters():
     params = {name: torch.zeros((), requires_grad=True) for name in "ab"}
-    recipe = Recipe(1, 1.0, optimizer="sgd", momentum=0.0, schedule="constant", clip_norm=1.0)
+    recipe = Recipe(1, 1.0, solver="sgd", momentum=0.0, learning_rate="constant", clip_norm=1.0)
     train(params, lambda rng: [0], lambda batch: 30 * params["a"] + 40 * params["b"], recipe)
     assert_allclose([p.item() for p in params.values()], [-0.6, -0.8], rtol=1e-5)
 
 
 @pytest.mark.parametrize(("schedule", "half", "end"), [("linear", 0.5, 0.0), ("cosine", 0.5, 0.0), ("constant", 1, 1)])
 def test_learning_rate_rises_and_falls(schedule, half, end):
-    recipe = Recipe(1, 2.0, warmup=0.2, schedule=schedule)
+    recipe = Recipe(1, 2.0, warmup=0.2, learning_rate=schedule)
     rates = [recipe.rate_at(progress) for progress in (0.05, 0.1, 0.2, 0.6, 1.0)]
     assert_allclose(rates, [0.5, 1.0, 2.0, 2 * half, 2 * end], atol=1e-12)
     below = recipe.rate_at(0.4) / 2
@@ -145,7 +147,7 @@ def test_learning_rate_rises_and_falls(schedule, half, end):
 
 def test_best_epoch_is_kept_and_patience_ends_the_training():
     scores = iter([0.1, 0.5, 0.4, 0.45, 0.3])
-    network, training = fit(Recipe(50, 0.05, patience=2), validate=lambda: next(scores))
+    network, training = fit(Recipe(50, 0.05, n_iter_no_change=2), validate=lambda: next(scores))
     assert [record.get("score") for record in training.history] == [0.1, 0.5, 0.4, 0.45]
     assert (training.best_epoch, training.best_score, training.epoch) == (1, 0.5, 3)
     seen = []
@@ -156,7 +158,7 @@ def test_best_epoch_is_kept_and_patience_ends_the_training():
         seen.append(weights_of(other))
         return next(scores)
 
-    train(other, index_batches(N_ROWS, 8), make_loss(other), Recipe(50, 0.05, patience=2), validate=validate)
+    train(other, index_batches(N_ROWS, 8), make_loss(other), Recipe(50, 0.05, n_iter_no_change=2), validate=validate)
     for mine, best, last in zip(weights_of(network), seen[1], seen[-1], strict=True):
         assert_array_equal(mine, best)
         assert (best != last).any()
@@ -171,7 +173,7 @@ def test_weights_before_training_are_a_candidate():
 
 
 def test_gain_below_the_least_one_does_not_count():
-    _, training = fit(Recipe(9, 0.05, patience=2, min_gain=0.2), validate=iter([0.1, 0.4, 0.5, 0.55, 1]).__next__)
+    _, training = fit(Recipe(9, 0.05, n_iter_no_change=2, tol=0.2), validate=iter([0.1, 0.4, 0.5, 0.55, 1]).__next__)
     assert (training.best_epoch, training.epoch) == (1, 3)
 
 
@@ -235,7 +237,7 @@ def test_mixed_precision_computes_low_and_keeps_high(precision):
     network, dtypes = make_network(), set()
     network[0].register_forward_hook(lambda module, inputs, output: dtypes.add(output.dtype))
     training = train(
-        network, index_batches(N_ROWS, 8), make_loss(network), Recipe(20, 0.02, precision=precision, clip_norm=1.0)
+        network, index_batches(N_ROWS, 8), make_loss(network), Recipe(20, 0.02, dtype=precision, clip_norm=1.0)
     )
     assert dtypes == {getattr(torch, precision)}
     assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
@@ -252,11 +254,11 @@ def test_frozen_parameters_stay():
     assert (weights[0][2] != weights[1][2]).any()
 
 
-@pytest.mark.parametrize(("max_steps", "n_epochs"), [(4, 9), (8, 9), (9, 9), (99, 2)])
-def test_steps_end_a_training_and_the_rate_is_planned_for_them(max_steps, n_epochs):
+@pytest.mark.parametrize(("max_steps", "max_iter"), [(4, 9), (8, 9), (9, 9), (99, 2)])
+def test_steps_end_a_training_and_the_rate_is_planned_for_them(max_steps, max_iter):
     rates, position = [], []
-    recipe = Recipe(n_epochs, 0.1, optimizer="sgd", max_steps=max_steps)
-    n_batches, n_steps = 6, min(max_steps, 6 * n_epochs)
+    recipe = Recipe(max_iter, 0.1, solver="sgd", max_steps=max_steps)
+    n_batches, n_steps = 6, min(max_steps, 6 * max_iter)
     network = {"w": torch.zeros((), requires_grad=True)}
 
     def batches(rng):
@@ -306,7 +308,7 @@ def test_errors_name_the_place_and_the_remedy():
     loss, count = make_loss(network), iter(range(99))
     bad = lambda rows: loss(rows) * (math.inf if next(count) == 7 else 1)  # noqa: E731
     with pytest.raises(DivergenceError, match=r"loss is inf at step 8, in epoch 2, at a learning rate of 0\.01: lower"):
-        train(network, index_batches(N_ROWS, 8), bad, Recipe(3, 0.01, schedule="constant"))
+        train(network, index_batches(N_ROWS, 8), bad, Recipe(3, 0.01, learning_rate="constant"))
     huge = {"w": torch.zeros((), requires_grad=True)}
     with pytest.raises(DivergenceError, match="parameter 'w' is not finite after epoch 1"):
         train(huge, lambda rng: [0], lambda _: torch.sqrt(huge["w"]), Recipe(1, 0.1))
@@ -321,13 +323,13 @@ def test_errors_name_the_place_and_the_remedy():
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"optimizer": "lion"},
-        {"schedule": "step"},
-        {"precision": "int8"},
-        {"learning_rate": 0.0},
+        {"solver": "lion"},
+        {"learning_rate": "step"},
+        {"dtype": "int8"},
+        {"learning_rate_init": 0.0},
         {"warmup": 1.0},
-        {"accumulate": 0},
-        {"patience": 0},
+        {"gradient_accumulation": 0},
+        {"n_iter_no_change": 0},
         {"max_steps": 0},
         {"clip_norm": 0.0},
     ],
@@ -335,7 +337,7 @@ def test_errors_name_the_place_and_the_remedy():
 )
 def test_recipe_refuses(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        Recipe(**{"n_epochs": 1, "learning_rate": 0.1, **wrong})
+        Recipe(**{"max_iter": 1, "learning_rate_init": 0.1, **wrong})
 
 
 # -- checkpoints --------------------------------------------------------------------------------------------------
@@ -359,10 +361,10 @@ def crashing(network, at, error):
 
 
 RESUMABLE = {
-    "adamw": {"optimizer": "adamw", "warmup": 0.2, "weight_decay": 0.1},
-    "rmsprop": {"optimizer": "rmsprop", "accumulate": 2},
-    "sgd": {"optimizer": "sgd", "clip_norm": 0.1},
-    "float16": {"precision": "float16"},
+    "adamw": {"solver": "adamw", "warmup": 0.2, "weight_decay": 0.1},
+    "rmsprop": {"solver": "rmsprop", "gradient_accumulation": 2},
+    "sgd": {"solver": "sgd", "clip_norm": 0.1},
+    "float16": {"dtype": "float16"},
     "steps": {"max_steps": 15},
 }
 
@@ -401,7 +403,7 @@ def test_interrupted_training_ends_like_one_that_ran_through(tmp_path, name, err
         **options,
     )
     assert_same_weights(second, whole)
-    assert len(n_calls) <= 18 - at + (0 if error is KeyboardInterrupt else 4) + (recipe.accumulate - 1)
+    assert len(n_calls) <= 18 - at + (0 if error is KeyboardInterrupt else 4) + (recipe.gradient_accumulation - 1)
     for mine, its in zip(resumed.history, whole_run.history, strict=True):
         assert {**mine, "seconds": 0} == {**its, "seconds": 0}
 
@@ -441,7 +443,7 @@ def test_other_configuration_is_refused_and_nothing_overwritten(tmp_path):
     fit(Recipe(2, 0.05), checkpoint=Checkpoint(tmp_path, identity={"model": "a"}))
     (file,) = tmp_path.iterdir()
     before = file.read_bytes()
-    with pytest.raises(ValueError, match=r"another configuration \(recipe.learning_rate was 0.05 and is 0.1\)"):
+    with pytest.raises(ValueError, match=r"another configuration \(recipe.learning_rate_init was 0.05 and is 0.1\)"):
         fit(Recipe(2, 0.1), checkpoint=Checkpoint(tmp_path, identity={"model": "a"}))
     with pytest.raises(ValueError, match=r"identity.model was 'a' and is 'b'.*Nothing was overwritten"):
         fit(Recipe(2, 0.05), checkpoint=Checkpoint(tmp_path, identity={"model": "b"}))
@@ -464,7 +466,7 @@ def test_parameters_that_share_memory_are_saved(tmp_path):
     whole = torch.zeros(4)
     params = {"a": whole[:2].requires_grad_(), "b": whole[2:].requires_grad_()}
     training = train(
-        params, lambda rng: [0], lambda _: params["a"].sum() - params["b"].sum(), Recipe(1, 0.1, optimizer="sgd"),
+        params, lambda rng: [0], lambda _: params["a"].sum() - params["b"].sum(), Recipe(1, 0.1, solver="sgd"),
         checkpoint=Checkpoint(tmp_path),
     )  # fmt: skip
     assert training.finished and whole[0] < 0 < whole[2]
@@ -507,3 +509,19 @@ def test_killed_training_ends_like_one_that_ran_through(tmp_path, kill_step, kil
     whole, _ = fit(Recipe(3, 0.02))
     assert_same_weights(resumed, whole)
     assert training.finished and [file.name for file in tmp_path.iterdir()] == ["training.safetensors"]
+
+
+# -- the vocabulary -----------------------------------------------------------------------------------------------
+
+ESTIMATORS = [FeatureMFRecommender, TwoTowerRecommender, LLMFineTuner, LLMPretrainer]
+OTHER_WORDS = {"max_epochs", "n_epochs", "epochs", "patience", "precision", "lr", "optimizer", "schedule", "min_gain"}
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_estimators_share_one_vocabulary_of_training_parameters(estimator):
+    names, constraints = set(estimator().get_params(deep=False)), estimator._parameter_constraints
+    shared = {"max_iter", "batch_size", "learning_rate", "learning_rate_init", "random_state", "verbose"}
+    assert shared | {"early_stopping", "validation_fraction", "n_iter_no_change"} <= names
+    assert not names & OTHER_WORDS and names == set(constraints) & names
+    for name in ("learning_rate", "early_stopping", "validation_fraction", "n_iter_no_change"):
+        assert constraints[name] == training_constraints(name)[name], f"{name} means the same everywhere"

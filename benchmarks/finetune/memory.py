@@ -26,8 +26,8 @@ def _measure(n_items, n_epochs):
     users = rng.integers(N_USERS, size=n_items * N_LIKES)
     liked = csr_matrix((np.ones(len(users)), (np.repeat(np.arange(n_items), N_LIKES), users)), (n_items, N_USERS))
     with tempfile.TemporaryDirectory() as folder, MemoryWatch() as watch:
-        tuner = LLMFineTuner(objective="interactions", max_epochs=n_epochs, batch_size=512, device="cpu")
-        tuner.set_params(patience=None, random_state=0, checkpoint_dir=folder).fit(texts, liked)
+        tuner = LLMFineTuner(objective="interactions", max_iter=n_epochs, batch_size=512, device="cpu")
+        tuner.set_params(n_iter_no_change=None, random_state=0, checkpoint_dir=folder).fit(texts, liked)
     return watch.peak
 
 

@@ -79,8 +79,8 @@ def _on_topics(seed):
     with tempfile.TemporaryDirectory() as folder:
         pretrainer = LLMPretrainer(
             max_length=64,
-            max_epochs=10,
-            learning_rate=1e-3,
+            max_iter=10,
+            learning_rate_init=1e-3,
             checkpoint_dir=folder,
             callbacks=[_print_record],
             random_state=seed,
@@ -103,8 +103,8 @@ def _on_catalogue(options):
         folder = (options.work or Path(temporary)) / "pretrained"
         pretrainer = LLMPretrainer(
             max_length=MAX_LENGTH,
-            max_epochs=options.epochs,
-            learning_rate=1e-3,
+            max_iter=options.epochs,
+            learning_rate_init=1e-3,
             checkpoint_dir=folder,
             callbacks=[_print_record],
             random_state=options.seed,

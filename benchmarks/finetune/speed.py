@@ -20,7 +20,7 @@ from skllmrec._weights import find_weights
 N_TEXTS = 256  # of a step: that many items, or half as many pairs of items
 MAX_LENGTH = 48
 TEMPERATURE = 0.1
-RATES: dict[str, Any] = {"learning_rate": 3e-4, "weight_decay": 0.01}
+LEARNING_RATE, WEIGHT_DECAY = 3e-4, 0.01
 
 
 def _catalogue(options):
@@ -57,12 +57,13 @@ def train_fine_tuner(texts: Array, liked: CsrMatrix, trainable: int | Literal["a
             max_length=MAX_LENGTH,
             batch_size=N_TEXTS,
             temperature=TEMPERATURE,
-            max_epochs=n_epochs,
-            validation_fraction=None,
+            max_iter=n_epochs,
+            early_stopping=False,
             device="cpu",
             random_state=0,
             checkpoint_dir=folder,
-            **RATES,
+            learning_rate_init=LEARNING_RATE,
+            weight_decay=WEIGHT_DECAY,
         ).fit(texts, liked)
     return np.array(times[: n_steps + 1])
 
@@ -95,7 +96,8 @@ def train_sentence_transformer(
             use_cpu=True,
             warmup_steps=n_steps // 10,
             seed=0,
-            **RATES,
+            learning_rate=LEARNING_RATE,
+            weight_decay=WEIGHT_DECAY,
         )
         SentenceTransformerTrainer(
             model=model,

@@ -114,8 +114,8 @@ pretrainer = LLMPretrainer(
     n_layers=1,
     vocab_size=1000,
     max_length=64,
-    learning_rate=5e-3,
-    max_epochs=12,
+    learning_rate_init=5e-3,
+    max_iter=12,
     random_state=SEED,
 ).fit(entries)
 print({name: round(value, 2) for name, value in pretrainer.scores_.items()})
@@ -133,7 +133,7 @@ def encode(model):
     return LLMTextEncoder(model.checkpoint_, max_length=64, normalize=True)
 
 
-untrained = clone(pretrainer).set_params(learning_rate=1e-12, max_steps=1).fit(entries)
+untrained = clone(pretrainer).set_params(learning_rate_init=1e-12, max_steps=1).fit(entries)
 _, ndcg["BERT, random weights"] = evaluate(encode(untrained))
 _, ndcg["BERT, pre-trained"] = evaluate(encode(pretrainer))
 
@@ -150,8 +150,8 @@ tuned, ndcg["BERT, pre-trained and tuned"] = evaluate(
         pretrainer.checkpoint_,
         trainable="all",
         max_length=64,
-        learning_rate=1e-3,
-        max_epochs=12,
+        learning_rate_init=1e-3,
+        max_iter=12,
         validation_fraction=0.2,
         random_state=SEED,
     )

@@ -6,4 +6,5 @@ from skllmrec._training._checkpoint import Checkpoint as Checkpoint
 from skllmrec._training._loop import DivergenceError as DivergenceError
 from skllmrec._training._loop import Training as Training
 from skllmrec._training._loop import train as train
+from skllmrec._training._parameters import training_constraints as training_constraints
 from skllmrec._training._recipe import Recipe as Recipe

@@ -1,19 +1,25 @@
-"""The order in which a training sees its rows."""
+"""Random batches of rows, in another order in each epoch."""
+
+from collections.abc import Callable
 
 import numpy as np
 
+from skllmrec._typing import ArrayLike, IntArray
 
-def index_batches(n_rows, batch_size, *, lengths=None):
-    """Cut shuffled row numbers into batches, anew for each epoch.
+
+def index_batches(
+    n_rows: int, batch_size: int, *, lengths: ArrayLike | None = None
+) -> Callable[[np.random.Generator], list[IntArray]]:
+    """Divide shuffled row numbers into batches, in another way in each epoch.
 
     Parameters
     ----------
     n_rows : int
-        Rows to go through in an epoch.
+        Rows of an epoch.
     batch_size : int
-        Rows of a batch; the last one may have fewer.
+        Rows of a batch; the last batch may have fewer.
     lengths : array-like of shape (n_rows,), default=None
-        Rows of like length share a batch, so that little is padded; the order of the batches stays random.
+        Rows of similar length share a batch, which needs little padding then; the order of the batches stays random.
 
     Returns
     -------

@@ -1,8 +1,11 @@
-"""Functions that are told of each epoch."""
+"""Functions that are called with the record of each epoch."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 
-def check_callbacks(callbacks):
-    """Refuse callbacks that cannot be called, before anything is trained.
+def check_callbacks(callbacks: Sequence[Any]) -> tuple[Callable[[dict], Any], ...]:
+    """Check that callbacks can be called, before a training begins.
 
     Parameters
     ----------
@@ -15,7 +18,7 @@ def check_callbacks(callbacks):
     Raises
     ------
     TypeError
-        If one of them cannot be called.
+        If a callback cannot be called.
 
     Examples
     --------

@@ -1,13 +1,17 @@
-"""A training on disk: one safetensors file, replaced as a whole, so that a kill at any moment leaves a valid one."""
+"""The state of a training on disk: one safetensors file, replaced as a whole, so that it is valid at any moment."""
 
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skllmrec import __version__
+from skllmrec import __version__, _typing
 from skllmrec._format import FORMATS, check_format
+
+if TYPE_CHECKING:
+    import torch
 
 _FILE = "training.safetensors"
 _STATE = "state"  # key of the JSON text in the header
@@ -16,17 +20,17 @@ _STATE = "state"  # key of the JSON text in the header
 class Checkpoint:
     """The folder that a training is saved to and resumed from.
 
-    The file holds tensors (parameters, optimiser, random generators, best weights) and, in its header, JSON: the
-    position in the training and its configuration. Nothing in it is executed when it is read.
+    Its file holds tensors (parameters, optimiser, random generators, best weights) and, in its header, JSON: the
+    position in the training and its configuration. Reading it executes no code.
 
     Parameters
     ----------
     directory : path-like
-        Made if it is missing. One training at a time.
+        Created if it is missing. Only one training may use it at a time.
     every : int, default=None
-        Steps between two writes; None: at the end of each epoch only. An interrupt (Ctrl-C) writes, too.
+        Steps between two writes; None: at the end of each epoch only. An interrupt (Ctrl-C) also writes.
     identity : dict, default=None
-        What else must be the same for a training to be resumed, as JSON: the base model, a digest of the data, ...
+        Further JSON values that must be equal for a training to be resumed: the base model, a digest of the data, ...
         The recipe and the names and shapes of the parameters are always compared.
 
     Examples
@@ -42,12 +46,14 @@ class Checkpoint:
     (tensor([1., 1.]), {'step': 3})
     """
 
-    def __init__(self, directory, *, every=None, identity=None):
+    def __init__(
+        self, directory: _typing.Path, *, every: int | None = None, identity: dict[str, Any] | None = None
+    ) -> None:
         self.path = Path(directory).expanduser() / _FILE
         self.every = every
         self.identity = {} if identity is None else identity
 
-    def write(self, tensors, state, configuration):
+    def write(self, tensors: "dict[str, torch.Tensor]", state: dict[str, Any], configuration: dict[str, Any]) -> None:
         """Replace the file.
 
         Parameters
@@ -70,13 +76,13 @@ class Checkpoint:
             unfinished.unlink(missing_ok=True)
         _to_disk(self.path.parent)
 
-    def read(self, configuration):
+    def read(self, configuration: dict[str, Any]) -> "tuple[dict[str, torch.Tensor], dict[str, Any]] | None":
         """Read the file.
 
         Parameters
         ----------
         configuration : dict
-            Of the training that wants to go on.
+            Of the training that is to be resumed.
 
         Returns
         -------
@@ -109,19 +115,19 @@ class Checkpoint:
         return tensors, header["state"]
 
     def _full(self, configuration):
-        """Complete the configuration; it is what a trip through JSON makes of it."""
+        """Add the identity, and convert values to those that JSON stores."""
         return json.loads(json.dumps({**configuration, "identity": self.identity}, default=_plain))
 
 
 def _plain(number):
-    """Python's own number for one of numpy's, which searches over parameters often bring."""
+    """Convert a number of numpy, which parameter searches often set, to Python's own type."""
     if isinstance(number, np.generic):
         return number.item()
-    raise TypeError(f"a configuration holds {number!r}, which JSON cannot write")
+    raise TypeError(f"a configuration holds {number!r}, which JSON cannot store")
 
 
 def _apart(tensors):
-    """Make tensors contiguous, and copy those that share their memory with another one, which the format refuses."""
+    """Make tensors contiguous, and copy those that share memory, which the format does not allow."""
     apart, taken = {}, set()
     for name, tensor in tensors.items():
         tensor = tensor.detach().contiguous()
@@ -132,9 +138,9 @@ def _apart(tensors):
 
 
 def _to_disk(path):
-    """Wait until a file, or the names in a folder, survive a power cut."""
+    """Flush a file, or the entries of a folder, to the disk."""
     if os.name == "nt" and path.is_dir():
-        return  # folders cannot be opened there, and renames are written through
+        return  # Windows cannot open folders, and writes renames through
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -143,7 +149,7 @@ def _to_disk(path):
 
 
 def _compare(saved, present, path):
-    """Refuse a checkpoint of another configuration; the message shows what differs."""
+    """Raise an error for a checkpoint of another configuration; the message lists the differences."""
     saved, present = _flat(saved), _flat(present)
     differences = [
         f"{name} was {saved.get(name, 'absent')!r} and is {present.get(name, 'absent')!r}"
@@ -159,8 +165,8 @@ def _compare(saved, present, path):
 
 
 def _flat(nested, prefix=""):
-    """Nested dicts as one, keys joined by dots."""
-    flat = {}
+    """Flatten nested dicts to one, keys joined by dots."""
+    flat: dict[str, Any] = {}
     for name, value in nested.items():
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
     return flat

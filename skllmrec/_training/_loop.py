@@ -1,89 +1,105 @@
-"""The training loop itself, and the state that it carries from step to step."""
+"""The training loop, and its state from step to step."""
 
 import math
 import time
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skllmrec._progress import progress_bar
+from skllmrec._training._checkpoint import Checkpoint
+from skllmrec._training._recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
 
 
 class DivergenceError(ValueError):
-    """A loss or a parameter is not finite any more."""
+    """A loss or a parameter became infinite or NaN."""
 
 
 @dataclass
 class Training:
-    """Where a training is; at its end, what became of it.
+    """State of a training, and its result once it is finished.
 
     Attributes
     ----------
     epoch : int
-        Epochs that are done.
+        Completed epochs.
     position : int
-        Batches of the present epoch that are done.
+        Completed batches of the current epoch.
     step : int
-        Steps of the optimiser.
+        Completed steps of the optimiser.
     sums : dict of str to float
-        Sums over the batches of the present epoch: the loss and what else the loss function returned.
+        Sums over the batches of the current epoch: the loss and the other numbers that the loss function returned.
     learning_rate : float
-        Of the last step.
+        Learning rate of the last step.
     history : list of dict
         One record for each epoch, see `train`.
     best_epoch : int or None
         Epoch of the best validation score, 0 for the weights before training; None without validation.
     best_score : float or None
-        That score.
+        The best validation score.
     finished : bool
-        Whether the training came to its end.
+        Whether the training is finished.
     """
 
     epoch: int = 0
     position: int = 0
     step: int = 0
-    sums: dict = field(default_factory=dict)
+    sums: dict[str, float] = field(default_factory=dict)
     learning_rate: float = 0.0
-    history: list = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int | None = None
     best_score: float | None = None
     finished: bool = False
 
 
 def train(
-    model, batches, loss, recipe, *, validate=None, callbacks=(), checkpoint=None, description="training", verbose=False
-):
+    model: "torch.nn.Module | dict[str, torch.Tensor]",
+    batches: Callable[[np.random.Generator], Sequence[Any]],
+    loss: Callable[[Any], Any],
+    recipe: Recipe,
+    *,
+    validate: Callable[[], Any] | None = None,
+    callbacks: Sequence[Callable[[dict[str, Any]], Any]] = (),
+    checkpoint: Checkpoint | None = None,
+    description: str = "training",
+    verbose: bool | int = False,
+) -> Training:
     """Train a model in place by gradient descent.
 
-    Randomness comes from the seed alone: the order of an epoch's batches from ``default_rng([seed, epoch])``, all
-    else from torch's own generators, which are seeded at the begin and given back to the caller as they were. A
-    training that is resumed from a checkpoint therefore ends with the weights of one that ran through.
+    Randomness depends on the seed alone: the order of an epoch's batches comes from ``default_rng([seed, epoch])``, all
+    else from torch's own generators, which are seeded at the start and restored at the end. A training that is resumed
+    from a checkpoint therefore ends with the same weights as one without an interruption.
 
     Parameters
     ----------
     model : torch.nn.Module or dict of str to torch.Tensor
         Parameters that require gradients are trained, on the device where they are. A module is in training mode
-        while it is trained, in evaluation mode while it is validated, and afterwards in its former mode.
+        during the epochs, in evaluation mode during validation, and in its former mode afterwards.
     batches : callable
         ``batches(rng) -> sequence``: the batches of one epoch, in an order that depends on the numpy generator alone.
-        Cheap descriptions, such as row numbers (see `index_batches`): a resumed epoch skips those that are done. An
-        epoch may be a part of the data, where validation and records are wanted more often.
+        A batch is a cheap description, such as row numbers (see `index_batches`), because a resumed epoch skips the
+        completed ones. An epoch may be a part of the data, for more frequent validation and records.
     loss : callable
         ``loss(batch) -> tensor``, the mean loss of a batch; or ``(tensor, dict)`` with further numbers to report,
         such as the losses of several objectives.
     recipe : Recipe
-        Optimiser, learning rate, number of epochs, ...
+        Optimiser, learning rate, number of epochs and so on.
     validate : callable, default=None
         ``validate() -> float``, greater is better, before training and after each epoch, without gradients; or a dict
         with the entry "score" and further numbers to report.
     callbacks : sequence of callable, default=()
         ``callback(record)`` after each epoch; a true return value stops the training. A record holds "epoch", "step",
-        the means over the epoch of "loss" and what else the loss function returned, the "learning_rate" at the end,
-        the "score" and what else the validation returned, and the "seconds" it took. Epoch 0, before training, has a
-        record where there is a validation.
+        the means over the epoch of "loss" and the other numbers of the loss function, the "learning_rate" at the end,
+        the "score" and the other numbers of the validation, and the "seconds" it took. With validation, epoch 0,
+        before training, has a record.
     checkpoint : Checkpoint, default=None
-        Where to save the training and to resume it from.
+        Folder that the training is saved to and resumed from.
     description : str, default="training"
         Shown beside the progress bar.
     verbose : bool, default=False
@@ -97,7 +113,7 @@ def train(
     Raises
     ------
     DivergenceError
-        If a loss or a parameter is not finite. A ValueError, as the others.
+        If a loss or a parameter is not finite; a subclass of ValueError.
     ValueError
         If nothing can be trained, an epoch has no batches, the score is nan, or the checkpoint is damaged or belongs to
         another configuration.
@@ -110,7 +126,7 @@ def train(
     >>> line = {"slope": torch.zeros((), requires_grad=True), "offset": torch.zeros((), requires_grad=True)}
     >>> def squared_error(rows):
     ...     return (line["slope"] * x[rows] + line["offset"] - (2 * x[rows] + 1)).square().mean()
-    >>> recipe = Recipe(n_epochs=40, learning_rate=0.1, optimizer="adam")
+    >>> recipe = Recipe(max_iter=40, learning_rate_init=0.1, solver="adam")
     >>> training = train(line, index_batches(64, 16), squared_error, recipe)
     >>> round(line["slope"].item(), 1), round(line["offset"].item(), 1), training.step
     (2.0, 1.0, 160)
@@ -121,12 +137,13 @@ def train(
     with run.isolated() as state, progress as advance:
         advance(state.step)
         if validate is not None and not state.history:
-            run.end_epoch(validate, 0)  # the weights before training are a candidate, too
-        while state.epoch < recipe.n_epochs and not run.stopped:
+            run.end_epoch(validate, 0)  # the weights before training are a candidate as well
+        while state.epoch < recipe.max_iter and not run.stopped:
             plan = run.plan(batches)
             while state.position < len(plan):
                 run.mark()
-                group, sums = plan[state.position : state.position + recipe.accumulate], {}
+                group = plan[state.position : state.position + recipe.gradient_accumulation]
+                sums: dict[str, float] = {}
                 run.set_rate((state.position + len(group) / 2) / len(plan))
                 for batch in group:
                     value = run.forward(loss, batch, sums)
@@ -140,7 +157,7 @@ def train(
 
 
 class _Run:
-    """What the loop works with: parameters, optimiser, best weights, random generators, checkpoint."""
+    """The parts of the loop: parameters, optimiser, best weights, random generators, checkpoint."""
 
     def __init__(self, model, recipe, checkpoint, callbacks):
         self.is_module = not isinstance(model, dict)
@@ -149,7 +166,7 @@ class _Run:
         self.trained = {name: tensor for name, tensor in named.items() if tensor.requires_grad}
         if not self.trained:
             raise ValueError("no parameter of the model requires gradients: there is nothing to train")
-        # buffers change during a training, too: running means, for example
+        # buffers, such as running means, change during a training as well
         self.kept = {**self.trained, **(dict(model.named_buffers()) if self.is_module else {})}
         self.device = next(iter(self.trained.values())).device
         self.optimizer = recipe.make_optimizer(self.trained)
@@ -161,7 +178,7 @@ class _Run:
 
     @contextmanager
     def isolated(self):
-        """Own random generators and modes, a checkpoint when interrupted; yields the state to start from."""
+        """Isolate random generators and modes, write a checkpoint on an interrupt; yields the state to start from."""
         import torch
 
         accelerators = [] if self.device.type == "cpu" else range(torch.accelerator.device_count())
@@ -182,7 +199,7 @@ class _Run:
                     module.training = mode
 
     def resume(self):
-        """Take over what a checkpoint holds."""
+        """Restore the state that a checkpoint holds."""
         saved = None if self.checkpoint is None else self.checkpoint.read(self.configuration())
         if saved is None:
             return
@@ -212,7 +229,7 @@ class _Run:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": states})
 
     def configuration(self):
-        """Describe what a checkpoint must agree with."""
+        """Return the configuration that a checkpoint must have."""
         shapes = {name: f"{tensor.dtype} {list(tensor.shape)}" for name, tensor in self.kept.items()}
         return {"recipe": asdict(self.recipe), "parameters": shapes}
 
@@ -228,32 +245,32 @@ class _Run:
     # -- a step -------------------------------------------------------------------------------------------------
 
     def count_steps(self, batches):
-        """Count the steps of the whole training, if all epochs are like the first one."""
+        """Count the steps of the whole training, assuming that all epochs have as many as the first one."""
         n_batches = len(batches(np.random.default_rng([self.recipe.seed, 0])))
-        n_steps = self.recipe.n_epochs * math.ceil(n_batches / self.recipe.accumulate)
+        n_steps = self.recipe.max_iter * math.ceil(n_batches / self.recipe.gradient_accumulation)
         return n_steps if self.recipe.max_steps is None else min(n_steps, self.recipe.max_steps)
 
     def plan(self, batches):
-        """Order of the batches of the present epoch."""
+        """Return the batches of the current epoch in order."""
         if self.is_module:
             self.model.train()
         plan = batches(np.random.default_rng([self.recipe.seed, self.state.epoch]))
         if len(plan) == 0:
             raise ValueError(f"epoch {self.state.epoch + 1} has no batches: there is nothing to learn from")
         n_steps = math.inf if self.recipe.max_steps is None else self.recipe.max_steps - self.state.step
-        return plan[: min(self.state.position + n_steps * self.recipe.accumulate, len(plan))]
+        return plan[: min(self.state.position + n_steps * self.recipe.gradient_accumulation, len(plan))]
 
     def set_rate(self, epoch_progress):
         """Set the learning rate of a step."""
-        progress = (self.state.epoch + epoch_progress) / self.recipe.n_epochs
-        if self.recipe.max_steps is not None:  # whichever ends the training first
+        progress = (self.state.epoch + epoch_progress) / self.recipe.max_iter
+        if self.recipe.max_steps is not None:  # the limit that is reached first
             progress = max(progress, (self.state.step + 0.5) / self.recipe.max_steps)
         self.state.learning_rate = self.recipe.rate_at(progress)
         for group in self.optimizer.param_groups:
             group["lr"] = self.state.learning_rate * group["factor"]
 
     def forward(self, loss, batch, sums):
-        """Loss of a batch; it and the numbers beside it are added to `sums`."""
+        """Compute the loss of a batch, and add it and its further numbers to `sums`."""
         with self.autocast():
             value = loss(batch)
         value, numbers = value if isinstance(value, tuple) else (value, {})
@@ -262,7 +279,7 @@ class _Run:
         return value
 
     def check(self, loss):
-        """Refuse a loss that is not a number."""
+        """Raise an error for a loss that is not finite."""
         if not math.isfinite(loss):
             raise DivergenceError(
                 f"the loss is {loss} at step {self.state.step + 1}, in epoch {self.state.epoch + 1}, at a learning "
@@ -271,7 +288,7 @@ class _Run:
             )
 
     def update(self, n_batches, sums):
-        """One step of the optimiser; what an interrupt in here leaves behind is not saved."""
+        """Take one step of the optimiser; an interrupt in here does not write a checkpoint."""
         import torch
 
         self.marked = None
@@ -289,9 +306,9 @@ class _Run:
     # -- an epoch -----------------------------------------------------------------------------------------------
 
     def end_epoch(self, validate, epoch):
-        """Validate, remember the best weights, tell the callbacks; then the epoch counts as done."""
+        """Validate, store the best weights and call the callbacks; then the epoch is complete."""
         state = self.state
-        self.mark()  # an interrupt from here on repeats these steps only
+        self.mark()  # after an interrupt from here on, only these steps are repeated
         self._check_parameters(epoch)
         record = {"epoch": epoch, "step": state.step}
         if epoch > 0:
@@ -308,7 +325,7 @@ class _Run:
         self.mark(write=True)
 
     def _check_parameters(self, epoch):
-        """Refuse weights that are not numbers: the loss of the last step says nothing about them."""
+        """Raise an error for weights that are not finite: the loss of the last step was computed before its update."""
         import torch
 
         for name, tensor in self.trained.items():
@@ -319,7 +336,7 @@ class _Run:
                 )
 
     def _validated(self, validate, epoch):
-        """Score of the present weights, which are copied if they are the best."""
+        """Compute the score of the current weights, and copy them if they are the best."""
         import torch
 
         if self.is_module:
@@ -331,22 +348,22 @@ class _Run:
         state, score = self.state, record["score"]
         if math.isnan(score):
             raise ValueError(f"the validation score is nan after epoch {epoch}: it must be a number")
-        if state.best_score is None or score > state.best_score + self.recipe.min_gain:
+        if state.best_score is None or score > state.best_score + self.recipe.tol:
             state.best_epoch, state.best_score = epoch, score
             if self.recipe.keep_best:
                 self.best = {name: tensor.detach().clone() for name, tensor in self.kept.items()}
         return record
 
     def _is_over(self):
-        """Whether the last step is done, or too long nothing has become better."""
-        best, patience, max_steps = self.state.best_epoch, self.recipe.patience, self.recipe.max_steps
-        waited = patience is not None and best is not None and self.state.epoch - best >= patience
-        return waited or (max_steps is not None and self.state.step >= max_steps)
+        """Whether the last step is done, or the score has not improved for too many epochs."""
+        best, n_epochs, max_steps = self.state.best_epoch, self.recipe.n_iter_no_change, self.recipe.max_steps
+        stalled = n_epochs is not None and best is not None and self.state.epoch - best >= n_epochs
+        return stalled or (max_steps is not None and self.state.step >= max_steps)
 
     # -- checkpoints --------------------------------------------------------------------------------------------
 
     def mark(self, *, write=False):
-        """Remember the random state that belongs to the present weights and position; write when it is time."""
+        """Store the random state that belongs to the current weights and position; write if a write is due."""
         if self.checkpoint is None:
             return
         self.marked = _random_states(self.device)
@@ -355,7 +372,7 @@ class _Run:
             self.write()
 
     def write(self):
-        """Save everything the rest of the training depends on."""
+        """Save all state that the rest of the training depends on."""
         parts = {"model": self.kept, "random": self.marked or {}}
         if not self.state.finished:
             slots = self.optimizer.state_dict()["state"]
@@ -373,7 +390,7 @@ class _Run:
 
 
 def _copy(source, target):
-    """Copy tensors into those of the same names."""
+    """Copy tensors into those with the same names."""
     import torch
 
     with torch.no_grad():
@@ -382,7 +399,7 @@ def _copy(source, target):
 
 
 def _random_states(device):
-    """States of torch's generators on the CPU and the device."""
+    """Return the states of torch's generators on the CPU and the device."""
     import torch
 
     states = {"cpu": torch.get_rng_state()}
@@ -392,7 +409,7 @@ def _random_states(device):
 
 
 def _set_random_states(states, device):
-    """Counterpart of `_random_states`."""
+    """Restore what `_random_states` returned."""
     import torch
 
     torch.set_rng_state(states["cpu"])

@@ -1,8 +1,8 @@
 """Rows of interactions as one sparse matrix: checked, aggregated, merged."""
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -163,31 +163,32 @@ def check_feedback(
         If y is missing, has NaN, inf or a wrong length, a weight is negative, or all weights are zero.
     """
     name = type(estimator).__name__
-    sample_weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    kept = sample_weight > 0
+    weights: FloatArray = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    kept = weights > 0
     if not kept.any():
         raise ValueError(f"{name}: every sample weight is zero, no row is left to learn from")
     if feedback == "explicit":
         if y is None:
             raise ValueError(f"{name} requires y to be passed, but the target y is None")
-        return sample_weight, _check_numbers(y, len(kept), name), kept
+        return weights, _check_numbers(y, len(kept), name), kept
     if y is None:
-        return sample_weight, None, kept
-    y = _check_numbers(y, len(kept), name)
-    negative = np.flatnonzero(y < 0)
+        return weights, None, kept
+    counts: FloatArray = _check_numbers(y, len(kept), name)
+    negative = np.flatnonzero(counts < 0)
     if negative.size:
         raise ValueError(
             f"Negative values in data passed to y of {name}: implicit weights count how much a user liked an item, "
-            f"y[{negative[0]}] is {y[negative[0]]}; for ratings use feedback='explicit'"
+            f"y[{negative[0]}] is {counts[negative[0]]}; for ratings use feedback='explicit'"
         )
-    if _looks_like_ratings(y):
+    if _looks_like_ratings(counts):
+        lowest, highest = counts.min(), counts.max()
         warnings.warn(
-            f"y looks like ratings between {y.min():g} and {y.max():g}: as implicit weights, low ratings count as "
-            f"likes. Keep only the rows that are likes (e.g. y >= {0.7 * y.max():g}), or use feedback='explicit'",
+            f"y looks like ratings between {lowest:g} and {highest:g}: as implicit weights, low ratings count as "
+            f"likes. Keep only the rows that are likes (e.g. y >= {0.7 * highest:g}), or use feedback='explicit'",
             RatingScaleWarning,
             stacklevel=4,
         )
-    return sample_weight * y, None, kept
+    return weights * counts, None, kept
 
 
 def _check_numbers(y, n_samples, name):
@@ -220,7 +221,7 @@ def _looks_like_ratings(y):
 
 
 def aggregate(
-    users: IntArray, items: IntArray, weights: FloatArray, ratings: FloatArray | None, shape: Sequence[int]
+    users: IntArray, items: IntArray, weights: FloatArray, ratings: FloatArray | None, shape: tuple[int, int]
 ) -> tuple[sparse.csr_matrix, FloatArray | None]:
     """Sum the rows of equal pairs.
 
@@ -248,8 +249,8 @@ def aggregate(
     distinct = pairs[starts]
     indptr = np.searchsorted(distinct, np.arange(shape[0] + 1) * shape[1])
     index_type = np.int32 if max(len(distinct), *shape) < 2**31 else np.int64
-    parts = (summed, (distinct % max(shape[1], 1)).astype(index_type), indptr.astype(index_type))
-    matrix = sparse.csr_matrix(parts, shape=shape)
+    parts: Any = summed, (distinct % max(shape[1], 1)).astype(index_type), indptr.astype(index_type)
+    matrix: sparse.csr_matrix = sparse.csr_matrix(parts, shape=shape)
     matrix.has_sorted_indices = True
     if ratings is None:
         return matrix, None

@@ -1,10 +1,16 @@
-"""What encoders share whose model was trained here: it is filed by content, and encodes from where it was filed."""
+"""Base class of text encoders that train a model: the model is stored by its content, and encodes from there."""
 
 import os
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+from sklearn.utils import check_random_state
+
 from skllmrec._backbone import Encoding, EncodingJob, model_info
+from skllmrec._backbone.pooling import POOLINGS
+from skllmrec._sklearn import HasMethods, StrOptions
+from skllmrec._training import training_constraints
 from skllmrec.base import BaseTextEncoder
 from skllmrec.language_models._checkpoints import open_checkpoint, save_checkpoint
 
@@ -14,8 +20,8 @@ _BATCH_TOKENS = 1024  # padded tokens of a batch when texts are encoded
 class CheckpointEncoder(BaseTextEncoder):
     """Base class of text encoders that train a model; weights are never in an attribute or a pickle.
 
-    A subclass has the parameters ``pooling``, ``max_length``, ``checkpoint_dir``, ``device``, ``memory`` and
-    ``verbose``, and calls `_keep` with what writes the trained model.
+    A subclass has the parameters of `_parameter_constraints` and ``max_length``, and calls `_keep` with a function that
+    writes the trained model.
 
     Attributes
     ----------
@@ -27,8 +33,36 @@ class CheckpointEncoder(BaseTextEncoder):
         Tokens that are read.
     """
 
+    _parameter_constraints: dict = {
+        **training_constraints(
+            "batch_size",
+            "learning_rate",
+            "learning_rate_init",
+            "weight_decay",
+            "warmup",
+            "max_iter",
+            "early_stopping",
+            "validation_fraction",
+            "n_iter_no_change",
+            "dtype",
+            "checkpoint_dir",
+            "callbacks",
+            "device",
+            "random_state",
+            "verbose",
+        ),
+        "pooling": [StrOptions(set(POOLINGS))],
+        "memory": [str, os.PathLike, HasMethods("fetch"), None],
+    }
+
+    def _draw_seed(self, resumable):
+        """Draw a seed from `random_state`; without one, a training with a checkpoint must have the same in each fit."""
+        if self.random_state is None and self.checkpoint_dir is not None:
+            return resumable
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
     def _check_directory(self):
-        """Refuse a file where the folder of trained models should be, before anything is trained."""
+        """Raise an error if `checkpoint_dir` is a file, before the training begins."""
         if self.checkpoint_dir is None:
             return
         path = Path(self.checkpoint_dir).expanduser().absolute()
@@ -40,7 +74,7 @@ class CheckpointEncoder(BaseTextEncoder):
             )
 
     def _keep(self, save, *, name):
-        """Save the trained model; gives the length of a vector."""
+        """Save the trained model, and return the length of its vectors."""
         self.checkpoint_ = str(save_checkpoint(save, self.checkpoint_dir, name=name))
         info = model_info(self.checkpoint_)
         self.weights_sha256_ = info.sha256
@@ -54,7 +88,7 @@ class CheckpointEncoder(BaseTextEncoder):
         return {"weights": self.weights_sha256_, **asdict(self._encoding())}
 
     def _job(self, texts, *, n_dims):
-        """Job that encodes texts with the model where it was filed."""
+        """Make the job that encodes texts with the saved model."""
         return EncodingJob(
             open_checkpoint(self.checkpoint_, self.weights_sha256_, name=type(self).__name__),
             texts,

@@ -1,13 +1,16 @@
-"""Folders of trained models, filed by their content: in a folder of the user's, or in a cache of limited size."""
+"""Folders of trained models, named by their content: in a folder of the user, or in a cache of limited size."""
 
 import hashlib
 import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+from skllmrec import _typing
 from skllmrec._store._units import parse_bytes
 from skllmrec._weights import Weights, file_sha256
 from skllmrec.datasets import get_data_home
@@ -16,13 +19,13 @@ from skllmrec.exceptions import ModelNotFoundError
 SIZE_VARIABLE = "SKLLMREC_MODEL_CACHE_SIZE"
 _DEFAULT_SIZE = "10GB"
 _LEAST_SIZE = 1_000_000  # bytes
-_HIDDEN = "."  # first letter of folders that are being written or removed
-_STALE = 86_400.0  # seconds after which a folder of that kind was left behind by a process that was killed
+_HIDDEN = "."  # first character of the names of folders that are being written or removed
+_STALE = 86_400.0  # seconds; an older hidden folder is a remnant of a process that was killed
 _DIGITS = 16  # of the checksum, in the name of a folder
 
 
-def cache_folder():
-    """Return the folder where trained models are kept that have no folder of their own.
+def cache_folder() -> Path:
+    """Return the folder of trained models for which no `checkpoint_dir` is given.
 
     Returns
     -------
@@ -42,20 +45,20 @@ def _content_sha256(folder):
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def save_checkpoint(save, directory=None, *, name):
-    """File a model under its content.
+def save_checkpoint(save: Callable[[Path], Any], directory: _typing.Path | None = None, *, name: str) -> Path:
+    """Save a model in a folder that is named by its content.
 
-    The folder appears as a whole or not at all; a model that is there already is not written again.
+    The folder appears as a whole or not at all; a model that exists already is not written again.
 
     Parameters
     ----------
     save : callable
         ``save(folder)`` writes all files of the model into an empty folder.
     directory : str, path-like or None, default=None
-        Where to; None means the cache, whose oldest models are removed while it is larger than the environment
-        variable SKLLMREC_MODEL_CACHE_SIZE says (default 10 GB).
+        The parent folder; None: the cache, from which the least recently used models are removed while it is larger
+        than the environment variable SKLLMREC_MODEL_CACHE_SIZE (default 10 GB).
     name : str
-        Begin of the folder's name, e.g. ``"pretrained"``; the first 16 digits of the checksum follow.
+        Beginning of the folder's name, e.g. ``"pretrained"``; the first 16 digits of the checksum follow.
 
     Returns
     -------
@@ -65,7 +68,7 @@ def save_checkpoint(save, directory=None, *, name):
     Raises
     ------
     ValueError
-        If the environment variable is no size.
+        If the environment variable is not a size.
     OSError
         If the folder cannot be written.
 
@@ -105,7 +108,7 @@ def _move(source, target):
 
 
 def _shrink(parent, max_bytes, *, keep):
-    """Remove the models that have not been used for longest, and what killed processes left behind."""
+    """Remove the least recently used models, and the remnants of killed processes."""
     folders = []
     for folder in parent.iterdir():
         age = time.time() - folder.stat().st_mtime
@@ -124,17 +127,17 @@ def _shrink(parent, max_bytes, *, keep):
 
 
 def _remove(folder):
-    """Remove a model; nobody ever sees half of it."""
+    """Remove a model; other processes never see a part of it."""
     doomed = folder.with_name(f"{_HIDDEN}removed-{folder.name}-{os.getpid()}")
     try:
         folder.rename(doomed)
     except OSError:
-        return  # another process was faster, or a file is open where open files cannot be moved
+        return  # another process removed it first, or the system cannot move open files
     shutil.rmtree(doomed, ignore_errors=True)
 
 
-def open_checkpoint(path, sha256, *, name):
-    """Find a model that an estimator has trained.
+def open_checkpoint(path: _typing.Path, sha256: str, *, name: str) -> Weights:
+    """Open a model that an estimator has trained.
 
     Parameters
     ----------
@@ -143,7 +146,7 @@ def open_checkpoint(path, sha256, *, name):
     sha256 : str
         Checksum of its files (`Weights.sha256`) when it was saved.
     name : str
-        Who asks, as the subject of the error messages.
+        Name of the estimator, for error messages.
 
     Returns
     -------
@@ -169,6 +172,6 @@ def open_checkpoint(path, sha256, *, name):
             f"the files in {weights.path} have changed since {name} was fitted (SHA-256 {weights.sha256[:12]}..., then "
             f"{sha256[:12]}...): new vectors would not match the old ones. Restore them, or fit again"
         )
-    with suppress(OSError):  # a folder of somebody else's
-        os.utime(weights.path)  # it has been used: others go first
+    with suppress(OSError):  # the folder may belong to another user
+        os.utime(weights.path)  # mark it as recently used
     return weights

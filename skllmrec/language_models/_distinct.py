@@ -1,10 +1,14 @@
-"""Texts that occur more than once: they have one number, and are held out together."""
+"""Texts that occur more than once: equal texts have the same number, and are held out together."""
+
+from collections.abc import Hashable, Iterable
 
 import numpy as np
 
+from skllmrec._typing import IntArray
 
-def number_equal(values):
-    """Give values numbers, equal ones the same.
+
+def number_equal(values: Iterable[Hashable]) -> IntArray:
+    """Assign numbers to values, the same number to equal values.
 
     Parameters
     ----------
@@ -20,15 +24,15 @@ def number_equal(values):
     >>> number_equal(["b", "a", "b"]).tolist()
     [0, 1, 0]
     """
-    numbers = {}
+    numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(value, len(numbers)) for value in values], dtype=np.int64)
 
 
-def hold_out(order, numbers, n_held_out):
-    """Hold out the first rows of an order, none of which equals one that is learned from.
+def hold_out_texts(order: IntArray, numbers: IntArray, n_held_out: int) -> tuple[IntArray, IntArray]:
+    """Hold out the first rows of an order, none of which equals a row that is trained on.
 
-    What is known by heart says nothing about what is new. Equal rows of which there are too many to be held out are
-    learned from; where that leaves nothing to hold out, rows are taken as they come.
+    A score on texts that were trained on would not measure how well the model generalises. Equal rows are trained on if
+    there are more of them than may be held out; if no rows could be held out then, the first rows of the order are.
 
     Parameters
     ----------
@@ -37,7 +41,7 @@ def hold_out(order, numbers, n_held_out):
     numbers : ndarray of int
         Number of each row of the data; rows of one number are equal.
     n_held_out : int
-        Most rows to hold out.
+        Maximal number of rows to hold out.
 
     Returns
     -------
@@ -47,14 +51,14 @@ def hold_out(order, numbers, n_held_out):
     Examples
     --------
     >>> import numpy as np
-    >>> from skllmrec.language_models._distinct import hold_out
-    >>> fitted, held_out = hold_out(np.array([3, 0, 2, 1]), np.array([0, 1, 1, 2]), 2)
+    >>> from skllmrec.language_models._distinct import hold_out_texts
+    >>> fitted, held_out = hold_out_texts(np.array([3, 0, 2, 1]), np.array([0, 1, 1, 2]), 2)
     >>> fitted.tolist(), held_out.tolist()
     ([1, 2], [0, 3])
     """
     own = numbers[order]
     distinct, first, counts = np.unique(own, return_index=True, return_counts=True)
-    n_left, chosen = n_held_out, []
+    n_left, chosen = n_held_out, list[int]()
     for place in np.argsort(first):
         if counts[place] <= n_left:
             chosen.append(distinct[place])

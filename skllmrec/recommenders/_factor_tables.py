@@ -1,5 +1,6 @@
-"""What recommenders share that keep a table of factors and biases for each side, and extend it by what features say."""
+"""Base class of recommenders with a table of factors and biases for each side, extended by predictions of features."""
 
+import copy
 from abc import abstractmethod
 
 import numpy as np
@@ -9,15 +10,26 @@ from skllmrec.base import BaseFactorRecommender
 
 
 class FactorTableRecommender(BaseFactorRecommender):
-    """A recommender with factors and biases of both sides, and priors of rows that grow along with them.
+    """A recommender with factors and biases of both sides, and priors of their rows.
 
-    A subclass has the parameter ``n_components``, brings ``_predicted``, sets ``_priors``, a dict of side to an array
-    (its columns are the first ones of the table) or None, and its ``_item_vectors`` begin with the factors.
+    A subclass has the parameter ``n_components``, implements ``_adopt`` and ``_predicted``, sets ``_priors``, a dict of
+    side to an array (its columns are the first ones of the table) or None, and its ``_item_vectors`` begin with the
+    factors.
     """
 
     @abstractmethod
+    def _adopt(self, trained, interactions, *further):
+        """Set the fitted attributes from the result of a training."""
+
+    def _attributes_after(self, *arguments):
+        """Return the attributes that a copy of this estimator has after ``_adopt(*arguments)``, for callbacks."""
+        copied = copy.copy(self)
+        copied._adopt(*arguments)
+        return vars(copied)
+
+    @abstractmethod
     def _predicted(self, side, features, n_rows):
-        """Return [factors | bias] that the features of rows speak for, (n_rows, n_components + 1); they may be None."""
+        """Predict [factors | bias] of rows from their features, None for none; shape (n_rows, n_components + 1)."""
 
     def _keep(self, side, table):
         """Set the factors and biases of a side from [factors | bias]."""
@@ -25,18 +37,18 @@ class FactorTableRecommender(BaseFactorRecommender):
         setattr(self, f"{side}_biases_", table[:, -1].copy())
 
     def _table(self, side):
-        """[factors | bias] of a side."""
+        """Return [factors | bias] of a side."""
         return np.column_stack([getattr(self, f"{side}_factors_"), getattr(self, f"{side}_biases_")])
 
     def _filled(self, side, entities, new, default):
-        """[factors | bias] of entities, without putting the table of all of the side together for some of them.
+        """Return [factors | bias] of entities, without building the table of the whole side.
 
         Parameters
         ----------
         side : {"user", "item"}
         entities : Entities
         new, default : ndarray of shape (n_new, n_components + 1) or None, (n_components + 1,)
-            As `Entities.fill` takes them.
+            See `Entities.fill`.
 
         Returns
         -------
@@ -52,7 +64,7 @@ class FactorTableRecommender(BaseFactorRecommender):
         )
 
     def _append(self, side, features, n_rows):
-        """Give the rows from the present end up to n_rows what their features predict."""
+        """Append rows up to n_rows, with the factors and biases that their features predict."""
         table, prior = self._table(side), self._priors[side]
         new = self._predicted(side, features, n_rows - len(table)).astype(table.dtype)
         self._keep(side, np.concatenate([table, new]))

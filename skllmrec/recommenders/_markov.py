@@ -9,6 +9,7 @@ from skllmrec._kernels.item_item.neighbors import inner_products, nearest
 from skllmrec._kernels.item_item.transitions import count_transitions, order_baskets, recency
 from skllmrec._sklearn import Interval
 from skllmrec._times import time_codes
+from skllmrec._typing import Column, Columns, Estimator, Unknown
 from skllmrec.base._columns import ColumnKey
 from skllmrec.base._history import rows_of
 from skllmrec.recommenders._item_to_item import TIE_BREAK, Content, ItemToItemRecommender, assembled, spoken_for
@@ -87,18 +88,18 @@ class MarkovRecommender(ItemToItemRecommender):
 
     def __init__(
         self,
-        n_neighbors=100,
+        n_neighbors: int = 100,
         *,
-        user=0,
-        item=1,
-        time=None,
-        item_features=None,
-        item_encoder=None,
-        window=3,
-        decay=0.8,
-        backoff=5.0,
-        handle_unknown="prior",
-    ):
+        user: Column = 0,
+        item: Column = 1,
+        time: Column | None = None,
+        item_features: Columns | None = None,
+        item_encoder: Estimator | None = None,
+        window: int = 3,
+        decay: float = 0.8,
+        backoff: float = 5.0,
+        handle_unknown: Unknown = "prior",
+    ) -> None:
         self.n_neighbors = n_neighbors
         self.user = user
         self.item = item

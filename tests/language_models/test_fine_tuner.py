@@ -29,7 +29,7 @@ from skllmrec import (
 from skllmrec.exceptions import ModelNotFoundError
 from skllmrec.testing import check_encoder
 
-FAST = {"learning_rate": 3e-3, "max_epochs": 2, "random_state": 0, "device": "cpu", "precision": "float32"}
+FAST = {"learning_rate_init": 3e-3, "max_iter": 2, "random_state": 0, "device": "cpu", "dtype": "float32"}
 OBJECTIVES = ("contrastive", "factors", "interactions", "multitask")
 
 
@@ -41,10 +41,10 @@ def assert_same_vectors(vectors, others):
     assert_allclose(vectors, others, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("params", [{}, {"validation_fraction": None, "n_components": 3, "trainable": 1}])
+@pytest.mark.parametrize("params", [{}, {"early_stopping": False, "n_components": 3, "trainable": 1}])
 def test_contract(params, tiny_bert, tmp_path):
     tuner = LLMFineTuner(tiny_bert, checkpoint_dir=tmp_path / "tuned", memory=tmp_path / "store", **FAST)
-    assert "failed" not in check_encoder(tuner.set_params(max_epochs=1, **params)).values()
+    assert "failed" not in check_encoder(tuner.set_params(max_iter=1, **params)).values()
 
 
 # -- learning -----------------------------------------------------------------------------------------------------
@@ -54,7 +54,7 @@ def test_contract(params, tiny_bert, tmp_path):
 def test_auto_learns_which_words_matter(teachable_bert, seed):
     texts, liked, kinds = make_catalogue(300, seed=seed)
     new, _, new_kinds = make_catalogue(300, seed=seed + 100)
-    params = FAST | {"max_epochs": 6, "random_state": seed, "trainable": "all"}
+    params = FAST | {"max_iter": 6, "random_state": seed, "trainable": "all"}
     tuner = LLMFineTuner(teachable_bert, **params).fit(texts, liked)
     assert tuner.improved_ is True and tuner.objective_ in ("contrastive", "factors")
     assert {record["objective"] for record in tuner.history_} == {"contrastive", "factors"}
@@ -71,7 +71,7 @@ def test_auto_learns_which_words_matter(teachable_bert, seed):
 def test_nothing_to_learn_leaves_the_model_as_it_was(tiny_bert, model_cache):
     texts, liked, _ = make_catalogue()
     shuffled = liked[np.random.default_rng(0).permutation(liked.shape[0])]
-    tuner = LLMFineTuner(tiny_bert, **FAST | {"learning_rate": 1e-9})
+    tuner = LLMFineTuner(tiny_bert, **FAST | {"learning_rate_init": 1e-9})
     vectors = tuner.fit_transform(texts, shuffled)
     assert tuner.improved_ is False and tuner.objective_ is None
     assert_same_vectors(vectors, frozen_vectors(tiny_bert, texts))
@@ -82,7 +82,7 @@ def test_nothing_to_learn_leaves_the_model_as_it_was(tiny_bert, model_cache):
 def test_objectives_fall(objective, teachable_bert):
     texts, liked, _ = make_catalogue()
     tuner = LLMFineTuner(
-        teachable_bert, objective=objective, **FAST | {"max_epochs": 5}, trainable="all", patience=None
+        teachable_bert, objective=objective, **FAST | {"max_iter": 5}, trainable="all", n_iter_no_change=None
     )
     tuner.fit(texts, liked)
     losses = [record["loss"] for record in tuner.history_[1:]]
@@ -101,7 +101,7 @@ def test_other_targets(kind, objective, teachable_bert):
         "numbers": kinds + 0.1 * np.random.default_rng(0).normal(size=len(kinds)),
         "matrix": kinds[:, None] * [1.0, -2.0, 0.5] + 0.1 * np.random.default_rng(0).normal(size=(len(kinds), 3)),
     }[kind]
-    tuner = LLMFineTuner(teachable_bert, **FAST | {"max_epochs": 6}, trainable="all").fit(texts, y)
+    tuner = LLMFineTuner(teachable_bert, **FAST | {"max_iter": 6}, trainable="all").fit(texts, y)
     assert {record["objective"] for record in tuner.history_} == {objective}
     losses = [record["loss"] for record in tuner.history_[1:]]
     assert losses[-1] < losses[0]
@@ -123,7 +123,7 @@ def test_multitask_of_several_targets_with_weights(tiny_bert):
 
 def test_projection_starts_from_principal_directions(tiny_bert):
     texts, liked, _ = make_catalogue()
-    tuner = LLMFineTuner(tiny_bert, n_components=4, **FAST | {"learning_rate": 1e-9, "validation_fraction": None})
+    tuner = LLMFineTuner(tiny_bert, n_components=4, **FAST | {"learning_rate_init": 1e-9, "early_stopping": False})
     vectors = tuner.fit_transform(texts, liked)
     expected = EmbeddingWhitener(n_components=4).fit_transform(frozen_vectors(tiny_bert, texts))
     assert vectors.shape == (len(texts), 4)
@@ -145,7 +145,7 @@ def test_only_what_is_trainable_changes(trainable, tiny_bert):
     if trainable == "lora":
         pytest.importorskip("peft")
     texts, liked, _ = make_catalogue(60)
-    tuner = LLMFineTuner(tiny_bert, objective="factors", trainable=trainable, validation_fraction=None, **FAST)
+    tuner = LLMFineTuner(tiny_bert, objective="factors", trainable=trainable, early_stopping=False, **FAST)
     vectors = tuner.fit_transform(texts, liked)
     changed = changed_parts(tiny_bert, tuner)
     assert not any("pooler" in part for part in changed)
@@ -158,9 +158,7 @@ def test_only_what_is_trainable_changes(trainable, tiny_bert):
 
 def test_causal_model(tiny_llama):
     texts, liked, _ = make_catalogue(60)
-    tuner = LLMFineTuner(
-        tiny_llama, objective="contrastive", trainable=1, pooling="last", validation_fraction=None, **FAST
-    )
+    tuner = LLMFineTuner(tiny_llama, objective="contrastive", trainable=1, pooling="last", early_stopping=False, **FAST)
     vectors = tuner.fit_transform(texts, liked)
     assert_same_vectors(vectors, frozen_vectors(tuner.checkpoint_, texts, pooling="last"))
     assert not np.allclose(vectors, frozen_vectors(tiny_llama, texts, pooling="last"), atol=1e-3)
@@ -175,7 +173,7 @@ def test_augmented_texts_are_those_of_training_only(tiny_bert, monkeypatch):
         return seen[-1]
 
     monkeypatch.setattr(TextAugmenter, "augment", watch)
-    params = {"objective": "factors", "trainable": 1, "validation_fraction": None, **FAST}
+    params = {"objective": "factors", "trainable": 1, "early_stopping": False, **FAST}
     plain = LLMFineTuner(tiny_bert, **params).fit_transform(texts, liked)
     vectors = [
         LLMFineTuner(tiny_bert, augmenter=TextAugmenter(token_dropout=0.4), **params).fit_transform(texts, liked)
@@ -189,7 +187,7 @@ def test_augmented_texts_are_those_of_training_only(tiny_bert, monkeypatch):
 
 def test_random_state(tiny_bert):
     texts, liked, _ = make_catalogue(60)
-    params = FAST | {"validation_fraction": None, "objective": "contrastive"}
+    params = FAST | {"early_stopping": False, "objective": "contrastive"}
     first, second, other = (
         LLMFineTuner(tiny_bert, **params | {"random_state": seed}).fit(texts, liked) for seed in (1, 1, 2)
     )
@@ -204,7 +202,7 @@ def test_random_state(tiny_bert):
 
 def test_no_weights_in_the_pickle_and_a_clear_error_when_they_are_gone(tiny_bert, model_cache):
     texts, liked, _ = make_catalogue(60)
-    tuner = LLMFineTuner(tiny_bert, **FAST, validation_fraction=None).fit(texts, liked)
+    tuner = LLMFineTuner(tiny_bert, **FAST, early_stopping=False).fit(texts, liked)
     vectors, dumped = tuner.transform(texts), pickle.dumps(tuner)
     assert len(dumped) < 5_000
     assert [folder.name for folder in model_cache.iterdir()] == [tuner.checkpoint_.rpartition("/")[2]]
@@ -222,14 +220,14 @@ def test_few_tuned_models_stay_in_memory(tiny_bert):
     loaded = _backbone._model._models, _backbone._tokenizer._tokenizers
     before = [len(registry) for registry in loaded]
     for seed in range(5):
-        params = FAST | {"random_state": seed, "max_epochs": 1}
-        LLMFineTuner(tiny_bert, **params, validation_fraction=None).fit_transform(texts, liked)
+        params = FAST | {"random_state": seed, "max_iter": 1}
+        LLMFineTuner(tiny_bert, **params, early_stopping=False).fit_transform(texts, liked)
     assert all(len(own) <= n + 3 for own, n in zip(loaded, before, strict=True))  # the untuned one, and two
 
 
 def test_store_is_keyed_by_the_tuned_weights(tiny_bert, tmp_path):
     texts, liked, kinds = make_catalogue(60)
-    params = FAST | {"validation_fraction": None, "memory": tmp_path / "store"}
+    params = FAST | {"early_stopping": False, "memory": tmp_path / "store"}
     tuner = LLMFineTuner(tiny_bert, **params)
     first, second = tuner.fit_transform(texts, liked), tuner.fit_transform(texts, kinds)
     assert not np.allclose(first, second, atol=1e-3)
@@ -239,7 +237,7 @@ def test_store_is_keyed_by_the_tuned_weights(tiny_bert, tmp_path):
 
 
 def test_projected_vectors_are_not_those_of_the_model_beside_them(tiny_bert, tmp_path):
-    params = FAST | {"validation_fraction": None, "max_epochs": 1, "memory": tmp_path}
+    params = FAST | {"early_stopping": False, "max_iter": 1, "memory": tmp_path}
     tuner = LLMFineTuner(tiny_bert, n_components=16, **params)  # as many as the model has
     vectors = tuner.fit_transform(TEXTS, LIKED)
     plain = frozen_vectors(tuner.checkpoint_, TEXTS, memory=tmp_path)
@@ -285,11 +283,11 @@ def test_test_interactions_cannot_change_the_encoder(tiny_bert):
     assert (changed[test, 1] != X[test, 1]).mean() > 0.8
     found = []
     for rows in (X, changed):
-        fitted = make_recommender(tiny_bert, validation_fraction=None).fit(rows[train])
+        fitted = make_recommender(tiny_bert, early_stopping=False).fit(rows[train])
         found.append((fitted.item_encoder_[1].weights_sha256_, fitted.recommend(fitted.users_, n_items=5)[0]))
     assert found[0][0] == found[1][0]
     assert_array_equal(found[0][1], found[1][1])
-    more = make_recommender(tiny_bert, validation_fraction=None).fit(X)  # and what is learned from does change it
+    more = make_recommender(tiny_bert, early_stopping=False).fit(X)  # and what is learned from does change it
     assert more.item_encoder_[1].weights_sha256_ != found[0][0]
 
 
@@ -328,7 +326,7 @@ NAN = csr_matrix(np.where(LIKED.toarray() > 0, np.nan, 0.0))
         (TEXTS, LIKED, {"trainable": 3}, "trainable=3 is more than the 2 layers"),
         (TEXTS, LIKED, {"n_components": 17}, "n_components=17 is more than the 16 dimensions"),
         (TEXTS, LIKED, {"max_length": 2}, "max_length=2 leaves no room for text"),
-        (TEXTS, LIKED, {"learning_rate": 0.0}, "learning_rate"),
+        (TEXTS, LIKED, {"learning_rate_init": 0.0}, "learning_rate"),
         (TEXTS, LIKED, {"augmenter": "yes"}, "augmenter"),
     ],
 )
@@ -357,7 +355,7 @@ def test_tokenizer_of_another_model(tmp_path):
 
 
 def test_a_failed_fit_leaves_the_estimator_as_it_was(tiny_bert):
-    tuner = LLMFineTuner(tiny_bert, **FAST, validation_fraction=None).fit(TEXTS, LIKED)
+    tuner = LLMFineTuner(tiny_bert, **FAST, early_stopping=False).fit(TEXTS, LIKED)
     vectors = tuner.transform(SENTENCES)
     with pytest.raises(ValueError, match="19 rows"):
         tuner.fit(TEXTS, LIKED[:-1])

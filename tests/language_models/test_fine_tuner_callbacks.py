@@ -10,7 +10,7 @@ from tuning_data import make_catalogue
 
 from skllmrec import LLMFineTuner, LLMPretrainer
 
-FAST = {"learning_rate": 3e-3, "max_epochs": 2, "random_state": 0, "device": "cpu", "precision": "float32"}
+FAST = {"learning_rate_init": 3e-3, "max_iter": 2, "random_state": 0, "device": "cpu", "dtype": "float32"}
 HEARD = []
 
 
@@ -32,7 +32,7 @@ def test_callbacks_hear_every_record(tiny_bert):
 
 def test_callback_ends_an_objective(tiny_bert):
     texts, liked, _ = make_catalogue()
-    params = FAST | {"max_epochs": 5, "patience": None}
+    params = FAST | {"max_iter": 5, "n_iter_no_change": None}
     ends = {"contrastive": 1, "factors": 2}
     tuner = LLMFineTuner(tiny_bert, callbacks=[lambda r: r["epoch"] == ends[r["objective"]]], **params)
     tuner.fit(texts, liked)

@@ -15,16 +15,16 @@ from skllmrec import LLMFineTuner
 from skllmrec._training import _loop
 
 FAST = {
-    "learning_rate": 3e-3,
-    "max_epochs": 3,
+    "learning_rate_init": 3e-3,
+    "max_iter": 3,
     "random_state": 0,
     "device": "cpu",
-    "precision": "float32",
-    "patience": None,
+    "dtype": "float32",
+    "n_iter_no_change": None,
 }
 
 # nothing is held out, so that the tuned weights are kept whatever they are worth
-ALL_KEPT = {"trainable": "all", "objective": "contrastive", "validation_fraction": None}
+ALL_KEPT = {"trainable": "all", "objective": "contrastive", "early_stopping": False}
 
 KILLED = """
 import os, signal, sys
@@ -121,7 +121,7 @@ def test_other_data_are_another_training(teachable_bert, tmp_path):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"learning_rate": 1e-3}, "recipe.learning_rate was 0.003 and is 0.001"),
+        ({"learning_rate_init": 1e-3}, "recipe.learning_rate_init was 0.003 and is 0.001"),
         ({"temperature": 0.2}, "identity.parameters.temperature was 0.1 and is 0.2"),
         ({"trainable": 1}, "identity.parameters.trainable was 2 and is 1"),
         ({"max_length": 20}, "identity.max_length was 48 and is 20"),

@@ -20,7 +20,7 @@ TEXTS = [*SENTENCES, "", "a", *(f"{a} {b}" for a, b in itertools.pairwise(SENTEN
 ROWS = np.array([3, 8, 0, 14, 9, 3])
 
 
-def make(model, trainable, pooling="mean", precision="float32", token_dropout=0.0):
+def make(model, trainable, pooling="mean", dtype="float32", token_dropout=0.0):
     encoder = CorpusEncoder(
         find_weights(model),
         TEXTS,
@@ -28,7 +28,7 @@ def make(model, trainable, pooling="mean", precision="float32", token_dropout=0.
         lora_rank=2,
         pooling=pooling,
         max_length=24,
-        precision=precision,
+        dtype=dtype,
         token_dropout=token_dropout,
         augmenter=None,
         device=torch.device("cpu"),
@@ -124,7 +124,7 @@ def test_states_are_kept_in_a_file_without_padding(tiny_bert):
 
 @pytest.mark.parametrize("trainable", [1, "all"])
 def test_half_precision_is_for_the_products_only(trainable, tiny_bert):
-    encoder = make(tiny_bert, trainable, precision="bfloat16")
+    encoder = make(tiny_bert, trainable, dtype="bfloat16")
     vectors, expected = encoder.encode(ROWS), make(tiny_bert, trainable).encode(ROWS).detach()
     assert vectors.dtype == torch.float32 and {p.dtype for p in encoder.backbone.parameters()} == {torch.float32}
     assert not torch.equal(vectors, expected)
@@ -136,8 +136,8 @@ def test_half_precision_is_for_the_products_only(trainable, tiny_bert):
 def test_automatic_precision(tiny_bert, monkeypatch):
     for half in (False, True):
         monkeypatch.setattr(_partial_model, "has_bfloat16", lambda device, half=half: half)
-        assert torch.equal(make(tiny_bert, 1, precision="auto").encode(ROWS),
-                           make(tiny_bert, 1, precision="bfloat16" if half else "float32").encode(ROWS))  # fmt: skip
+        assert torch.equal(make(tiny_bert, 1, dtype="auto").encode(ROWS),
+                           make(tiny_bert, 1, dtype="bfloat16" if half else "float32").encode(ROWS))  # fmt: skip
 
 
 @pytest.mark.parametrize("trainable", [1, "all"])

@@ -25,7 +25,7 @@ DOCUMENTS = [f"{first} {second}" for first in SENTENCES for second in SENTENCES 
 
 
 def small(tmp_path, **options):
-    return LLMPretrainer(**{**SMALL, "max_epochs": 1, "checkpoint_dir": tmp_path, **options})
+    return LLMPretrainer(**{**SMALL, "max_iter": 1, "checkpoint_dir": tmp_path, **options})
 
 
 def weights_of(pretrainer):
@@ -42,7 +42,7 @@ def assert_same_weights(one, other):
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     """A small pre-trained model of both objectives."""
-    return small(tmp_path_factory.mktemp("fitted"), max_epochs=3).fit(DOCUMENTS)
+    return small(tmp_path_factory.mktemp("fitted"), max_iter=3).fit(DOCUMENTS)
 
 
 # -- learning -----------------------------------------------------------------------------------------------------
@@ -53,7 +53,7 @@ def test_masked_tokens_are_learned(tmp_path):
         f"the {a} {b} {a} {b} went" for a in ("red", "blue", "green", "black") for b in ("cat", "dog", "fox", "hen")
     ]
     pretrainer = small(
-        tmp_path, objectives=["mlm"], max_epochs=30, learning_rate=5e-3, batch_size=8, validation_fraction=0.2
+        tmp_path, objectives=["mlm"], max_iter=30, learning_rate_init=5e-3, batch_size=8, validation_fraction=0.2
     ).fit(texts * 8)
     scores = pretrainer.scores_
     assert scores["mlm_accuracy"] > 0.8
@@ -68,7 +68,7 @@ def test_next_sentences_are_learned(tmp_path):
     words = np.array([first + second for first in "bdfgkl" for second in ("ona", "iru", "etu", "uma")]).reshape(6, 4)
     texts = [". ".join(" ".join(rng.choice(words[i % 6], 4)).capitalize() for _ in range(2)) for i in range(900)]
     pretrainer = small(
-        tmp_path, max_epochs=8, learning_rate=4e-3, batch_size=32, hidden_size=48, n_layers=2, n_heads=4
+        tmp_path, max_iter=8, learning_rate_init=4e-3, batch_size=32, hidden_size=48, n_layers=2, n_heads=4
     ).fit(texts)
     assert pretrainer.scores_["nsp_accuracy"] > 0.8
     assert pretrainer.scores_["mlm_perplexity"] < 6 < 15 < pretrainer.scores_["unigram_perplexity"]
@@ -76,7 +76,7 @@ def test_next_sentences_are_learned(tmp_path):
 
 def test_history_tells_each_objective(fitted):
     assert [record["epoch"] for record in fitted.history_] == [0, 1, 2, 3]
-    assert fitted.n_epochs_ == 3 and fitted.n_steps_ == fitted.history_[-1]["step"]
+    assert fitted.n_iter_ == 3 and fitted.n_steps_ == fitted.history_[-1]["step"]
     for record in fitted.history_[1:]:
         assert {"loss", "mlm_loss", "mlm_accuracy", "nsp_loss", "nsp_accuracy", "learning_rate"} <= set(record)
         assert 0 <= record["nsp_accuracy"] <= 1
@@ -96,15 +96,15 @@ def test_callbacks_hear_every_epoch_and_can_end_it(tmp_path):
         heard.append(record)
         return record["epoch"] == 2
 
-    pretrainer = small(tmp_path, max_epochs=9, callbacks=[listen]).fit(DOCUMENTS)
-    assert heard == pretrainer.history_ and pretrainer.n_epochs_ == 2
+    pretrainer = small(tmp_path, max_iter=9, callbacks=[listen]).fit(DOCUMENTS)
+    assert heard == pretrainer.history_ and pretrainer.n_iter_ == 2
 
 
 def test_same_seed_same_weights(tmp_path, fitted):
-    again = small(tmp_path / "again", max_epochs=3).fit(DOCUMENTS)
+    again = small(tmp_path / "again", max_iter=3).fit(DOCUMENTS)
     assert_same_weights(again, fitted)
     assert Path(again.checkpoint_).name == Path(fitted.checkpoint_).name, "filed by content"
-    other = small(tmp_path / "other", max_epochs=3, random_state=1).fit(DOCUMENTS)
+    other = small(tmp_path / "other", max_iter=3, random_state=1).fit(DOCUMENTS)
     assert Path(other.checkpoint_).name != Path(fitted.checkpoint_).name
 
 
@@ -115,7 +115,7 @@ def test_accumulated_batches_make_one_step(tmp_path):
 
 
 def test_gradient_checkpointing_changes_nothing(tmp_path, fitted):
-    other = small(tmp_path, max_epochs=3, gradient_checkpointing=True).fit(DOCUMENTS)
+    other = small(tmp_path, max_iter=3, gradient_checkpointing=True).fit(DOCUMENTS)
     assert_same_weights(other, fitted)
 
 
@@ -124,9 +124,9 @@ def test_gradient_checkpointing_changes_nothing(tmp_path, fitted):
     [
         {"tokenizer": "bpe"},
         {"whole_word_masking": True},
-        {"precision": "bfloat16"},
-        {"max_steps": 2, "max_epochs": 9},
-        {"validation_fraction": 0},
+        {"dtype": "bfloat16"},
+        {"max_steps": 2, "max_iter": 9},
+        {"early_stopping": False},
         {"objectives": ("mlm",)},
     ],
     ids=lambda options: next(iter(options)),
@@ -135,7 +135,7 @@ def test_options(tmp_path, options):
     pretrainer = small(tmp_path, **options).fit(DOCUMENTS)
     assert np.isfinite(pretrainer.transform(SENTENCES)).all()
     assert pretrainer.n_steps_ == options["max_steps"] if "max_steps" in options else pretrainer.n_steps_ > 1
-    assert bool(pretrainer.scores_) == ("validation_fraction" not in options)
+    assert bool(pretrainer.scores_) == ("early_stopping" not in options)
 
 
 def test_sizes(tmp_path):
@@ -209,7 +209,7 @@ def test_type_ids_tell_segments_apart(fitted, tmp_path):
 def test_fine_tuner_goes_on_from_the_checkpoint(fitted, tmp_path):
     labels = [text[0] for text in DOCUMENTS]
     tuner = LLMFineTuner(
-        fitted.checkpoint_, objective="classification", trainable=1, max_epochs=1, max_length=16,
+        fitted.checkpoint_, objective="classification", trainable=1, max_iter=1, max_length=16,
         checkpoint_dir=tmp_path, random_state=0,
     )  # fmt: skip
     assert tuner.fit_transform(DOCUMENTS, labels).shape == (len(DOCUMENTS), 16)
@@ -238,7 +238,7 @@ def test_changed_weights_are_refused(tmp_path):
 
 
 def test_contract():
-    encoder = LLMPretrainer(**SMALL, objectives=["mlm"], max_steps=1, validation_fraction=0)
+    encoder = LLMPretrainer(**SMALL, objectives=["mlm"], max_steps=1, early_stopping=False)
     with pytest.raises(AssertionError, match=r"breaks 1 rules[\s\S]*\(1, 2\)") as caught:  # two columns are pairs here
         check_encoder(encoder)
     assert str(caught.value).count("- check_") == 1 and "- check_bad_texts" in str(caught.value)
@@ -256,8 +256,8 @@ def test_in_a_pipeline(tmp_path):
 def test_continues_a_model(tmp_path, tiny_bert, objectives):
     before = load_file(Path(tiny_bert) / "model.safetensors")
     pretrainer = LLMPretrainer(
-        tiny_bert, objectives=objectives, max_steps=2, learning_rate=1e-6, max_length=32, checkpoint_dir=tmp_path,
-        random_state=0, validation_fraction=0,
+        tiny_bert, objectives=objectives, max_steps=2, learning_rate_init=1e-6, max_length=32, checkpoint_dir=tmp_path,
+        random_state=0, early_stopping=False,
     ).fit(DOCUMENTS)  # fmt: skip
     after = weights_of(pretrainer)
     name = "encoder.layer.1.output.dense.weight"
@@ -266,7 +266,7 @@ def test_continues_a_model(tmp_path, tiny_bert, objectives):
 
 
 def test_a_continued_model_learns_slower_unless_told_otherwise(tiny_bert):
-    rates = [LLMPretrainer(model, learning_rate=rate)._recipe(0).learning_rate
+    rates = [LLMPretrainer(model, learning_rate_init=rate)._recipe(0).learning_rate_init
              for model, rate in ((None, None), (tiny_bert, None), (tiny_bert, 1e-3))]  # fmt: skip
     assert rates == [5e-4, 5e-5, 1e-3]
 
@@ -283,7 +283,7 @@ def test_continues_models_of_other_kinds(tmp_path, tiny_bert, kind):
     config = getattr(transformers, f"{kind}Config")(**sizes, vocab_size=len(tokenizer), max_position_embeddings=66)
     tokenizer.save_pretrained(tmp_path / "model")
     getattr(transformers, f"{kind}ForMaskedLM")(config).save_pretrained(tmp_path / "model")
-    options = {"model": tmp_path / "model", "objectives": ["mlm"], "max_epochs": 4, "learning_rate": 1e-2}
+    options = {"model": tmp_path / "model", "objectives": ["mlm"], "max_iter": 4, "learning_rate_init": 1e-2}
     history = small(tmp_path / "out", **options).fit(DOCUMENTS).history_
     assert history[-1]["held_out_mlm_loss"] < history[0]["held_out_mlm_loss"] - 0.5
 
@@ -313,13 +313,13 @@ def test_only_hidden_tokens_reach_the_output_layer(fitted):
 
 
 def test_pairs_without_held_out_rows(tmp_path):
-    pretrainer = small(tmp_path, validation_fraction=0).fit(as_columns("list"))
+    pretrainer = small(tmp_path, early_stopping=False).fit(as_columns("list"))
     assert pretrainer.scores_ == {} and pretrainer.best_epoch_ == 1
 
 
 def test_continues_its_own_checkpoint_with_all_heads(tmp_path, fitted):
     again = LLMPretrainer(
-        fitted.checkpoint_, max_steps=1, learning_rate=1e-9, max_length=32, checkpoint_dir=tmp_path, random_state=0
+        fitted.checkpoint_, max_steps=1, learning_rate_init=1e-9, max_length=32, checkpoint_dir=tmp_path, random_state=0
     ).fit(DOCUMENTS)
     first, last = weights_of(fitted), weights_of(again)
     assert set(first) == set(last)
@@ -332,7 +332,7 @@ def test_continues_its_own_checkpoint_with_all_heads(tmp_path, fitted):
 KILLED = """
 import os, signal, sys
 from test_pretrainer import DOCUMENTS, small
-from skllmrec.language_models import _pretraining_run as run
+from skllmrec.language_models.pretraining import _run as run
 
 folder, kill_at, steps = sys.argv[1], int(sys.argv[2]), iter(range(999))
 run._STEPS_BETWEEN = 1
@@ -344,7 +344,7 @@ def killing(self, examples):
     return call(self, examples)
 
 run.Objectives.__call__ = killing
-small(folder, max_epochs=3, batch_size=8).fit(DOCUMENTS)
+small(folder, max_iter=3, batch_size=8).fit(DOCUMENTS)
 """
 
 
@@ -356,8 +356,8 @@ def test_killed_training_ends_like_one_that_ran_through(tmp_path):
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert os.listdir(tmp_path / "killed") == ["training.safetensors"]
     records = []
-    resumed = small(tmp_path / "killed", max_epochs=3, batch_size=8, callbacks=[records.append]).fit(DOCUMENTS)
-    whole = small(tmp_path / "whole", max_epochs=3, batch_size=8).fit(DOCUMENTS)
+    resumed = small(tmp_path / "killed", max_iter=3, batch_size=8, callbacks=[records.append]).fit(DOCUMENTS)
+    whole = small(tmp_path / "whole", max_iter=3, batch_size=8).fit(DOCUMENTS)
     assert_same_weights(resumed, whole)
     assert Path(resumed.checkpoint_).name == Path(whole.checkpoint_).name
     assert [record["epoch"] for record in records] == [2, 3], "the first epoch was not repeated"
@@ -378,7 +378,7 @@ def test_without_a_seed_a_training_is_found_again(tmp_path):
         ({"mask_probability": 0.3}, "identity.mask_probability was 0.15 and is 0.3"),
         ({"hidden_size": 32}, r"parameters\."),
         ({"objectives": ["mlm"]}, r"identity\.objectives"),
-        ({"max_epochs": 7}, r"recipe\.n_epochs was 1 and is 7"),
+        ({"max_iter": 7}, r"recipe\.max_iter was 1 and is 7"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -401,8 +401,8 @@ def test_directory_of_another_configuration(tmp_path, options, what):
         ({}, [], "Found no texts"),
         ({}, ["", "  "], "the corpus is empty: none of its 2 texts"),
         ({}, ["One sentence."], "1 text cannot be divided into at least 2"),
-        ({"validation_fraction": 0}, ["One sentence."], r"'nsp' needs at least two texts .* found 0"),
-        ({"validation_fraction": 0}, ["One. Two."], r"'nsp' needs at least two texts .* found 1"),
+        ({"early_stopping": False}, ["One sentence."], r"'nsp' needs at least two texts .* found 0"),
+        ({"early_stopping": False}, ["One. Two."], r"'nsp' needs at least two texts .* found 1"),
         (
             {},
             ["A dog.", "A cat"] * 9,

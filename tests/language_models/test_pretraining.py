@@ -12,7 +12,7 @@ from tiny_models import SENTENCES
 from skllmrec.language_models.pretraining._corpus import Corpus
 from skllmrec.language_models.pretraining._documents import divide, find_documents, make_corpus
 from skllmrec.language_models.pretraining._networks import Heads, make_network
-from skllmrec.language_models.pretraining._objectives import Objectives, Task, make_task, summarise
+from skllmrec.language_models.pretraining._objectives import Collator, Objectives, make_collator, summarise
 from skllmrec.language_models.pretraining._run import _log_shares
 from skllmrec.language_models.pretraining._tokenizer import Frame, train_tokenizer
 
@@ -21,7 +21,7 @@ CLS, SEP, MASK, PAD = 1, 2, 3, 0
 
 def make(objectives=("mlm", "nsp"), **options):
     options = {"max_length": 12, "batch_size": 4, "mask_probability": 0.15, "whole_words": False} | options
-    return Task(
+    return Collator(
         objectives=objectives, frame=Frame(([CLS], [SEP]), ([CLS], [SEP], [SEP])), mask_id=MASK, pad_id=PAD,
         ordinary=torch.arange(4, 99), **options,
     )  # fmt: skip
@@ -55,7 +55,7 @@ def trained():
 def test_losses_are_those_of_transformers(trained, objectives, monkeypatch):
     tokenizer, network = trained
     options = {"max_length": 24, "batch_size": 5, "mask_probability": 0.3, "whole_words": False}
-    task = make_task(tokenizer, objectives=objectives, **options)
+    task = make_collator(tokenizer, objectives=objectives, **options)
     texts = np.array([f"{a} {b}" for a, b in itertools.pairwise(SENTENCES)], dtype=object)
     corpus = make_corpus(find_documents([texts], with_pairs="nsp" in objectives), tokenizer, task)
     batch = task.batches(corpus, np.random.default_rng(0))[0]
@@ -104,7 +104,7 @@ def test_losses_are_those_of_transformers(trained, objectives, monkeypatch):
 
 def test_evaluation_is_the_same_every_time_and_leaves_random_numbers_alone(trained):
     tokenizer, network = trained
-    task = make_task(
+    task = make_collator(
         tokenizer, objectives=("mlm",), max_length=24, batch_size=4, mask_probability=0.3, whole_words=True
     )
     corpus = make_corpus(find_documents([np.array(SENTENCES)], with_pairs=False), tokenizer, task)
@@ -124,7 +124,7 @@ def test_evaluation_is_the_same_every_time_and_leaves_random_numbers_alone(train
 
 def test_special_tokens_replace_no_others(trained):
     tokenizer, _ = trained
-    task = make_task(
+    task = make_collator(
         tokenizer, objectives=("mlm",), max_length=24, batch_size=5, mask_probability=0.3, whole_words=False
     )
     found = set(tokenizer.convert_ids_to_tokens(task.ordinary.tolist()))
@@ -138,7 +138,7 @@ def test_shares_are_of_one_more_of_each_token():
 def test_each_of_two_texts_has_half_of_an_example(trained):
     tokenizer, _ = trained
     options = {"max_length": 24, "batch_size": 5, "mask_probability": 0.3, "whole_words": False}
-    task = make_task(tokenizer, objectives=("mlm", "nsp"), **options)
+    task = make_collator(tokenizer, objectives=("mlm", "nsp"), **options)
     columns = [np.array([" ".join(SENTENCES[:3]), "a war"], dtype=object), np.array(SENTENCES[3:5], dtype=object)]
     corpus = make_corpus(find_documents(columns, with_pairs=True), tokenizer, task)
     texts = [text for row in zip(*columns, strict=True) for text in row]

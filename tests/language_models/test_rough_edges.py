@@ -10,7 +10,7 @@ from tuning_data import make_catalogue
 from skllmrec import LLMFineTuner, LLMPretrainer, TextAugmenter
 from skllmrec.language_models.pretraining._documents import divide, find_documents
 
-FAST = {"learning_rate": 3e-3, "max_epochs": 1, "random_state": 0, "device": "cpu", "precision": "float32"}
+FAST = {"learning_rate_init": 3e-3, "max_iter": 1, "random_state": 0, "device": "cpu", "dtype": "float32"}
 SMALL = {"hidden_size": 16, "n_layers": 1, "n_heads": 2, "max_length": 32, "random_state": 0, "device": "cpu"}
 TEXTS, LIKED, KINDS = make_catalogue(40)
 DOCUMENTS = [f"{first} {second}" for first in SENTENCES for second in SENTENCES if first != second]
@@ -43,7 +43,7 @@ class Shout:
 
 
 def test_augmenter_of_ones_own_is_the_same_in_another_process(tiny_bert, tmp_path):
-    params = FAST | {"checkpoint_dir": tmp_path, "objective": "factors", "validation_fraction": None}
+    params = FAST | {"checkpoint_dir": tmp_path, "objective": "factors", "early_stopping": False}
     first = LLMFineTuner(tiny_bert, augmenter=Shout(), **params).fit(TEXTS, LIKED)
     second = LLMFineTuner(tiny_bert, augmenter=Shout(), **params).fit(TEXTS, LIKED)
     assert first.history_ == second.history_, "taken over"
@@ -52,12 +52,12 @@ def test_augmenter_of_ones_own_is_the_same_in_another_process(tiny_bert, tmp_pat
 
 
 def test_numbers_of_numpy(tiny_bert, tmp_path):
-    params = {"batch_size": np.int64(16), "n_components": np.int64(4), "max_epochs": np.int64(1)}
-    params |= {"temperature": np.float32(0.1), "trainable": np.int64(1), "validation_fraction": None}
+    params = {"batch_size": np.int64(16), "n_components": np.int64(4), "max_iter": np.int64(1)}
+    params |= {"temperature": np.float32(0.1), "trainable": np.int64(1), "early_stopping": False}
     tuner = LLMFineTuner(tiny_bert, **FAST | params, checkpoint_dir=tmp_path / "tuned").fit(TEXTS, LIKED)
     assert tuner.transform(TEXTS).shape == (40, 4)
     params = {name: np.int64(value) for name, value in SMALL.items() if type(value) is int}
-    params |= {"max_epochs": np.int64(1), "vocab_size": np.int64(200), "device": "cpu"}
+    params |= {"max_iter": np.int64(1), "vocab_size": np.int64(200), "device": "cpu"}
     assert LLMPretrainer(**params, checkpoint_dir=tmp_path / "new").fit(DOCUMENTS).embedding_size_ == 16
 
 
@@ -76,7 +76,7 @@ def test_home_of_the_user(tiny_bert, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    params = FAST | {"checkpoint_dir": "~/models", "objective": "factors", "validation_fraction": None}
+    params = FAST | {"checkpoint_dir": "~/models", "objective": "factors", "early_stopping": False}
     LLMFineTuner(tiny_bert, **params).fit(TEXTS, LIKED)
     LLMPretrainer(**SMALL, max_steps=1, checkpoint_dir="~/models").fit(DOCUMENTS)
     assert not (tmp_path / "~").exists()
@@ -96,7 +96,7 @@ def test_interrupt_while_an_epoch_is_judged(epoch, teachable_bert, tmp_path):
             raise KeyboardInterrupt
 
     texts, liked, _ = make_catalogue(200)
-    params = FAST | {"max_epochs": 3, "patience": None, "trainable": "all", "objective": "contrastive"}
+    params = FAST | {"max_iter": 3, "n_iter_no_change": None, "trainable": "all", "objective": "contrastive"}
     whole = LLMFineTuner(teachable_bert, **params).fit(texts, liked)
     tuner = LLMFineTuner(teachable_bert, checkpoint_dir=tmp_path, callbacks=[interrupt], **params)
     with pytest.raises(KeyboardInterrupt):

@@ -12,7 +12,7 @@ from skllmrec import LLMFineTuner
 from skllmrec._training import Recipe
 from skllmrec.language_models.fine_tuning._evaluators import Evidence
 from skllmrec.language_models.fine_tuning._targets import Targets
-from skllmrec.language_models.fine_tuning._tuning import _Contest, make_recipe, split_rows
+from skllmrec.language_models.fine_tuning._tuning import _Selection, make_recipe, split_rows
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -40,9 +40,9 @@ def test_texts_that_occur_twice_are_not_judged_by_what_was_learned():
 
 
 def test_recipe_follows_the_parameters():
-    tuner = LLMFineTuner(max_epochs=3, learning_rate=0.1, weight_decay=0.2, warmup=0.3, patience=4)
+    tuner = LLMFineTuner(max_iter=3, learning_rate_init=0.1, weight_decay=0.2, warmup=0.3, n_iter_no_change=4)
     expected = Recipe(
-        n_epochs=3, learning_rate=0.1, weight_decay=0.2, warmup=0.3, patience=4, seed=5, clip_norm=1.0,
+        max_iter=3, learning_rate_init=0.1, weight_decay=0.2, warmup=0.3, n_iter_no_change=4, seed=5, clip_norm=1.0,
         rate_factors={"heads": 5.0},  # as the documentation says
     )  # fmt: skip
     assert make_recipe(tuner, 5) == expected
@@ -52,7 +52,7 @@ def contest_of(qualities):
     """A contest of trainings that give these values of the held-out rows, after those of before training."""
     vectors = iter(qualities[1:])
     tuning = SimpleNamespace(vectors=qualities[0], all_vectors=lambda: next(vectors), copy_weights=dict)
-    contest = _Contest(SimpleNamespace(evidence=Evidence), tuning)
+    contest = _Selection(SimpleNamespace(evidence=Evidence), tuning)
     for number in range(1, len(qualities)):
         contest.enter(f"objective {number}", SimpleNamespace(best_epoch=1))
     return contest
@@ -75,7 +75,7 @@ def test_the_best_objective_wins():
 
 def test_each_objective_starts_from_the_untuned_model(tiny_bert):
     texts, liked, _ = make_catalogue(60)
-    params = {"learning_rate": 3e-3, "max_epochs": 2, "random_state": 0, "device": "cpu", "precision": "float32"}
+    params = {"learning_rate_init": 3e-3, "max_iter": 2, "random_state": 0, "device": "cpu", "dtype": "float32"}
     both, alone = (
         LLMFineTuner(tiny_bert, objective=objective, **params).fit(texts, liked) for objective in ("auto", "factors")
     )

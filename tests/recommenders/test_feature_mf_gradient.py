@@ -171,11 +171,16 @@ def test_parameters_reach_the_training(monkeypatch):
     own = {"batch_size": 50, "learning_rate": "cosine", "learning_rate_init": 0.25, "max_iter": 7}
     assert fit("explicit", frame, y, solver="rmsprop", **own).n_iter_ == 7
     recipe, n_batches = recipes.pop()
-    assert (recipe.optimizer, recipe.schedule, recipe.learning_rate, recipe.n_epochs) == ("rmsprop", "cosine", 0.25, 7)
-    assert n_batches == -(-len(y) // 50) and recipe.patience is None
+    assert (recipe.solver, recipe.learning_rate, recipe.learning_rate_init, recipe.max_iter) == (
+        "rmsprop",
+        "cosine",
+        0.25,
+        7,
+    )
+    assert n_batches == -(-len(y) // 50) and recipe.n_iter_no_change is None
     for solver, n_epochs in (("adamw", 30), ("rmsprop", 30), ("sgd", 60)):
         model = fit("implicit", frame, y, solver=solver)
-        assert model.n_iter_ == recipes[-1][0].n_epochs == n_epochs and len(model.history_) == n_epochs
+        assert model.n_iter_ == recipes[-1][0].max_iter == n_epochs and len(model.history_) == n_epochs
     assert fit("implicit", frame, y).n_iter_ == 15
 
 

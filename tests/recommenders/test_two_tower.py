@@ -486,13 +486,13 @@ def test_parameters_reach_the_training(monkeypatch):
            "weight_decay": 0.5, "batch_size": 48}  # fmt: skip
     recommender(**own).fit(frame)
     recipe, n_batches, options = recipes.pop()
-    assert (recipe.optimizer, recipe.schedule, recipe.learning_rate) == ("rmsprop", "cosine", 0.2)
-    assert (recipe.warmup, recipe.n_epochs, recipe.weight_decay, recipe.patience) == (0.3, 4, 0.5, None)
+    assert (recipe.solver, recipe.learning_rate, recipe.learning_rate_init) == ("rmsprop", "cosine", 0.2)
+    assert (recipe.warmup, recipe.max_iter, recipe.weight_decay, recipe.n_iter_no_change) == (0.3, 4, 0.5, None)
     assert n_batches == round(len(frame) / 48) and options["checkpoint"] is None and options["validate"] is None
     recommender(early_stopping=True, n_iter_no_change=2, loss="bpr", max_iter=1).fit(frame)
     recipe, n_batches, options = recipes.pop()
-    assert recipe.patience == 2 and options["validate"] is not None and n_batches >= 9
-    assert recipe.optimizer == "adamw"
+    assert recipe.n_iter_no_change == 2 and options["validate"] is not None and n_batches >= 9
+    assert recipe.solver == "adamw"
     defaults = [({}, 3.0), ({"feedback": "explicit"}, 0.1), ({"solver": "rmsprop"}, 0.0), ({"weight_decay": 0.0}, 0.0)]
     for params, weight_decay in defaults:
         recommender(max_iter=1, **params).fit(frame, np.ones(len(frame)))

@@ -44,6 +44,7 @@ import numpy as np
 from skllmrec._kernels.als.row_solver import SWEEP_STEPS, solve_rows_exactly, squared_error
 from skllmrec._kernels.als.sweeps import Settings, as_regressors, factorise_sides, row_sizes, sweep, two_sides, units_of
 from skllmrec._kernels.feature_map import FeatureMap, fit_map
+from skllmrec._kernels.ratings import standardise
 from skllmrec._kernels.selection.held_out import (
     MIN_HELD_OUT,
     hill_climb,
@@ -63,7 +64,7 @@ _TRIAL_SWEEPS = 8  # of each fit made only to choose a parameter
 
 
 @dataclass(frozen=True)
-class Entities:
+class FittedSide:
     """Users or items after a fit.
 
     Attributes
@@ -97,7 +98,7 @@ class FactorModel:
 
     Attributes
     ----------
-    users, items : Entities
+    users, items : FittedSide
     mean : float
         Weighted mean rating; 0 for implicit feedback.
     scale : float
@@ -111,8 +112,8 @@ class FactorModel:
         Value after each sweep; empty unless `tol` asked for it.
     """
 
-    users: Entities
-    items: Entities
+    users: FittedSide
+    items: FittedSide
     mean: float
     scale: float
     explicit: bool
@@ -121,16 +122,6 @@ class FactorModel:
     unobserved_weight: float
     n_iter: int = 0
     objective: np.ndarray = field(default_factory=lambda: np.empty(0))
-
-
-def _standardise(weights, ratings):
-    """Targets of the fit, and the mean and standard deviation that lead back to ratings."""
-    if ratings is None:
-        return np.ones(weights.nnz), 0.0, 1.0
-    mean = float(np.average(ratings, weights=weights.data))
-    scale = float(np.sqrt(np.average((ratings - mean) ** 2, weights=weights.data)))
-    scale = scale if scale > 1e-12 * abs(mean) else 1.0  # all equal
-    return (ratings - mean) / scale, mean, scale
 
 
 class _Trials:
@@ -196,7 +187,7 @@ def _export(side, scale):
     table = side.table * units.astype(side.table.dtype)
     bias = table[:, d].copy() if settings.explicit else np.zeros(len(table), table.dtype)
     vectors = np.ascontiguousarray(table[:, :d])
-    return Entities(vectors, bias, feature_map, side.prior_strength, strength, side.ridge_scale)
+    return FittedSide(vectors, bias, feature_map, side.prior_strength, strength, side.ridge_scale)
 
 
 def fit_feature_als(
@@ -287,7 +278,8 @@ def fit_feature_als(
     if nu is None:
         nu = NU_EXPLICIT if explicit else NU_IMPLICIT
     settings = Settings(explicit, n_components, nu, unobserved_weight, feature_alpha, seed, n_steps)
-    targets, mean, scale = _standardise(weights, ratings)
+    targets, mean, scale = standardise(weights, ratings)
+    targets = np.ones(weights.nnz) if targets is None else targets
     bases = factorise_sides(weights, (user_features, item_features), settings)
     alpha, strengths = _choose(weights, targets, bases, settings, alpha, prior_strength, max_iter)
     users, items = sides = two_sides(weights, targets, bases, settings)

@@ -37,7 +37,7 @@ class Settings:
         return np.float64 if self.explicit else np.float32
 
 
-class Side:
+class SideState:
     """Users or items during a fit: the data by row, the present factors, their ridge and their prior.
 
     Attributes
@@ -75,7 +75,7 @@ class Side:
         self.prior_strength = 0.0 if self.basis is None else prior_strength
         self.n_solved = 0
 
-    def solve(self, other: "Side") -> None:
+    def solve(self, other: "SideState") -> None:
         """Half sweep: solve for these factors with the other side fixed, then fit the map to them."""
         factors, offsets = as_regressors(other.table, self.settings.explicit)
         self.table = solve_rows(
@@ -132,12 +132,12 @@ def as_regressors(table: FloatArray, explicit: bool) -> tuple[FloatArray, FloatA
 
 def two_sides(
     weights: CsrMatrix, targets: FloatArray, bases: Sequence[FeatureBasis | None], settings: Settings
-) -> tuple[Side, Side]:
+) -> tuple[SideState, SideState]:
     """Rows of the users and, transposed, rows of the items."""
     transposed, by_item = weights.T.tocsr(), targets
     if settings.explicit:  # else all are one
         by_item = sp.csr_matrix((targets, weights.indices, weights.indptr), weights.shape).T.tocsr().data
-    return Side(weights, targets, bases[0], settings), Side(transposed, by_item, bases[1], settings)
+    return SideState(weights, targets, bases[0], settings), SideState(transposed, by_item, bases[1], settings)
 
 
 def factorise_sides(
@@ -151,7 +151,7 @@ def factorise_sides(
     ]
 
 
-def objective(users: Side, items: Side) -> float:
+def objective(users: SideState, items: SideState) -> float:
     """Sum up data, unobserved pairs and distance to the priors; the maps are taken as given."""
     settings, d = users.settings, users.settings.n_components
     sides = users, items
@@ -165,7 +165,7 @@ def objective(users: Side, items: Side) -> float:
     return float(value)
 
 
-def start_sides(sides: Sequence[Side], alpha: float, prior_strengths: Sequence[float]) -> None:
+def start_sides(sides: Sequence[SideState], alpha: float, prior_strengths: Sequence[float]) -> None:
     """Draw fresh factors for both sides."""
     rng = np.random.default_rng(sides[0].settings.seed)
     for side, strength in zip(sides, prior_strengths, strict=True):
@@ -173,7 +173,7 @@ def start_sides(sides: Sequence[Side], alpha: float, prior_strengths: Sequence[f
 
 
 def sweep(
-    sides: Sequence[Side],
+    sides: Sequence[SideState],
     alpha: float,
     prior_strengths: Sequence[float],
     max_iter: int,

@@ -16,7 +16,7 @@ CUTOFF = 20  # places of a list that are judged
 _MAX_USERS = 2048  # enough for the standard error that matters, and bounds the cost of a full ranking
 
 
-def hold_out_entries(weights: CsrMatrix, seed: int) -> tuple[IntArray, IntArray]:
+def hold_out_entries(weights: CsrMatrix, seed: int, fraction: float = SHARE) -> tuple[IntArray, IntArray]:
     """Split the stored entries of an interaction matrix at random.
 
     A held-out entry keeps at least one entry in its row and in its column on the training side; the others go back,
@@ -26,6 +26,8 @@ def hold_out_entries(weights: CsrMatrix, seed: int) -> tuple[IntArray, IntArray]
     ----------
     weights : csr_matrix of shape (n_users, n_items)
     seed : int
+    fraction : float, default=0.1
+        Expected share of the entries, before some go back.
 
     Returns
     -------
@@ -33,7 +35,7 @@ def hold_out_entries(weights: CsrMatrix, seed: int) -> tuple[IntArray, IntArray]
         Positions in ``weights.data``, ascending.
     """
     rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
-    test = np.random.default_rng(seed).random(weights.nnz) < SHARE
+    test = np.random.default_rng(seed).random(weights.nnz) < fraction
     left_in_row = np.bincount(rows[~test], minlength=weights.shape[0])
     left_in_column = np.bincount(weights.indices[~test], minlength=weights.shape[1])
     test &= (left_in_row[rows] > 0) & (left_in_column[weights.indices] > 0)

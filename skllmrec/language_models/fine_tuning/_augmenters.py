@@ -1,12 +1,14 @@
-"""What changes texts in a training: checked beforehand, and told apart by what it does."""
+"""Augmenters of training texts: checked before the training, and described for checkpoints."""
+
+from typing import Any
 
 from sklearn.base import clone
 
 from skllmrec.preprocessing import TextAugmenter
 
 
-def check_augmenter(augmenter):
-    """Refuse an augmenter that cannot work, before anything is trained.
+def check_augmenter(augmenter: Any) -> Any:
+    """Check an augmenter before the training begins.
 
     Parameters
     ----------
@@ -36,13 +38,13 @@ def check_augmenter(augmenter):
         name = augmenter.__name__
         raise TypeError(f"augmenter is the class {name}: pass an instance of it, {name}(...)")
     if isinstance(augmenter, TextAugmenter):
-        augmenter._validate_params()  # which a fit inside of another one leaves out
+        augmenter._validate_params()  # a nested fit skips the validation
         clone(augmenter).fit()
     return augmenter
 
 
-def describe_augmenter(augmenter):
-    """Describe an augmenter for the configuration of a training, in the same way in every process.
+def describe_augmenter(augmenter: Any) -> str | None:
+    """Describe an augmenter for the configuration of a training, independently of the process.
 
     Parameters
     ----------
@@ -51,7 +53,7 @@ def describe_augmenter(augmenter):
     Returns
     -------
     str or None
-        Its own description; class and attributes where that is the address in memory.
+        Its ``repr``; class and attributes if it has only the default one, which contains the address in memory.
     """
     if augmenter is None:
         return None

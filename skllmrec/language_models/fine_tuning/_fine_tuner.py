@@ -1,19 +1,21 @@
 """LLMFineTuner: a text encoder that learns from interactions, labels or numbers."""
 
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
+from skllmrec import _typing
 from skllmrec._backbone import model_info
-from skllmrec._backbone.pooling import POOLINGS
 from skllmrec._device import resolve_device
 from skllmrec._sklearn import HasMethods, Interval, StrOptions, all_or_nothing, fit_context
 from skllmrec._texts import check_texts
 from skllmrec._training import Checkpoint, check_callbacks
+from skllmrec._typing import RandomState, Texts
 from skllmrec.language_models._checkpoint_encoder import CheckpointEncoder
 from skllmrec.language_models.fine_tuning._augmenters import check_augmenter, describe_augmenter
 from skllmrec.language_models.fine_tuning._partial_model import CorpusEncoder
@@ -22,9 +24,21 @@ from skllmrec.language_models.fine_tuning._targets import OBJECTIVES, read_targe
 from skllmrec.language_models.fine_tuning._tuning import Options, Tuning, make_recipe, split_rows
 
 _EVERY = 20  # steps between two writes of a checkpoint
-# parameters that a checkpoint must agree with
-_IDENTITY = ("task_weights", "trainable", "lora_rank", "pooling", "n_components", "batch_size", "temperature",
-             "threshold", "validation_fraction", "precision", "token_dropout")  # fmt: skip
+# parameters that must be the same for a training to be resumed
+_IDENTITY = (
+    "task_weights",
+    "trainable",
+    "lora_rank",
+    "pooling",
+    "n_components",
+    "batch_size",
+    "temperature",
+    "threshold",
+    "early_stopping",
+    "validation_fraction",
+    "dtype",
+    "token_dropout",
+)
 
 
 class LLMFineTuner(CheckpointEncoder):
@@ -72,19 +86,28 @@ class LLMFineTuner(CheckpointEncoder):
     max_length : int or None, default=48
         Tokens that are read of a text, special ones included; None: as many as the model can read. Training time grows
         with it.
-    batch_size : int, default=None
-        Texts of a step; None: 256 for "contrastive", 1,024 for "interactions", else 128, and less (32 at least) where
+    batch_size : int or "auto", default="auto"
+        Texts of a step; "auto": 256 for "contrastive", 1,024 for "interactions", else 128, and less (32 at least) where
         an epoch would have fewer than ten steps.
-    learning_rate : float, default=3e-4
-        Highest learning rate of AdamW; heads learn five times as fast.
+    learning_rate : {"linear", "cosine", "constant"}, default="linear"
+        Schedule of the learning rate after the warm-up: it falls to zero at `max_iter` along a line or half a cosine,
+        or stays constant.
+    learning_rate_init : float, default=3e-4
+        Highest learning rate of AdamW; that of heads is five times as high.
     weight_decay : float, default=0.01
         Decoupled, of matrices.
     warmup : float, default=0.1
-        Share of the steps in which the learning rate rises; then it falls to zero along a line.
-    max_epochs : int, default=8
-        Passes over the texts, at most.
-    patience : int, default=2
-        Stop an objective after so many epochs without a better score; None: never.
+        Share of the steps in which the learning rate rises.
+    max_iter : int, default=8
+        Most epochs, which are passes over the texts, of each objective.
+    early_stopping : bool, default=True
+        Hold out some texts, stop an objective once their score has not improved for `n_iter_no_change` epochs, and keep
+        the best epoch, the model before training included. False: train `max_iter` epochs on all texts, and keep the
+        last one.
+    validation_fraction : float, default=0.1
+        Share of the texts that `early_stopping` holds out.
+    n_iter_no_change : int or None, default=2
+        See `early_stopping`; None: all epochs are trained.
     temperature : float, default=0.1
         Of "contrastive".
     threshold : float, default=None
@@ -95,8 +118,6 @@ class LLMFineTuner(CheckpointEncoder):
         them. It makes steps cheaper, and vectors that hang less on single words.
     augmenter : TextAugmenter, default=None
         Changes texts while training, differently in each epoch. Lower layers are then run in every step.
-    validation_fraction : float, default=0.1
-        Share of the texts that are held out; None: none, all epochs are trained and the last one is kept.
     checkpoint_dir : str or path-like, default=None
         Folder for tuned models, from which nothing is ever removed. Trainings save themselves there, too: the same
         `fit` goes on where a killed one ended, and has the same result. Trainings are told apart by their data; the
@@ -111,8 +132,8 @@ class LLMFineTuner(CheckpointEncoder):
         Store of vectors, keyed by the tuned weights, see :class:`LLMTextEncoder`.
     device : str or None, default=None
         Torch device; None takes an accelerator if there is one.
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Of the model's products while it is trained; "auto": bfloat16 where the device has instructions for it. Weights
+    dtype : {"auto", "float32", "bfloat16"}, default="auto"
+        Precision of matrix products during training; "auto": bfloat16 where the device has instructions for it. Weights
         stay float32, and `transform` computes in float32.
     random_state : int, RandomState instance or None, default=None
         Held-out rows, batches, dropout. None: another one in each fit, or with `checkpoint_dir` one that follows from
@@ -130,6 +151,8 @@ class LLMFineTuner(CheckpointEncoder):
         none were held out.
     objective_ : str or None
         The objective whose weights were kept; None for those of `model`.
+    n_iter_ : int
+        Epochs that were trained, of the objective with the most.
     history_ : list of dict
         A record for each epoch: "objective", "epoch" (0: before training), "step", "loss", "score" on the held-out
         texts (interactions: NDCG@20 of recommending them as new items, by a ridge regression to latent factors or by
@@ -165,71 +188,62 @@ class LLMFineTuner(CheckpointEncoder):
     >>> texts = ["space war", "alien planet", "robot ship", "wedding", "first love", "a kiss in paris"]
     >>> films_of_users = csr_array(np.repeat([[1, 0], [0, 1]], 3, axis=0))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     tuner = LLMFineTuner(validation_fraction=None, max_epochs=1, checkpoint_dir=folder)
+    ...     tuner = LLMFineTuner(early_stopping=False, max_iter=1, checkpoint_dir=folder)
     ...     vectors = tuner.fit_transform(texts, films_of_users)
     ...     np.allclose(vectors, LLMTextEncoder(tuner.checkpoint_, normalize=True).fit_transform(texts), atol=1e-5)
     True
     """
 
     _parameter_constraints: dict = {
+        **CheckpointEncoder._parameter_constraints,
         "model": [str, os.PathLike],
         "objective": [StrOptions({"auto", "multitask", *OBJECTIVES})],
         "task_weights": [dict, None],
         "trainable": [StrOptions({"all", "lora"}), Interval(Integral, 1, None, closed="left")],
         "lora_rank": [Interval(Integral, 1, None, closed="left")],
-        "pooling": [StrOptions(set(POOLINGS))],
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "max_length": [Interval(Integral, 1, None, closed="left"), None],
-        "batch_size": [Interval(Integral, 2, None, closed="left"), None],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "warmup": [Interval(Real, 0, 1, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "patience": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "threshold": [Real, None],
         "token_dropout": [Interval(Real, 0, 1, closed="left")],
         "augmenter": [HasMethods("augment"), None],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
-        "checkpoint_dir": [str, os.PathLike, None],
-        "callbacks": [tuple, list],
-        "memory": [str, os.PathLike, HasMethods("fetch"), None],
-        "device": [str, None],
-        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
+        "dtype": [StrOptions({"auto", "float32", "bfloat16"})],
     }
 
     def __init__(
         self,
-        model="sentence-transformers/all-MiniLM-L6-v2",
+        model: _typing.Path = "sentence-transformers/all-MiniLM-L6-v2",
         *,
-        objective="auto",
-        task_weights=None,
-        trainable=2,
-        lora_rank=8,
-        pooling="mean",
-        n_components=None,
-        max_length=48,
-        batch_size=None,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        warmup=0.1,
-        max_epochs=8,
-        patience=2,
-        temperature=0.1,
-        threshold=None,
-        token_dropout=0.0,
-        augmenter=None,
-        validation_fraction=0.1,
-        checkpoint_dir=None,
-        callbacks=(),
-        memory=None,
-        device=None,
-        precision="auto",
-        random_state=None,
-        verbose=False,
-    ):
+        objective: str = "auto",
+        task_weights: dict[Any, float] | None = None,
+        trainable: int | str = 2,
+        lora_rank: int = 8,
+        pooling: str = "mean",
+        n_components: int | None = None,
+        max_length: int | None = 48,
+        batch_size: int | str = "auto",
+        learning_rate: str = "linear",
+        learning_rate_init: float = 3e-4,
+        weight_decay: float = 0.01,
+        warmup: float = 0.1,
+        max_iter: int = 8,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int | None = 2,
+        temperature: float = 0.1,
+        threshold: float | None = None,
+        token_dropout: float = 0.0,
+        augmenter: Any = None,
+        checkpoint_dir: _typing.Path | None = None,
+        callbacks: Sequence[Callable[[dict[str, Any]], Any]] = (),
+        memory: Any = None,
+        device: str | None = None,
+        dtype: str = "auto",
+        random_state: RandomState = None,
+        verbose: bool | int = False,
+    ) -> None:
         self.model = model
         self.objective = objective
         self.task_weights = task_weights
@@ -240,26 +254,28 @@ class LLMFineTuner(CheckpointEncoder):
         self.max_length = max_length
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
         self.weight_decay = weight_decay
         self.warmup = warmup
-        self.max_epochs = max_epochs
-        self.patience = patience
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
         self.temperature = temperature
         self.threshold = threshold
         self.token_dropout = token_dropout
         self.augmenter = augmenter
-        self.validation_fraction = validation_fraction
         self.checkpoint_dir = checkpoint_dir
         self.callbacks = callbacks
         self.memory = memory
         self.device = device
-        self.precision = precision
+        self.dtype = dtype
         self.random_state = random_state
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
-    def fit(self, X, y=None):
+    def fit(self, X: Texts, y: Any = None) -> "LLMFineTuner":
         """Tune the model.
 
         Parameters
@@ -295,8 +311,9 @@ class LLMFineTuner(CheckpointEncoder):
         self._check_sizes(info)
         self.max_length_ = info.choose_max_length(self.max_length)
         digest = targets_digest(texts, targets)
-        seed = self._choose_seed(digest)
-        rows = split_rows(targets, texts, self.validation_fraction, np.random.default_rng(seed))
+        seed = self._draw_seed(int(digest[:7], 16))
+        held_out_share = self.validation_fraction if self.early_stopping else None
+        rows = split_rows(targets, texts, held_out_share, np.random.default_rng(seed))
         encoder = CorpusEncoder(
             info.weights,
             texts.tolist(),
@@ -304,7 +321,7 @@ class LLMFineTuner(CheckpointEncoder):
             lora_rank=self.lora_rank,
             pooling=self.pooling,
             max_length=self.max_length_,
-            precision=self.precision,
+            dtype=self.dtype,
             token_dropout=self.token_dropout,
             augmenter=augmenter,
             device=device,
@@ -313,7 +330,7 @@ class LLMFineTuner(CheckpointEncoder):
         outcome = tuning.run(
             targets,
             rows,
-            judged_by=None if self.validation_fraction is None else next(iter(targets.values())),
+            judged_by=None if held_out_share is None else next(iter(targets.values())),
             recipe=make_recipe(self, seed),
             options=Options(
                 temperature=self.temperature,
@@ -327,6 +344,7 @@ class LLMFineTuner(CheckpointEncoder):
             ),
         )
         self.improved_, self.objective_, self.history_ = outcome.improved, outcome.objective, outcome.history
+        self.n_iter_ = max((record["epoch"] for record in outcome.history), default=0)
         self._n_pooled = info.n_dims
         self.checkpoint_, self.weights_sha256_ = str(info.weights.path), info.sha256
         if outcome.objective is not None or tuning.projection is not None:
@@ -346,11 +364,6 @@ class LLMFineTuner(CheckpointEncoder):
                 f'to {info.n_layers}, or "all" for these and the embeddings'
             )
         info.check_n_components(self.n_components)
-
-    def _choose_seed(self, digest):
-        if self.random_state is None and self.checkpoint_dir is not None:
-            return int(digest[:7], 16)  # a training must be the same when it is resumed
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _checkpoint(self, digest, name, sha256):
         """Where the training with one objective is saved; None without a folder."""

@@ -1,4 +1,6 @@
-"""What a training minimises: losses of the vectors of a batch, with the linear heads that they need."""
+"""Objectives of fine-tuning: losses of the vectors of a batch, with their linear heads."""
+
+from typing import Any
 
 import numpy as np
 
@@ -9,14 +11,14 @@ _MAX_USERS = 2048  # of a batch: bounds its memory
 
 
 class Setting:
-    """What objectives need to know beside their targets.
+    """The data and settings that all objectives need besides their targets.
 
     Parameters
     ----------
     vectors : ndarray of shape (n_rows, d)
         Of all rows before training, of unit length.
     fitted : ndarray of int
-        Rows to learn from.
+        Rows to train on.
     temperature : float
         Of "contrastive".
     seed : int
@@ -44,7 +46,7 @@ class _OnInteractions:
 
     batch_size = 256
     checkpointed = False
-    heads = {}
+    heads: dict[str, Any] = {}
 
     def __init__(self, targets, setting):
         self._positives, self._setting = targets.values, setting
@@ -61,14 +63,14 @@ class _OnInteractions:
 
 
 class Contrastive(_OnInteractions):
-    """The user's other items point to an item, against the items of the batch."""
+    """Softmax over the items of the batch, given the user's other items."""
 
     def loss(self, vectors, rows):
         """Mean loss of a batch."""
         return contrastive_loss(vectors, self._among(rows), temperature=self._setting.temperature)
 
 
-class Interactions(_OnInteractions):
+class Reconstruction(_OnInteractions):
     """Similarities reconstruct interactions; large batches, in which activations are computed twice."""
 
     batch_size = 1024
@@ -80,14 +82,14 @@ class Interactions(_OnInteractions):
 
 
 class _OnHead:
-    """Objective with a linear head, which starts from the ridge regression on the vectors before training."""
+    """Objective with a linear head, initialised by a ridge regression on the vectors before training."""
 
     batch_size = 128
     checkpointed = False
-    name = None
+    name: str
 
     def _start(self, targets, weights, setting):
-        """Set the head up; `targets` and `weights` are of the fitted rows."""
+        """Initialise the head by the `targets` and `weights` of the fitted rows."""
         found = ridge(setting.vectors[setting.fitted], targets, weights, setting.seed)
         self.heads = {self.name: linear_layer(found.coef, found.intercept, setting.device)}
 
@@ -114,7 +116,7 @@ class _OnNumbers(_OnHead):
 
 
 class Factors(_OnNumbers):
-    """Latent factors of the interactions, or those that are given."""
+    """Latent factors of the interactions, or the columns of a dense matrix."""
 
     name = "factors"
 
@@ -143,7 +145,7 @@ class Classification(_OnHead):
     """Softmax of a linear function of the vectors."""
 
     name = "classification"
-    _sharpness = 8.0  # from the scores of a ridge classifier, which are shares, to logits
+    _sharpness = 8.0  # scales the outputs of a ridge classifier, which are shares, to logits
 
     def __init__(self, targets, setting):
         import torch
@@ -162,7 +164,7 @@ class Classification(_OnHead):
 _CLASSES = {
     "contrastive": Contrastive,
     "factors": Factors,
-    "interactions": Interactions,
+    "interactions": Reconstruction,
     "regression": Regression,
     "classification": Classification,
 }

@@ -84,9 +84,9 @@ class CorpusEncoder:
     pooling : str
     max_length : int or None
         Tokens that are read of a text.
-    precision : {"auto", "float32", "bfloat16"}
-        Of the products of the model; "auto" is bfloat16 where the device has instructions for it. Parameters, and
-        everything from the pooling on, are float32.
+    dtype : {"auto", "float32", "bfloat16"}
+        Precision of the products of the model; "auto" is bfloat16 where the device has instructions for it. Parameters
+        and all computations after the model are float32.
     token_dropout : float
         Share of the tokens that the trained layers do not see in training mode; the first and the last of a text stay.
     augmenter : object or None
@@ -100,11 +100,11 @@ class CorpusEncoder:
     """
 
     def __init__(
-        self, weights, texts, *, trainable, lora_rank, pooling, max_length, precision, token_dropout, augmenter, device
+        self, weights, texts, *, trainable, lora_rank, pooling, max_length, dtype, token_dropout, augmenter, device
     ):
         self._weights, self._texts, self._max_length, self._augmenter = weights, texts, max_length, augmenter
         self._pooling, self._token_dropout, self._device = pooling, token_dropout, device
-        self._is_half = precision == "bfloat16" or (precision == "auto" and has_bfloat16(device))
+        self._is_half = dtype == "bfloat16" or (dtype == "auto" and has_bfloat16(device))
         self._tokenizer = load_tokenizer(weights)
         self._tokens = self._tokenize(texts)
         self.trained = TrainableModel(weights, device)

@@ -1,26 +1,32 @@
-"""Vectors of a tuned model: of unit length, projected where it has a projection."""
+"""Encoding with a tuned model: unit vectors, projected if the model has a projection."""
 
 import threading
 from collections import OrderedDict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skllmrec._backbone import forget
+from skllmrec._backbone import EncodingJob, forget
+from skllmrec._typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    import torch
 
 _PROJECTION = "projection.safetensors"
-_LOADED = 2  # tuned models that stay in memory: a search fits many
+_LOADED = 2  # most tuned models in memory: a parameter search fits many
 
-_loaded, _lock = OrderedDict(), threading.Lock()  # sha256 -> None, least recently used first
+_loaded: OrderedDict[str, None] = OrderedDict()  # keys are checksums, least recently used first
+_lock = threading.Lock()
 
 
-def remember(sha256):
-    """Note that a tuned model is in memory; of too many, the one least recently used is forgotten.
+def remember(sha256: str) -> None:
+    """Mark a tuned model as loaded; beyond two, the least recently used one is removed from memory.
 
     Parameters
     ----------
     sha256 : str
-        Of its files.
+        Checksum of its files.
     """
     with _lock:
         _loaded[sha256] = None
@@ -29,8 +35,8 @@ def remember(sha256):
             forget(_loaded.popitem(last=False)[0])
 
 
-def write_projection(projection, folder):
-    """Save a linear layer beside the model that it belongs to.
+def write_projection(projection: "torch.nn.Linear", folder: Path) -> None:
+    """Save a projection beside the model that it belongs to.
 
     Parameters
     ----------
@@ -39,30 +45,30 @@ def write_projection(projection, folder):
     """
     from safetensors.torch import save_file
 
-    save_file({name: tensor.detach().contiguous() for name, tensor in projection.state_dict().items()},
-              folder / _PROJECTION)  # fmt: skip
+    tensors = {name: tensor.detach().contiguous() for name, tensor in projection.state_dict().items()}
+    save_file(tensors, folder / _PROJECTION)
 
 
 class TunedJob:
-    """An encoding job whose vectors are projected, and scaled again.
+    """An encoding job whose vectors are projected and normalised.
 
     Parameters
     ----------
     job : EncodingJob
-        Whose vectors are of unit length.
+        A job that returns unit vectors.
     folder : str
-        Of the tuned model; a projection is looked for beside it.
+        Folder of the tuned model, and of its projection if it has one.
     """
 
-    def __init__(self, job, folder):
+    def __init__(self, job: EncodingJob, folder: str) -> None:
         from safetensors.numpy import load_file
 
         self._job, self.costs, self.groups = job, job.costs, job.groups
         file = Path(folder) / _PROJECTION
         self._projection = load_file(file) if file.exists() else None
 
-    def encode(self, positions):
-        """Vectors of some of the texts."""
+    def encode(self, positions: IntArray) -> FloatArray:
+        """Encode some of the texts."""
         vectors = self._job.encode(positions)
         if self._projection is None:
             return vectors

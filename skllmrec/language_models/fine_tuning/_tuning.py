@@ -1,41 +1,42 @@
-"""Fine-tuning itself: rows held out, objectives tried one after the other, the best epoch of all kept."""
+"""The steps of a fine-tuning: hold rows out, train with each objective, keep the best epoch of all."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from skllmrec._training import Recipe, index_batches, train
-from skllmrec.language_models._distinct import hold_out, number_equal
+from skllmrec._typing import Estimator
+from skllmrec.language_models._distinct import hold_out_texts, number_equal
 from skllmrec.language_models.fine_tuning._evaluators import make_judge
 from skllmrec.language_models.fine_tuning._objectives import Multitask, Setting, linear_layer, make_objective
 
-_ROWS = 512  # encoded at once for validation
-_STEPS = 10  # at least so many in an epoch, where batches are chosen by the number of rows
+_ROWS = 512  # rows that are encoded at once for validation
+_STEPS = 10  # least number of steps of an epoch with batch_size="auto"
 _LEAST_BATCH = 32
-_HEAD_RATE = 5.0  # heads learn faster than the model
+_HEAD_RATE = 5.0  # learning rate of heads, relative to that of the model
 
 
 @dataclass
 class Outcome:
-    """What became of a fine-tuning.
+    """The result of a fine-tuning.
 
     Attributes
     ----------
     improved : bool or None
-        Whether held-out rows gain beyond chance by it; None if none were held out.
+        Whether the score on held-out rows improved beyond chance; None if no rows were held out.
     objective : str or None
-        The one whose weights are kept; None if it is those of before.
+        The objective whose weights are kept; None if these are the weights before training.
     history : list of dict
         Records of all epochs of all objectives.
     """
 
     improved: bool | None = None
     objective: str | None = None
-    history: list = field(default_factory=list)
+    history: list[dict] = field(default_factory=list)
 
 
 def split_rows(targets, texts, share, rng):
-    """Rows to learn from, and rows to judge by, whose texts are others as far as that is possible.
+    """Split the rows into a part to train on and a held-out part, with different texts as far as possible.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ def split_rows(targets, texts, share, rng):
     texts : sequence of str
         Of all rows.
     share : float or None
-        Share of the rows that is held out; None: no rows.
+        Share of the rows to hold out; None: no rows.
     rng : numpy.random.Generator
 
     Returns
@@ -63,11 +64,11 @@ def split_rows(targets, texts, share, rng):
             + (f", of which {n_held_out} would be held out" if n_held_out else "")
             + ": pass at least 3"
         )
-    return hold_out(rng.permutation(rows), number_equal(texts), n_held_out)
+    return hold_out_texts(rng.permutation(rows), number_equal(texts), n_held_out)
 
 
 class Tuning:
-    """A model that is being tuned on a corpus.
+    """A model during its fine-tuning on a corpus.
 
     Parameters
     ----------
@@ -75,15 +76,15 @@ class Tuning:
     n_rows : int
         Texts of the corpus.
     n_components : int or None
-        Length of vectors that a projection, trained too, makes; None: no projection.
+        Output dimension of a projection that is trained with the model; None: no projection.
     device : torch.device
 
     Attributes
     ----------
     vectors : ndarray of shape (n_rows, n_dims), float32, or None
-        Before training, of unit length; None after `run`.
+        Unit vectors before training; None after `run`.
     projection : torch.nn.Linear or None
-        At first the leading principal directions.
+        Initialised by the leading principal directions.
     """
 
     def __init__(self, encoder, n_rows, n_components, device):
@@ -105,7 +106,7 @@ class Tuning:
         return vectors if self.projection is None else normalize(self.projection(vectors))
 
     def all_vectors(self):
-        """Vectors of all rows as an array, in evaluation mode."""
+        """Compute the vectors of all rows in evaluation mode."""
         import torch
 
         vectors = None
@@ -118,7 +119,7 @@ class Tuning:
         return vectors
 
     def _modules(self, heads):
-        """Everything that is trained."""
+        """Return all modules that are trained."""
         from torch import nn
 
         modules = {"backbone": self._encoder.backbone, "heads": nn.ModuleDict(heads)}
@@ -130,11 +131,11 @@ class Tuning:
         return {name: tensor for name, tensor in self._modules({}).named_parameters() if tensor.requires_grad}
 
     def copy_weights(self):
-        """Weights that are trained, by name."""
+        """Copy the trained weights, by name."""
         return {name: tensor.detach().clone() for name, tensor in self._trained().items()}
 
     def set_weights(self, weights):
-        """Put weights in the place of the present ones."""
+        """Replace the current weights."""
         import torch
 
         with torch.no_grad():
@@ -142,20 +143,20 @@ class Tuning:
                 tensor.copy_(weights[name])
 
     def has_moved(self):
-        """Whether the present weights are others than those before training."""
+        """Whether the current weights differ from those before training."""
         return any((tensor != self._start[name]).any() for name, tensor in self._trained().items())
 
     def run(self, targets, rows, *, judged_by, recipe, options):
-        """Try all objectives, each from the same weights, and end with the best.
+        """Train with each objective from the same initial weights, and keep the best weights.
 
         Parameters
         ----------
         targets : dict of str to Targets
             By objective.
         rows : tuple of two ndarray of int
-            To learn from, and held out.
+            Rows to train on, and held-out rows.
         judged_by : Targets or None
-            What held-out rows are judged by; None: no rows are held out.
+            Targets that held-out rows are scored by; None: no rows are held out.
         recipe : Recipe
         options : Options
 
@@ -167,33 +168,33 @@ class Tuning:
         judge = None if judged_by is None else make_judge(judged_by, fitted, held_out, recipe.seed)
         if judge is not None and judge.n_judged == 0:
             return self._without_judge(options)
-        outcome, contest = Outcome(), _Contest(judge, self)
+        outcome, selection = Outcome(), _Selection(judge, self)
         setting = Setting(self.vectors, fitted, temperature=options.temperature, seed=recipe.seed, device=self._device)
         objectives = _objectives(targets, setting, options)
-        setting.vectors = self.vectors = None  # heads have started from them; memory must not grow with the corpus
+        setting.vectors = self.vectors = None  # heads are initialised; memory must not grow with the corpus
         for name, own in objectives.items():
             self.set_weights(self._start)
-            training = self._train(name, own, fitted, contest, recipe, options)
+            training = self._train(name, own, fitted, selection, recipe, options)
             outcome.history += [{"objective": name, **record} for record in training.history]
             if judge is None:
                 outcome.objective = name
                 return outcome
-            contest.enter(name, training)
-        outcome.improved, outcome.objective = contest.is_won, contest.winner if contest.is_won else None
-        self.set_weights(contest.weights if contest.is_won else self._start)
+            selection.enter(name, training)
+        outcome.improved, outcome.objective = selection.is_won, selection.winner if selection.is_won else None
+        self.set_weights(selection.weights if selection.is_won else self._start)
         return outcome
 
     def _without_judge(self, options):
-        """No held-out row can be judged: by default nothing is changed, since nobody could say whether it helps."""
+        """Handle held-out rows that cannot be scored: with "auto" the model is not changed, else raise an error."""
         if options.lenient:
             return Outcome(improved=False)
         raise ValueError(
-            "no held-out text has a user who also has a text to learn from: there is nothing to judge the training by. "
-            "Pass more interactions, a greater validation_fraction, or validation_fraction=None to train without"
+            "no held-out text has a user who also has a text to train on, so that the training cannot be scored. "
+            "Pass more interactions, a greater validation_fraction, or early_stopping=False to train without"
         )
 
-    def _train(self, name, objective, fitted, contest, recipe, options):
-        """Train with one objective; afterwards the weights are those of its best epoch."""
+    def _train(self, name, objective, fitted, selection, recipe, options):
+        """Train with one objective, and keep the weights of its best epoch."""
         modules = self._modules(objective.heads)
         cut = index_batches(len(fitted), _batch_size(options.batch_size, objective.batch_size, len(fitted)))
 
@@ -205,8 +206,8 @@ class Tuning:
             lambda rng: [fitted[batch] for batch in cut(rng) if len(batch) > 1 or len(fitted) == 1],
             loss,
             recipe,
-            validate=contest.score if contest.judge is not None else None,
-            callbacks=[_listener(callback, name) for callback in options.callbacks],
+            validate=selection.score if selection.judge is not None else None,
+            callbacks=[_with_objective(callback, name) for callback in options.callbacks],
             checkpoint=options.checkpoint_of(name),
             description=f"LLMFineTuner, {name}",
             verbose=options.verbose,
@@ -215,8 +216,8 @@ class Tuning:
         return training
 
 
-class _Contest:
-    """Objectives against each other and against the weights before training, on held-out rows."""
+class _Selection:
+    """Selects the best weights of all objectives, those before training included, on held-out rows."""
 
     def __init__(self, judge, tuning):
         self.judge, self._tuning = judge, tuning
@@ -224,12 +225,12 @@ class _Contest:
         self._frozen = self._best = None if judge is None else judge.evidence(tuning.vectors)
 
     def score(self):
-        """Score of the present weights; a training may have been resumed, with other weights from the begin."""
+        """Score the current weights, which differ from the initial ones from the start if the training was resumed."""
         moved = self._tuning.has_moved()
         return (self.judge(self._tuning.all_vectors()) if moved else self._frozen.values).mean()
 
     def enter(self, name, training):
-        """Compare the present weights, the best ones of a training, with the best ones so far."""
+        """Compare the current weights, the best ones of a training, with the best ones so far."""
         if training.best_epoch == 0:
             return
         evidence = self.judge.evidence(self._tuning.all_vectors())
@@ -238,21 +239,21 @@ class _Contest:
 
     @property
     def is_won(self):
-        """Whether the best weights beat those before training beyond chance."""
+        """Whether the best weights are better than those before training beyond chance."""
         return self.winner is not None and self._best.beats(self._frozen)
 
 
 @dataclass(frozen=True)
 class Options:
-    """Settings of a tuning that are no numbers of its recipe."""
+    """Settings of a fine-tuning that are not part of its recipe."""
 
     temperature: float
-    batch_size: int | None
+    batch_size: int | str
     multitask: bool
     task_weights: dict | None
-    lenient: bool  # end without a result, instead of an error, where nothing can be judged
+    lenient: bool  # leave the model as it is, instead of raising an error, if held-out rows cannot be scored
     checkpoint_of: object  # name of an objective -> Checkpoint or None
-    verbose: bool
+    verbose: bool | int
     callbacks: tuple = ()  # of callables, called with the record of each epoch
 
 
@@ -262,32 +263,34 @@ def _objectives(targets, setting, options):
     return {"multitask": Multitask(found, options.task_weights, setting.device)} if options.multitask else found
 
 
-def _listener(callback, objective):
+def _with_objective(callback, objective):
+    """Add the name of the objective to the records that a callback gets."""
     return lambda record: callback({"objective": objective, **record})
 
 
 def _batch_size(asked, usual, n_rows):
-    """Rows of a batch: what was asked for, else what is usual, less where an epoch would be a few steps only."""
-    return asked if asked is not None else max(min(usual, n_rows // _STEPS), _LEAST_BATCH)
+    """Return the batch size asked for; with "auto" the usual one, or less if an epoch had only a few steps."""
+    return asked if asked != "auto" else max(min(usual, n_rows // _STEPS), _LEAST_BATCH)
 
 
 def _principal_directions(vectors, n_components, device):
-    """Projection onto the leading principal directions of the vectors, centred."""
+    """Make a projection onto the leading principal directions of the centred vectors."""
     mean = vectors.mean(axis=0, dtype=np.float64)
     _, directions = np.linalg.eigh(np.cov(vectors, rowvar=False, dtype=np.float64))
     coef = directions[:, ::-1][:, :n_components].copy()
     return linear_layer(coef, -mean @ coef, device)
 
 
-def make_recipe(estimator, seed):
-    """Numbers of the training, from the parameters of the estimator."""
+def make_recipe(estimator: Estimator, seed: int) -> Recipe:
+    """Make the recipe of the training from the parameters of the estimator."""
     return Recipe(
-        n_epochs=estimator.max_epochs,
+        max_iter=estimator.max_iter,
         learning_rate=estimator.learning_rate,
+        learning_rate_init=estimator.learning_rate_init,
         weight_decay=estimator.weight_decay,
         warmup=estimator.warmup,
         clip_norm=1.0,
-        patience=estimator.patience,
+        n_iter_no_change=estimator.n_iter_no_change if estimator.early_stopping else None,
         rate_factors={"heads": _HEAD_RATE},
         seed=seed,
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from skllmrec._sklearn import is_frame, take_columns
 from skllmrec._texts import check_texts
-from skllmrec.language_models._distinct import hold_out, number_equal
+from skllmrec.language_models._distinct import hold_out_texts, number_equal
 from skllmrec.language_models.pretraining._corpus import build_corpus
 from skllmrec.language_models.pretraining._sentence_pairs import split_sentences
 from skllmrec.language_models.pretraining._tokenizer import tokenize
@@ -156,37 +156,41 @@ def divide(documents, *, fraction, least, seed):
     if n - n_held < least:
         raise ValueError(
             f"{n} text{'s' * (n != 1)} cannot be divided into at least {least} to learn from and {least} to hold out: "
-            "give more texts, or validation_fraction=0"
+            "give more texts, or early_stopping=False"
         )
     order = np.random.default_rng([seed, 1]).permutation(n)
-    fitted, held_out = hold_out(order, number_equal(map(tuple, documents.sentences)), n_held)
+    fitted, held_out = hold_out_texts(order, number_equal(map(tuple, documents.sentences)), n_held)
     if len(held_out) < least:
         fitted, held_out = np.sort(order[n_held:]), np.sort(order[:n_held])
     return documents.take(fitted), documents.take(held_out)
 
 
-def make_corpus(documents, tokenizer, task):
+def make_corpus(documents, tokenizer, collator):
     """Turn documents into tokens; of pairs of texts, each has one half of an example.
 
     Parameters
     ----------
     documents : Documents
     tokenizer : transformers.PreTrainedTokenizerBase
-    task : Task
+    collator : Collator
 
     Returns
     -------
     Corpus
     """
-    n_room = task.max_length - task.frame.n_special
-    is_paired, with_pairs = documents.groups is not None, "nsp" in task.objectives
+    n_room = collator.max_length - collator.frame.n_special
+    is_paired, with_pairs = documents.groups is not None, "nsp" in collator.objectives
 
     def encode(sentences):
         encoded = tokenize(tokenizer, sentences)
-        return [(ids[: task.half], starts[: task.half]) for ids, starts in encoded] if is_paired else encoded
+        return [(ids[: collator.half], starts[: collator.half]) for ids, starts in encoded] if is_paired else encoded
 
     return build_corpus(
-        encode, documents.sentences, n_room=n_room, n_piece=task.half if with_pairs else n_room, groups=documents.groups
+        encode,
+        documents.sentences,
+        n_room=n_room,
+        n_piece=collator.half if with_pairs else n_room,
+        groups=documents.groups,
     )
 
 

@@ -1,4 +1,4 @@
-"""The objectives of a pre-training on a corpus: batches, losses, and what held-out documents say."""
+"""The objectives of pre-training: batches of examples, their losses, and scores on held-out documents."""
 
 import math
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from skllmrec.language_models.pretraining._sentence_pairs import OTHER, SINGLE, 
 from skllmrec.language_models.pretraining._tokenizer import find_frame
 
 OBJECTIVES = ("mlm", "nsp")
-HELD_OUT = "held_out_"  # begin of the names of numbers of held-out documents
+HELD_OUT = "held_out_"  # prefix of the names of scores on held-out documents
 _MOST_EXPONENT = math.log(np.finfo(float).max)
-_IGNORED = -100  # label that counts for nothing, torch's own
+_IGNORED = -100  # label without a loss, as in torch
 
 
 @dataclass(frozen=True)
-class Task:
-    """What is learned, and how batches of it are made.
+class Collator:
+    """Draws the examples of the objectives from a corpus, and collates batches of them.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Task:
 
     @property
     def half(self):
-        """Most tokens of one of two segments."""
+        """Maximal number of tokens of one of two segments."""
         return (self.max_length - self.frame.n_special) // 2
 
     def examples(self, corpus, rng):
@@ -61,13 +61,13 @@ class Task:
         return examples if "mlm" in self.objectives else examples[examples[:, 4] != SINGLE]
 
     def batches(self, corpus, rng):
-        """Cut the examples of an epoch into batches of like length."""
+        """Divide the examples of an epoch into batches of similar length."""
         examples = self.examples(corpus, rng)
         lengths = examples[:, 1] - examples[:, 0] + examples[:, 3] - examples[:, 2]
         return [examples[rows] for rows in index_batches(len(examples), self.batch_size, lengths=lengths)(rng)]
 
     def collate(self, corpus, examples):
-        """Lay a batch out as arrays of shape (n_examples, n_tokens).
+        """Collate a batch to arrays of shape (n_examples, n_tokens).
 
         Returns
         -------
@@ -100,7 +100,7 @@ class Task:
         return ids, types, starts, content, mask
 
     def _lay_out(self, a0, a1, b0, b1, label):
-        """Parts of an example in order: special tokens (list) and segments (begin, end)."""
+        """Return the parts of an example in order: special tokens (list) and segments (begin, end)."""
         if label == SINGLE:
             before, behind = self.frame.single
             return before, (a0, a1), behind
@@ -108,23 +108,23 @@ class Task:
         return before, (a0, a1), between, (b0, b1), behind
 
 
-def make_task(tokenizer, **options):
-    """Make a task for the tokens of a tokenizer.
+def make_collator(tokenizer, **options):
+    """Make a collator for the tokens of a tokenizer.
 
     Parameters
     ----------
     tokenizer : transformers.PreTrainedTokenizerBase
     **options : dict
-        The attributes of the task that are not about tokens.
+        The attributes of the collator that are not about tokens.
 
     Returns
     -------
-    Task
+    Collator
     """
     import torch
 
     tokens = torch.arange(len(tokenizer))
-    return Task(
+    return Collator(
         frame=find_frame(tokenizer),
         mask_id=tokenizer.mask_token_id,
         pad_id=tokenizer.pad_token_id,
@@ -138,7 +138,7 @@ class Objectives:
 
     Parameters
     ----------
-    task : Task
+    collator : Collator
     corpus : Corpus
     heads : Heads
     device : torch.device
@@ -146,8 +146,8 @@ class Objectives:
         Logarithm of the share of each token in the corpus that is trained on.
     """
 
-    def __init__(self, task, corpus, heads, device, unigram):
-        self._task, self._corpus, self._heads = task, corpus, heads
+    def __init__(self, collator, corpus, heads, device, unigram):
+        self._collator, self._corpus, self._heads = collator, corpus, heads
         self._device, self._unigram = device, unigram
 
     def __call__(self, examples):
@@ -155,24 +155,28 @@ class Objectives:
         import torch
         from torch.nn.functional import cross_entropy
 
-        task = self._task
-        ids, types, starts, content, mask = self._task.collate(self._corpus, examples)
+        collator = self._collator
+        ids, types, starts, content, mask = self._collator.collate(self._corpus, examples)
         ids, content = torch.from_numpy(ids), torch.from_numpy(content)
         inputs, hidden = ids, torch.zeros_like(content)
-        if "mlm" in task.objectives:
+        if "mlm" in collator.objectives:
             inputs, hidden = mask_tokens(
-                ids, content, probability=task.mask_probability, mask_id=task.mask_id, ordinary=task.ordinary,
-                starts=torch.from_numpy(starts) if task.whole_words else None,
-            )  # fmt: skip
+                ids,
+                content,
+                probability=collator.mask_probability,
+                mask_id=collator.mask_id,
+                ordinary=collator.ordinary,
+                starts=torch.from_numpy(starts) if collator.whole_words else None,
+            )
         on_device = (to_device(array, self._device) for array in (inputs.numpy(), mask, types, hidden.numpy()))
         token_logits, pair_logits = self._heads(*on_device)
         loss, numbers = 0.0, {}
-        if "mlm" in task.objectives:
+        if "mlm" in collator.objectives:
             wanted = to_device(ids[hidden].numpy(), self._device)
             total = cross_entropy(token_logits.float(), wanted, reduction="sum")
             loss, numbers = loss + total / len(wanted), self._numbers("mlm", total, token_logits, wanted)
             numbers["unigram_sum"] = -self._unigram[ids[hidden]].sum()
-        if "nsp" in task.objectives:
+        if "nsp" in collator.objectives:
             labels = examples[:, 4]
             wanted = to_device(np.where(labels == SINGLE, _IGNORED, labels == OTHER).astype(np.int64), self._device)
             total = cross_entropy(pair_logits.float(), wanted, reduction="sum")
@@ -186,12 +190,12 @@ class Objectives:
         return {f"{name}_sum": total.detach(), f"{name}_right": right, f"{name}_count": (wanted != _IGNORED).sum()}
 
     def evaluate(self, batches, seed):
-        """Measure what the network makes of batches; the same masks every time.
+        """Score the network on batches, with the same masks in every call.
 
         Parameters
         ----------
         batches : list of ndarray
-            See `Task.batches`.
+            See `Collator.batches`.
         seed : int
 
         Returns
@@ -207,8 +211,8 @@ class Objectives:
             for batch in batches:
                 for name, number in self(batch)[1].items():
                     sums[name] = sums.get(name, 0.0) + float(number)
-        numbers = summarise(sums, self._task.objectives)
-        return {"score": -sum(numbers[f"{name}_loss"] for name in self._task.objectives)} | {
+        numbers = summarise(sums, self._collator.objectives)
+        return {"score": -sum(numbers[f"{name}_loss"] for name in self._collator.objectives)} | {
             HELD_OUT + name: number for name, number in numbers.items()
         }
 

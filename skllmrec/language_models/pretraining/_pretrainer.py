@@ -1,23 +1,22 @@
 """LLMPretrainer: a language model of one's own texts, from scratch or continued."""
 
 import os
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
+from typing import Any
 
-import numpy as np
-from sklearn.utils import check_random_state
-
+from skllmrec import _typing
 from skllmrec._backbone import model_info
 from skllmrec._backbone._quiet import loading, quiet
-from skllmrec._backbone.pooling import POOLINGS
 from skllmrec._device import resolve_device
-from skllmrec._sklearn import HasMethods, Interval, StrOptions, all_or_nothing, fit_context
-from skllmrec._training import Recipe, check_callbacks
-from skllmrec._training._recipe import PRECISIONS
+from skllmrec._sklearn import Interval, StrOptions, all_or_nothing, fit_context
+from skllmrec._training import Recipe, check_callbacks, training_constraints
+from skllmrec._typing import FloatArray, RandomState, Texts
 from skllmrec._weights import find_weights
 from skllmrec.language_models._checkpoint_encoder import CheckpointEncoder
 from skllmrec.language_models.pretraining._documents import divide, find_documents, join_pairs, read_texts
 from skllmrec.language_models.pretraining._networks import SIZES, load_network, make_network
-from skllmrec.language_models.pretraining._objectives import HELD_OUT, OBJECTIVES, make_task, summarise
+from skllmrec.language_models.pretraining._objectives import HELD_OUT, OBJECTIVES, make_collator, summarise
 from skllmrec.language_models.pretraining._run import pretrain
 from skllmrec.language_models.pretraining._tokenizer import TOKENIZERS, train_tokenizer
 
@@ -68,25 +67,33 @@ class LLMPretrainer(CheckpointEncoder):
         several examples.
     batch_size : int, default=32
         Examples of a batch.
-    learning_rate : float or None, default=None
-        The highest of AdamW's; it falls to zero along a line. None means 5e-4 for a new model, 5e-5 for one that is
-        continued.
+    learning_rate : {"linear", "cosine", "constant"}, default="linear"
+        Schedule of the learning rate after the warm-up: it falls to zero at the end of the training along a line or
+        half a cosine, or stays constant.
+    learning_rate_init : float or None, default=None
+        Highest learning rate of AdamW. None: 5e-4 for a new model, 5e-5 for one that is continued.
     weight_decay : float, default=0.01
         Of matrices and embeddings, not of biases and scales.
     warmup : float, default=0.1
         Share of the training in which the learning rate rises.
-    max_epochs : int, default=10
-        Passes over the texts; each draws the pairs and the masks anew.
+    max_iter : int, default=10
+        Most epochs, which are passes over the texts; each draws other pairs and masks.
     max_steps : int or None, default=None
-        Steps after which the training ends, if `max_epochs` does not end it before.
-    precision : {"auto", "float32", "bfloat16", "float16"}, default="auto"
-        Of the computation; weights are float32. "auto" is bfloat16 on an accelerator that has it, else float32.
+        Most steps of the optimiser; None: as many as `max_iter` epochs have.
+    early_stopping : bool, default=True
+        Hold out some texts, report the loss and accuracy on them for each epoch, stop once their loss has not improved
+        for `n_iter_no_change` epochs, and keep the best epoch. False: train on all texts, and keep the last epoch.
+    validation_fraction : float, default=0.1
+        Share of the texts that `early_stopping` holds out.
+    n_iter_no_change : int or None, default=None
+        See `early_stopping`; None: all epochs are trained.
+    dtype : {"auto", "float32", "bfloat16", "float16"}, default="auto"
+        Precision of the forward pass; weights are float32. "auto" is bfloat16 on an accelerator that supports it, else
+        float32.
     gradient_accumulation : int, default=1
         Batches whose mean gradient makes one step.
     gradient_checkpointing : bool, default=False
         Compute the states between layers twice instead of keeping them: less memory, more work.
-    validation_fraction : float, default=0.1
-        Share of the texts that is held out; 0 trains on all, reports nothing about others, and keeps the last weights.
     pooling : {"mean", "cls", "max", "last", "weighted_mean"}, default="mean"
         How `transform` turns token vectors into a text vector.
     checkpoint_dir : str, path-like or None, default=None
@@ -130,8 +137,8 @@ class LLMPretrainer(CheckpointEncoder):
         nothing was held out.
     best_epoch_ : int
         Epoch of these weights.
-    n_epochs_, n_steps_ : int
-        Epochs and steps that were done.
+    n_iter_, n_steps_ : int
+        Epochs and steps of the optimiser that were done.
 
     See Also
     --------
@@ -157,7 +164,7 @@ class LLMPretrainer(CheckpointEncoder):
     >>> texts = [f"The {who} went home. It was {how} there." for who in ("cat", "dog", "fox", "hen") for how in
     ...          ("warm", "cold", "dark", "loud", "calm")]
     >>> folder = tempfile.TemporaryDirectory()
-    >>> pretrainer = LLMPretrainer(hidden_size=32, max_epochs=2, checkpoint_dir=folder.name, random_state=0)
+    >>> pretrainer = LLMPretrainer(hidden_size=32, max_iter=2, checkpoint_dir=folder.name, random_state=0)
     >>> pretrainer.fit_transform(texts).shape
     (20, 32)
     >>> sorted(pretrainer.scores_)
@@ -166,6 +173,8 @@ class LLMPretrainer(CheckpointEncoder):
     """
 
     _parameter_constraints: dict = {
+        **CheckpointEncoder._parameter_constraints,
+        **training_constraints("max_steps", "gradient_accumulation"),
         "model": [str, os.PathLike, None],
         "objectives": [tuple, list],
         "tokenizer": [StrOptions(set(TOKENIZERS))],
@@ -176,56 +185,44 @@ class LLMPretrainer(CheckpointEncoder):
         "mask_probability": [Interval(Real, 0, 1, closed="neither")],
         "max_length": [Interval(Integral, 8, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "warmup": [Interval(Real, 0, 1, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "max_steps": [Interval(Integral, 1, None, closed="left"), None],
-        "precision": [StrOptions(set(PRECISIONS))],
-        "gradient_accumulation": [Interval(Integral, 1, None, closed="left")],
         "gradient_checkpointing": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "pooling": [StrOptions(set(POOLINGS))],
-        "checkpoint_dir": [str, os.PathLike, None],
-        "callbacks": [tuple, list],
-        "memory": [str, os.PathLike, HasMethods("fetch"), None],
-        "device": [str, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
         self,
-        model=None,
+        model: _typing.Path | None = None,
         *,
-        objectives=("mlm", "nsp"),
-        tokenizer="wordpiece",
-        vocab_size=8000,
-        size="tiny",
-        hidden_size=None,
-        n_layers=None,
-        n_heads=None,
-        whole_word_masking=False,
-        mask_probability=0.15,
-        max_length=128,
-        batch_size=32,
-        learning_rate=None,
-        weight_decay=0.01,
-        warmup=0.1,
-        max_epochs=10,
-        max_steps=None,
-        precision="auto",
-        gradient_accumulation=1,
-        gradient_checkpointing=False,
-        validation_fraction=0.1,
-        pooling="mean",
-        checkpoint_dir=None,
-        callbacks=(),
-        memory=None,
-        device=None,
-        random_state=None,
-        verbose=False,
-    ):
+        objectives: Sequence[str] = ("mlm", "nsp"),
+        tokenizer: str = "wordpiece",
+        vocab_size: int = 8000,
+        size: str = "tiny",
+        hidden_size: int | None = None,
+        n_layers: int | None = None,
+        n_heads: int | None = None,
+        whole_word_masking: bool = False,
+        mask_probability: float = 0.15,
+        max_length: int = 128,
+        batch_size: int | str = 32,
+        learning_rate: str = "linear",
+        learning_rate_init: float | None = None,
+        weight_decay: float | None = 0.01,
+        warmup: float = 0.1,
+        max_iter: int = 10,
+        max_steps: int | None = None,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int | None = None,
+        dtype: str = "auto",
+        gradient_accumulation: int = 1,
+        gradient_checkpointing: bool = False,
+        pooling: str = "mean",
+        checkpoint_dir: _typing.Path | None = None,
+        callbacks: Sequence[Callable[[dict[str, Any]], Any]] = (),
+        memory: Any = None,
+        device: str | None = None,
+        random_state: RandomState = None,
+        verbose: bool | int = False,
+    ) -> None:
         self.model = model
         self.objectives = objectives
         self.tokenizer = tokenizer
@@ -239,14 +236,17 @@ class LLMPretrainer(CheckpointEncoder):
         self.max_length = max_length
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
         self.weight_decay = weight_decay
         self.warmup = warmup
-        self.max_epochs = max_epochs
+        self.max_iter = max_iter
         self.max_steps = max_steps
-        self.precision = precision
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.dtype = dtype
         self.gradient_accumulation = gradient_accumulation
         self.gradient_checkpointing = gradient_checkpointing
-        self.validation_fraction = validation_fraction
         self.pooling = pooling
         self.checkpoint_dir = checkpoint_dir
         self.callbacks = callbacks
@@ -257,7 +257,7 @@ class LLMPretrainer(CheckpointEncoder):
 
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
-    def fit(self, X, y=None):
+    def fit(self, X: Texts, y: Any = None) -> "LLMPretrainer":
         """Train the tokenizer and the model, and save them.
 
         Parameters
@@ -285,7 +285,7 @@ class LLMPretrainer(CheckpointEncoder):
         self.embedding_size_ = self._fit_encoder(read_texts(X, name=type(self).__name__))
         return self
 
-    def transform(self, X, *, out=None):
+    def transform(self, X: Texts, *, out: Any = None) -> FloatArray:
         """Encode texts with the trained model.
 
         Parameters
@@ -312,11 +312,12 @@ class LLMPretrainer(CheckpointEncoder):
 
     def _fit_encoder(self, columns):
         self._check_parameters()
-        device, seed, with_pairs = resolve_device(self.device), self._seed(), "nsp" in self.objectives
+        device, seed, with_pairs = resolve_device(self.device), self._draw_seed(_SEED), "nsp" in self.objectives
         found = find_documents(columns, with_pairs=with_pairs)
-        documents = divide(found, fraction=self.validation_fraction, least=2 if with_pairs else 1, seed=seed)
+        fraction = self.validation_fraction if self.early_stopping else 0.0
+        documents = divide(found, fraction=fraction, least=2 if with_pairs else 1, seed=seed)
         network, tokenizer, origin = self._network(documents[0], seed)
-        task = make_task(
+        collator = make_collator(
             tokenizer,
             objectives=tuple(dict.fromkeys(self.objectives)),
             max_length=int(self.max_length),
@@ -325,12 +326,19 @@ class LLMPretrainer(CheckpointEncoder):
             whole_words=bool(self.whole_word_masking),
         )
         training = pretrain(
-            network.to(device), tokenizer, documents, task, self._recipe(seed),
-            origin=origin, directory=self.checkpoint_dir, callbacks=self.callbacks,
-            gradient_checkpointing=self.gradient_checkpointing, verbose=self.verbose,
-        )  # fmt: skip
-        self.history_ = [summarise(record, task.objectives) for record in training.history]
-        self.n_epochs_, self.n_steps_ = training.epoch, training.step
+            network.to(device),
+            tokenizer,
+            documents,
+            collator,
+            self._recipe(seed),
+            origin=origin,
+            directory=self.checkpoint_dir,
+            callbacks=self.callbacks,
+            gradient_checkpointing=self.gradient_checkpointing,
+            verbose=self.verbose,
+        )
+        self.history_ = [summarise(record, collator.objectives) for record in training.history]
+        self.n_iter_, self.n_steps_ = training.epoch, training.step
         self.scores_ = self._scores(training.best_epoch)
 
         def save(folder):
@@ -373,27 +381,24 @@ class LLMPretrainer(CheckpointEncoder):
             preset if size is None else int(size) for size, preset in zip(given, SIZES[self.size], strict=True)
         )
 
-    def _seed(self):
-        if self.random_state is None and self.checkpoint_dir is not None:
-            return _SEED
-        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-
     def _recipe(self, seed):
-        rate = self.learning_rate or (_SCRATCH_RATE if self.model is None else _CONTINUED_RATE)
+        rate = self.learning_rate_init or (_SCRATCH_RATE if self.model is None else _CONTINUED_RATE)
         return Recipe(
-            n_epochs=int(self.max_epochs),
-            learning_rate=float(rate),
+            max_iter=int(self.max_iter),
+            learning_rate=self.learning_rate,
+            learning_rate_init=float(rate),
             weight_decay=float(self.weight_decay),
             warmup=float(self.warmup),
             clip_norm=_CLIP_NORM,
-            accumulate=int(self.gradient_accumulation),
-            precision=self.precision,
+            gradient_accumulation=int(self.gradient_accumulation),
+            dtype=self.dtype,
+            n_iter_no_change=self.n_iter_no_change if self.early_stopping else None,
             seed=seed,
             max_steps=None if self.max_steps is None else int(self.max_steps),
         )
 
     def _scores(self, best_epoch):
         """Held-out numbers of the weights that were kept."""
-        self.best_epoch_ = self.n_epochs_ if best_epoch is None else best_epoch
+        self.best_epoch_ = self.n_iter_ if best_epoch is None else best_epoch
         record = next((record for record in self.history_ if record["epoch"] == best_epoch), {})
         return {name.removeprefix(HELD_OUT): value for name, value in record.items() if name.startswith(HELD_OUT)}

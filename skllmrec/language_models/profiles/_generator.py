@@ -1,4 +1,4 @@
-"""Texts from a causal language model in this process."""
+"""Text generation with a causal language model in this process."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ import numpy as np
 from skllmrec._backbone._quiet import loading, quiet
 from skllmrec._device import is_out_of_memory, resolve_device, resolve_dtype
 
-_models = {}  # (sha256, dtype, device) -> (model, tokenizer)
+_models: dict[tuple[str, str, str], tuple] = {}  # (sha256, dtype, device) -> (model, tokenizer)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model has written."""
+    """The answer of a model to a prompt."""
 
     text: str
     n_prompt_tokens: int
     n_generated_tokens: int
-    is_cut: bool  # at the most tokens
-    is_refused: bool = False  # as the service itself says
+    is_cut: bool  # at the maximal number of tokens
+    is_refused: bool = False  # as reported by the server
 
 
 def load_generator(weights, *, dtype, device):
@@ -67,7 +67,7 @@ def load_generator(weights, *, dtype, device):
 
 
 def _seed_of(seed, prompt):
-    """Make a seed for each prompt, whatever other prompts there are."""
+    """Derive a seed from the prompt alone, so that answers do not depend on other prompts."""
     return int.from_bytes(hashlib.sha256(f"{seed} {prompt}".encode()).digest()[:6], "little")
 
 
@@ -80,9 +80,9 @@ class Generator:
     tokenizer : transformers.PreTrainedTokenizerBase
     max_new_tokens : int
     temperature : float
-        0: the most probable token, always.
+        0: greedy decoding.
     seed : int
-        Of the sampling.
+        Seed of the sampling.
     batch_size : int
         Prompts at a time; sampled answers are written one by one, so that each depends on its prompt alone.
     """
@@ -98,9 +98,11 @@ class Generator:
         self._ends = {end for end in (ends if isinstance(ends, list) else [ends]) if end is not None}
         sampling = {"do_sample": True, "temperature": temperature, "top_k": 0} if self._is_sampled else {}
         self._config = GenerationConfig(
-            max_new_tokens=max_new_tokens, eos_token_id=sorted(self._ends) or None,
-            pad_token_id=tokenizer.pad_token_id, **sampling,
-        )  # fmt: skip
+            max_new_tokens=max_new_tokens,
+            eos_token_id=sorted(self._ends) or None,
+            pad_token_id=tokenizer.pad_token_id,
+            **sampling,
+        )
 
     def __call__(self, prompts):
         """Answer prompts.
@@ -134,16 +136,18 @@ class Generator:
         width = max(map(len, batch))
         ids = np.full((len(batch), width), self._tokenizer.pad_token_id, dtype=np.int64)
         mask = np.zeros_like(ids)
-        for i, tokens in enumerate(batch):  # on the left: what is written follows the prompt
+        for i, tokens in enumerate(batch):  # padded on the left: the answer continues the prompt
             ids[i, width - len(tokens) :], mask[i, width - len(tokens) :] = tokens, 1
         device = self._model.device
         try:
             with torch.inference_mode(), torch.random.fork_rng():
                 torch.manual_seed(_seed_of(self._seed, prompt))
                 written = self._model.generate(
-                    input_ids=torch.from_numpy(ids).to(device), attention_mask=torch.from_numpy(mask).to(device),
+                    input_ids=torch.from_numpy(ids).to(device),
+                    attention_mask=torch.from_numpy(mask).to(device),
                     generation_config=self._config,
-                )[:, width:].tolist()  # fmt: skip
+                )
+            written = written[:, width:].tolist()
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

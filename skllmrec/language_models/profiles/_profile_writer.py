@@ -4,17 +4,20 @@ import os
 import warnings
 from dataclasses import asdict
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skllmrec import _typing
 from skllmrec._device import DTYPES
 from skllmrec._format import VersionedStateMixin
 from skllmrec._progress import progress_bar
 from skllmrec._remote_api import RemoteAPI, parse_base_url
 from skllmrec._sklearn import HasMethods, Interval, StrOptions, all_or_nothing, fit_context
 from skllmrec._texts import check_texts
+from skllmrec._typing import Array, Texts
 from skllmrec._weights import find_weights
 from skllmrec.language_models.profiles._chat import ChatWriter
 from skllmrec.language_models.profiles._generator import Answer, Generator, load_generator
@@ -173,26 +176,26 @@ class LLMProfileWriter(
 
     def __init__(
         self,
-        model,
+        model: _typing.Path,
         *,
-        prompt=None,
-        base_url=None,
-        api_key_env=None,
-        keep_text=False,
-        max_new_tokens=96,
-        max_chars=2000,
-        temperature=0.0,
-        max_texts=None,
-        batch_size=8,
-        n_concurrent=4,
-        timeout=120.0,
-        max_retries=6,
-        memory=None,
-        device=None,
-        dtype="float32",
-        random_state=0,
-        verbose=False,
-    ):
+        prompt: str | None = None,
+        base_url: str | None = None,
+        api_key_env: str | None = None,
+        keep_text: bool = False,
+        max_new_tokens: int = 96,
+        max_chars: int = 2000,
+        temperature: float = 0.0,
+        max_texts: int | None = None,
+        batch_size: int = 8,
+        n_concurrent: int = 4,
+        timeout: float = 120.0,
+        max_retries: int = 6,
+        memory: Any = None,
+        device: str | None = None,
+        dtype: str = "float32",
+        random_state: int = 0,
+        verbose: bool | int = False,
+    ) -> None:
         self.model = model
         self.prompt = prompt
         self.base_url = base_url
@@ -214,7 +217,7 @@ class LLMProfileWriter(
 
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
-    def fit(self, X, y=None):
+    def fit(self, X: Texts, y: Any = None) -> "LLMProfileWriter":
         """Check parameters and texts, and find the model; nothing is written yet.
 
         Parameters
@@ -250,7 +253,7 @@ class LLMProfileWriter(
             setattr(self, name, 0)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Texts) -> Array:
         """Write a profile for each text.
 
         Parameters

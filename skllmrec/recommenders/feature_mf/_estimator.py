@@ -1,6 +1,5 @@
 """Matrix factorisation whose factors are drawn towards what the features of users and items predict."""
 
-import copy
 from numbers import Integral, Real
 
 import numpy as np
@@ -12,6 +11,19 @@ from skllmrec._kernels.als.feature_als import fit_feature_als
 from skllmrec._kernels.als.sweeps import sweep
 from skllmrec._progress import progress_bar
 from skllmrec._sklearn import CallbackSupportMixin, Interval, StrOptions, check_feature_names_in, fit_progress
+from skllmrec._training import training_constraints
+from skllmrec._typing import (
+    Array,
+    ArrayLike,
+    Column,
+    Columns,
+    Estimator,
+    Feedback,
+    FloatArray,
+    RandomState,
+    Rows,
+    Unknown,
+)
 from skllmrec.recommenders.feature_mf._fitted import PriorFactorRecommender
 from skllmrec.recommenders.feature_mf._gradient_descent import GradientDescent
 
@@ -84,18 +96,21 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         Interactions (explicit feedback) or users (implicit feedback) of a step of gradient descent. "auto": a 150th of
         the interactions, between 32 and 8192; a 50th of the users, between 4 and 2048.
     learning_rate : {"linear", "cosine", "constant"}, default="linear"
-        How the learning rate of gradient descent goes on: down to zero at `max_iter`, or not at all.
+        Schedule of the learning rate of gradient descent: it falls to zero at `max_iter` along a line or half a cosine,
+        or stays constant.
     learning_rate_init : float, default=None
         Highest learning rate of gradient descent. None: 0.01 for explicit feedback; 0.03, or 0.2 for "sgd", for
         implicit feedback; the default of "sgd" is halved until the loss stays finite.
     dropout : float, default=0.0
         Share of a user's factors that gradient descent leaves out of each score while it learns.
     early_stopping : bool, default=False
-        Hold out a tenth of the interactions from gradient descent, stop once their RMSE (explicit feedback) or NDCG@20
-        (implicit feedback) has not improved for `n_iter_no_change` epochs, and keep the best epoch. Without effect
-        where fewer than 50 interactions can be held out.
-    n_iter_no_change : int, default=10
-        See `early_stopping`.
+        Hold out some interactions from gradient descent, stop once their RMSE (explicit feedback) or NDCG@20 (implicit
+        feedback) has not improved for `n_iter_no_change` epochs, and keep the best epoch. Without effect where fewer
+        than 50 interactions can be held out.
+    validation_fraction : float, default=0.1
+        Share of the interactions that `early_stopping` holds out.
+    n_iter_no_change : int or None, default=10
+        See `early_stopping`; None: all epochs are trained.
     handle_unknown : {"prior", "error"}, default="prior"
         Unknown users and items get what their features predict, without features the mean user's factors (implicit) or
         no bias (explicit); or they raise.
@@ -148,6 +163,18 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
 
     _parameter_constraints: dict = {
         **PriorFactorRecommender._parameter_constraints,
+        **training_constraints(
+            "tol",
+            "batch_size",
+            "learning_rate",
+            "learning_rate_init",
+            "dropout",
+            "early_stopping",
+            "validation_fraction",
+            "n_iter_no_change",
+            "random_state",
+            "verbose",
+        ),
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "solver": [StrOptions(set(_MAX_ITER))],
         "alpha": [None, Interval(Real, 0, None, closed="neither")],
@@ -156,46 +183,38 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         "prior_strength": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
         "unobserved_weight": [None, Interval(Real, 0, None, closed="left")],
         "max_iter": [None, Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"linear", "cosine", "constant"})],
-        "learning_rate_init": [None, Interval(Real, 0, None, closed="neither")],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "early_stopping": ["boolean"],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
         self,
-        n_components=64,
+        n_components: int = 64,
         *,
-        user=0,
-        item=1,
-        user_features=None,
-        item_features=None,
-        user_encoder=None,
-        item_encoder=None,
-        feedback="explicit",
-        solver="als",
-        alpha=None,
-        nu=None,
-        feature_alpha="auto",
-        prior_strength="auto",
-        unobserved_weight=None,
-        max_iter=None,
-        tol=0.0,
-        batch_size="auto",
-        learning_rate="linear",
-        learning_rate_init=None,
-        dropout=0.0,
-        early_stopping=False,
-        n_iter_no_change=10,
-        handle_unknown="prior",
-        random_state=None,
-        verbose=False,
-    ):
+        user: Column = 0,
+        item: Column = 1,
+        user_features: Columns | None = None,
+        item_features: Columns | None = None,
+        user_encoder: Estimator | None = None,
+        item_encoder: Estimator | None = None,
+        feedback: Feedback = "explicit",
+        solver: str = "als",
+        alpha: float | None = None,
+        nu: float | None = None,
+        feature_alpha: float | str = "auto",
+        prior_strength: float | str = "auto",
+        unobserved_weight: float | None = None,
+        max_iter: int | None = None,
+        tol: float = 0.0,
+        batch_size: int | str = "auto",
+        learning_rate: str = "linear",
+        learning_rate_init: float | None = None,
+        dropout: float = 0.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int | None = 10,
+        handle_unknown: Unknown = "prior",
+        random_state: RandomState = None,
+        verbose: bool | int = False,
+    ) -> None:
         self.n_components = n_components
         self.user = user
         self.item = item
@@ -217,6 +236,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         self.learning_rate_init = learning_rate_init
         self.dropout = dropout
         self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.handle_unknown = handle_unknown
         self.random_state = random_state
@@ -232,7 +252,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
 
             def after_iteration(make_model):
                 advance()
-                return report is not None and report(lambda: self._attributes(make_model(), interactions))
+                return report is not None and report(lambda: self._attributes_after(make_model(), interactions))
 
             model = fit_feature_als(
                 interactions.weights[:n_users, :n_items],
@@ -256,16 +276,11 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
             self.history_ = descent.history
 
     def _gradient_descent(self):
-        names = ("batch_size", "learning_rate", "learning_rate_init", "dropout", "early_stopping", "n_iter_no_change")
+        names = ("batch_size", "learning_rate", "learning_rate_init", "dropout")
+        names = *names, "early_stopping", "validation_fraction", "n_iter_no_change"
         return GradientDescent(self.solver, **{name: getattr(self, name) for name in names}, verbose=bool(self.verbose))
 
-    def _attributes(self, model, interactions):
-        """Return all attributes of a copy of this estimator that is fitted so far."""
-        copied = copy.copy(self)
-        copied._adopt(model, interactions)
-        return vars(copied)
-
-    def transform(self, X):
+    def transform(self, X: Rows) -> FloatArray:
         """Describe each row's pair of user and item.
 
         Parameters
@@ -289,7 +304,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         products[:, -2] -= self.mean_
         return products
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> Array:
         """Names of the columns of `transform`.
 
         Parameters

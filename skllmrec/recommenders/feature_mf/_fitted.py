@@ -1,9 +1,8 @@
-"""The fitted state of a factorisation with priors: what it predicts, takes in and says of new users and items."""
+"""The fitted state of a factorisation with priors: scores, fold-in, and factors of new users and items."""
 
 import numpy as np
 
-from skllmrec._kernels.als.feature_als import Entities as FactorSide
-from skllmrec._kernels.als.feature_als import FactorModel, fold_in
+from skllmrec._kernels.als.feature_als import FactorModel, FittedSide, fold_in
 from skllmrec.base._history import interactions_of
 from skllmrec.recommenders._factor_tables import FactorTableRecommender
 
@@ -27,7 +26,7 @@ class PriorFactorRecommender(FactorTableRecommender):
         self._learn_typical_user()
 
     def _store(self, side, fitted, n_rows, features):
-        """Keep one side of the fitted model, extended to the rows that only a table brought."""
+        """Store one side of the fitted model, extended to the rows that only a table contains."""
         n_trained = len(fitted.vectors)
         setattr(self, f"_{side}_map", fitted.feature_map)
         setattr(self, f"{side}_prior_strength_", fitted.prior_strength)
@@ -41,7 +40,7 @@ class PriorFactorRecommender(FactorTableRecommender):
         self._append(side, None if features is None else features[n_trained:], n_rows)
 
     def _predicted(self, side, features, n_rows):
-        """Factors and bias, (n_rows, n_components + 1), that the map of a side predicts; zeros where there is none."""
+        """Predict factors and biases by the map of a side, (n_rows, n_components + 1); zeros where there is none."""
         table = np.zeros((n_rows, self.n_components + 1))
         feature_map = getattr(self, f"_{side}_map")
         if feature_map is not None and features is not None:
@@ -58,13 +57,13 @@ class PriorFactorRecommender(FactorTableRecommender):
         self._learn_typical_user()
 
     def _learn_typical_user(self):
-        """Take down what a user of whom nothing is known gets, the popular items: without biases, the mean user's."""
+        """Store the factors that users without any data get: those of the mean user, without biases."""
         self._typical_user = np.zeros(self.n_components + 1)
         if self.feedback == "implicit":
             self._typical_user[:-1] = self.user_factors_.mean(axis=0)
 
     def _fold_in(self, side, rows, weights, ratings):
-        """Solve the factors of some rows of a side again, exactly, against the other side as it is."""
+        """Solve the factors of some rows of a side exactly, with the other side held fixed."""
         prior = self._priors[side]
         vectors, biases = fold_in(
             self._factor_model(),
@@ -76,15 +75,15 @@ class PriorFactorRecommender(FactorTableRecommender):
         getattr(self, f"{side}_biases_")[rows] = biases
 
     def _factor_model(self):
-        """Return the fitted state as the kernels take it."""
+        """Return the fitted state in the form that the kernels expect."""
         sides = (
-            FactorSide(self.user_factors_, self.user_biases_, ridge_scale=self._ridge_scale["user"]),
-            FactorSide(self.item_factors_, self.item_biases_, ridge_scale=self._ridge_scale["item"]),
+            FittedSide(self.user_factors_, self.user_biases_, ridge_scale=self._ridge_scale["user"]),
+            FittedSide(self.item_factors_, self.item_biases_, ridge_scale=self._ridge_scale["item"]),
         )
         return FactorModel(*sides, self.mean_, **self._settings)
 
     def _side_vectors(self, side, entities, default):
-        """[factors | bias] of known and new entities."""
+        """Return [factors | bias] of known and new entities."""
         new = None
         if entities.features is not None and getattr(self, f"_{side}_map") is not None:
             new = self._predicted(side, entities.features, entities.features.shape[0])
@@ -97,12 +96,12 @@ class PriorFactorRecommender(FactorTableRecommender):
         return np.column_stack([table[:, :-1], table[:, -1] + self.mean_, np.ones(len(table), table.dtype)])
 
     def _folded_in(self, users, table):
-        """Solve [factors | bias] of users again with the history that a call brought."""
+        """Solve [factors | bias] of users with the history passed to `recommend`."""
         rows = np.flatnonzero(np.diff(users.history.weights.indptr))
         known, prior = users.codes[rows], self._priors["user"]
         weights, ratings = self._interactions_of(users.take(rows))
         if prior is not None:
-            # a new user is drawn to what their features predict, and to nothing where there are none
+            # the prior of a new user is the prediction from their features, or zero without features
             predicted = table[rows, : prior.shape[1]] if users.features is not None else 0.0
             prior = np.where((known >= 0)[:, np.newaxis], prior[known], predicted)
         vectors, biases = fold_in(self._factor_model(), "users", weights, ratings, prior=prior)

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from skllmrec._kernels.als.sweeps import start_sides, two_sides
+from skllmrec._kernels.neural.early_stopping import HeldOutPairs
 from skllmrec._kernels.neural.factor_losses import preference_loss, prior_loss, rating_loss
-from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, hold_out_entries, ranking_quality, take_entries
 from skllmrec._training import DivergenceError, Recipe, index_batches, train
 
 # (explicit, implicit)
@@ -32,7 +32,7 @@ SMALLEST_BATCH, LARGEST_BATCH = (32, 4), (8192, 2048)
 
 @dataclass
 class GradientDescent:
-    """A replacement for `skllmrec._kernels.als.sweeps.sweep`: the same objective, the same priors, another way down.
+    """A replacement for `skllmrec._kernels.als.sweeps.sweep`: another minimiser of the same objective.
 
     Explicit feedback takes batches of interactions; each carries its share of the regularisation of its user and its
     item. Implicit feedback takes batches of users with all of their pairs, by the Gram matrix of the items. The loss
@@ -41,13 +41,14 @@ class GradientDescent:
 
     Parameters
     ----------
-    optimizer : {"adamw", "rmsprop", "sgd"}
+    solver : {"adamw", "rmsprop", "sgd"}
     batch_size : int or "auto"
     learning_rate : {"linear", "cosine", "constant"}
     learning_rate_init : float or None
     dropout : float
     early_stopping : bool
-    n_iter_no_change : int
+    validation_fraction : float
+    n_iter_no_change : int or None
     verbose : bool
 
     Attributes
@@ -56,13 +57,14 @@ class GradientDescent:
         "epoch", "loss" (per interaction or user) and, with early stopping, "score" of each epoch.
     """
 
-    optimizer: str
+    solver: str
     batch_size: object = "auto"
     learning_rate: str = "linear"
     learning_rate_init: float | None = None
     dropout: float = 0.0
     early_stopping: bool = False
-    n_iter_no_change: int = 10
+    validation_fraction: float = 0.1
+    n_iter_no_change: int | None = 10
     verbose: bool = False
     history: list = field(default_factory=list)
 
@@ -71,7 +73,7 @@ class GradientDescent:
 
         Parameters
         ----------
-        sides : tuple of two Side
+        sides : tuple of two SideState
         alpha : float
         prior_strengths : sequence of two floats
         max_iter : int
@@ -87,32 +89,32 @@ class GradientDescent:
         objective : ndarray of shape (0,)
             Not computed.
         """
-        rate = self.learning_rate_init or LEARNING_RATES[self.optimizer][not sides[0].settings.explicit]
-        told = 0
+        rate = self.learning_rate_init or LEARNING_RATES[self.solver][not sides[0].settings.explicit]
+        n_reported = 0
 
-        def tell(epoch):
-            """Call back, but not again for epochs that a new start repeats."""
-            nonlocal told
-            if callback is None or epoch <= told:
+        def report(epoch):
+            """Call back, but not again for epochs that are repeated after a restart."""
+            nonlocal n_reported
+            if callback is None or epoch <= n_reported:
                 return False
-            told = epoch
+            n_reported = epoch
             return callback(epoch)
 
         while True:
             try:
-                return self._descend(sides, alpha, prior_strengths, max_iter, rate, tol, tell)
+                return self._descend(sides, alpha, prior_strengths, max_iter, rate, tol, report)
             except DivergenceError:
                 if self.learning_rate_init is not None or rate < SLOWEST:
                     raise
                 rate /= 2  # a default must work; plain gradient descent diverges within few epochs or never
 
     def _descend(self, sides, alpha, prior_strengths, max_iter, rate, tol, callback):
-        """Fit with one learning rate; the callback is told of epoch 0, too."""
+        """Fit with one learning rate; the callback is also called for epoch 0."""
         start_sides(sides, alpha, prior_strengths)
         fitted, validate = self._hold_out(sides, alpha, prior_strengths) if self.early_stopping else (sides, None)
         descent = (_RatingDescent if fitted[0].settings.explicit else _PreferenceDescent)(fitted, self.dropout)
         batch_size = descent.batch_size_of(self.batch_size)
-        if self.optimizer == "sgd":
+        if self.solver == "sgd":
             descent.balance(batch_size)
 
         def after_epoch(record):
@@ -124,17 +126,17 @@ class GradientDescent:
             index_batches(descent.n_rows, batch_size),
             descent.loss,
             Recipe(
-                n_epochs=max_iter,
-                learning_rate=rate,
-                optimizer=self.optimizer,
-                schedule=self.learning_rate,
-                patience=self.n_iter_no_change if validate else None,
-                min_gain=tol,
+                max_iter=max_iter,
+                learning_rate=self.learning_rate,
+                learning_rate_init=rate,
+                solver=self.solver,
+                n_iter_no_change=self.n_iter_no_change if validate else None,
+                tol=tol,
                 seed=fitted[0].settings.seed,
             ),
             validate=None if validate is None else lambda: validate(*descent.tables()),
             callbacks=[after_epoch],
-            description=self.optimizer,
+            description=self.solver,
             verbose=self.verbose,
         )
         descent.to_sides(sides, fitted)  # the best epoch need not be the last one
@@ -145,19 +147,18 @@ class GradientDescent:
     def _hold_out(self, sides, alpha, prior_strengths):
         """Sides without some interactions, and the score of tables on these; all of them if there are too few."""
         users, items = sides
-        kept, test = hold_out_entries(users.weights, users.settings.seed)
-        if len(test) < MIN_HELD_OUT:
+        held_out = HeldOutPairs.draw(users.weights, self.validation_fraction, users.settings.seed)
+        if held_out is None:
             return sides, None
-        train_part, test_part = take_entries(users.weights, kept), take_entries(users.weights, test)
-        fitted = two_sides(train_part, users.targets[kept], (users.basis, items.basis), users.settings)
+        bases = users.basis, items.basis
+        fitted = two_sides(held_out.train, users.targets[held_out.kept], bases, users.settings)
         start_sides(fitted, alpha, prior_strengths)
         if not users.settings.explicit:
-            return fitted, lambda p, q: ranking_quality(p, q, train_part, test_part, seed=users.settings.seed).mean()
-        rows, columns, targets, weights = *test_part.nonzero(), users.targets[test], test_part.data
+            return fitted, held_out.ndcg
 
-        def minus_rmse(p, q):
-            errors = targets - (p[rows, :-1] * q[columns, :-1]).sum(axis=1) - p[rows, -1] - q[columns, -1]
-            return -float(np.sqrt(np.average(errors**2, weights=weights)))
+        def minus_rmse(*tables):
+            factors = ((table[:, :-1], table[:, -1]) for table in tables)
+            return held_out.minus_rmse(*factors, users.targets, users.weights.data)
 
         return fitted, minus_rmse
 

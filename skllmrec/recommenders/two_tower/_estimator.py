@@ -1,14 +1,16 @@
 """Two towers: neural encoders of users and items, learned by ranking what was liked before the rest."""
 
-import copy
-import os
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from skllmrec import _typing
+from skllmrec._kernels.ratings import standardise
 from skllmrec._sklearn import CallbackSupportMixin, Interval, StrOptions, fit_progress
-from skllmrec._training import Recipe
+from skllmrec._training import Recipe, training_constraints
+from skllmrec._typing import Column, Columns, Estimator, Feedback, RandomState, Unknown
 from skllmrec.base._columns import ColumnKey
 from skllmrec.recommenders.two_tower._fitted import TowerVectorRecommender, basis_of
 from skllmrec.recommenders.two_tower._network import Architecture, rotated
@@ -95,7 +97,8 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
         Of all matrices: decoupled for "adamw" (at a rate of 0.01 and a decay of 3, each step takes 3 % off), added to
         the gradient for the others. None: 3 for implicit and 0.1 for explicit feedback with "adamw", else 0.
     learning_rate : {"linear", "cosine", "constant"}, default="linear"
-        How the learning rate goes on after the warm-up: down to zero at `max_iter`, or not at all.
+        Schedule of the learning rate after the warm-up: it falls to zero at `max_iter` along a line or half a cosine,
+        or stays constant.
     learning_rate_init : float, default=None
         Highest learning rate. None: 0.01.
     warmup : float, default=0.05
@@ -103,13 +106,14 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
     batch_size : int or "auto", default="auto"
         Interactions of a step; "infonce" and "softmax" take whole users. "auto": a tenth of them, at least 32.
     max_iter : int, default=20
-        Epochs.
+        Most epochs, which are passes over the interactions.
     early_stopping : bool, default=False
-        Hold out a tenth of the interactions, stop once their NDCG@20 (implicit) or RMSE (explicit feedback) has not
-        improved for `n_iter_no_change` epochs, and keep the best epoch. Without effect where fewer than 50 can be held
-        out.
-    n_iter_no_change : int, default=5
-        See `early_stopping`.
+        Hold out some interactions, stop once their NDCG@20 (implicit) or RMSE (explicit feedback) has not improved for
+        `n_iter_no_change` epochs, and keep the best epoch. Without effect where fewer than 50 can be held out.
+    validation_fraction : float, default=0.1
+        Share of the interactions that `early_stopping` holds out.
+    n_iter_no_change : int or None, default=5
+        See `early_stopping`; None: all epochs are trained.
     checkpoint_dir : path-like, default=None
         Folder for the state of the training, written after each epoch: a `fit` that was interrupted or killed goes on
         there when it is called again with the same data, parameters and `random_state` (an integer); with others it
@@ -163,6 +167,21 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
 
     _parameter_constraints: dict = {
         **TowerVectorRecommender._parameter_constraints,
+        **training_constraints(
+            "dropout",
+            "learning_rate",
+            "learning_rate_init",
+            "warmup",
+            "batch_size",
+            "max_iter",
+            "early_stopping",
+            "validation_fraction",
+            "n_iter_no_change",
+            "checkpoint_dir",
+            "random_state",
+            "device",
+            "verbose",
+        ),
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "ids": ["boolean"],
         "tower": [StrOptions({"mlp", "linear"})],
@@ -173,75 +192,86 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
         "n_negatives": [None, Interval(Integral, 1, None, closed="left")],
         "tasks": [None, dict],
         "task_weights": [None, dict],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
         "feature_dropout": [Interval(Real, 0, 1, closed="left")],
         "feature_noise": [Interval(Real, 0, None, closed="left")],
         "solver": [StrOptions({"adamw", "adam", "rmsprop"})],
         "weight_decay": [None, Interval(Real, 0, None, closed="left")],
-        "learning_rate": [StrOptions({"linear", "cosine", "constant"})],
-        "learning_rate_init": [None, Interval(Real, 0, None, closed="neither")],
-        "warmup": [Interval(Real, 0, 1, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "checkpoint_dir": [None, str, os.PathLike],
-        "random_state": ["random_state"],
-        "device": [None, str],
-        "verbose": ["verbose"],
     }
 
     def __init__(
         self,
-        n_components=64,
+        n_components: int = 64,
         *,
-        user=0,
-        item=1,
-        user_features=None,
-        item_features=None,
-        user_encoder=None,
-        item_encoder=None,
-        feedback="implicit",
-        ids=True,
-        tower="mlp",
-        hidden_size=128,
-        n_layers=2,
-        loss=None,
-        temperature=None,
-        n_negatives=None,
-        tasks=None,
-        task_weights=None,
-        dropout=0.0,
-        feature_dropout=0.0,
-        feature_noise=0.0,
-        solver="adamw",
-        weight_decay=None,
-        learning_rate="linear",
-        learning_rate_init=None,
-        warmup=0.05,
-        batch_size="auto",
-        max_iter=20,
-        early_stopping=False,
-        n_iter_no_change=5,
-        checkpoint_dir=None,
-        handle_unknown="prior",
-        random_state=None,
-        device=None,
-        verbose=False,
-    ):
+        user: Column = 0,
+        item: Column = 1,
+        user_features: Columns | None = None,
+        item_features: Columns | None = None,
+        user_encoder: Estimator | None = None,
+        item_encoder: Estimator | None = None,
+        feedback: Feedback = "implicit",
+        ids: bool = True,
+        tower: str = "mlp",
+        hidden_size: int = 128,
+        n_layers: int = 2,
+        loss: str | None = None,
+        temperature: float | None = None,
+        n_negatives: int | None = None,
+        tasks: dict[Column, str] | None = None,
+        task_weights: dict[Any, float] | None = None,
+        dropout: float = 0.0,
+        feature_dropout: float = 0.0,
+        feature_noise: float = 0.0,
+        solver: str = "adamw",
+        weight_decay: float | None = None,
+        learning_rate: str = "linear",
+        learning_rate_init: float | None = None,
+        warmup: float = 0.05,
+        batch_size: int | str = "auto",
+        max_iter: int = 20,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int | None = 5,
+        checkpoint_dir: _typing.Path | None = None,
+        handle_unknown: Unknown = "prior",
+        random_state: RandomState = None,
+        device: str | None = None,
+        verbose: bool | int = False,
+    ) -> None:
         self.n_components = n_components
-        self.user, self.user_features, self.user_encoder = user, user_features, user_encoder
-        self.item, self.item_features, self.item_encoder = item, item_features, item_encoder
-        self.feedback, self.handle_unknown = feedback, handle_unknown
-        self.ids, self.tower, self.hidden_size, self.n_layers = ids, tower, hidden_size, n_layers
-        self.loss, self.temperature, self.n_negatives = loss, temperature, n_negatives
-        self.tasks, self.task_weights = tasks, task_weights
-        self.dropout, self.feature_dropout, self.feature_noise = dropout, feature_dropout, feature_noise
-        self.solver, self.weight_decay, self.batch_size, self.max_iter = solver, weight_decay, batch_size, max_iter
-        self.learning_rate, self.learning_rate_init, self.warmup = learning_rate, learning_rate_init, warmup
-        self.early_stopping, self.n_iter_no_change = early_stopping, n_iter_no_change
-        self.checkpoint_dir, self.random_state = checkpoint_dir, random_state
-        self.device, self.verbose = device, verbose
+        self.user = user
+        self.item = item
+        self.user_features = user_features
+        self.item_features = item_features
+        self.user_encoder = user_encoder
+        self.item_encoder = item_encoder
+        self.feedback = feedback
+        self.ids = ids
+        self.tower = tower
+        self.hidden_size = hidden_size
+        self.n_layers = n_layers
+        self.loss = loss
+        self.temperature = temperature
+        self.n_negatives = n_negatives
+        self.tasks = tasks
+        self.task_weights = task_weights
+        self.dropout = dropout
+        self.feature_dropout = feature_dropout
+        self.feature_noise = feature_noise
+        self.solver = solver
+        self.weight_decay = weight_decay
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.warmup = warmup
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.checkpoint_dir = checkpoint_dir
+        self.handle_unknown = handle_unknown
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
 
     def _check_columns(self, X):
         check_tasks(self.tasks, self.task_weights)
@@ -254,7 +284,7 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
         self._check_network(interactions)
         tasks = self._read_tasks(interactions.rows)
         bases, inputs = self._tower_inputs(interactions)
-        targets = self._standardise(weights, ratings)
+        targets, self.mean_, self._scale = standardise(weights, ratings)
         if ratings is None:
             links, positions = with_links(weights)
         else:
@@ -264,7 +294,7 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
             def after_epoch(record, so_far):
                 if report is None or record["epoch"] == 0:
                     return False
-                return report(lambda: self._attributes(so_far(), interactions, bases))
+                return report(lambda: self._attributes_after(so_far(), interactions, bases))
 
             trained = fit_towers(
                 links,
@@ -312,16 +342,6 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
             inputs.append(None if bases[side] is None else rotated(features, bases[side]))
         return bases, tuple(inputs)
 
-    def _standardise(self, weights, ratings):
-        """Targets of mean zero and variance one, None for implicit feedback; sets what leads back to ratings."""
-        self.mean_, self._scale = 0.0, 1.0
-        if ratings is None:
-            return None
-        self.mean_ = float(np.average(ratings, weights=weights.data))
-        scale = float(np.sqrt(np.average((ratings - self.mean_) ** 2, weights=weights.data)))
-        self._scale = scale if scale > 1e-12 * abs(self.mean_) else 1.0  # all equal
-        return (ratings - self.mean_) / self._scale
-
     def _architecture(self):
         names = ("n_components", "hidden_size", "tower", "ids", "n_layers", "dropout", "feature_dropout")
         settings = {name: getattr(self, name) for name in (*names, "feature_noise")}
@@ -336,22 +356,16 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
         if weight_decay is None:
             weight_decay = _WEIGHT_DECAY[self.feedback] if self.solver == "adamw" else 0.0
         return Recipe(
-            n_epochs=self.max_iter,
-            learning_rate=self.learning_rate_init or _LEARNING_RATE,
-            optimizer=self.solver,
+            max_iter=self.max_iter,
+            learning_rate=self.learning_rate,
+            learning_rate_init=self.learning_rate_init or _LEARNING_RATE,
+            solver=self.solver,
             weight_decay=weight_decay,
             warmup=self.warmup,
-            schedule=self.learning_rate,
-            patience=self.n_iter_no_change if self.early_stopping else None,
+            n_iter_no_change=self.n_iter_no_change if self.early_stopping else None,
             seed=check_random_state(self.random_state).randint(np.iinfo(np.int32).max),
         )
 
     def _options(self, callback):
-        names = ("batch_size", "early_stopping", "checkpoint_dir", "device")
+        names = ("batch_size", "early_stopping", "validation_fraction", "checkpoint_dir", "device")
         return {**{name: getattr(self, name) for name in names}, "callback": callback, "verbose": bool(self.verbose)}
-
-    def _attributes(self, trained, interactions, bases):
-        """Return all attributes of a copy of this estimator that is fitted so far."""
-        copied = copy.copy(self)
-        copied._adopt(trained, interactions, bases)
-        return vars(copied)

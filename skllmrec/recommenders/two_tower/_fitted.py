@@ -1,4 +1,4 @@
-"""The fitted state of TwoTowerRecommender: vectors, and what they are for new users and items."""
+"""The fitted state of TwoTowerRecommender: vectors, and the maps that give new users and items theirs."""
 
 from dataclasses import replace
 
@@ -7,17 +7,25 @@ from scipy import sparse
 from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
-from skllmrec._kernels.feature_map import STRENGTHS, FeatureMap, choose_strength, factorise_features, fit_map
+from skllmrec._kernels.feature_map import (
+    STRENGTHS,
+    FeatureBasis,
+    FeatureMap,
+    choose_strength,
+    factorise_features,
+    fit_map,
+)
+from skllmrec._typing import Array, Column, FloatArray, IntArray, Matrix, Rows
 from skllmrec.base import Interactions
 from skllmrec.base._history import interactions_of
 from skllmrec.recommenders._factor_tables import FactorTableRecommender
 
 _OTHER = {"user": "item", "item": "user"}
-HISTORY_PRIOR = 2.0  # interactions that a history is shrunk by, and that what features predict counts as
+HISTORY_PRIOR = 2.0  # interactions: the weight of the prior in an estimate from a history
 
 
-def basis_of(features, counts):
-    """Decompose features for `fit_ridge`, rows weighted by the logarithm of their numbers of interactions.
+def basis_of(features: Matrix, counts: IntArray) -> FeatureBasis | None:
+    """Decompose features for `fit_ridge`, with rows weighted by the logarithm of their numbers of interactions.
 
     Parameters
     ----------
@@ -33,8 +41,8 @@ def basis_of(features, counts):
     return factorise_features(features, np.log1p(counts)) if varies else None
 
 
-def fit_ridge(basis, n_features, table):
-    """Ridge map to a table, its strength by leave-one-out; the mean row where features say nothing.
+def fit_ridge(basis: FeatureBasis | None, n_features: int, table: FloatArray) -> FeatureMap:
+    """Fit a ridge map to a table, with the strength chosen by leave-one-out; the mean row without a basis.
 
     Parameters
     ----------
@@ -55,13 +63,14 @@ def fit_ridge(basis, n_features, table):
 class TowerVectorRecommender(FactorTableRecommender):
     """A recommender that holds vectors and biases of both sides, and ridge maps to those of new users and items.
 
-    Three maps for each side give a row ``[vector, bias]``: its features, its history (the sum of the vectors of what it
-    interacted with, see `_summed`), or both, in proportion to the length of the history. All are fitted in closed form
-    on the rows that the network learned; the network itself is not needed any more.
+    Two maps for each side predict a row ``[vector, bias]``: from its features, and from its history (the sum of the
+    vectors of the items or users it interacted with, see `_history_sums`). With both, the predictions are averaged, and
+    the weight of the history grows with its length. The maps are fitted in closed form on the rows that the network
+    learned; the network itself is not needed after the training.
     """
 
     def _adopt(self, trained, interactions, bases):
-        """Set the fitted attributes: scaled vectors and biases, maps, and the rows that only a table brought."""
+        """Set the fitted attributes: scaled vectors and biases, maps, and the rows that only a table contains."""
         n_users, n_items = interactions.trained_shape
         for side, vectors, bias in zip(("user", "item"), trained.vectors, trained.biases, strict=True):
             self._keep(side, np.column_stack([vectors * self._scale**0.5, bias * self._scale]))
@@ -75,7 +84,7 @@ class TowerVectorRecommender(FactorTableRecommender):
             known = features[side]
             self._feature_maps[side] = None if known is None else fit_ridge(bases[side], known.shape[1], table)
             counts = np.diff(weights[side].indptr)
-            histories, _ = self._summed(side, weights[side], ratings[side])
+            histories, _ = self._history_sums(side, weights[side], ratings[side])
             self._history_maps[side] = fit_ridge(basis_of(histories, counts), histories.shape[1], table)
         self._typical = {side: table.mean(axis=0) for side, table in tables.items()}
         self._priors = dict.fromkeys(tables)
@@ -87,21 +96,21 @@ class TowerVectorRecommender(FactorTableRecommender):
     # -- new rows -----------------------------------------------------------------------------------------------
 
     def _predicted(self, side, features, n_rows):
-        """[vector | bias] of rows without interactions: by their features, or the typical row."""
+        """Predict [vector | bias] of rows without interactions from their features; the mean row without features."""
         feature_map = self._feature_maps[side]
         if features is None or feature_map is None:
             return np.tile(self._typical[side], (n_rows, 1))
         return feature_map.predict(features).astype(self._typical[side].dtype)
 
-    def _summed(self, side, weights, ratings):
-        """Describe histories: ``sum_j w_j r_j [q_j, 1] / (sum_j w_j + 2)``, with r_j the rating beyond mean and bias.
+    def _history_sums(self, side, weights, ratings):
+        """Compute ``sum_j w_j r_j [q_j, 1] / (sum_j w_j + 2)`` of histories, with r_j the rating minus mean and bias.
 
-        Implicit feedback has r_j = 1 and, since how often is not how much, w_j = 1 for all that was observed.
+        Implicit feedback has r_j = 1 and w_j = 1 for every observed pair, because counts are not strengths.
 
         Parameters
         ----------
         side : {"user", "item"}
-            Whose histories.
+            The side that the histories belong to.
         weights : csr_matrix of shape (n_rows, n_others)
         ratings : ndarray of shape (nnz,) or None
 
@@ -120,9 +129,9 @@ class TowerVectorRecommender(FactorTableRecommender):
         sizes = np.asarray(sizes.sum(axis=1)).reshape(-1, 1)
         return values @ np.column_stack([others[:, :-1], np.ones(len(others))]) / (sizes + HISTORY_PRIOR), sizes
 
-    def _of_history(self, side, weights, ratings, prior):
-        """[vector | bias] that histories speak for, mixed with a prior: what features predict; without, nobody's."""
-        histories, sizes = self._summed(side, weights, ratings)
+    def _estimate_from_history(self, side, weights, ratings, prior):
+        """Estimate [vector | bias] from histories, shrunk towards the prior; without a prior, not shrunk at all."""
+        histories, sizes = self._history_sums(side, weights, ratings)
         if prior is None:
             share, prior = sizes > 0, self._typical[side]
         else:
@@ -130,19 +139,19 @@ class TowerVectorRecommender(FactorTableRecommender):
         return share * self._history_maps[side].predict(histories) + (1 - share) * prior
 
     def _moved(self, side, table, prior, before, after):
-        """Rows after their history has grown: a row keeps its own deviation from what its history spoke for.
+        """Update rows after their history has grown: the deviation of a row from the estimate by its history is kept.
 
         Parameters
         ----------
         side : {"user", "item"}
         table : ndarray of shape (n_rows, n_components + 1)
-            Present rows.
+            Current rows.
         prior : ndarray of the same shape, or None
         before, after : tuple (weights, ratings)
-            Histories; a row without one before is its prior and has no deviation.
+            Histories; a row without a history before is its prior and has no deviation.
         """
-        deviation = table - self._of_history(side, *before, prior)
-        return (self._of_history(side, *after, prior) + deviation).astype(table.dtype)
+        deviation = table - self._estimate_from_history(side, *before, prior)
+        return (self._estimate_from_history(side, *after, prior) + deviation).astype(table.dtype)
 
     # -- fold-in ------------------------------------------------------------------------------------------------
 
@@ -165,7 +174,7 @@ class TowerVectorRecommender(FactorTableRecommender):
     # -- inference ----------------------------------------------------------------------------------------------
 
     def _side_table(self, side, entities):
-        """[vector | bias] of known and new entities."""
+        """Return [vector | bias] of known and new entities."""
         new = None
         if entities.features is not None and self._feature_maps[side] is not None:
             new = self._predicted(side, entities.features, entities.features.shape[0])
@@ -180,7 +189,7 @@ class TowerVectorRecommender(FactorTableRecommender):
         return np.column_stack([table[:, :-1], table[:, -1] + self.mean_, np.ones(len(table), table.dtype)])
 
     def _with_history(self, users, table):
-        """Rows of users with the history that a call brought."""
+        """Update rows of users by the history passed to `recommend`."""
         rows = np.flatnonzero(np.diff(users.history.weights.indptr))
         users, prior = users.take(rows), None
         if self._priors["user"] is not None:
@@ -201,12 +210,12 @@ class TowerVectorRecommender(FactorTableRecommender):
     # -- tasks --------------------------------------------------------------------------------------------------
 
     @property
-    def task_classes_(self):
+    def task_classes_(self) -> dict[Column, Array]:
         """Labels of the classification tasks."""
         check_is_fitted(self)
         return {name: task.classes for name, task in self._tasks.items() if task.kind == "classification"}
 
-    def predict_task(self, X, task):
+    def predict_task(self, X: Rows, task: Column) -> Array:
         """Predict a task's column.
 
         Parameters
@@ -233,7 +242,7 @@ class TowerVectorRecommender(FactorTableRecommender):
             return outputs[:, 0]
         return self._tasks[task].classes[outputs.argmax(axis=1)]
 
-    def predict_task_proba(self, X, task):
+    def predict_task_proba(self, X: Rows, task: Column) -> FloatArray:
         """Probabilities of the labels of a classification task.
 
         Parameters

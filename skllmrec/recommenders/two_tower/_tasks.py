@@ -1,19 +1,22 @@
-"""Further targets that the towers of TwoTowerRecommender learn to predict: columns of X, read row by row."""
+"""Columns of X that the towers of TwoTowerRecommender learn to predict besides the interactions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skllmrec._ids import shown
 from skllmrec._missing import missing_mask
+from skllmrec._typing import Array, Column, FloatArray
+from skllmrec.base import InteractionRows
 from skllmrec.recommenders.two_tower._network import pair_features
 
 KINDS = ("regression", "classification")
 
 
 @dataclass
-class Task:
-    """A target column: its values at observed pairs, and later the head that predicts it.
+class ColumnTask:
+    """A target column: its values at observed pairs, and after the training the head that predicts it.
 
     Attributes
     ----------
@@ -21,40 +24,40 @@ class Task:
         Column of X.
     kind : {"regression", "classification"}
     weight : float
-        Of its loss.
+        Weight of its loss.
     pairs : tuple of two ndarray of shape (n_pairs,)
-        Distinct pairs of positions at which the target is known.
+        Distinct pairs (positions of users, of items) with a known target.
     values : ndarray of shape (n_pairs,)
         Standardised numbers, or positions in `classes`.
     classes : ndarray or None
         Labels, sorted.
     mean, scale : float
-        What the numbers were standardised by.
+        Mean and standard deviation of the numbers, by which they were standardised.
     head : tuple of two ndarray or None
         Weights (n_outputs, 3 d) and biases (n_outputs,) of the head.
     """
 
-    name: object
+    name: Column
     kind: str
     weight: float
     pairs: tuple
-    values: np.ndarray
-    classes: np.ndarray | None = None
+    values: Array
+    classes: Array | None = None
     mean: float = 0.0
     scale: float = 1.0
     head: tuple | None = None
 
     @property
-    def n_outputs(self):
-        """Numbers that its head computes for a pair."""
-        return 1 if self.kind == "regression" else len(self.classes)
+    def n_outputs(self) -> int:
+        """Number of outputs of the head for one pair."""
+        return 1 if self.classes is None else len(self.classes)
 
-    def without_targets(self):
-        """Return what is needed to predict: no values of the training data."""
+    def without_targets(self) -> "ColumnTask":
+        """Return a copy without the values of the training data, which prediction does not need."""
         return replace(self, pairs=(), values=np.empty(0))
 
-    def output(self, users, items):
-        """Numbers of the head for pairs of vectors.
+    def output(self, users: FloatArray, items: FloatArray) -> FloatArray:
+        """Compute the outputs of the head for pairs of vectors.
 
         Parameters
         ----------
@@ -65,13 +68,15 @@ class Task:
         ndarray of shape (n_pairs, n_outputs), float64
             Predictions of the target, or log-odds of the classes.
         """
+        if self.head is None:
+            raise AttributeError("the head is set at the end of the training")
         weights, biases = self.head
         numbers = np.concatenate(pair_features(users.astype(np.float64), items.astype(np.float64)), axis=1)
         outputs = numbers @ weights.T + biases
         return outputs * self.scale + self.mean if self.kind == "regression" else outputs
 
 
-def check_tasks(tasks, weights):
+def check_tasks(tasks: Mapping[Column, str] | None, weights: Mapping[Column, float] | None) -> None:
     """Check the parameters `tasks` and `task_weights`.
 
     Raises
@@ -89,11 +94,11 @@ def check_tasks(tasks, weights):
             raise ValueError(f"task_weights={{{name!r}: {weight}}}: a weight is positive; remove a task to ignore it")
 
 
-def read_task(rows, name, kind, weight):
+def read_task(rows: InteractionRows, name: Column, kind: str, weight: float) -> ColumnTask:
     """Read a target column.
 
     Rows of equal pairs count as one: with their mean number, or their most frequent label. Missing values are left
-    out: a task learns from the rows that have one.
+    out.
 
     Parameters
     ----------
@@ -105,7 +110,7 @@ def read_task(rows, name, kind, weight):
 
     Returns
     -------
-    Task
+    ColumnTask
 
     Raises
     ------
@@ -124,11 +129,11 @@ def read_task(rows, name, kind, weight):
         numbers = _numbers(values, name)
         numbers = np.bincount(places, numbers) / np.bincount(places)
         mean, scale = numbers.mean(), numbers.std() or 1.0
-        return Task(name, kind, weight, pairs, (numbers - mean) / scale, None, float(mean), float(scale))
+        return ColumnTask(name, kind, weight, pairs, (numbers - mean) / scale, None, float(mean), float(scale))
     classes, codes = _classes(values, name)
     counts = np.zeros((len(distinct), len(classes)))
     np.add.at(counts, (places, codes), 1)
-    return Task(name, kind, weight, pairs, counts.argmax(axis=1), classes)
+    return ColumnTask(name, kind, weight, pairs, counts.argmax(axis=1), classes)
 
 
 def _numbers(values, name):

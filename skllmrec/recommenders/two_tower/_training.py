@@ -7,8 +7,9 @@ import numpy as np
 from scipy import sparse
 
 from skllmrec._device import resolve_device
+from skllmrec._kernels.neural.early_stopping import HeldOutPairs
 from skllmrec._kernels.neural.ranking_losses import bpr_loss, first_unknown, is_linked, softmax_loss, warp_loss
-from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, hold_out_entries, ranking_quality, take_entries
+from skllmrec._kernels.selection.held_out import take_entries
 from skllmrec._training import Checkpoint, index_batches, train
 from skllmrec.recommenders.two_tower._network import TwoTowers, pair_features
 
@@ -107,13 +108,13 @@ def fit_towers(links, targets, weights, features, tasks, architecture, objective
     weights : ndarray of shape (nnz,)
         Of the pairs, of mean one.
     features : tuple of two, FactoredRows or None
-    tasks : list of Task
+    tasks : list of ColumnTask
         They get their heads.
     architecture : Architecture
     objective : Objective
     recipe : Recipe
     options : dict
-        "batch_size", "early_stopping", "checkpoint_dir", "device", "callback", "verbose".
+        "batch_size", "early_stopping", "validation_fraction", "checkpoint_dir", "device", "callback", "verbose".
 
     Returns
     -------
@@ -121,11 +122,13 @@ def fit_towers(links, targets, weights, features, tasks, architecture, objective
     """
     device = resolve_device(options["device"])
     if links.nnz == 0:  # all weights are zero: there is nothing to be ranked first
-        recipe = replace(recipe, n_epochs=0)
+        recipe = replace(recipe, max_iter=0)
     towers = TwoTowers(architecture, links, features, device, recipe.seed)
     towers.add_heads([task.n_outputs for task in tasks])
     descent = _Descent(towers, links, targets, weights, tasks, objective)
-    validate = descent.hold_out(recipe.seed) if options["early_stopping"] else None
+    validate = None
+    if options["early_stopping"]:
+        validate = descent.hold_out_pairs(options["validation_fraction"], recipe.seed)
     if not towers.parameters:  # no ids, and features that say nothing
         return Trained(*to_arrays(towers))
     training = train(
@@ -225,29 +228,30 @@ class _Descent:
         values[places[found]] = task.values[found]
         return values
 
-    def hold_out(self, seed):
-        """Keep a tenth of the pairs from training; returns the score on them, None where they are too few."""
-        kept, test = hold_out_entries(self.links, seed)
-        if len(test) < MIN_HELD_OUT:
+    def hold_out_pairs(self, fraction, seed):
+        """Exclude some pairs from the training; returns the function that scores the towers on them, None if too few.
+
+        Parameters
+        ----------
+        fraction : float
+        seed : int
+
+        Returns
+        -------
+        callable or None
+        """
+        held_out = HeldOutPairs.draw(self.links, fraction, seed)
+        if held_out is None:
             return None
-        train_part, test_part = take_entries(self.links, kept), take_entries(self.links, test)
-        test_targets = None if self.targets is None else self.targets[test]
-        test_weights = self.weights[test]
-        self.links, self.weights = train_part, self.weights[kept]
-        self.targets = None if self.targets is None else self.targets[kept]
-        self.task_values = [values[kept] for values in self.task_values]
+        targets, weights = self.targets, self.weights
+        self.links, self.weights = held_out.train, weights[held_out.kept]
+        self.targets = None if targets is None else targets[held_out.kept]
+        self.task_values = [values[held_out.kept] for values in self.task_values]
         self._load()
-        self.towers.connect(train_part)
-        if test_targets is None:
-            return lambda: ranking_quality(*to_arrays(self.towers)[0], train_part, test_part, seed=seed).mean()
-        rows, columns = test_part.nonzero()
-
-        def minus_rmse():
-            (p, q), (of_users, of_items) = to_arrays(self.towers)
-            errors = test_targets - (p[rows] * q[columns]).sum(axis=1) - of_users[rows] - of_items[columns]
-            return -float(np.sqrt(np.average(errors**2, weights=test_weights)))
-
-        return minus_rmse
+        self.towers.connect(held_out.train)
+        if targets is None:
+            return lambda: held_out.ndcg(*to_arrays(self.towers)[0])
+        return lambda: held_out.minus_rmse(*zip(*to_arrays(self.towers), strict=True), targets, weights)
 
     def batches(self, batch_size):
         """Batches of pairs: of whole users where a loss must know all that a user likes."""
