@@ -69,7 +69,8 @@ def must_not_encode(missing):
 
 def run_python(code, *arguments, **options):
     """Start a fresh interpreter that has what is in this file."""
-    head = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom store_helpers import *\n"
+    folders = [str(Path(__file__).parent), str(Path(__file__).parent / "store")]
+    head = f"import sys; sys.path[:0] = {folders!r}\nfrom store_helpers import *\n"
     return subprocess.Popen([sys.executable, "-c", head + textwrap.dedent(code), *map(str, arguments)], **options)
 
 
