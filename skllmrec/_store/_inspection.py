@@ -85,13 +85,12 @@ def find_encoder(database: "Database", encoder: str | dict[str, Any]) -> int:
     ValueError
         If there is none, or several.
     """
-    identity = None if isinstance(encoder, str) else json.dumps(encoder, sort_keys=True).encode()
     ids = {space: (encoder_id(written), written) for space, written in _spaces(database).items()}
-    found = [
-        space
-        for space, (name, written) in ids.items()
-        if (encoder and name.startswith(encoder) if identity is None else written == identity)
-    ]
+    if isinstance(encoder, str):
+        found = [space for space, (name, _) in ids.items() if encoder and name.startswith(encoder)]
+    else:
+        identity = json.dumps(encoder, sort_keys=True).encode()
+        found = [space for space, (_, written) in ids.items() if written == identity]
     if len(found) != 1:
         there = ", ".join(sorted(name for name, _ in ids.values())) or "none"
         what = "no encoder" if not found else f"{len(found)} encoders"

@@ -1,16 +1,17 @@
 """File locks that the operating system releases when a process ends, however it ends."""
 
 import os
+import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-try:
-    import fcntl
-except ImportError:  # Windows
+if sys.platform == "win32":
     import msvcrt
+else:
+    import fcntl
 
 _held: weakref.WeakSet[Any] = weakref.WeakSet()  # open files with a lock, which a forked child must close
 
@@ -29,7 +30,7 @@ class _LockFile:
     def lock(self, *, wait: bool) -> bool:
         """Lock it against all processes; False if another holds the lock and `wait` is off."""
         try:
-            if os.name == "nt":
+            if sys.platform == "win32":
                 msvcrt.locking(self._file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
             else:
                 fcntl.flock(self._file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -47,7 +48,7 @@ class _LockFile:
     def release(self) -> None:
         """Unlock and close it."""
         _held.discard(self)
-        if os.name != "nt" and not self._file.closed:
+        if sys.platform != "win32" and not self._file.closed:
             fcntl.flock(self._file, fcntl.LOCK_UN)  # closing is not enough while a forked child has it open
         self._file.close()
 

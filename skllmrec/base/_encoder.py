@@ -179,7 +179,7 @@ class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     ValueError: BrightnessEncoder: the image at position 3: a grey image has 2 dimensions, this one has 1
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {}
+    _parameter_constraints: dict = {}
     _input_kind: ClassVar[str] = "input"  # what one input is called in messages and progress bars; plural: add an s
     __metadata_request__transform: ClassVar[dict[str, Any]] = {"out": UNUSED}  # nothing to route: it is of one call
 

@@ -258,7 +258,7 @@ class VectorFile:
         """
         try:
             self._file.seek(self._start + self._n_bytes())
-            data = memoryview(np.ascontiguousarray(vectors, dtype=_DTYPE)).cast("B")
+            data = np.ascontiguousarray(vectors, dtype=_DTYPE).data.cast("B")
             rest = data
             while rest:
                 rest = rest[self._file.write(rest) :]
