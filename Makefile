@@ -16,7 +16,7 @@ endif
 export SKLLMREC_DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench-env
+.PHONY: help demo test lint docs dist hooks fixtures bench-env
 .PRECIOUS: %/.created  # make would take it for an intermediate file and remove it
 
 help:  ## list the commands
@@ -24,20 +24,32 @@ help:  ## list the commands
 
 demo: $(VENV)/.installed-demo  ## compare LLM, TF-IDF and id-only recommenders on MovieLens 100K (ARGS="--help" lists options)
 	@echo "==> comparing recommenders on MovieLens 100K; the report goes to skllmrec-report/"
-	$(BIN)/python -m skllmrec compare $(ARGS)
+	$(BIN)/skllmrec compare $(ARGS)
 
 test: $(VENV)/.installed-test  ## run the whole test suite (ARGS="tests/metrics -x" runs a part)
 	@echo "==> testing with $(WORKERS) workers; real data: $(or $(SKLLMREC_DATA),none here, tests that need it are skipped)"
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
-lint: $(VENV)/.installed-lint  ## check style, names and complexity
-	@echo "==> checking style"
+lint: $(VENV)/.installed-lint  ## check style, names, complexity and types
+	@echo "==> checking style and types"
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+dist: $(VENV)/.installed-dist  ## build the source distribution and the wheel into dist/
+	@echo "==> building dist/"
+	rm -rf build dist
+	$(BIN)/python -m build
 
 docs: $(VENV)/.installed-docs  ## build README, user guide and API reference; a warning is an error
 	@echo "==> building docs/_build/html"
 	$(BIN)/python -m sphinx -W --keep-going -n -b html docs docs/_build/html
+
+hooks: $(VENV)/.installed-lint  ## run the checks of .pre-commit-config.yaml before each commit
+	$(BIN)/pre-commit install
+
+fixtures: $(VENV)/.installed-test  ## write tests/formats/<version>/ for a release: files that later versions must open
+	$(BIN)/python tests/formats/make_fixtures.py
 
 bench-env: $(BENCH_VENV)/.installed  ## install the package and the peers that benchmarks/ compares with into .venv-bench
 	@echo "==> run a benchmark with $(BENCH_VENV)/bin/python -m benchmarks.encode --help"
@@ -49,7 +61,7 @@ bench-env: $(BENCH_VENV)/.installed  ## install the package and the peers that b
 	@test -x $*/bin/pip || $(PYTHON) -m venv $* || { rm -rf $*; echo "$(PYTHON) cannot make virtual environments: install its venv module (python3-venv on Debian)"; exit 1; }
 	@touch $@
 
-$(VENV)/.installed-%: setup.cfg pyproject.toml constraints.txt | $(VENV)/.created
+$(VENV)/.installed-%: pyproject.toml setup.cfg constraints.txt | $(VENV)/.created
 	@echo "==> installing skllmrec[$*] into $(VENV), pinned by constraints.txt; the first time takes some minutes"
 	$(BIN)/python -m pip install -c constraints.txt -e ".[$*]"
 	$(INSTALL_ALSO)

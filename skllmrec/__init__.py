@@ -6,7 +6,7 @@ model is first loaded.
 
 from importlib import import_module
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 # public name -> the package that holds it
 _PUBLIC = {

@@ -1,7 +1,8 @@
-"""The command line: `python -m skllmrec compare | store`."""
+"""The command line: `skllmrec compare | store`, or `python -m skllmrec`."""
 
 import argparse
 import sys
+from pathlib import Path
 
 from skllmrec import __version__
 from skllmrec._cli import store
@@ -22,7 +23,10 @@ def main(arguments=None):
         0; 1 where `store verify` finds damage; 2 where an option, the data, the model or the store does not fit;
         130 where the user stopped it.
     """
-    parser = argparse.ArgumentParser(prog="python -m skllmrec", description=__doc__.partition(":")[0] + ".")
+    script = Path(sys.argv[0]).stem == "skllmrec"  # the installed command, not the module
+    parser = argparse.ArgumentParser(
+        prog="skllmrec" if script else "python -m skllmrec", description=__doc__.partition(":")[0] + "."
+    )
     parser.add_argument("--version", action="version", version=f"skllmrec {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, dest="command", metavar="COMMAND")
     for module in (compare, store):

@@ -17,6 +17,10 @@ class VectorFileError(ValueError):
     """A file of vectors (`out=`) cannot be written or taken up again: made of other texts or by another encoder."""
 
 
+class FileVersionError(ValueError):
+    """A saved estimator, checkpoint or table of results has a format that this version of the package cannot read."""
+
+
 class RemoteAPIError(ValueError):
     """A server cannot be reached or does not answer as it should; the message names address, tries and remedy.
 

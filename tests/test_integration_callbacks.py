@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skllmrec.metrics import make_ranking_scorer
-from skllmrec.recommenders import FeatureMFRecommender
+from skllmrec.recommenders import FeatureMFRecommender, TwoTowerRecommender
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks since 1.9")
 
@@ -77,6 +77,24 @@ def test_tasks_in_order(recommender):
     assert recorder.tasks[:2] == ["setup", "begin fit"]
     assert recorder.tasks[2:-2] == ["begin iteration", "end iteration"] * N_SWEEPS
     assert recorder.tasks[-2:] == ["end fit", "teardown"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: FeatureMFRecommender(2, user="user_id", item="item_id", max_iter=2),
+        lambda: FeatureMFRecommender(2, user="user_id", item="item_id", solver="adamw", max_iter=2),
+        lambda: TwoTowerRecommender(2, user="user_id", item="item_id", feedback="explicit", max_iter=2, device="cpu"),
+    ],
+    ids=["als", "gradients", "towers"],
+)
+def test_callbacks_get_the_data_of_the_call_rows_without_weight_included(make):
+    recorder, weights = Recorder(), np.ones(len(Y))
+    weights[::3] = 0
+    make().set_callbacks(recorder).fit(FRAME, Y, sample_weight=weights)
+    assert len(recorder.fitted) == 2
+    assert all(X is FRAME and seen_y is Y for _, X, seen_y in recorder.fitted)
+    assert recorder.tasks.count("setup") == recorder.tasks.count("teardown") == 1
 
 
 def test_callback_can_stop_the_fit(recommender):

@@ -16,6 +16,7 @@ LAYERS = [
     {
         "_drawing",
         "_files",
+        "_format",
         "_ids",
         "_inputs",
         "_kernels",

@@ -19,7 +19,7 @@ from skllmrec import (
     compare_recommenders,
     make_ranking_scorer,
 )
-from skllmrec._cli.compare.estimators import FirstSplits
+from skllmrec.model_selection._first_splits import FirstSplits
 
 ALPHAS = (0.005, 0.01, 0.02, 0.04)
 DENSITY_FACTORS = (3, 8, 20)

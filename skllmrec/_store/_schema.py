@@ -3,8 +3,10 @@
 import sqlite3
 import time
 
+from skllmrec._format import FORMATS
+
 APPLICATION = 0x534B4C4D  # marks our files among all SQLite files
-VERSION = 2
+VERSION = FORMATS["store"]
 
 _TABLES_1 = {
     "spaces": "CREATE TABLE spaces (id INTEGER PRIMARY KEY, identity TEXT NOT NULL UNIQUE)",

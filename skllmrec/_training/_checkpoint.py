@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from skllmrec import __version__
+from skllmrec._format import FORMATS, check_format
+
 _FILE = "training.safetensors"
 _STATE = "state"  # key of the JSON text in the header
 
@@ -55,7 +58,8 @@ class Checkpoint:
         """
         from safetensors.torch import save_file
 
-        header = {"state": state, "configuration": self._full(configuration)}
+        header = {"format": FORMATS["training"], "version": __version__}
+        header |= {"state": state, "configuration": self._full(configuration)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self.path.with_suffix(".unfinished")
         try:
@@ -85,6 +89,8 @@ class Checkpoint:
         ------
         ValueError
             If the file is damaged or belongs to a training of another configuration.
+        FileVersionError
+            If a newer version of the package wrote it, or one before 0.1.0.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -98,6 +104,7 @@ class Checkpoint:
             raise ValueError(
                 f"{self.path} is not a checkpoint of a training, or is damaged ({error}): delete it to start anew"
             ) from error
+        check_format("training", header.get("format"), self.path, header.get("version"))
         _compare(header["configuration"], self._full(configuration), self.path)
         return tensors, header["state"]
 

@@ -3,7 +3,7 @@
 from skllmrec.base._encoder import BaseEncoder
 from skllmrec.base._factors import BaseFactorRecommender
 from skllmrec.base._feature_table import FeatureTable
-from skllmrec.base._interactions import Interactions
+from skllmrec.base._interactions import InteractionRows, Interactions
 from skllmrec.base._recommender import BaseRecommender
 from skllmrec.base._side import Entities
 from skllmrec.base._text_encoder import BaseTextEncoder
@@ -15,5 +15,6 @@ __all__ = [
     "BaseTextEncoder",
     "Entities",
     "FeatureTable",
+    "InteractionRows",
     "Interactions",
 ]

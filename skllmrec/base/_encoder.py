@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
+from skllmrec._format import VersionedStateMixin
 from skllmrec._inputs import Column, as_object_array, cut_blocks, no_inputs
 from skllmrec._missing import is_missing
 from skllmrec._progress import progress_bar
@@ -122,7 +123,9 @@ class _CheckedJob:
         return vectors
 
 
-class BaseEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseEncoder(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, VersionedStateMixin, BaseEstimator, metaclass=ABCMeta
+):
     """Base class of encoders that turn one column of inputs (images, sounds, texts) into one vector per input.
 
     A subclass defines three methods: what has to be known before inputs can be encoded (`_fit_encoder`), how

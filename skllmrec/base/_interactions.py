@@ -1,6 +1,7 @@
 """Rows of interactions as one sparse matrix: checked, aggregated, merged."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +10,72 @@ from sklearn.utils.validation import check_array, column_or_1d
 
 from skllmrec._ids import IdIndex
 from skllmrec._sklearn import check_sample_weight
+from skllmrec._typing import Array, ArrayLike, Columns, CsrMatrix, Estimator, Feedback, FloatArray, IntArray, Rows
+from skllmrec.base._columns import ColumnKey
 from skllmrec.exceptions import RatingScaleWarning
+
+
+@dataclass(frozen=True, eq=False)
+class InteractionRows:
+    """The rows of X that have a weight, as they were before rows of the same pair were summed.
+
+    Parameters
+    ----------
+    X : dataframe or ndarray of shape (n_rows, n_features)
+        Rows whose sample weight is zero are left out.
+    users, items : ndarray of shape (n_rows,), intp
+        Positions of the rows' users and items in the ids of the `Interactions`.
+    passed : tuple (X, y)
+        The arguments of the call, all rows included: the data that callbacks of scikit-learn score on.
+
+    Examples
+    --------
+    >>> from skllmrec.base import BaseRecommender
+    >>> class Latest(BaseRecommender):
+    ...     def __init__(self, *, user=0, item=1):
+    ...         self.user, self.item = user, item
+    ...     def _fit_interactions(self, interactions):
+    ...         rows = interactions.rows
+    ...         print(rows.items, rows.column(2, name="time"))
+    ...     def _score_block(self, users, items):
+    ...         raise NotImplementedError
+    >>> latest = Latest().fit([["ann", "heat", 7], ["bob", "heat", 8], ["bob", "alien", 9]], [1, 1, 1])
+    [1 1 0] [7 8 9]
+    """
+
+    X: Rows
+    users: IntArray
+    items: IntArray
+    passed: tuple = (None, None)
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def column(self, key: Columns, *, name: str) -> Rows:
+        """Read a column of X for these rows.
+
+        Parameters
+        ----------
+        key : column key
+            A name, a position, a list, a slice or a callable selector.
+        name : str
+            The parameter that holds the key, for error messages.
+
+        Returns
+        -------
+        Series, frame or ndarray of length n_rows
+
+        Raises
+        ------
+        ValueError
+            If X has no such column.
+        """
+        return ColumnKey.resolve(self.X, key, name=name).read(self.X)
 
 
 @dataclass(frozen=True)
 class Interactions:
-    """What a recommender learns from.
+    """The data that a recommender learns from: the observed pairs, the features, and the rows they come from.
 
     Parameters
     ----------
@@ -27,11 +88,14 @@ class Interactions:
     user_features, item_features : ndarray or csr_matrix or None
         Encoded features of each user and item, shape (n_users, n_user_features), (n_items, n_item_features); in a
         fold-in, of the new ones only.
+    rows : InteractionRows or None
+        The rows that `fit` or `partial_fit` was called with; in a fold-in the new ones only. They are held by reference
+        and must not be stored on the estimator.
 
     Examples
     --------
     >>> from skllmrec.base import BaseRecommender
-    >>> class Shy(BaseRecommender):
+    >>> class Silent(BaseRecommender):
     ...     def __init__(self, *, user=0, item=1):
     ...         self.user, self.item = user, item
     ...     def _fit_interactions(self, interactions):
@@ -39,26 +103,27 @@ class Interactions:
     ...     def _score_block(self, users, items):
     ...         raise NotImplementedError
     >>> rows = [["ann", "alien"], ["bob", "heat"], ["bob", "heat"]]
-    >>> shy = Shy().fit(rows, [3.0, 4.0, 5.0])
+    >>> silent = Silent().fit(rows, [3.0, 4.0, 5.0])
     ['alien' 'heat'] [3.  4.5] [[1. 0.]
      [0. 2.]]
     """
 
     users: IdIndex
     items: IdIndex
-    weights: sparse.csr_matrix
-    ratings: np.ndarray | None
-    user_features: object = None
-    item_features: object = None
+    weights: CsrMatrix
+    ratings: FloatArray | None
+    user_features: Array | CsrMatrix | None = None
+    item_features: Array | CsrMatrix | None = None
+    rows: InteractionRows | None = None
 
     @property
-    def trained_shape(self):
+    def trained_shape(self) -> tuple[int, int]:
         """Numbers of users and items with interactions: the first rows and columns; the rest came from tables."""
         with_interactions = np.flatnonzero(np.diff(self.weights.indptr))
         return int(with_interactions[-1]) + 1, int(self.weights.indices.max()) + 1
 
-    def transposed(self):
-        """Turn users x items into items x users.
+    def transposed(self) -> tuple[CsrMatrix, FloatArray | None]:
+        """Transpose users x items to items x users.
 
         Returns
         -------
@@ -73,14 +138,16 @@ class Interactions:
         return by_item, ratings
 
     @property
-    def targets(self):
-        """Users x items: the ratings (explicit feedback) or the weights, as encoders see them."""
+    def targets(self) -> CsrMatrix:
+        """Users x items: the ratings (explicit feedback) or the weights, as they are passed to encoders."""
         if self.ratings is None:
             return self.weights
         return sparse.csr_matrix((self.ratings, self.weights.indices, self.weights.indptr), self.weights.shape)
 
 
-def check_feedback(estimator, X, y, sample_weight, *, feedback):
+def check_feedback(
+    estimator: Estimator, X: Rows, y: ArrayLike | None, sample_weight: ArrayLike | None, *, feedback: Feedback
+) -> tuple[FloatArray, FloatArray | None, Array]:
     """Check y and the sample weights.
 
     Returns
@@ -152,7 +219,9 @@ def _looks_like_ratings(y):
     return 3 <= len(levels) <= 20 and np.array_equal(levels * 2, np.round(levels * 2)) and y.mean() > y.max() / 2
 
 
-def aggregate(users, items, weights, ratings, shape):
+def aggregate(
+    users: IntArray, items: IntArray, weights: FloatArray, ratings: FloatArray | None, shape: Sequence[int]
+) -> tuple[sparse.csr_matrix, FloatArray | None]:
     """Sum the rows of equal pairs.
 
     Parameters
@@ -187,7 +256,9 @@ def aggregate(users, items, weights, ratings, shape):
     return matrix, np.add.reduceat(weights * ratings[order], starts) / summed
 
 
-def merge(known, known_ratings, added, added_ratings):
+def merge(
+    known: CsrMatrix, known_ratings: FloatArray | None, added: CsrMatrix, added_ratings: FloatArray | None
+) -> tuple[sparse.csr_matrix, FloatArray | None]:
     """Add newly observed interactions to the known ones, on a shape that holds both.
 
     Parameters

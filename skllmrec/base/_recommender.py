@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skllmrec._format import VersionedStateMixin
 from skllmrec._ids import IdIndex, normalise_ids
 from skllmrec._sklearn import (
     HasMethods,
@@ -21,11 +22,12 @@ from skllmrec._sklearn import (
     take_columns,
     take_rows,
     validate_data,
+    with_callbacks,
     with_types,
 )
 from skllmrec.base._columns import ColumnKey
 from skllmrec.base._feature_table import FeatureTable
-from skllmrec.base._interactions import Interactions, aggregate, check_feedback, merge
+from skllmrec.base._interactions import InteractionRows, Interactions, aggregate, check_feedback, merge
 from skllmrec.base._ranking import RankingMixin
 from skllmrec.base._side import fit_side
 from skllmrec.metrics import make_ranking_scorer
@@ -33,7 +35,7 @@ from skllmrec.metrics import make_ranking_scorer
 _BLOCK_ROWS = 256  # rows of X whose pairs are scored through one block
 
 
-class BaseRecommender(RankingMixin, RegressorMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEstimator, metaclass=ABCMeta):
     """What all recommenders share: reading X and y, encoding features, ranking, folding in.
 
     A subclass stores its parameters, among them ``user`` and ``item`` and, if it knows them, ``user_features``,
@@ -104,10 +106,10 @@ class BaseRecommender(RankingMixin, RegressorMixin, BaseEstimator, metaclass=ABC
             scores[rows] = block[np.arange(len(rows)), columns - columns[0]]
         return scores
 
-    def _see_rows(self, X, users, items):
-        """Look at the rows of X that have a weight and the positions of their users and items, before they are summed.
+    def _check_columns(self, X):
+        """Raise an error where `fit` cannot read a further column of X, before features are encoded.
 
-        For recommenders that read more columns than ids and features, e.g. the time.
+        For recommenders that read more columns than ids and features, such as the time; see `InteractionRows.column`.
         """
 
     def _partial_fit_interactions(self, interactions, users, items):
@@ -116,6 +118,7 @@ class BaseRecommender(RankingMixin, RegressorMixin, BaseEstimator, metaclass=ABC
 
     # -- fit --------------------------------------------------------------------------------------------------
 
+    @with_callbacks
     @fit_context(prefer_skip_nested_validation=False)
     @all_or_nothing
     def fit(self, X, y=None, *, sample_weight=None, user_table=None, item_table=None):
@@ -147,23 +150,26 @@ class BaseRecommender(RankingMixin, RegressorMixin, BaseEstimator, metaclass=ABC
         TypeError
             If an id is neither string nor number, X is sparse, or a table is not a FeatureTable.
         """
+        passed = X, y
         X = self._checked(X, reset=True)
         for name, table in (("user_table", user_table), ("item_table", item_table)):
             if table is not None and not isinstance(table, FeatureTable):
                 raise TypeError(f"{name} must be a FeatureTable(frame, key=...), got {type(table).__name__}")
         keys = {side: ColumnKey.resolve(X, getattr(self, side), name=side) for side in ("user", "item")}
         if np.array_equal(keys["user"].positions, keys["item"].positions):
-            raise ValueError(f"user={self.user!r} and item={self.item!r} name the same column: the ids stand in two")
+            raise ValueError(f"user={self.user!r} and item={self.item!r} name the same column: choose two columns")
+        self._check_columns(X)
         X, ids, weights, ratings = self._read_rows(X, y, sample_weight, keys)
         indexed = [IdIndex.from_values(values) for values in ids]
         (users, user_codes), (items, item_codes) = indexed
-        self._see_rows(X, user_codes, item_codes)
         observed, ratings = aggregate(user_codes, item_codes, weights, ratings, (len(users), len(items)))
         targets = Interactions(users, items, observed, ratings).targets
         user_side, user_features = self._fit_side(X, keys, "user", user_table, indexed[0], targets)
         item_side, item_features = self._fit_side(X, keys, "item", item_table, indexed[1], targets.T.tocsr())
         observed.resize(len(user_side.index), len(item_side.index))
-        interactions = Interactions(user_side.index, item_side.index, observed, ratings, user_features, item_features)
+        rows = InteractionRows(X, user_codes, item_codes, passed)
+        features = user_features, item_features
+        interactions = Interactions(user_side.index, item_side.index, observed, ratings, *features, rows)
         self._remember(user_side, item_side, interactions)
         self._fit_interactions(interactions)
         return self
@@ -191,16 +197,17 @@ class BaseRecommender(RankingMixin, RegressorMixin, BaseEstimator, metaclass=ABC
         """
         if not hasattr(self, "seen_"):  # nothing to fold into
             return self.fit(X, y, sample_weight=sample_weight)
+        passed = X, y
         X = self._checked(X, reset=False)
         keys = {"user": self._user_side.id_key, "item": self._item_side.id_key}
         X, (user_ids, item_ids), weights, ratings = self._read_rows(X, y, sample_weight, keys)
         user_side, users, user_features = self._user_side.extend(user_ids, X)
         item_side, items, item_features = self._item_side.extend(item_ids, X)
-        self._see_rows(X, users, items)
         shape = len(user_side.index), len(item_side.index)
         added = aggregate(users, items, weights, ratings, shape)
         merged, ratings = merge(self.seen_, self._ratings, *added)
-        interactions = Interactions(user_side.index, item_side.index, merged, ratings, user_features, item_features)
+        features, rows = (user_features, item_features), InteractionRows(X, users, items, passed)
+        interactions = Interactions(user_side.index, item_side.index, merged, ratings, *features, rows)
         self._partial_fit_interactions(interactions, np.unique(users), np.unique(items))
         self._remember(user_side, item_side, interactions)
         return self

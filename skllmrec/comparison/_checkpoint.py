@@ -12,6 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from skllmrec._files import replacing
+from skllmrec._format import FORMATS
 from skllmrec.comparison._fingerprint import Fingerprint, digest, fingerprint_data, fingerprint_program
 from skllmrec.comparison._fold import FoldResult
 
@@ -86,7 +87,8 @@ class Checkpoint:
         if users.dtype.hasobject and not all(isinstance(user, (str, int)) for user in users):
             raise ValueError(f"checkpoint_dir keeps ids of users that are texts or numbers, not {users[0]!r}")
         meta = {
-            "estimator": name, "fold": fold, "parts": self.keys[name, fold], "per_fold": plain(result.per_fold),
+            "format": FORMATS["fold"], "estimator": name, "fold": fold, "parts": self.keys[name, fold],
+            "per_fold": plain(result.per_fold),
             "params": plain(result.params), "score": plain(result.score), "seconds": result.seconds,
             "users": users.tolist() if users.dtype.hasobject else None,
             "per_user": list(result.per_user), "by_popularity": list(result.by_popularity),
@@ -154,10 +156,12 @@ class Checkpoint:
 
 
 def _read(path, *, arrays=False):
-    """Return what a file says about itself and its arrays; None where there is no whole file."""
+    """Return what a file says about itself and its arrays; None where there is no whole file of a known format."""
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             meta = json.loads(archive["meta"].item())
+            if not 1 <= meta["format"] <= FORMATS["fold"]:
+                return None
             return meta, {name: archive[name] for name in archive.files if name != "meta"} if arrays else None
     except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error):
         return None
@@ -187,10 +191,12 @@ def make_checkpoint(folder, estimators, data, folds, seeds, task, *, resume):
     """
     if folder is None:
         return None
+    measured = Fingerprint(task)
     shared = {
-        "data": digest(*map(fingerprint_data, data)), "task": Fingerprint(task).digest,
+        "data": digest(*map(fingerprint_data, data)),
+        "task": measured.digest,
         "program": fingerprint_program(),
-    }  # fmt: skip
+    }
     splits = [digest(*map(fingerprint_data, pair)) for pair in folds]
     prints = {name: Fingerprint(estimator) for name, estimator in estimators.items()}
     keys = {
@@ -198,5 +204,6 @@ def make_checkpoint(folder, estimators, data, folds, seeds, task, *, resume):
         for name, found in prints.items()
         for fold in range(len(folds))
     }
-    unknown = {name: found.unknown for name, found in prints.items() if found.unknown}
+    unknown = {name: [*found.unknown, *measured.unknown] for name, found in prints.items()}
+    unknown = {name: parts for name, parts in unknown.items() if parts}
     return Checkpoint(Path(folder), keys, unknown, resume)

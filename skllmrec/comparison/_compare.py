@@ -1,25 +1,30 @@
 """Compare recommenders: the same folds, the same lists, paired tests over users."""
 
+from collections.abc import Iterable
 from numbers import Integral, Real
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 
 from skllmrec._sklearn import num_rows
+from skllmrec._typing import ArrayLike, Estimator, Path, RandomState, Rows
 from skllmrec.base import FeatureTable
 from skllmrec.comparison._checkpoint import make_checkpoint
 from skllmrec.comparison._evaluate import evaluate_all, make_frames
 from skllmrec.comparison._fingerprint import versions
-from skllmrec.comparison._fold import ERRORS, IN_SPACE, KNOWN, PER_USER, ItemSpace, Task, metric_label
+from skllmrec.comparison._fold import EvaluationPlan, FoldResult
+from skllmrec.comparison._formatting import as_facts
+from skllmrec.comparison._item_space import ItemSpace
 from skllmrec.comparison._result import Comparison
 from skllmrec.comparison._summary import summarise
+from skllmrec.metrics import Metric
+from skllmrec.metrics._registry import CANDIDATES, METRICS, MetricLike, as_metric, check_tables
 from skllmrec.model_selection import PerUserKFold
 
-_CANDIDATES = ("all", "fitted", "test")
 
-
-def _check_names(estimators, reference):
+def _check_names(estimators: dict[str, Estimator], reference: str | None) -> str:
     if not isinstance(estimators, dict) or not estimators:
         raise ValueError(f"estimators must be a non-empty dict of name: estimator, got {type(estimators).__name__}")
     for name, estimator in estimators.items():
@@ -34,21 +39,31 @@ def _check_names(estimators, reference):
     return reference
 
 
-def _check_metrics(metrics, y):
-    metrics = [metrics] if isinstance(metrics, str) else list(dict.fromkeys(metrics))
-    unknown = [metric for metric in metrics if metric not in KNOWN]
+def _check_metrics(metrics: MetricLike | Iterable[MetricLike], y: ArrayLike | None) -> list[Metric]:
+    """Return the records of the metrics, each once."""
+    metrics = [metrics] if isinstance(metrics, str | Metric) or callable(metrics) else list(metrics)
+    unknown = [metric for metric in metrics if isinstance(metric, str) and metric not in METRICS]
     if unknown or not metrics:
-        raise ValueError(f"metrics={unknown or metrics!r}: choose one or more of {sorted(KNOWN)}")
-    if y is None and not ERRORS.keys().isdisjoint(metrics):
-        raise ValueError(f"metrics {sorted(ERRORS)} compare predictions with ratings: pass y")
-    return metrics
+        raise ValueError(f"metrics={unknown or metrics!r}: choose one or more of {sorted(METRICS)}, or pass a Metric")
+    records = {}
+    for record in map(as_metric, metrics):
+        if records.setdefault(record.name, record) != record:
+            raise ValueError(f"two different metrics have the name {record.name!r}: rename one")
+    _check_ratings(records.values(), y)
+    return list(records.values())
+
+
+def _check_ratings(metrics: Iterable[Metric], y: ArrayLike | None) -> None:
+    of_predictions = [metric.name for metric in metrics if metric.of_predictions]
+    if y is None and of_predictions:
+        raise ValueError(f"metrics {of_predictions} compare predictions with ratings: pass y")
 
 
 def _check_options(k, candidates, threshold, y):
     if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
         raise ValueError(f"k must be an integer >= 1, got {k!r}")
-    if candidates not in _CANDIDATES:
-        raise ValueError(f"candidates={candidates!r}: choose one of {list(_CANDIDATES)}")
+    if candidates not in CANDIDATES:
+        raise ValueError(f"candidates={candidates!r}: choose one of {list(CANDIDATES)}")
     if threshold is not None and y is None:
         raise ValueError(f"threshold={threshold!r} asks which ratings are relevant, but y is None: pass y")
 
@@ -61,17 +76,9 @@ def _check_tests(level, n_permutations, n_resamples):
             raise ValueError(f"{name} must be an integer >= 1, got {number!r}")
 
 
-def _check_space(space, metrics):
-    """Return the table that some of the metrics are measured in; None where none of them is."""
-    if space is not None and not isinstance(space, FeatureTable):
-        raise TypeError(f"item_vectors must be a FeatureTable(frame, key=...), got {type(space).__name__}")
-    measured = [metric for metric in metrics if metric in IN_SPACE]
-    if measured and space is None:
-        raise ValueError(
-            f"metric {measured[0]!r} needs item_vectors=FeatureTable(frame, key=...): a column such as the genres that "
-            "tells items apart, best one that the models do not read"
-        )
-    return space if measured else None
+def _check_seed(checkpoint_dir: Path | None, random_state: RandomState) -> None:
+    if checkpoint_dir is not None and random_state is None:
+        raise ValueError("checkpoint_dir needs random_state=an integer: without it every run splits and ranks anew")
 
 
 def _folds(cv, X, y, seed):
@@ -81,28 +88,30 @@ def _folds(cv, X, y, seed):
 
 
 def compare_recommenders(
-    estimators,
-    X,
-    y=None,
+    estimators: dict[str, Estimator],
+    X: Rows,
+    y: ArrayLike | None = None,
     *,
-    cv,
-    metrics=("ndcg", "recall", "coverage", "gini", "novelty"),
-    k=20,
-    threshold=None,
-    reference=None,
-    candidates="all",
-    item_vectors=None,
-    user_table=None,
-    item_table=None,
-    level=0.95,
-    n_permutations=10_000,
-    n_resamples=2_000,
-    checkpoint_dir=None,
-    resume=True,
-    n_jobs=None,
-    random_state=None,
-    verbose=False,
-):
+    cv: Any,
+    metrics: MetricLike | Iterable[MetricLike] = ("ndcg", "recall", "coverage", "gini", "novelty"),
+    k: int = 20,
+    threshold: float | None = None,
+    reference: str | None = None,
+    candidates: Literal["all", "fitted", "test"] = "all",
+    item_vectors: FeatureTable | None = None,
+    item_classes: FeatureTable | None = None,
+    user_groups: FeatureTable | None = None,
+    user_table: FeatureTable | None = None,
+    item_table: FeatureTable | None = None,
+    level: float = 0.95,
+    n_permutations: int = 10_000,
+    n_resamples: int = 2_000,
+    checkpoint_dir: Path | None = None,
+    resume: bool = True,
+    n_jobs: int | None = None,
+    random_state: RandomState = None,
+    verbose: bool = False,
+) -> Comparison:
     """Compare recommenders on the same folds, with paired tests over users.
 
     On each fold a clone of each estimator is fitted on the training rows; a search (`GridSearchCV`,
@@ -120,10 +129,12 @@ def compare_recommenders(
         Ratings or weights.
     cv : int, splitter or iterable of (train, test)
         An int means ``PerUserKFold(cv)``.
-    metrics : tuple of str, default=("ndcg", "recall", "coverage", "gini", "novelty")
-        Out of ``ndcg, recall, precision, hit_rate, map, mrr`` (accuracy, per user), ``ild`` (intra-list
-        diversity), ``serendipity``, ``novelty`` (per user), ``coverage, gini, personalization, popularity_lift``
-        (per fold), and ``rmse, mae`` (errors of `predict` on all test rows, per fold).
+    metrics : str, Metric, callable, or sequence of these, default=("ndcg", "recall", "coverage", "gini", "novelty")
+        Names out of ``ndcg, recall, precision, hit_rate, map, mrr`` (accuracy, per user), ``ild`` (intra-list
+        diversity), ``serendipity``, ``novelty``, ``miscalibration`` (per user), ``coverage, gini, personalization,
+        popularity_lift, fairness_gap`` (per fold), and ``rmse, mae`` (errors of `predict` on all test rows, per
+        fold); or metrics of one's own, as a `skllmrec.metrics.Metric`, or as a function
+        ``f(relevant, recommended, k=...)``.
     k : int, default=20
         Length of the lists.
     threshold : float or None, default=None
@@ -135,8 +146,13 @@ def compare_recommenders(
     item_vectors : FeatureTable or None, default=None
         The space of ``ild`` and ``serendipity``, best one that no model reads: columns of numbers are used as they
         are, otherwise the TF-IDF of the words of all columns. None: `item_table`, if there is one.
+    item_classes : FeatureTable or None, default=None
+        Every item with its classes, for ``miscalibration``: columns of numbers are a class each, columns of texts name
+        the classes of an item, separated by ``|``, ``,`` or ``;``.
+    user_groups : FeatureTable or None, default=None
+        Every user with the column of their group, for ``fairness_gap``.
     user_table, item_table : FeatureTable or None, default=None
-        Handed to every `fit` that has such a parameter, through searches and Pipelines.
+        Passed to every `fit` that has such a parameter, through searches and Pipelines.
     level : float, default=0.95
         Coverage of the confidence intervals.
     n_permutations, n_resamples : int, default=10_000, 2_000
@@ -165,7 +181,7 @@ def compare_recommenders(
         If a name, metric or option is unknown, a metric lacks what it needs, or an estimator fails (the message
         names it); if there is a `checkpoint_dir`, but no seed, or the ids of the users are neither texts nor numbers.
     TypeError
-        If an estimator has no `fit`, or `item_vectors` is not a FeatureTable.
+        If an estimator has no `fit`, or a table of items or users is not a FeatureTable.
     ImportError
         If pandas is missing.
 
@@ -191,37 +207,74 @@ def compare_recommenders(
     (10, 13)
     """
     reference = _check_names(estimators, reference)
-    metrics = _check_metrics(metrics, y)
-    space = _check_space(item_table if item_vectors is None else item_vectors, metrics)
+    records = _check_metrics(metrics, y)
+    space = item_table if item_vectors is None else item_vectors
+    given = {"item_vectors": space, "item_classes": item_classes, "user_groups": user_groups}
+    tables = check_tables(records, given)
     _check_options(k, candidates, threshold, y)
     _check_tests(level, n_permutations, n_resamples)
-    if checkpoint_dir is not None and random_state is None:
-        raise ValueError("checkpoint_dir needs random_state=an integer: without it every run splits and ranks anew")
-    tables = {"user_table": user_table, "item_table": item_table}
-    task = Task(
-        metrics, k, threshold, candidates, None if space is None else ItemSpace(space),
-        {name: table for name, table in tables.items() if table is not None},
-    )  # fmt: skip
+    _check_seed(checkpoint_dir, random_state)
+    fit_tables = {"user_table": user_table, "item_table": item_table}
+    plan = _plan(records, k, threshold, candidates, tables, fit_tables)
     rng = check_random_state(random_state)
     seed = int(rng.randint(np.iinfo(np.int32).max))
     folds = _folds(cv, X, y, seed)
     seeds = rng.randint(np.iinfo(np.int32).max, size=len(folds))
-    data = [X, y, user_table, item_table, None if space is None else item_vectors]  # or item_table
-    checkpoint = make_checkpoint(
-        checkpoint_dir, estimators, data, folds, seeds, (metrics, k, threshold, candidates), resume=resume
-    )
-    results = evaluate_all(estimators, X, y, folds, task, seeds, checkpoint, n_jobs=n_jobs, verbose=verbose)
-    per_user, per_fold, chosen, by_popularity = make_frames(results)
-    test_options = {"level": level, "n_permutations": n_permutations, "n_resamples": n_resamples}
-    by_user = [metric_label(m, k) for m in metrics if m in PER_USER]
-    frame = summarise(
-        per_user, per_fold, estimators=list(estimators), reference=reference, user_metrics=by_user,
-        fold_metrics=[c for c in per_fold.columns if c not in ("estimator", "fold")],
-        random_state=seed, **test_options,
-    )  # fmt: skip
+    data = [X, y, user_table, item_table, *(tables.get(name) for name in given)]
+    checkpoint = make_checkpoint(checkpoint_dir, estimators, data, folds, seeds, _decisive(plan), resume=resume)
+    results = evaluate_all(estimators, X, y, folds, plan, seeds, checkpoint, n_jobs=n_jobs, verbose=verbose)
     settings = {
-        "k": k, "threshold": threshold, "reference": reference, "candidates": candidates,
-        "n_folds": len(folds), "n_rows": num_rows(X), "seed": seed,
-        "diversity": task.space.name if task.space else None, "versions": versions(), **test_options,
-    }  # fmt: skip
+        "k": k,
+        "threshold": threshold,
+        "reference": reference,
+        "candidates": candidates,
+        "n_folds": len(folds),
+        "n_rows": num_rows(X),
+        "seed": seed,
+        "diversity": plan.metric_tables["item_vectors"].name if "item_vectors" in tables else None,
+        "metrics": [as_facts(metric) for metric in records],
+        "versions": versions(),
+        "level": level,
+        "n_permutations": n_permutations,
+        "n_resamples": n_resamples,
+    }
+    return _comparison(results, list(estimators), plan, settings)
+
+
+def _plan(
+    metrics: list[Metric],
+    k: int,
+    threshold: float | None,
+    candidates: Literal["all", "fitted", "test"],
+    tables: dict[str, Any],
+    fit_tables: dict[str, Any],
+) -> EvaluationPlan:
+    """Collect what is the same for all estimators and folds; the space of diversity is made once."""
+    if "item_vectors" in tables:
+        tables = tables | {"item_vectors": ItemSpace(tables["item_vectors"])}
+    fit_tables = {name: table for name, table in fit_tables.items() if table is not None}
+    return EvaluationPlan(metrics, k, threshold, candidates, tables, fit_tables)
+
+
+def _decisive(plan: EvaluationPlan) -> tuple[Any, ...]:
+    """Return the options that decide the figures of a fold; metrics of this package count by their names."""
+    metrics = [metric.name if METRICS.get(metric.name) is metric else metric for metric in plan.metrics]
+    return metrics, plan.k, plan.threshold, plan.candidates
+
+
+def _comparison(
+    results: list[FoldResult], estimators: list[str], plan: EvaluationPlan, settings: dict[str, Any]
+) -> Comparison:
+    """Make the frames of the results, and test the differences."""
+    per_user, per_fold, chosen, by_popularity = make_frames(results)
+    frame = summarise(
+        per_user,
+        per_fold,
+        estimators=estimators,
+        reference=settings["reference"],
+        user_metrics=[metric.at(plan.k) for metric in plan.metrics if metric.per == "user"],
+        fold_metrics=[column for column in per_fold.columns if column not in ("estimator", "fold")],
+        random_state=settings["seed"],
+        **{name: settings[name] for name in ("level", "n_permutations", "n_resamples")},
+    )
     return Comparison(frame, per_user, per_fold, chosen, settings, by_popularity)

@@ -1,4 +1,4 @@
-"""All estimators on all folds: in several processes, with what is done kept, and with the time to go."""
+"""All estimators on all folds: in several processes, keeping the results and printing the time to go."""
 
 import warnings
 
@@ -34,21 +34,21 @@ def _read(checkpoint, verbose):
 
 
 def _reached(result):
-    """Say what one result is."""
+    """Describe one result in a few words."""
     accuracy = next(iter(result.per_user.items()), None)
     reached = "" if accuracy is None else f", {accuracy[0]} {np.nanmean(accuracy[1]):.4f}"
     return f"{result.estimator}{reached}: {seconds(result.seconds)}"
 
 
-def evaluate_all(estimators, X, y, folds, task, seeds, checkpoint, *, n_jobs, verbose):
-    """Evaluate every estimator on every fold that is not done yet, and tell how far it has come.
+def evaluate_all(estimators, X, y, folds, plan, seeds, checkpoint, *, n_jobs, verbose):
+    """Evaluate every estimator on every fold that is not done yet, and print the progress.
 
     Parameters
     ----------
     estimators : dict of str to estimator
     X, y : rows and ratings or weights
     folds : list of (train, test)
-    task : Task
+    plan : EvaluationPlan
     seeds : sequence of int
         One for each fold.
     checkpoint : Checkpoint or None
@@ -67,7 +67,7 @@ def evaluate_all(estimators, X, y, folds, task, seeds, checkpoint, *, n_jobs, ve
     for result in done.values():
         time_to_go.know(result.estimator, result.seconds)
     calls = [
-        delayed(_evaluate)(checkpoint, name, estimators[name], X, y, fold, *folds[fold], task, seeds[fold])
+        delayed(_evaluate)(checkpoint, name, estimators[name], X, y, fold, *folds[fold], plan, seeds[fold])
         for fold, name in left
     ]
     with warnings.catch_warnings():

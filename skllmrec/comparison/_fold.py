@@ -1,65 +1,57 @@
 """One estimator on one fold: fit, rank the test users once, measure everything on the same lists."""
 
 import functools
-import inspect
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
+from typing import Any, Literal
 
 import numpy as np
-from scipy.sparse import csr_array
 from sklearn.base import clone
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 from sklearn.pipeline import Pipeline
 
+from skllmrec._kernels.warm_up import load_compiled
 from skllmrec._peak_memory import PeakMemory
-from skllmrec._sklearn import take_columns, take_rows
+from skllmrec._sklearn import take_rows
+from skllmrec._typing import Array, ArrayLike, Estimator, IntArray, Rows
 from skllmrec.inspection._binned import mean_and_error
-from skllmrec.metrics import intra_list_diversity, rank_test_users, recall_at_k, serendipity
-from skllmrec.preprocessing import TextAnalyzer
-from skllmrec.recommenders import FeatureMFRecommender, PopularityRecommender
+from skllmrec.metrics import Metric, rank_test_users, recall_at_k
+from skllmrec.metrics._registry import takes
 
-PER_USER = ("ndcg", "recall", "precision", "hit_rate", "map", "mrr", "ild", "serendipity", "novelty")
-PER_FOLD = ("coverage", "gini", "personalization", "popularity_lift")
-IN_SPACE = ("ild", "serendipity")  # measured between vectors of items
-ERRORS = {"rmse": root_mean_squared_error, "mae": mean_absolute_error}
 _N_GROUPS = 10  # of items, by how well known they are
-KNOWN = (*PER_USER, *PER_FOLD, *ERRORS)
 
 
 @dataclass
-class Task:
+class EvaluationPlan:
     """What is the same for every estimator and fold.
 
     Attributes
     ----------
-    metrics : list of str
-        Names out of `KNOWN`.
+    metrics : list of Metric
     k : int
         Length of the lists.
     threshold : float or None
         Test rows with y at or above it are relevant; None: all.
     candidates : {"all", "fitted", "test"}
         What is ranked.
-    space : ItemSpace or None
-        Where ``ild`` and ``serendipity`` are measured.
-    tables : dict of str to FeatureTable
-        Handed to every `fit` that takes them.
+    metric_tables : dict of str to ItemSpace or FeatureTable
+        What metrics need: ``item_vectors``, ``item_classes``, ``user_groups``.
+    fit_tables : dict of str to FeatureTable
+        Passed to every `fit` that takes them.
     """
 
-    metrics: list
+    metrics: list[Metric]
     k: int
     threshold: float | None = None
-    candidates: str = "all"
-    space: object = None
-    tables: dict = field(default_factory=dict)
+    candidates: Literal["all", "fitted", "test"] = "all"
+    metric_tables: dict[str, Any] = field(default_factory=dict)
+    fit_tables: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
 class FoldResult:
-    """What one estimator reached on one fold.
+    """Results of one estimator on one fold.
 
     Attributes
     ----------
@@ -73,94 +65,40 @@ class FoldResult:
         ``low, high``, the numbers of training users of its items (0 in a group without any). Empty where training
         knows none of the candidates.
     seconds : float
-        All that it took, measuring included.
+        Duration of all of it, measuring included.
     params, score : dict and float, or None
         What a search chose, and its inner score.
     """
 
     estimator: str
     fold: int
-    users: np.ndarray
-    per_user: dict
-    per_fold: dict
-    by_popularity: dict = field(default_factory=dict)
+    users: Array
+    per_user: dict[str, Any]
+    per_fold: dict[str, Any]
+    by_popularity: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
-    params: dict | None = None
+    params: dict[str, Any] | None = None
     score: float | None = None
 
 
-class ItemSpace:
-    """Vectors of items for measuring diversity, from a table: numbers as they are, text as TF-IDF.
-
-    Parameters
-    ----------
-    table : FeatureTable
-        Every item; all columns but its key are used.
-    """
-
-    def __init__(self, table):
-        columns = [name for name in table.frame.columns if name != table.key]
-        if not columns:
-            raise ValueError(f"item_vectors={table!r} has no column beside its key: add the ones that tell items apart")
-        values = [np.asarray(take_columns(table.frame, name)) for name in columns]
-        self.index = table.index
-        if all(column.dtype.kind in "biuf" for column in values):
-            self.name = f"the space of {', '.join(columns)}"
-            self.vectors = np.column_stack(values).astype(np.float64)
-            return
-        self.name = f"TF-IDF of {', '.join(columns)}"
-        texts = [" ".join(_text(value) for value in row) for row in zip(*values, strict=True)]
-        self.vectors = TfidfVectorizer(analyzer=TextAnalyzer()).fit_transform(texts)
-
-    def rows(self, items):
-        """Vectors of some items, an array or csr_matrix of shape (n_items, n_features).
-
-        Raises
-        ------
-        ValueError
-            If the table lacks an item.
-        """
-        positions = self.index.encode(items)
-        absent = np.flatnonzero(positions < 0)
-        if absent.size:
-            raise ValueError(
-                f"item_vectors lacks {absent.size} of the {len(items)} items, e.g. {items[absent[0]]!r}: "
-                f"add a row for each"
-            )
-        return self.vectors[positions]
-
-
-def _text(value):
-    return "" if value is None or value != value else str(value)
-
-
-def metric_label(metric, k):
-    """Label of a metric in frames: ``"ndcg@20"``; errors of predictions have no k."""
-    return metric if metric in ERRORS else f"{metric}@{k}"
-
-
-def _serendipity(ranked, task):
-    """Serendipity of each user; what they had in training counts as known."""
-    history = csr_array(ranked.relevant.shape, dtype=bool) if ranked.history is None else ranked.history
-    vectors = task.space.rows(ranked.items)
-    return serendipity(ranked.relevant, ranked.recommended, history, vectors, k=task.k, average=False)
-
-
-def _measure_lists(ranked, task):
+def _measure_lists(ranked, plan):
     """All metrics of the ranked lists: those per user and those per fold."""
     per_user, per_fold = {}, {}
-    for metric in task.metrics:
-        label = metric_label(metric, task.k)
-        if metric == "ild":
-            vectors = task.space.rows(ranked.items)
-            per_user[label] = intra_list_diversity(ranked.recommended, vectors, k=task.k, average=False)
-        elif metric == "serendipity":
-            per_user[label] = _serendipity(ranked, task)
-        elif metric in PER_USER:
-            per_user[label] = ranked.evaluate(metric, average=False)
-        elif metric in PER_FOLD:
-            per_fold[label] = ranked.evaluate(metric)
+    for metric in plan.metrics:
+        if metric.of_predictions:
+            continue
+        group, average = (per_user, False) if metric.per == "user" else (per_fold, True)
+        group[metric.at(plan.k)] = ranked.evaluate(metric, average=average, **plan.metric_tables)
     return per_user, per_fold
+
+
+def _measure_predictions(predict, X, y, plan):
+    """All metrics that compare predictions with ratings; the test rows are predicted once, if there are any."""
+    metrics = [metric for metric in plan.metrics if metric.of_predictions]
+    if not metrics:
+        return {}
+    found = {"y_true": y, "y_pred": predict(X)}
+    return {metric.name: metric.function(*(found[need] for need in metric.needs)) for metric in metrics}
 
 
 def _by_popularity(ranked, k):
@@ -195,11 +133,11 @@ class FoldError(ValueError):
         Where it failed, while doing what, and why.
     """
 
-    def __init__(self, estimator, message):
+    def __init__(self, estimator: str, message: str) -> None:
         super().__init__(estimator, message)
         self.estimator = estimator
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"estimator {self.args[0]!r} {self.args[1]}"
 
 
@@ -209,13 +147,12 @@ def _attempt(name, fold, doing, function, *args, **kwargs):
         return function(*args, **kwargs)
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
-        raise FoldError(
-            name, f"failed on fold {fold + 1} while {doing}: {type(error).__name__}: {error} "
-            f"({Path(last.filename).name}, line {last.lineno})",
-        ) from error  # fmt: skip
+        where = f"{Path(last.filename).name}, line {last.lineno}"
+        message = f"failed on fold {fold + 1} while {doing}: {type(error).__name__}: {error} ({where})"
+        raise FoldError(name, message) from error
 
 
-def accepted_tables(estimator, tables):
+def accepted_tables(estimator: Estimator, tables: dict[str, Any]) -> dict[str, Any]:
     """Name the tables as the `fit` of an estimator takes them, and leave out those that it does not take.
 
     Parameters
@@ -229,7 +166,7 @@ def accepted_tables(estimator, tables):
     fit_params : dict of str to FeatureTable
     """
     prefix = ""
-    while tables and not any(_takes(estimator.fit, name) for name in tables):
+    while tables and not any(takes(estimator.fit, name) for name in tables):
         if isinstance(estimator, Pipeline):
             step, estimator = estimator.steps[-1]
             prefix += f"{step}__"
@@ -237,23 +174,20 @@ def accepted_tables(estimator, tables):
             estimator = estimator.estimator
         else:
             return {}
-    return {f"{prefix}{name}": table for name, table in tables.items() if _takes(estimator.fit, name)}
+    return {f"{prefix}{name}": table for name, table in tables.items() if takes(estimator.fit, name)}
 
 
-def _takes(function, name):
-    """Whether a function has a parameter of this name."""
-    return name in inspect.signature(function).parameters
-
-
-@functools.cache
-def _load_compiled():
-    """Fit and rank a little, once in a process: its first estimator would be charged for loading what is compiled."""
-    X = [["ann", "dune"], ["ann", "up"], ["bob", "up"]]
-    for recommender in (PopularityRecommender(feedback="implicit"), FeatureMFRecommender(1, feedback="implicit")):
-        recommender.fit(X).recommend(["bob"], n_items=1)
-
-
-def evaluate_fold(name, estimator, X, y, fold, train, test, task, seed):
+def evaluate_fold(
+    name: str,
+    estimator: Estimator,
+    X: Rows,
+    y: ArrayLike | None,
+    fold: int,
+    train: IntArray,
+    test: IntArray,
+    plan: EvaluationPlan,
+    seed: int,
+) -> FoldResult:
     """Fit a clone on the training rows, rank the test users once, and measure.
 
     Parameters
@@ -268,7 +202,7 @@ def evaluate_fold(name, estimator, X, y, fold, train, test, task, seed):
         Number of the fold.
     train, test : ndarray of int
         Rows.
-    task : Task
+    plan : EvaluationPlan
         What to measure.
     seed : int
         For the order of equal scores; the same for every estimator.
@@ -284,25 +218,30 @@ def evaluate_fold(name, estimator, X, y, fold, train, test, task, seed):
     """
     X_train, X_test = take_rows(X, train), take_rows(X, test)
     y_train, y_test = (None, None) if y is None else (take_rows(y, train), take_rows(y, test))
-    _load_compiled()
+    load_compiled()
     started = perf_counter()
-    tables = accepted_tables(estimator, task.tables)
+    tables = accepted_tables(estimator, plan.fit_tables)
     with PeakMemory() as memory:
         start = perf_counter()
         fitted = _attempt(name, fold, "fitting", clone(estimator).fit, X_train, y_train, **tables)
         fitted_at = perf_counter()
     ranking = perf_counter()
-    ranked = _attempt(
-        name, fold, "ranking", rank_test_users, fitted, X_test, y_test,
-        k=task.k, threshold=task.threshold, candidates=task.candidates, random_state=seed,
-    )  # fmt: skip
+    options = {"k": plan.k, "threshold": plan.threshold, "candidates": plan.candidates, "random_state": seed}
+    ranked = _attempt(name, fold, "ranking", rank_test_users, fitted, X_test, y_test, **options)
     ranked_at = perf_counter()
-    per_user, per_fold = _measure_lists(ranked, task)
-    for metric in (m for m in task.metrics if m in ERRORS):
-        per_fold[metric] = ERRORS[metric](y_test, _attempt(name, fold, "predicting", fitted.predict, X_test))
+    per_user, per_fold = _measure_lists(ranked, plan)
+    predict = functools.partial(_attempt, name, fold, "predicting", lambda rows: fitted.predict(rows))
+    per_fold |= _measure_predictions(predict, X_test, y_test, plan)
     per_fold |= {"fit_seconds": fitted_at - start, "recommend_seconds": ranked_at - ranking}
     per_fold["fit_peak_mb"] = memory.megabytes
     return FoldResult(
-        name, fold, ranked.users, per_user, per_fold, _by_popularity(ranked, task.k), perf_counter() - started,
-        getattr(fitted, "best_params_", None), getattr(fitted, "best_score_", None),
-    )  # fmt: skip
+        name,
+        fold,
+        ranked.users,
+        per_user,
+        per_fold,
+        by_popularity=_by_popularity(ranked, plan.k),
+        seconds=perf_counter() - started,
+        params=getattr(fitted, "best_params_", None),
+        score=getattr(fitted, "best_score_", None),
+    )

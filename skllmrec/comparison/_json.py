@@ -4,10 +4,11 @@ import json
 import math
 
 from skllmrec._files import replacing
+from skllmrec._format import FORMATS, check_format
 from skllmrec._optional import import_optional
 from skllmrec.comparison._checkpoint import plain
 
-SCHEMA = "skllmrec.comparison/1"
+SCHEMA = f"skllmrec.comparison/{FORMATS['comparison']}"
 _FRAMES = ("frame", "per_fold", "by_popularity", "chosen")
 _EMPTY = {"by_popularity": ["estimator", "fold"], "chosen": ["estimator", "fold", "params", "score"]}
 
@@ -65,6 +66,8 @@ def read_document(path):
     ------
     ValueError
         If the file is not JSON, or not of this schema.
+    FileVersionError
+        If a newer version of the package wrote it.
     """
     with open(path, encoding="utf-8") as file:
         try:
@@ -72,7 +75,10 @@ def read_document(path):
         except ValueError as error:
             raise ValueError(f"{path} is not JSON: {error}") from error
     schema = document.get("schema") if isinstance(document, dict) else None
-    if schema != SCHEMA:
+    kind, _, number = str(schema).rpartition("/")
+    if kind == SCHEMA.rpartition("/")[0] and number.isdigit():
+        check_format("comparison", int(number), path, document.get("settings", {}).get("versions", {}).get("skllmrec"))
+    elif schema != SCHEMA:
         raise ValueError(f"{path} has schema {schema!r}, not {SCHEMA!r}: it was not written by this version's to_json")
     pd = import_optional("pandas", extra="demo", purpose="Comparison.from_json")
     parts = {

@@ -6,7 +6,7 @@ import numpy as np
 
 from skllmrec._drawing import new_axes, point_style, tidy
 from skllmrec._optional import import_optional
-from skllmrec.comparison._result import lower_is_better
+from skllmrec.comparison._formatting import lower_is_better
 from skllmrec.inspection import FrontierDisplay, PopularityDisplay
 
 # where a label may stand, seen from its point, in font sizes: near first, then further away
@@ -129,7 +129,7 @@ def scatter_plot(comparison, x, y, *, ax=None):
             elinewidth=1.2, capsize=3, **point_style(position),
         )  # fmt: skip
     points = np.array([[row_x["mean"], row_y["mean"]] for row_x, row_y in zip(rows_x, rows_y, strict=True)])
-    upward = points * [-1 if lower_is_better(metric) else 1 for metric in (x, y)]
+    upward = points * [-1 if lower_is_better(comparison, metric) else 1 for metric in (x, y)]
     kept = points[FrontierDisplay(diversity=upward[:, 0], accuracy=upward[:, 1], names=None).on_frontier]
     ax.plot(*kept[np.argsort(kept[:, 0], kind="stable")].T, color="0.6", linewidth=1, linestyle="--", zorder=1)
     ax.set_xlabel(x)

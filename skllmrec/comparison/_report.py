@@ -4,9 +4,9 @@ from html import escape
 
 import numpy as np
 
+from skllmrec.comparison._formatting import COSTS, facts_of, lower_is_better, significant_digits, stars
 from skllmrec.comparison._plots import gain_plot, popularity_plot, scatter_plot, svg
 from skllmrec.comparison._progress import seconds
-from skllmrec.comparison._result import COSTS, lower_is_better, significant_digits, stars
 from skllmrec.comparison._verdict import accuracy_of, plain_verdict
 
 _STYLE = """
@@ -38,25 +38,6 @@ dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; }
 ol { padding-left: 1.6rem; } .columns { display: flex; flex-wrap: wrap; gap: 0 3rem; }
 .columns > div { flex: 1 1 20rem; } code { background: #f3f3f3; padding: 0 .25rem; }
 """
-
-
-WORDS = {
-    "ndcg": "how much of what a user liked is in the list, the more the higher up; 1 is a perfect list",
-    "recall": "share of what a user liked that is in the list",
-    "precision": "share of the list that the user liked",
-    "hit_rate": "share of users with at least one hit",
-    "map": "precision at each hit, averaged",
-    "mrr": "one over the place of the first hit, averaged over users",
-    "ild": "how unlike each other the items of a list are; 0 is all alike",
-    "serendipity": "hits that are unlike anything the user had",
-    "novelty": "how little known the recommended items are, in bits",
-    "coverage": "share of the items that are recommended to anyone",
-    "gini": "how unevenly items are recommended; 0 is evenly",
-    "personalization": "how different the lists of different users are",
-    "popularity_lift": "how much more popular the lists are than what users had",
-    "rmse": "error of predicted ratings, large ones count more",
-    "mae": "error of predicted ratings",
-}
 
 
 def _gain(gain, p):
@@ -101,7 +82,7 @@ def metric_table(comparison, *, metrics=None, style=False):
     body = []
     for metric in comparison.metrics if metrics is None else metrics:
         means = rows.loc[metric]["mean"]
-        best = means.min() if lower_is_better(metric) else means.max()
+        best = means.min() if lower_is_better(comparison, metric) else means.max()
         cells = "".join(
             _cell(
                 rows.loc[(metric, name)],
@@ -111,7 +92,7 @@ def metric_table(comparison, *, metrics=None, style=False):
             )
             for name in comparison.estimators
         )
-        arrow = " &darr;" if lower_is_better(metric) else ""
+        arrow = " &darr;" if lower_is_better(comparison, metric) else ""
         body.append(f"<tr><th scope=row>{escape(metric)}{arrow}</th>{cells}</tr>")
     table = (
         f"<div class=scroll><table class=skllmrec><thead><tr><th scope=col>metric</th>{head}</tr></thead>"
@@ -120,11 +101,32 @@ def metric_table(comparison, *, metrics=None, style=False):
     return f"<style>{_STYLE}</style>{table}" if style else table
 
 
+def metric_words(comparison, metric):
+    """Label and description of a metric; None where there is no description.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    metric : str
+        With or without ``@k``.
+
+    Returns
+    -------
+    words : (str, str) or None
+        Such as ``("NDCG (ndcg@20)", "how much of what a user liked ...")``.
+    """
+    label = comparison.label(metric)
+    facts = facts_of(comparison, label)
+    if facts is None or not facts["description"]:
+        return None
+    return (label if label == facts["label"] else f"{facts['label']} ({label})"), facts["description"]
+
+
 def quality_table(comparison):
     """Render the table without the costs, and the note that explains it."""
     metrics = [metric for metric in comparison.metrics if metric not in COSTS]
-    known = [(metric, WORDS[metric.partition("@")[0]]) for metric in metrics if metric.partition("@")[0] in WORDS]
-    meaning = f"<details><summary>What the metrics mean</summary>{definition_list(known)}</details>"
+    words = [pair for pair in (metric_words(comparison, metric) for metric in metrics) if pair]
+    meaning = f"<details><summary>What the metrics mean</summary>{definition_list(words)}</details>"
     return f"{metric_table(comparison, metrics=metrics)}<p class=note>{table_note(comparison)}</p>{meaning}"
 
 

@@ -4,29 +4,8 @@ import numpy as np
 
 from skllmrec._files import replacing
 from skllmrec._optional import import_optional
+from skllmrec.comparison._formatting import COSTS, lower_is_better, significant_digits, stars
 from skllmrec.comparison._summary import compare_columns, pool_users
-
-COSTS = ("fit_seconds", "recommend_seconds", "fit_peak_mb")
-LOWER_IS_BETTER = frozenset({"gini", "popularity_lift", "rmse", "mae", *COSTS})
-
-
-def lower_is_better(metric):
-    """Whether less of a metric, e.g. ``"gini@20"``, is better."""
-    return metric.partition("@")[0] in LOWER_IS_BETTER
-
-
-def stars(p):
-    """``***`` below .001, ``**`` below .01, ``*`` below .05, else nothing."""
-    return "*" * int(np.sum(p < np.array([0.05, 0.01, 0.001]))) if np.isfinite(p) else ""
-
-
-def significant_digits(value, metric):
-    """Print a value with the digits that suit its metric."""
-    if not np.isfinite(value):
-        return "-"
-    if metric in COSTS:
-        return f"{value:.2f}" if metric.endswith("_seconds") else f"{value:,.0f}"
-    return f"{value:.4f}" if abs(value) < 2 else f"{value:.3f}"
 
 
 class Comparison:
@@ -216,7 +195,7 @@ class Comparison:
         -------
         text : str
         """
-        lower = [metric for metric in self.metrics if lower_is_better(metric)]
+        lower = [metric for metric in self.metrics if lower_is_better(self, metric)]
         text = (
             f"Percentages: gain over {self.settings['reference']!r}. Stars: paired permutation test over "
             "users, Holm-adjusted (* p < .05, ** p < .01, *** p < .001)."

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.preprocessing import normalize as unit_rows
 from sklearn.utils.validation import check_is_fitted
 
+from skllmrec._format import VersionedStateMixin
 from skllmrec._sklearn import Interval, fit_context, validate_data
 from skllmrec._typing import FloatArray, Matrix, Rows
 
@@ -75,7 +76,7 @@ def _as_dense(X):
     return X.toarray() if sparse.issparse(X) else X
 
 
-class EmbeddingWhitener(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class EmbeddingWhitener(ClassNamePrefixFeaturesOutMixin, TransformerMixin, VersionedStateMixin, BaseEstimator):
     r"""Centre vectors, and on demand keep their main directions, whiten them and scale them to unit length.
 
     Vectors of a language model share a large common component and few directions with most of the variance, so that

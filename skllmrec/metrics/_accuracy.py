@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from skllmrec.metrics._lists import check_k, check_recommended, check_relevant, find_hits, summarise
+from skllmrec._kernels.topk.quality import find_hits, ndcg_of_hits
+from skllmrec._typing import ArrayLike, FloatArray, Matrix
+from skllmrec.metrics._lists import check_k, check_recommended, check_relevant, summarise
 
 _SHARED = """
     Parameters
@@ -52,7 +54,9 @@ def _hits(relevant, recommended, k):
 
 
 @_documented
-def precision_at_k(relevant, recommended, *, k=10, average=True):
+def precision_at_k(
+    relevant: Matrix | ArrayLike, recommended: ArrayLike, *, k: int = 10, average: bool = True
+) -> float | FloatArray:
     """Share of the first k places that hold a relevant item: ``hits / k``, between 0 and 1 (best).
 
     A user with fewer than k relevant items cannot reach 1. Empty places count as misses.
@@ -76,7 +80,9 @@ def precision_at_k(relevant, recommended, *, k=10, average=True):
 
 
 @_documented
-def recall_at_k(relevant, recommended, *, k=10, average=True):
+def recall_at_k(
+    relevant: Matrix | ArrayLike, recommended: ArrayLike, *, k: int = 10, average: bool = True
+) -> float | FloatArray:
     """Share of the relevant items among the first k: ``hits / n_relevant``, between 0 and 1 (best).
 
     The plain definition: a user with more than k relevant items cannot reach 1.
@@ -100,7 +106,9 @@ def recall_at_k(relevant, recommended, *, k=10, average=True):
 
 
 @_documented
-def hit_rate_at_k(relevant, recommended, *, k=10, average=True):
+def hit_rate_at_k(
+    relevant: Matrix | ArrayLike, recommended: ArrayLike, *, k: int = 10, average: bool = True
+) -> float | FloatArray:
     """Share of the users with at least one relevant item among the first k, between 0 and 1 (best).
 
     {shared}
@@ -122,7 +130,9 @@ def hit_rate_at_k(relevant, recommended, *, k=10, average=True):
 
 
 @_documented
-def ndcg_at_k(relevant, recommended, *, k=10, average=True):
+def ndcg_at_k(
+    relevant: Matrix | ArrayLike, recommended: ArrayLike, *, k: int = 10, average: bool = True
+) -> float | FloatArray:
     """Normalised discounted cumulative gain with binary gains, between 0 and 1 (best).
 
     A hit in place j gains ``1 / log2(j + 1)``; the sum is divided by that of the ideal list, whose first
@@ -143,14 +153,14 @@ def ndcg_at_k(relevant, recommended, *, k=10, average=True):
     0.386...
     """
     hits, n_relevant, k = _hits(relevant, recommended, k)
-    discounts = 1.0 / np.log2(np.arange(2, k + 2))
-    ideal = np.cumsum(discounts)[np.minimum(np.nan_to_num(n_relevant, nan=1.0), k).astype(np.intp) - 1]
-    gains = hits @ discounts[: hits.shape[1]]
-    return summarise(np.where(np.isnan(n_relevant), np.nan, np.minimum(gains / ideal, 1.0)), average)
+    ndcg = ndcg_of_hits(hits, np.nan_to_num(n_relevant, nan=1.0).astype(np.intp), k)
+    return summarise(np.where(np.isnan(n_relevant), np.nan, np.minimum(ndcg, 1.0)), average)
 
 
 @_documented
-def map_at_k(relevant, recommended, *, k=10, average=True):
+def map_at_k(
+    relevant: Matrix | ArrayLike, recommended: ArrayLike, *, k: int = 10, average: bool = True
+) -> float | FloatArray:
     """Mean average precision, between 0 and 1 (best).
 
     The average precision of a user is the sum, over the hits, of the precision at the place of the hit,
@@ -180,7 +190,9 @@ def map_at_k(relevant, recommended, *, k=10, average=True):
 
 
 @_documented
-def mrr_at_k(relevant, recommended, *, k=10, average=True):
+def mrr_at_k(
+    relevant: Matrix | ArrayLike, recommended: ArrayLike, *, k: int = 10, average: bool = True
+) -> float | FloatArray:
     """Mean reciprocal rank: 1 / the place of the first hit among the first k, else 0; 1 is best.
 
     {shared}

@@ -1,13 +1,16 @@
 """Beyond accuracy: diversity within lists, coverage and concentration over the catalogue, novelty."""
 
 import numpy as np
+from numpy.typing import DTypeLike
 from scipy.sparse import csr_array, issparse
 from sklearn.preprocessing import normalize
 
-from skllmrec.metrics._lists import SCRATCH, check_counts, check_k, check_recommended, check_size, summarise
+from skllmrec._kernels.topk.quality import SCRATCH
+from skllmrec._typing import ArrayLike, FloatArray, IntArray, Matrix
+from skllmrec.metrics._lists import check_counts, check_k, check_recommended, check_size, summarise
 
 
-def unit_rows(item_vectors):
+def unit_rows(item_vectors: Matrix | ArrayLike) -> Matrix:
     """Return item vectors of unit length (zero rows stay zero), sparse ones as csr_array.
 
     Raises
@@ -28,14 +31,16 @@ def unit_rows(item_vectors):
     return normalize(vectors)
 
 
-def selection(lists, n_items, dtype):
+def selection(lists: IntArray, n_items: int, dtype: DTypeLike) -> csr_array:
     """Return a csr_array (n_users, n_items) with a one per listed item; padding is left out."""
     listed = lists >= 0
     pointers = np.concatenate([[0], np.cumsum(listed.sum(axis=1))])
     return csr_array((np.ones(pointers[-1], dtype=dtype), lists[listed], pointers), shape=(len(lists), n_items))
 
 
-def intra_list_diversity(recommended, item_vectors, *, k=10, average=True):
+def intra_list_diversity(
+    recommended: ArrayLike, item_vectors: Matrix | ArrayLike, *, k: int = 10, average: bool = True
+) -> float | FloatArray:
     """Mean cosine distance of the pairs of items in a list: 0 (all alike) to 1 (orthogonal), at most 2.
 
     ``ILD = 2 / (m (m - 1)) sum_{i<j} (1 - cos(v_i, v_j))`` over the m items among the first k places, best
@@ -101,7 +106,7 @@ def _listed_counts(recommended, n_items, k):
     return np.bincount(lists[lists >= 0], minlength=n_items)
 
 
-def catalog_coverage(recommended, n_items, *, k=10):
+def catalog_coverage(recommended: ArrayLike, n_items: int, *, k: int = 10) -> float:
     """Share of the catalogue that is recommended to at least one user, between 0 and 1 (best).
 
     Parameters
@@ -138,7 +143,7 @@ def catalog_coverage(recommended, n_items, *, k=10):
     return float(np.count_nonzero(_listed_counts(recommended, n_items, k)) / n_items)
 
 
-def gini_index(recommended, n_items, *, k=10):
+def gini_index(recommended: ArrayLike, n_items: int, *, k: int = 10) -> float:
     """How unevenly the recommendations fall on the catalogue: 0 (evenly, best) to ``1 - 1 / n_items``.
 
     ``G = sum_r (2 r - n_items - 1) x_(r) / (n_items sum x)``, x_(r) ascending, x the number of lists that
@@ -183,7 +188,9 @@ def gini_index(recommended, n_items, *, k=10):
     return float((2 * ranks - n_items - 1) @ counts / (n_items * counts.sum()))
 
 
-def novelty(recommended, item_counts, n_users, *, k=10, average=True):
+def novelty(
+    recommended: ArrayLike, item_counts: ArrayLike, n_users: int, *, k: int = 10, average: bool = True
+) -> float | FloatArray:
     """Mean surprise of the recommended items in bits, ``-log2(n_i / n_users)``: 0 (known to all) and up.
 
     n_i is the number of training users of item i. An item without any counts as if one user knew it: the

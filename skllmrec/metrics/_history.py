@@ -5,17 +5,10 @@ from numbers import Real
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
+from skllmrec._kernels.topk.quality import SCRATCH, find_hits
+from skllmrec._typing import ArrayLike, FloatArray, Matrix
 from skllmrec.metrics._diversity import selection, unit_rows
-from skllmrec.metrics._lists import (
-    SCRATCH,
-    check_counts,
-    check_k,
-    check_recommended,
-    check_relevant,
-    check_size,
-    find_hits,
-    summarise,
-)
+from skllmrec.metrics._lists import check_counts, check_k, check_recommended, check_relevant, check_size, summarise
 
 
 def _check_shape(name, matrix, n_users, n_items):
@@ -91,7 +84,15 @@ def _nearest_in_history(vectors, users, items, history):
     return np.clip(nearest(vectors, users, items, history), 0.0, 1.0)
 
 
-def serendipity(relevant, recommended, history, item_vectors, *, k=10, average=True):
+def serendipity(
+    relevant: Matrix | ArrayLike,
+    recommended: ArrayLike,
+    history: Matrix | ArrayLike,
+    item_vectors: Matrix | ArrayLike,
+    *,
+    k: int = 10,
+    average: bool = True,
+) -> float | FloatArray:
     """Share of the first k places with a find unlike anything known: relevant, times its distance to the history.
 
     ``1 / k sum_i rel_i (1 - max_j cos(v_i, v_j))`` over the places i and the items j of the user's history: 0 (no
@@ -152,7 +153,7 @@ def serendipity(relevant, recommended, history, item_vectors, *, k=10, average=T
     return summarise(np.where(np.diff(relevant.indptr) == 0, np.nan, finds), average)
 
 
-def personalization(recommended, n_items, *, k=10):
+def personalization(recommended: ArrayLike, n_items: int, *, k: int = 10) -> float:
     """How different the lists of different users are: 0 (all the same) to 1 (nothing in common, best).
 
     One minus the mean cosine of the lists of all pairs of users, a list being the vector with a one for each of its
@@ -202,7 +203,14 @@ def personalization(recommended, n_items, *, k=10):
     return float(1.0 - (total @ total - n_users) / (n_users * (n_users - 1)))
 
 
-def popularity_lift(recommended, history, item_counts, *, k=10, average=True):
+def popularity_lift(
+    recommended: ArrayLike,
+    history: Matrix | ArrayLike,
+    item_counts: ArrayLike,
+    *,
+    k: int = 10,
+    average: bool = True,
+) -> float | FloatArray:
     """How much more popular the lists are than what their users chose themselves: 0 is as popular, 1 twice.
 
     ``(q - p) / p``, q the mean popularity of a list, p that of the user's history, both averaged over the users
@@ -265,7 +273,15 @@ def _mean_of_rows(selected, values):
     return (selected @ values) / sizes
 
 
-def miscalibration(recommended, history, item_classes, *, k=10, alpha=0.01, average=True):
+def miscalibration(
+    recommended: ArrayLike,
+    history: Matrix | ArrayLike,
+    item_classes: Matrix | ArrayLike,
+    *,
+    k: int = 10,
+    alpha: float = 0.01,
+    average: bool = True,
+) -> float | FloatArray:
     """How far the mix of classes of a list is from that of the user's history, in nats: 0 is the same mix (best).
 
     The Kullback-Leibler divergence ``sum_c p_c log(p_c / ((1 - alpha) q_c + alpha p_c))`` of the history's mix p

@@ -1,14 +1,14 @@
-"""Lists of recommendations as arrays: validation, and which entries hit a relevant item."""
+"""Lists of recommendations as arrays: validation, and the mean over users."""
 
 from numbers import Integral
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
-SCRATCH = 2**23  # entries of a block's working memory
+from skllmrec._typing import ArrayLike, FloatArray, IntArray, Matrix
 
 
-def check_k(k):
+def check_k(k: int) -> int:
     """Return the cut-off as an int, or raise a ValueError.
 
     Raises
@@ -21,7 +21,7 @@ def check_k(k):
     return int(k)
 
 
-def check_size(size, *, name="n_items"):
+def check_size(size: int, *, name: str = "n_items") -> int:
     """Return the number of items of the catalogue, or of users, as an int, or raise a ValueError.
 
     Raises
@@ -34,7 +34,7 @@ def check_size(size, *, name="n_items"):
     return int(size)
 
 
-def check_counts(counts, *, name="item_counts", most=None):
+def check_counts(counts: ArrayLike, *, name: str = "item_counts", most: tuple[str, int] | None = None) -> FloatArray:
     """Return numbers of interactions as float64, (n,), or raise a ValueError.
 
     Parameters
@@ -65,7 +65,7 @@ def check_counts(counts, *, name="item_counts", most=None):
     return numbers
 
 
-def check_recommended(recommended, n_items, k):
+def check_recommended(recommended: ArrayLike, n_items: int, k: int) -> IntArray:
     """Validate lists of recommendations and cut them at k.
 
     Parameters
@@ -114,7 +114,7 @@ def _check_distinct(lists):
         )
 
 
-def check_relevant(relevant):
+def check_relevant(relevant: Matrix | ArrayLike) -> csr_array:
     """Validate the relevant items and make their stored entries the relevant ones.
 
     Parameters
@@ -151,40 +151,7 @@ def check_relevant(relevant):
     return csr_array((positive[positive], matrix.indices[positive], kept), shape=matrix.shape)
 
 
-def find_hits(relevant, lists):
-    """Mark the recommendations that are relevant.
-
-    Works through blocks of users whose relevant items are scattered into one reused boolean table: one write
-    per relevant item and one read per recommendation.
-
-    Parameters
-    ----------
-    relevant : csr_array of bool, shape (n_users, n_items)
-        From `check_relevant`.
-    lists : ndarray of int, shape (n_users, k)
-        From `check_recommended`.
-
-    Returns
-    -------
-    hits : ndarray of bool, shape (n_users, k)
-    """
-    n_users, n_items = relevant.shape
-    width = n_items + 1  # index -1 reads the extra last column of the row before, which is never set
-    step = max(1, min(SCRATCH // width, n_users))
-    table = np.zeros(step * width, dtype=bool)
-    hits = np.empty(lists.shape, dtype=bool)
-    for start in range(0, n_users, step):
-        stop = min(start + step, n_users)
-        offsets = np.arange(stop - start) * width
-        pointers = relevant.indptr[start : stop + 1]
-        cells = np.repeat(offsets, np.diff(pointers)) + relevant.indices[pointers[0] : pointers[-1]]
-        table[cells] = True
-        hits[start:stop] = table[offsets[:, None] + lists[start:stop]]
-        table[cells] = False
-    return hits
-
-
-def summarise(values, average):
+def summarise(values: FloatArray, average: bool) -> float | FloatArray:
     """Return one value per user, or their mean without the undefined ones (NaN if none is defined)."""
     if not average:
         return values

@@ -1,7 +1,7 @@
 """Rank the users of a test set with a fitted recommender: where estimators meet the array metrics."""
 
 from dataclasses import dataclass
-from numbers import Real
+from typing import Any, Literal
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -10,30 +10,19 @@ from sklearn.utils import check_random_state
 
 from skllmrec._ids import IdIndex, column
 from skllmrec._sklearn import take_rows
-from skllmrec.metrics._accuracy import (
-    hit_rate_at_k,
-    map_at_k,
-    mrr_at_k,
-    ndcg_at_k,
-    precision_at_k,
-    recall_at_k,
+from skllmrec._typing import Array, ArrayLike, Estimator, FloatArray, RandomState, Rows
+from skllmrec.metrics._lists import check_k, summarise
+from skllmrec.metrics._registry import (
+    FROM_CALLER,
+    METRICS,
+    Metric,
+    MetricLike,
+    as_metric,
+    check_of_lists,
+    check_ranking_options,
+    one_value_per_user,
 )
-from skllmrec.metrics._diversity import catalog_coverage, gini_index, novelty
-from skllmrec.metrics._history import personalization, popularity_lift
-from skllmrec.metrics._lists import check_k
-
-CANDIDATES = ("all", "fitted", "test")
-USER_METRICS = {
-    "hit_rate": hit_rate_at_k,
-    "map": map_at_k,
-    "mrr": mrr_at_k,
-    "ndcg": ndcg_at_k,
-    "precision": precision_at_k,
-    "recall": recall_at_k,
-}
-CATALOGUE_METRICS = {"coverage": catalog_coverage, "gini": gini_index, "personalization": personalization}
-METRIC_NAMES = tuple(sorted([*USER_METRICS, *CATALOGUE_METRICS, "novelty", "popularity_lift"]))
-LOWER_IS_BETTER = frozenset({"gini", "popularity_lift"})
+from skllmrec.metrics._tables import find_table
 
 
 @dataclass(frozen=True)
@@ -77,29 +66,48 @@ class RankedUsers:
     array([0.5, 1. ])
     """
 
-    users: np.ndarray
-    items: np.ndarray
+    users: Array
+    items: Array
     relevant: csr_array
-    recommended: np.ndarray
-    item_counts: np.ndarray | None = None
+    recommended: Array
+    item_counts: Array | None = None
     n_training_users: int | None = None
     history: csr_array | None = None
 
-    def evaluate(self, metric, *, k=None, average=True):
+    @property
+    def n_items(self) -> int:
+        """Number of candidates."""
+        return len(self.items)
+
+    @property
+    def known_items(self) -> csr_array:
+        """The `history`, or an empty one where the recommender has no `seen_`."""
+        return csr_array(self.relevant.shape, dtype=bool) if self.history is None else self.history
+
+    def evaluate(
+        self,
+        metric: MetricLike,
+        *,
+        k: int | None = None,
+        average: bool = True,
+        item_vectors: Any = None,
+        item_classes: Any = None,
+        user_groups: Any = None,
+    ) -> float | FloatArray:
         """Apply a metric.
 
         Parameters
         ----------
-        metric : str or callable
-            ``"ndcg"``, ``"recall"``, ``"precision"``, ``"hit_rate"``, ``"map"``, ``"mrr"``, ``"novelty"``,
-            ``"popularity_lift"``, ``"coverage"``, ``"personalization"``, ``"gini"`` (plain values: of lift and Gini
-            the lower is the better), or a function
-            ``f(relevant, recommended, k=...)``.
+        metric : str, Metric or callable
+            One of `get_metric_names` (plain values: of those whose record says so, the lower is the better), a record
+            of one's own, or a function ``f(relevant, recommended, k=...)``.
         k : int, default=None
             Length of the lists that are judged, clipped to the length of the lists; None: all of it.
         average : bool, default=True
-            False gives one value per user, which coverage, Gini and personalization do not have. It is not passed
-            to functions of one's own.
+            False gives one value per user, which coverage, Gini, personalization and the fairness gap do not have. It
+            is not passed to functions of one's own.
+        item_vectors, item_classes, user_groups : FeatureTable or array, default=None
+            What some metrics need, see `Metric`: a table, or an array with a row for each of `items` (or `users`).
 
         Returns
         -------
@@ -108,57 +116,55 @@ class RankedUsers:
         Raises
         ------
         ValueError
-            If the metric is unknown, has no values per user, or needs the training counts and there are none.
+            If the metric is unknown, has no values per user, or needs something that is not there: the training
+            counts, a table, predictions.
+
+        Examples
+        --------
+        >>> from skllmrec.metrics import rank_test_users
+        >>> from skllmrec.recommenders import PopularityRecommender
+        >>> X = [["ann", "alien"], ["bob", "alien"], ["bob", "heat"], ["cem", "up"], ["cem", "heat"]]
+        >>> recommender = PopularityRecommender(feedback="implicit").fit(X)
+        >>> ranked = rank_test_users(recommender, [["ann", "heat"], ["cem", "brazil"]], k=2)
+        >>> ranked.evaluate("mrr")
+        0.75
         """
         longest = self.recommended.shape[1]
         k = longest if k is None else min(check_k(k), longest)
-        if callable(metric):
+        if callable(metric) and all(record.function is not metric for record in METRICS.values()):
             return metric(self.relevant, self.recommended, k=k)
-        check_metric(metric)
-        if metric in USER_METRICS:
-            return USER_METRICS[metric](self.relevant, self.recommended, k=k, average=average)
-        if metric in CATALOGUE_METRICS:
-            if not average:
-                raise ValueError(f"{metric!r} is a property of all lists together: it has no values per user")
-            return CATALOGUE_METRICS[metric](self.recommended, len(self.items), k=k)
-        if self.item_counts is None or (metric == "popularity_lift" and self.history is None):
-            raise ValueError(f"{metric!r} needs the training counts: the recommender must have a `seen_` matrix")
-        if metric == "popularity_lift":
-            return popularity_lift(self.recommended, self.history, self.item_counts, k=k, average=average)
-        return novelty(self.recommended, self.item_counts, self.n_training_users, k=k, average=average)
+        record = as_metric(metric)
+        check_of_lists(record)
+        if not average and record.per != "user" and not record.averages:
+            raise ValueError(f"{record.name!r} is a property of all lists together: it has no values per user")
+        tables = {"item_vectors": item_vectors, "item_classes": item_classes, "user_groups": user_groups}
+        return self._apply(record, [self._find(record, need, tables) for need in record.needs], k, average)
+
+    def _apply(self, metric: Metric, arguments: list[Any], k: int, average: bool) -> float | FloatArray:
+        """Call the function of a metric, and average its values per user where it does not do so itself."""
+        if metric.averages:
+            value = metric.function(*arguments, k=k, average=average)
+            return value if average else one_value_per_user(metric, value, len(self.users))
+        value = metric.function(*arguments, k=k)
+        if metric.per == "user":
+            return summarise(one_value_per_user(metric, value, len(self.users)), average)
+        return float(value)
+
+    def _find(self, metric: Metric, need: str, tables: dict[str, Any]) -> Any:
+        """Return one of the things that a metric needs."""
+        if need in FROM_CALLER:
+            if tables[need] is None:
+                raise ValueError(
+                    f"metric {metric.name!r} needs {need}: pass a FeatureTable(frame, key=...) with {FROM_CALLER[need]}"
+                )
+            return find_table(need, tables[need], self.users if need == "user_groups" else self.items)
+        value = getattr(self, need)
+        if value is None:
+            raise ValueError(f"{metric.name!r} needs the training counts: the recommender must have a `seen_` matrix")
+        return value
 
 
-def check_metric(metric):
-    """Raise a ValueError unless the metric is a known name or a function.
-
-    Raises
-    ------
-    ValueError
-        If the metric is neither a known name nor a function.
-    """
-    if not callable(metric) and metric not in METRIC_NAMES:
-        raise ValueError(
-            f"metric={metric!r} is unknown: pass one of {', '.join(METRIC_NAMES)}, "
-            f"or a function f(relevant, recommended, k=...)"
-        )
-
-
-def check_ranking_options(k, threshold, candidates):
-    """Raise a ValueError for the first bad option of `rank_test_users`.
-
-    Raises
-    ------
-    ValueError
-        If k, the threshold or the candidates are no legal value.
-    """
-    check_k(k)
-    if threshold is not None and (not isinstance(threshold, Real) or np.isnan(threshold)):
-        raise ValueError(f"threshold must be a number or None, got {threshold!r}")
-    if candidates not in CANDIDATES:
-        raise ValueError(f"candidates must be one of {CANDIDATES}, got {candidates!r}")
-
-
-def _unwrap(estimator, X):
+def _unwrap(estimator: Estimator, X: Rows) -> tuple[Estimator, Rows]:
     """Return the recommender inside searches and pipelines, and X as it reaches it."""
     outermost = type(estimator).__name__
     while not hasattr(estimator, "recommend"):
@@ -205,7 +211,7 @@ def _relevant_rows(y, threshold, n_rows):
 
 
 def _candidate_items(recommender, X, item_ids, candidates, random):
-    """Return the ids to rank, in a random order, and how `recommend` is told of them.
+    """Return the ids to rank, in a random order, and what `recommend` gets as its candidates.
 
     `recommend` breaks ties by the position of the candidates, so their order is shuffled: the order of ids
     often follows popularity. New items are passed as rows of X, which bring their features.
@@ -251,7 +257,7 @@ def _training_counts(recommender, items):
     codes = IdIndex(np.asarray(recommender.items_)).encode(items)
     users, columns = seen.nonzero()
     counts = np.bincount(columns, minlength=seen.shape[1])
-    # a table can bring users without an interaction: they say nothing about how well known an item is
+    # a table can bring users without an interaction, who do not count for the popularity of items
     return np.where(codes >= 0, counts[codes], 0), max(1, len(np.unique(users)))
 
 
@@ -269,8 +275,17 @@ def _training_history(recommender, users, items):
     return csr_array((marks, (known[had.row[kept]], places[had.col[kept]])), shape=(len(users), len(items)))
 
 
-def rank_test_users(estimator, X, y=None, *, k=10, threshold=None, candidates="all", random_state=0):
-    """Recommend to every user of a test set, and line the lists up with what was relevant.
+def rank_test_users(
+    estimator: Estimator,
+    X: Rows,
+    y: ArrayLike | None = None,
+    *,
+    k: int = 10,
+    threshold: float | None = None,
+    candidates: Literal["all", "fitted", "test"] = "all",
+    random_state: RandomState = 0,
+) -> RankedUsers:
+    """Recommend to every user of a test set, and align the lists with what was relevant.
 
     What a user had in training is excluded from the lists, so that a test row that training saw can never be
     a hit. Users without a relevant candidate are left out.

@@ -1,16 +1,29 @@
 """Ranking metrics as scikit-learn scorers."""
 
-from skllmrec.metrics._ranking import LOWER_IS_BETTER, check_metric, check_ranking_options, rank_test_users
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from skllmrec._typing import ArrayLike, Estimator, RandomState, Rows
+from skllmrec.metrics._ranking import RankedUsers, rank_test_users
+from skllmrec.metrics._registry import (
+    Metric,
+    MetricLike,
+    as_metric,
+    check_of_lists,
+    check_ranking_options,
+    check_tables,
+)
 
 
 class _RankingScorer:
     """A scorer ``scorer(estimator, X, y=None)``; see `make_ranking_scorer`."""
 
-    def __init__(self, metric, **options):
+    def __init__(self, metric: Any, options: dict[str, Any], tables: dict[str, Any]) -> None:
         self._metric = metric
         self._options = options
+        self._tables = tables
 
-    def __call__(self, estimator, X, y=None):
+    def __call__(self, estimator: Estimator, X: Rows, y: ArrayLike | None = None) -> float | dict[str, float]:
         """Return the score of a fitted recommender on X, or one per metric."""
         ranked = rank_test_users(estimator, X, y, **self._options)
         if len(ranked.users) == 0:
@@ -19,27 +32,40 @@ class _RankingScorer:
                 f"lower the threshold, or use another split"
             )
         if isinstance(self._metric, list):
-            return {_name(metric): self._score(ranked, metric) for metric in self._metric}
+            return {as_metric(metric).name: self._score(ranked, metric) for metric in self._metric}
         return self._score(ranked, self._metric)
 
-    def _score(self, ranked, metric):
-        value = float(ranked.evaluate(metric, k=self._options["k"]))
-        return -value if _name(metric) in LOWER_IS_BETTER and not callable(metric) else value
+    def _score(self, ranked: RankedUsers, metric: MetricLike) -> float:
+        value = float(ranked.evaluate(metric, k=self._options["k"], **self._tables))
+        return value if as_metric(metric).greater_is_better else -value
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         """Return the call that makes it."""
         several = isinstance(self._metric, list)
-        shown = [_name(m) if callable(m) else repr(m) for m in (self._metric if several else [self._metric])]
+        shown = [_shown(m) for m in (self._metric if several else [self._metric])]
         metric = f"[{', '.join(shown)}]" if several else shown[0]
-        options = ", ".join(f"{name}={value!r}" for name, value in self._options.items())
+        options = ", ".join(f"{name}={value!r}" for name, value in (self._options | self._tables).items())
         return f"make_ranking_scorer({metric}, {options})"
 
 
-def _name(metric):
-    return getattr(metric, "__name__", str(metric))
+def _shown(metric: MetricLike) -> str:
+    """Write a metric as in a call."""
+    if isinstance(metric, Metric):
+        return f"Metric({metric.name!r}, ...)"
+    return as_metric(metric).name if callable(metric) else repr(metric)
 
 
-def make_ranking_scorer(metric, *, k=10, threshold=None, candidates="all", random_state=0):
+def make_ranking_scorer(
+    metric: MetricLike | Sequence[MetricLike],
+    *,
+    k: int = 10,
+    threshold: float | None = None,
+    candidates: Literal["all", "fitted", "test"] = "all",
+    random_state: RandomState = 0,
+    item_vectors: Any = None,
+    item_classes: Any = None,
+    user_groups: Any = None,
+) -> _RankingScorer:
     """Make a scorer out of a ranking metric, for ``scoring=`` of GridSearchCV and its like.
 
     The scorer recommends k items to every user of the test rows and compares them with the relevant ones.
@@ -49,10 +75,8 @@ def make_ranking_scorer(metric, *, k=10, threshold=None, candidates="all", rando
 
     Parameters
     ----------
-    metric : str, callable, or list of these
-        ``"ndcg"``, ``"recall"``, ``"precision"``, ``"hit_rate"``, ``"map"``, ``"mrr"``, ``"coverage"``,
-        ``"novelty"``, ``"personalization"``, ``"gini"`` and ``"popularity_lift"`` (negated, so that greater is
-        better), or a function
+    metric : str, Metric, callable, or list of these
+        One of `get_metric_names` (those of which less is better are negated), a record of one's own, or a function
         ``f(relevant, recommended, k=...)`` of the arrays that the functions of this package take. A list
         makes a scorer that ranks once and returns a dict, which scikit-learn takes for several metrics.
     k : int, default=10
@@ -64,6 +88,14 @@ def make_ranking_scorer(metric, *, k=10, threshold=None, candidates="all", rando
         the test rows ("test"), or both together.
     random_state : int, RandomState instance or None, default=0
         Shuffles the candidates: equal scores are ranked in that order, not by id.
+    item_vectors : FeatureTable, default=None
+        Every item with columns of numbers, for ``"ild"`` and ``"serendipity"``, best ones that the models do not
+        read.
+    item_classes : FeatureTable, default=None
+        Every item with its classes, for ``"miscalibration"``: columns of numbers are a class each, columns of texts
+        name the classes of an item, separated by ``|``, ``,`` or ``;``.
+    user_groups : FeatureTable, default=None
+        Every user with the column of their group, for ``"fairness_gap"``.
 
     Returns
     -------
@@ -74,7 +106,9 @@ def make_ranking_scorer(metric, *, k=10, threshold=None, candidates="all", rando
     Raises
     ------
     ValueError
-        If the metric or an option is unknown, or the list is empty.
+        If the metric or an option is unknown, the list is empty, or a metric needs a table that is not passed.
+    TypeError
+        If a table is not a FeatureTable.
 
     See Also
     --------
@@ -90,11 +124,23 @@ def make_ranking_scorer(metric, *, k=10, threshold=None, candidates="all", rando
     >>> scores = cross_validate(PopularityRecommender(feedback="implicit"), X, cv=3, scoring=scoring)
     >>> scores["test_ndcg"].shape
     (3,)
+
+    A metric that needs to know more than the interactions:
+
+    >>> import pandas as pd
+    >>> from skllmrec.base import FeatureTable
+    >>> genres = FeatureTable(pd.DataFrame({"item": range(6), "genre": ["a", "b", "a|b"] * 2}), key="item")
+    >>> make_ranking_scorer("miscalibration", k=2, item_classes=genres)
+    make_ranking_scorer('miscalibration', k=2, ..., item_classes=FeatureTable(6 rows, ...))
     """
     metric = list(metric) if isinstance(metric, list | tuple) else metric
     if metric == []:
         raise ValueError("metric is an empty list: pass at least one metric")
-    for single in metric if isinstance(metric, list) else [metric]:
-        check_metric(single)
+    records = [as_metric(single) for single in (metric if isinstance(metric, list) else [metric])]
+    for record in records:
+        check_of_lists(record)
+    tables = {"item_vectors": item_vectors, "item_classes": item_classes, "user_groups": user_groups}
+    tables = check_tables(records, tables)
     check_ranking_options(k, threshold, candidates)
-    return _RankingScorer(metric, k=k, threshold=threshold, candidates=candidates, random_state=random_state)
+    options = {"k": k, "threshold": threshold, "candidates": candidates, "random_state": random_state}
+    return _RankingScorer(metric, options, tables)

@@ -1,12 +1,15 @@
-"""A metric by segment: users by what is known of them, items by how popular they are, groups side by side."""
+"""A metric by segment: users by their number of interactions, items by their popularity, groups side by side."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
 from skllmrec._missing import missing_mask
+from skllmrec._typing import Array, ArrayLike
 from skllmrec.metrics._lists import check_counts
 
 
@@ -48,7 +51,7 @@ def _check_labels(values, labels, name):
     return values, labels
 
 
-def by_segment(values, segments):
+def by_segment(values: ArrayLike, segments: ArrayLike) -> dict[Any, Segment]:
     """Mean of a metric in each segment.
 
     Parameters
@@ -87,8 +90,8 @@ def by_segment(values, segments):
     return {name: Segment(float(mean), int(n)) for name, mean, n in zip(names.tolist(), means, counts, strict=True)}
 
 
-def segment_by_count(counts, *, bounds=(1, 5, 20)):
-    """Put users into segments by how many interactions of theirs are known: cold, few, warm.
+def segment_by_count(counts: ArrayLike, *, bounds: Sequence[int] = (1, 5, 20)) -> Array:
+    """Assign users to segments by their number of known interactions: cold, few, warm.
 
     Parameters
     ----------
@@ -123,8 +126,8 @@ def segment_by_count(counts, *, bounds=(1, 5, 20)):
     return np.array([*names, f"{lows[-1]}+"])[np.searchsorted(bounds, counts, side="right")]
 
 
-def segment_by_popularity(item_counts, *, head=0.8):
-    """Put items into head, tail and new by their share of the interactions.
+def segment_by_popularity(item_counts: ArrayLike, *, head: float = 0.8) -> Array:
+    """Assign items to head, tail and new by their share of the interactions.
 
     Parameters
     ----------
@@ -168,7 +171,7 @@ def segment_by_popularity(item_counts, *, head=0.8):
     return np.where(counts == 0, "new", np.where(in_head, "head", "tail"))
 
 
-def fairness_gap(values, groups):
+def fairness_gap(values: ArrayLike, groups: ArrayLike) -> float:
     """How far the best served group of users is from the worst served one: 0 (alike, best) and up.
 
     The difference of the highest and the lowest mean of a metric among the groups, in the metric's own unit.

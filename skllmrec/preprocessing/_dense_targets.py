@@ -9,6 +9,7 @@ from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skllmrec._format import VersionedStateMixin
 from skllmrec._sklearn import HasMethods, Interval, fit_context, get_tags
 
 
@@ -60,7 +61,7 @@ def _estimator_has(name):
     return lambda self: hasattr(getattr(self, "estimator_", self.estimator), name)
 
 
-class DenseTargets(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
+class DenseTargets(MetaEstimatorMixin, TransformerMixin, VersionedStateMixin, BaseEstimator):
     """Give a supervised scikit-learn transformer a dense y where the targets are sparse.
 
     Recommenders pass their encoders the interactions as targets: a sparse matrix with one row per user or

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from skllmrec._format import VersionedStateMixin
 from skllmrec._ids import IdIndex, column
 from skllmrec._sklearn import Interval, StrOptions, all_or_nothing, fit_context, is_frame
 from skllmrec._times import time_codes
@@ -13,7 +14,7 @@ from skllmrec.preprocessing._columns import OwnContainerMixin, read_numbers, wit
 from skllmrec.preprocessing._text_template import TextTemplate
 
 
-class HistoryText(OwnContainerMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class HistoryText(OwnContainerMixin, TransformerMixin, VersionedStateMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Put a column into X that says in words what the user of each row interacted with in training.
 
     A user without a description has one all the same: the titles they liked, their own reviews, the tags they gave.

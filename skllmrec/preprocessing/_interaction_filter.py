@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
+from skllmrec._format import VersionedStateMixin
 from skllmrec._ids import IdIndex, column
 from skllmrec._sklearn import Interval, StrOptions, all_or_nothing, fit_context, take_rows
 from skllmrec._times import read_times, time_codes
@@ -54,7 +55,7 @@ def _table(report):
     return "\n".join(line[0].ljust(12) + "".join(cell.rjust(width) for cell in line[1:]) for line in lines)
 
 
-class InteractionFilter(BaseEstimator):
+class InteractionFilter(VersionedStateMixin, BaseEstimator):
     """Choose the interactions to work on: a time window, one row per pair, ratings that are likes, the k-core.
 
     It takes rows away, which no transformer may do; so it stands *before* the split and outside of pipelines, and

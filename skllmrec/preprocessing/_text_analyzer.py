@@ -13,6 +13,7 @@ from typing import NamedTuple
 from sklearn.base import BaseEstimator
 from sklearn.feature_extraction.text import CountVectorizer
 
+from skllmrec._format import VersionedStateMixin
 from skllmrec._optional import import_optional
 from skllmrec.datasets import get_data_home
 
@@ -139,7 +140,7 @@ def _jieba():
     return segmenter
 
 
-class TextAnalyzer(BaseEstimator):
+class TextAnalyzer(VersionedStateMixin, BaseEstimator):
     """TF-IDF tokens of text in every script: ``TfidfVectorizer(analyzer=TextAnalyzer())``.
 
     scikit-learn's default analyzer takes words to be what lies between spaces and punctuation. Chinese and

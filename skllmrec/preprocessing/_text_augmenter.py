@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skllmrec._format import VersionedStateMixin
 from skllmrec._sklearn import Interval, fit_context
 from skllmrec._texts import check_texts
 from skllmrec.preprocessing._columns import OwnContainerMixin
@@ -40,7 +41,9 @@ def _window(words, size, rng):
     return words[start : start + size]
 
 
-class TextAugmenter(OwnContainerMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class TextAugmenter(
+    OwnContainerMixin, TransformerMixin, VersionedStateMixin, BaseEstimator, auto_wrap_output_keys=None
+):
     """Change texts at random: leave out fields and words, swap neighbours, read a window.
 
     Made for ``LLMFineTuner(augmenter=...)``, which calls `augment` anew for each batch of its training and

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from skllmrec._format import VersionedStateMixin
 from skllmrec._sklearn import StrOptions, fit_context, is_frame
 from skllmrec.preprocessing import _cleaning, _dirt
 from skllmrec.preprocessing._columns import OwnContainerMixin, listed, with_column
@@ -44,7 +45,7 @@ def _check_strings(texts):
             )
 
 
-class TextCleaner(OwnContainerMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, BaseEstimator, auto_wrap_output_keys=None):
     r"""Clean texts: markup, control characters, addresses, repeated punctuation, white space.
 
     Every step knows signs and characters only, no language, and can be switched off. Nothing is learned from the

@@ -5,12 +5,13 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skllmrec._format import VersionedStateMixin
 from skllmrec._sklearn import check_feature_names, check_n_features, is_frame, take_columns
 from skllmrec.preprocessing._columns import OwnContainerMixin
 from skllmrec.preprocessing._templates import join_fields, parse_template, render_value
 
 
-class TextTemplate(OwnContainerMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class TextTemplate(OwnContainerMixin, TransformerMixin, VersionedStateMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Join several columns into one text per row, without holes where a field is missing.
 
     The first step before `LLMTextEncoder` and before ``TfidfVectorizer`` alike: a fair comparison needs

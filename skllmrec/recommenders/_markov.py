@@ -7,7 +7,7 @@ from scipy import sparse
 
 from skllmrec._kernels.item_item.neighbors import inner_products, nearest
 from skllmrec._kernels.item_item.transitions import count_transitions, order_baskets, recency
-from skllmrec._sklearn import Interval, take_columns
+from skllmrec._sklearn import Interval
 from skllmrec._times import time_codes
 from skllmrec.base._columns import ColumnKey
 from skllmrec.base._history import rows_of
@@ -110,16 +110,17 @@ class MarkovRecommender(ItemToItemRecommender):
         self.backoff = backoff
         self.handle_unknown = handle_unknown
 
-    def _see_rows(self, X, users, items):
-        times = np.zeros(len(users)) if self.time is None else self._read_times(X)
-        self._new_rows = users, items, times
+    def _check_columns(self, X):
+        if self.time is not None:
+            ColumnKey.resolve(X, self.time, name="time")
 
-    def _read_times(self, X):
+    def _read_times(self, rows):
         """Read the times of the rows as numbers; arrays of text may hold numbers as text."""
-        ColumnKey.resolve(X, self.time, name="time")
-        values = np.asarray(take_columns(X, self.time))
+        if self.time is None:
+            return np.zeros(len(rows))
+        values = np.asarray(rows.column(self.time, name="time"))
         if not any(isinstance(value, str) for value in values.ravel()[:1]):
-            return time_codes(X, self.time)
+            return time_codes(rows.X, self.time)
         try:
             return values.astype(np.float64)
         except ValueError as error:
@@ -128,15 +129,14 @@ class MarkovRecommender(ItemToItemRecommender):
                 "pandas.to_datetime"
             ) from error
 
-    def _take_rows(self, n_users, n_items):
-        """Hand over the rows of this call in order, as `order_baskets` does."""
-        rows = self._new_rows
-        del self._new_rows
-        return order_baskets(*rows, n_users, n_items)
+    def _baskets(self, interactions):
+        """Order the rows of this call by time, see `order_baskets`."""
+        rows = interactions.rows
+        return order_baskets(rows.users, rows.items, self._read_times(rows), *interactions.weights.shape)
 
     def _fit_interactions(self, interactions):
-        (n_users, n_items), n_trained = interactions.weights.shape, interactions.trained_shape[1]
-        baskets, owners = self._take_rows(n_users, n_items)
+        n_users, n_trained = interactions.weights.shape[0], interactions.trained_shape[1]
+        baskets, owners = self._baskets(interactions)
         self._recent = recency(baskets, owners, n_users, self.decay)
         self.transitions_ = count_transitions(baskets[:, :n_trained], owners, window=self.window, decay=self.decay)
         totals = np.asarray(self.transitions_.sum(axis=1)).ravel()
@@ -159,7 +159,7 @@ class MarkovRecommender(ItemToItemRecommender):
 
     def _partial_fit_interactions(self, interactions, users, items):
         n_users, n_items = interactions.weights.shape
-        baskets, owners = self._take_rows(n_users, n_items)
+        baskets, owners = self._baskets(interactions)
         latest = recency(baskets, owners, n_users, self.decay)
         known = self._recent.copy()
         known.resize(latest.shape)

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from skllmrec._kernels.item_item.neighbors import WEIGHTINGS, inner_products, nearest, shrunk_cosines, weigh
 from skllmrec._kernels.selection.blending import ranking_gain
-from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, hold_out, is_better, judged_users, take_entries
+from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, hold_out_entries, is_better, judged_users, take_entries
 from skllmrec._sklearn import Interval, StrOptions
 from skllmrec.base._history import interactions_of
 from skllmrec.recommenders._item_to_item import Content, ItemToItemRecommender, spoken_for
@@ -228,7 +228,7 @@ class NeighborsRecommender(ItemToItemRecommender):
             return float(self.content_weight)
         n_users, n_trained = interactions.trained_shape
         observed, ratings = interactions.weights[:n_users, :n_trained], interactions.ratings
-        parts = hold_out(observed, seed=0)
+        parts = hold_out_entries(observed, seed=0)
         if len(parts[1]) < MIN_HELD_OUT:
             return _USUAL_WEIGHT
         train, test = ((take_entries(observed, part), None if ratings is None else ratings[part]) for part in parts)

@@ -1,5 +1,6 @@
 """Rows of interactions as a sparse matrix, against naive loops."""
 
+import pickle
 import warnings
 
 import numpy as np
@@ -8,10 +9,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from skllmrec._ids import IdIndex
-from skllmrec.base import Interactions
+from skllmrec.base import BaseRecommender, Interactions
 from skllmrec.base._interactions import aggregate, check_feedback, merge
 from skllmrec.exceptions import RatingScaleWarning
-from skllmrec.recommenders import PopularityRecommender
+from skllmrec.recommenders import (
+    FeatureMFRecommender,
+    MarkovRecommender,
+    PopularityRecommender,
+    TwoTowerRecommender,
+)
 
 SHAPE = (6, 4)
 
@@ -116,3 +122,104 @@ def test_star_ratings_as_weights_are_warned_about(y, is_scale):
 def test_warning_says_what_to_do():
     with pytest.warns(RatingScaleWarning, match=r"between 1 and 5.*y >= 3.5.*feedback='explicit'"):
         PopularityRecommender(feedback="implicit").fit([[0, 1]] * 40, [1, 2, 4, 5] * 10)
+
+
+# -- the rows of a call -------------------------------------------------------------------------------------------
+
+
+class Witness(BaseRecommender):
+    """Records what its hooks get in `seen`, which is no attribute of the estimator."""
+
+    seen = []
+
+    def __init__(self, *, user="user", item="item", feedback="explicit"):
+        self.user = user
+        self.item = item
+        self.feedback = feedback
+
+    def _fit_interactions(self, interactions):
+        self.seen.append(interactions)
+
+    def _partial_fit_interactions(self, interactions, users, items):
+        self.seen.append(interactions)
+
+    def _score_block(self, users, items):
+        return np.zeros((len(users), len(items)))
+
+
+@pytest.fixture
+def seen():
+    Witness.seen.clear()
+    yield Witness.seen
+    Witness.seen.clear()
+
+
+def rows_frame():
+    pd = pytest.importorskip("pandas")
+    return pd.DataFrame(
+        {
+            "user": ["bob", "ann", "bob", "bob", "cem"],
+            "item": ["heat", "alien", "heat", "alien", "heat"],
+            "time": [5, 4, 3, 2, 1],
+        }
+    )
+
+
+@pytest.mark.parametrize("feedback", ["explicit", "implicit"])
+def test_rows_of_fit_and_partial_fit_are_those_that_have_a_weight(feedback, seen):
+    frame, weights = rows_frame(), [1.0, 1.0, 2.0, 0.0, 0.0]
+    model = Witness(feedback=feedback).fit(frame, np.ones(5), sample_weight=weights)
+    (interactions,) = seen
+    rows = interactions.rows
+    assert len(rows) == 3
+    assert_array_equal(interactions.users.ids[rows.users], ["bob", "ann", "bob"])
+    assert_array_equal(interactions.items.ids[rows.items], ["heat", "alien", "heat"])
+    assert_array_equal(rows.column("time", name="time"), [5, 4, 3])
+    assert interactions.weights.nnz == 2, "equal pairs are one entry of the matrix, and two rows"
+    model.partial_fit(frame[3:].assign(time=[8, 9]), np.ones(2), sample_weight=[1.0, 0.0])
+    folded = seen[1]
+    assert_array_equal(folded.users.ids[folded.rows.users], ["bob"])
+    assert_array_equal(folded.items.ids[folded.rows.items], ["alien"])
+    assert_array_equal(folded.rows.column("time", name="time"), [8])
+
+
+def test_rows_of_arrays_are_read_by_position(seen):
+    Witness(user=0, item=1).fit([["ann", "heat", 7], ["bob", "heat", 8]], [1, 2])
+    assert_array_equal(seen[0].rows.column(2, name="time"), [7, 8])
+    with pytest.raises(ValueError, match="time=3 does not select columns"):
+        seen[0].rows.column(3, name="time")
+
+
+def test_rows_keep_the_arguments_of_the_call_and_copy_nothing(seen):
+    frame, y = rows_frame(), np.arange(5.0)
+    model = Witness().fit(frame, y)
+    assert seen[0].rows.X is frame
+    assert seen[0].rows.passed[0] is frame and seen[0].rows.passed[1] is y
+    model.fit(frame, y, sample_weight=[1, 0, 1, 1, 1])
+    assert len(seen[1].rows.X) == 4
+    assert seen[1].rows.passed[0] is frame and seen[1].rows.passed[1] is y
+
+
+RECOMMENDERS = {
+    "als": lambda: FeatureMFRecommender(4, user="user", item="item", max_iter=2),
+    "gradients": lambda: FeatureMFRecommender(4, user="user", item="item", solver="adamw", max_iter=2),
+    "towers": lambda: TwoTowerRecommender(
+        4, user="user", item="item", max_iter=1, tasks={"time": "regression"}, device="cpu"
+    ),
+    "markov": lambda: MarkovRecommender(user="user", item="item", time="time"),
+}
+
+
+@pytest.mark.parametrize("make", RECOMMENDERS.values(), ids=RECOMMENDERS)
+def test_rows_are_not_left_on_a_fitted_recommender(make):
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    n = 30_000
+    frame = pd.DataFrame({name: rng.integers(20, size=n) for name in ("user", "item", "time")})
+    model = make()
+    y = rng.random(n) + 1.0
+    for _ in range(2):
+        model.fit(frame, y)
+        model.partial_fit(frame[:100], y[:100])
+        assert len(pickle.dumps(model)) < n, "less than a byte a row: none of the columns, codes or ratings"
+        assert not any("row" in name or "callback" in name for name in vars(model))

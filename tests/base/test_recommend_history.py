@@ -127,7 +127,7 @@ def test_lists_for_each_user_are_read_for_few_users_at_a_time(implicit, monkeypa
 
 @pytest.mark.parametrize("codes", [[3, 0, 1], [2, -1, 2], []])
 def test_rows_of_interactions_keep_their_ratings(codes):
-    weights = sparse.random_array((4, 6), density=0.5, rng=np.random.default_rng(0), format="csr")
+    weights = sparse.random_array((4, 6), density=0.5, random_state=np.random.default_rng(0), format="csr")
     weights = sparse.csr_matrix(weights)
     ratings = 10.0 + np.arange(weights.nnz)
     full = np.zeros((5, 6))  # the last row is nobody's

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 
 from skllmrec._ids import IdIndex, column
-from skllmrec.comparison._result import COSTS
+from skllmrec.comparison._formatting import COSTS
 
 
 def integer_data(n_users=60, n_items=40, seed=0):

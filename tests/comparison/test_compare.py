@@ -11,10 +11,20 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skllmrec import compare_recommenders
+from skllmrec._kernels.warm_up import load_compiled
 from skllmrec.base import FeatureTable
-from skllmrec.comparison import _fold
+from skllmrec.comparison import Comparison
 from skllmrec.comparison._fold import accepted_tables
-from skllmrec.metrics import intra_list_diversity, make_ranking_scorer, rank_test_users, serendipity
+from skllmrec.comparison._item_space import ItemSpace
+from skllmrec.metrics import (
+    Metric,
+    get_metric,
+    get_metric_names,
+    intra_list_diversity,
+    make_ranking_scorer,
+    rank_test_users,
+    serendipity,
+)
 from skllmrec.model_selection import ColdItemKFold, PerUserKFold
 
 X = integer_data()
@@ -34,13 +44,13 @@ class Replaced(Scripted):
 
     def fit(self, X, y=None, *, item_table=None):
         warnings.warn("A worker stopped while some jobs were given to the executor.", UserWarning, stacklevel=1)
-        assert _fold._load_compiled.cache_info().currsize == 1
+        assert load_compiled.cache_info().currsize == 1
         return super().fit(X, y, item_table=item_table)
 
 
 @pytest.mark.filterwarnings("error")
 def test_workers_are_replaced_in_silence_and_nobody_is_charged_for_loading():
-    _fold._load_compiled.cache_clear()
+    load_compiled.cache_clear()
     assert compare({"one": Replaced()}, metrics="ndcg").value("one", "ndcg") > 0
 
 
@@ -86,6 +96,88 @@ def test_the_figures_are_those_of_the_metrics_called_by_hand():
     assert result.value("a", "coverage") == pytest.approx(np.mean(coverage))
     assert result.value("a", "popularity_lift") == pytest.approx(np.mean(lift))
     assert result.settings["diversity"] == "TF-IDF of genre"
+
+
+USERS = FeatureTable(pd.DataFrame({"user": range(60), "group": [f"g{u % 3}" for u in range(60)]}), key="user")
+TABLES = {"item_vectors": GENRES, "item_classes": GENRES, "user_groups": USERS}
+OF_LISTS = [name for name in get_metric_names() if not get_metric(name).of_predictions]
+
+
+def test_every_metric_is_compared_by_name():
+    result = compare({"a": Scripted(0.5)}, metrics=OF_LISTS, **TABLES)
+    tables = TABLES | {"item_vectors": ItemSpace(GENRES)}
+    ranked = [rank_test_users(Scripted(0.5).fit(X[train]), X[test], k=5) for train, test in CV.split(X)]
+    for name in OF_LISTS:
+        per_user = get_metric(name).per == "user"
+        if per_user:
+            values = [pd.Series(part.evaluate(name, average=False, **tables), part.users) for part in ranked]
+            expected = pd.concat(values).groupby(level=0).mean().mean()
+        else:
+            expected = np.mean([part.evaluate(name, **tables) for part in ranked])
+        assert result.value("a", name) == pytest.approx(expected, abs=1e-12), name
+        assert (result.value("a", name, "n_users") > 0) == per_user, name
+
+
+@pytest.mark.parametrize("name", ["ild", "serendipity", "miscalibration", "fairness_gap"])
+def test_a_metric_without_its_table_says_what_to_pass(name):
+    (need,) = set(get_metric(name).needs) & set(TABLES)
+    with pytest.raises(ValueError, match=f"metric '{name}' needs {need}=FeatureTable"):
+        compare({"a": Scripted()}, metrics=name)
+    with pytest.raises(TypeError, match=f"{need} must be a FeatureTable"):
+        compare({"a": Scripted()}, metrics=name, **{need: GENRES.frame})
+
+
+def first_miss(relevant, recommended, k):
+    return 1.0 - relevant.toarray()[np.arange(len(recommended)), recommended[:, 0]]
+
+
+def bias(y_true, y_pred):
+    return float(np.mean(y_pred - y_true))
+
+
+MISS = Metric("miss", first_miss, greater_is_better=False, label="first miss", description="the <first> is a miss")
+BIAS = Metric("bias", bias, ("y_true", "y_pred"), "test_set")
+
+
+def n_lists(relevant, recommended, k):
+    return float(len(recommended))
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_metrics_of_ones_own(n_jobs, tmp_path):
+    y = np.ones(len(X))
+    options = {"metrics": ("ndcg", MISS, BIAS, n_lists), "cv": CV, "k": 5, "n_jobs": n_jobs, **QUICK}
+    result = compare_recommenders({"a": Scripted(0.1), "b": Scripted(2.0)}, X, y, **options)
+    values = [
+        pd.Series(first_miss(part.relevant, part.recommended, 5), part.users)
+        for part in (rank_test_users(Scripted(0.1).fit(X[train]), X[test], k=5) for train, test in CV.split(X))
+    ]
+    assert result.value("a", "miss") == pytest.approx(pd.concat(values).groupby(level=0).mean().mean())
+    assert result.value("b", "miss", "p_value") <= 1
+    assert result.value("a", "n_lists") == 60
+    errors = [Scripted(0.1).fit(X[train]).predict(X[test]) - 1 for train, test in CV.split(X)]
+    assert result.value("a", "bias") == pytest.approx(np.mean([np.mean(error) for error in errors]))
+    result.to_json(tmp_path / "results.json")
+    for comparison in (result, Comparison.from_json(tmp_path / "results.json")):
+        assert "Lower is better: miss@5" in comparison.legend()
+        assert "<dt>first miss (miss@5)</dt><dd>the &lt;first&gt; is a miss</dd>" in comparison.to_html()
+
+
+def test_results_of_another_function_are_not_read_again(tmp_path):
+    def compare_with(function):
+        metric = Metric("mine", function, per="test_set")
+        return compare({"a": Scripted()}, metrics=metric, checkpoint_dir=tmp_path).value("a", "mine")
+
+    assert compare_with(lambda relevant, recommended, k: 1.0) == 1.0
+    with pytest.warns(UserWarning, match="another configuration"):
+        assert compare_with(lambda relevant, recommended, k: 2.0) == 2.0
+    assert compare_with(lambda relevant, recommended, k: 1.0) == 1.0
+
+
+def test_names_of_metrics_are_distinct():
+    with pytest.raises(ValueError, match="two different metrics have the name 'ndcg'"):
+        compare({"a": Scripted()}, metrics=("ndcg", Metric("ndcg", first_miss)))
+    assert compare({"a": Scripted()}, metrics=("ndcg", "ndcg")).metrics[0] == "ndcg@5"
 
 
 def test_users_and_not_folds_are_the_unit():

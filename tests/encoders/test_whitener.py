@@ -79,7 +79,7 @@ def test_sparse_equals_dense(n, d, k, whiten):
 def test_wide_sparse_input_stays_sparse():
     # 3,000 x 200,000: dense would be 4.8 GB, the covariance 320 GB
     rng = np.random.default_rng(0)
-    X = sparse.random_array((3_000, 200_000), density=1e-4, format="csr", rng=rng)
+    X = sparse.random_array((3_000, 200_000), density=1e-4, format="csr", random_state=rng)
     got = EmbeddingWhitener(3, whiten=True).fit(X)
     assert_array_equal(got.components_, EmbeddingWhitener(3, whiten=True).fit(X).components_)
     assert_allclose(got.components_ @ got.components_.T, np.eye(3), atol=1e-8)

@@ -7,8 +7,8 @@ import pytest
 from scipy.sparse import coo_array, csr_array, csr_matrix
 from sklearn.metrics import average_precision_score, label_ranking_average_precision_score, ndcg_score
 
+from skllmrec._kernels.topk import quality
 from skllmrec.metrics import (
-    _lists,
     hit_rate_at_k,
     map_at_k,
     mrr_at_k,
@@ -138,7 +138,7 @@ def test_blocks_do_not_change_hits(monkeypatch):
     relevant, recommended = make_lists(5)
     whole = ndcg_at_k(relevant, recommended, average=False)
     for size in (1, 31, 100, 200):
-        monkeypatch.setattr(_lists, "SCRATCH", size)
+        monkeypatch.setattr(quality, "SCRATCH", size)
         np.testing.assert_array_equal(ndcg_at_k(relevant, recommended, average=False), whole)
 
 

@@ -20,9 +20,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from stand_in import StandIn, make_rows
 
-from skllmrec.metrics import make_ranking_scorer, rank_test_users, recall_at_k
-from skllmrec.metrics._ranking import METRIC_NAMES
+from skllmrec.metrics import get_metric, get_metric_names, make_ranking_scorer, rank_test_users, recall_at_k
+from skllmrec.metrics._registry import FROM_RANKING
 
+METRIC_NAMES = [name for name in get_metric_names() if set(get_metric(name).needs) <= set(FROM_RANKING)]
 CV = KFold(3, shuffle=True, random_state=0)
 
 

@@ -38,7 +38,7 @@ def rng(request):
 
 @pytest.fixture
 def targets(rng):
-    return random_array((30, 50), density=0.2, rng=rng, data_sampler=lambda size: 1 + rng.random(size)).tocsr()
+    return random_array((30, 50), density=0.2, random_state=rng, data_sampler=lambda size: 1 + rng.random(size)).tocsr()
 
 
 @pytest.mark.parametrize("n_components", [2, 5, 30])

@@ -125,11 +125,11 @@ def test_held_out_score_is_minus_the_rmse_of_interactions_that_did_not_take_part
     parts = []
 
     def recording(weights, seed):
-        parts.append(hold_out(weights, seed))
+        parts.append(hold_out_entries(weights, seed))
         return parts[-1]
 
-    hold_out = _gradient_descent.hold_out
-    monkeypatch.setattr(_gradient_descent, "hold_out", recording)
+    hold_out_entries = _gradient_descent.hold_out_entries
+    monkeypatch.setattr(_gradient_descent, "hold_out_entries", recording)
     settings = {"solver": "sgd", "max_iter": 4, "learning_rate": "constant"}
     model = fit("explicit", frame, y, early_stopping=True, n_iter_no_change=9, **settings)
     ((train, test),) = parts

@@ -8,7 +8,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from skllmrec import NeighborsRecommender
 from skllmrec._kernels.item_item.neighbors import weigh
-from skllmrec._kernels.selection.held_out import hold_out
+from skllmrec._kernels.selection.held_out import hold_out_entries
 from skllmrec.base import FeatureTable
 from skllmrec.metrics import ndcg_at_k
 from skllmrec.recommenders import _neighbors
@@ -134,7 +134,7 @@ def test_the_weight_of_the_content_is_the_best_on_held_out_interactions(seed, fe
         columns = {"user": "user", "item": "item", "item_features": "text", "item_encoder": CountVectorizer()}
         parameters = {"feedback": feedback, "n_neighbors": 5, **columns}
         model = NeighborsRecommender(**parameters).fit(X, ratings)
-        train, test = hold_out(model.seen_, seed=0)  # rows are sorted as the stored entries are
+        train, test = hold_out_entries(model.seen_, seed=0)  # rows are sorted as the stored entries are
         quality = {}
         for weight in (0.03, 0.1, 0.3, 1.0, 3.0):
             fixed = NeighborsRecommender(**parameters, content_weight=weight)

@@ -392,10 +392,11 @@ def test_equal_pairs_count_once_in_a_task():
 
 
 def _two_tower_training_task(frame, kind):
+    from skllmrec.base import InteractionRows
     from skllmrec.recommenders.two_tower._tasks import read_task
 
     items = np.unique(frame["item"], return_inverse=True)[1]
-    return read_task(frame, "v", kind, 1.0, frame["user"].to_numpy(), items, 2)
+    return read_task(InteractionRows(frame, frame["user"].to_numpy(), items), "v", kind, 1.0)
 
 
 @pytest.mark.parametrize(("params", "words"), [
@@ -534,7 +535,7 @@ def test_a_fitted_model_needs_no_torch_and_loads_without_code(tmp_path):
 KILLED = """
 import os, signal, sys
 import test_two_tower
-from skllmrec.recommenders import _two_tower_training
+from skllmrec.recommenders.two_tower import _training
 
 loss, steps = _training._Descent.loss, iter(range(999))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skllmrec._kernels.selection.held_out import hold_out
+from skllmrec._kernels.selection.held_out import hold_out_entries
 from skllmrec.recommenders import TwoTowerRecommender
 from skllmrec.recommenders.two_tower import _training
 
@@ -26,7 +26,7 @@ def test_held_out_interactions_are_in_the_graph_after_the_training_only(monkeypa
 
     monkeypatch.setattr(_training.TwoTowers, "connect", recording)
     model = towers(early_stopping=True).fit(rows())
-    n_kept = len(hold_out(model.seen_, 0)[0])
+    n_kept = len(hold_out_entries(model.seen_, 0)[0])
     assert len(connected) == 3 and connected[0] == connected[2] == model.seen_.nnz
     assert abs(connected[1] - n_kept) < 0.1 * model.seen_.nnz and connected[1] < model.seen_.nnz
 

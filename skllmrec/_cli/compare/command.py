@@ -16,13 +16,13 @@ from skllmrec._cli.compare import report as output
 from skllmrec._cli.compare.data import ML_100K, load_job_data
 from skllmrec._cli.compare.estimators import BUILT_IN, TFIDF, make_estimators, make_llm_encoder, make_protocol
 from skllmrec._cli.compare.user_file import load_own_estimators
+from skllmrec._cli.compare.verdict import best_estimator, verdict
 from skllmrec._files import replacing
 from skllmrec._optional import import_optional
 from skllmrec.comparison._compare import compare_recommenders
 from skllmrec.comparison._fold import FoldError
 from skllmrec.comparison._plots import save_png
 from skllmrec.comparison._progress import say, seconds
-from skllmrec.comparison._verdict import best_estimator, verdict
 from skllmrec.datasets import get_data_home
 
 _FILES = ("report.html", "results.csv", "results.json", "picture.png", "best_pipeline.joblib")

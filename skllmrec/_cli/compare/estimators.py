@@ -1,7 +1,6 @@
 """The protocols and the estimators of the main job."""
 
 from dataclasses import dataclass
-from itertools import islice
 
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GridSearchCV, ParameterGrid
@@ -12,6 +11,7 @@ from skllmrec._cli.compare.data import ITEM, TIME, USER
 from skllmrec.encoders import EmbeddingWhitener, LLMTextEncoder
 from skllmrec.metrics import make_ranking_scorer
 from skllmrec.model_selection import ColdItemKFold, PerUserKFold, TemporalSplit
+from skllmrec.model_selection._first_splits import FirstSplits
 from skllmrec.preprocessing import TextAnalyzer, TextTemplate
 from skllmrec.recommenders import FeatureMFRecommender, PopularityRecommender
 
@@ -22,32 +22,6 @@ _SPACES = {
     "implicit": {"n_components": [32, 64, 128], "alpha": [None, 0.01, 0.04], "unobserved_weight": [None, 3, 12]},
     "explicit": {"n_components": [16, 32, 64], "alpha": [None, 0.06, 0.24]},
 }
-
-
-class FirstSplits:
-    """Only the first folds of a splitter: fewer validation splits, of the same size.
-
-    Parameters
-    ----------
-    splitter : splitter
-    n_splits : int
-        How many.
-    """
-
-    def __init__(self, splitter, n_splits):
-        self.splitter = splitter
-        self.n_splits = n_splits
-
-    def split(self, X, y=None, groups=None):
-        """Yield the first pairs of (train, test)."""
-        return islice(self.splitter.split(X, y, groups), self.n_splits)
-
-    def get_n_splits(self, X=None, y=None, groups=None):
-        """Return how many there are."""
-        return self.n_splits
-
-    def __repr__(self):
-        return f"FirstSplits({self.splitter!r}, {self.n_splits})"
 
 
 @dataclass

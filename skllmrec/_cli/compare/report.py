@@ -112,7 +112,7 @@ def report(comparison, *, data, protocol, options, sentences, shown, times, comm
     how = [*data.describe(), ("Protocol", protocol.text), ("Feedback", options.feedback), ("Seed", options.seed)]
     how += [pair for pair in _report.protocol(comparison) if pair[0] not in ("Relevant", "Rows")]
     who = [(name, _WHO.get(name, "your own")) for name in comparison.estimators]
-    who.append((f"NDCG ({comparison.label('ndcg')})", _report.WORDS["ndcg"]))
+    who.append(_report.metric_words(comparison, "ndcg"))
     notes = "".join(f"<li>{escape(note)}</li>" for note in data.notes)
     load = (
         f'<p>The best estimator, fitted on all interactions: <code>model = joblib.load("best_pipeline.joblib")</code>, '

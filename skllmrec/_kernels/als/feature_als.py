@@ -41,7 +41,13 @@ import numpy as np
 from skllmrec._kernels.als.row_solver import SWEEP_STEPS, solve_rows_exactly, squared_error
 from skllmrec._kernels.als.sweeps import Settings, as_regressors, factorise_sides, row_sizes, sweep, two_sides, units_of
 from skllmrec._kernels.feature_map import FeatureMap, fit_map
-from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, climb, hold_out, ranking_quality, take_entries
+from skllmrec._kernels.selection.held_out import (
+    MIN_HELD_OUT,
+    hill_climb,
+    hold_out_entries,
+    ranking_quality,
+    take_entries,
+)
 
 ALPHA_IMPLICIT, NU_IMPLICIT = 0.02, 1.0
 ALPHA_EXPLICIT, NU_EXPLICIT = 0.12, 0.75
@@ -126,7 +132,7 @@ class _Trials:
     """Fits on a part of the interactions, judged on the rest."""
 
     def __init__(self, weights, targets, bases, settings, max_iter):
-        train, test = hold_out(weights, settings.seed)
+        train, test = hold_out_entries(weights, settings.seed)
         self.informative = len(test) >= MIN_HELD_OUT
         self.settings, self.n_sweeps = settings, min(max_iter, _TRIAL_SWEEPS)
         self.test, self.test_targets = take_entries(weights, test), targets[test]
@@ -144,7 +150,7 @@ class _Trials:
 
     def choose_alpha(self):
         """Implicit feedback: walk from the default, on ids only."""
-        return climb(lambda alpha: self.quality(alpha, (0.0, 0.0)), ALPHA_GRID, ALPHA_GRID.index(ALPHA_IMPLICIT))
+        return hill_climb(lambda alpha: self.quality(alpha, (0.0, 0.0)), ALPHA_GRID, ALPHA_GRID.index(ALPHA_IMPLICIT))
 
     def choose_prior_strengths(self, alpha, strengths, sides):
         """Walk up from ids only, for one of `sides` after the other; the strengths chosen so far stay."""
@@ -154,7 +160,7 @@ class _Trials:
             def quality(strength, side=side):
                 return self.quality(alpha, [strength if n == side else strengths[n] for n in range(2)])
 
-            strengths[side] = climb(quality, PRIOR_STRENGTHS, 0)
+            strengths[side] = hill_climb(quality, PRIOR_STRENGTHS, 0)
         return strengths
 
 

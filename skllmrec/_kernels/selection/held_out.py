@@ -1,22 +1,26 @@
-"""Choices made inside a fit on interactions held out from it: which is better, and is it better beyond chance."""
+"""Choices made inside a fit on interactions held out from it: which value is better, and is it better beyond chance."""
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import scipy.sparse as sp
 
 from skllmrec._kernels.topk.exact import topk_factors
+from skllmrec._kernels.topk.quality import find_hits, ndcg_of_hits
+from skllmrec._typing import CsrMatrix, FloatArray, IntArray
 
 SHARE = 0.1  # of the interactions
-MIN_HELD_OUT = 50  # fewer say nothing: callers keep their defaults
+MIN_HELD_OUT = 50  # fewer decide nothing: callers keep their defaults
 MIN_GAIN = 0.5  # standard errors by which a choice must beat the default
 CUTOFF = 20  # places of a list that are judged
 _MAX_USERS = 2048  # enough for the standard error that matters, and bounds the cost of a full ranking
 
 
-def hold_out(weights, seed):
+def hold_out_entries(weights: CsrMatrix, seed: int) -> tuple[IntArray, IntArray]:
     """Split the stored entries of an interaction matrix at random.
 
     A held-out entry keeps at least one entry in its row and in its column on the training side; the others go back,
-    so that nothing is judged on rows about which the training side knows nothing.
+    so that no row or column is judged without training entries.
 
     Parameters
     ----------
@@ -36,7 +40,7 @@ def hold_out(weights, seed):
     return np.flatnonzero(~test), np.flatnonzero(test)
 
 
-def take_entries(weights, positions):
+def take_entries(weights: CsrMatrix, positions: IntArray) -> CsrMatrix:
     """Keep some stored entries of a CSR matrix.
 
     Parameters
@@ -54,7 +58,7 @@ def take_entries(weights, positions):
     return sp.csr_matrix((weights.data[positions], weights.indices[positions], indptr), weights.shape)
 
 
-def judged_users(test, seed):
+def judged_users(test: CsrMatrix, seed: int) -> IntArray:
     """Users with held-out entries, a sample of them where there are more than 2,048.
 
     Parameters
@@ -73,7 +77,9 @@ def judged_users(test, seed):
     return users
 
 
-def ranking_quality(user_vectors, item_vectors, train, test, *, seed=0):
+def ranking_quality(
+    user_vectors: FloatArray, item_vectors: FloatArray, train: CsrMatrix, test: CsrMatrix, *, seed: int = 0
+) -> FloatArray:
     """NDCG at 20 of the held-out entries of each user, ranked among all items that are not in training.
 
     Parameters
@@ -95,7 +101,7 @@ def ranking_quality(user_vectors, item_vectors, train, test, *, seed=0):
     return list_quality(positions, test)
 
 
-def list_quality(positions, test):
+def list_quality(positions: IntArray, test: CsrMatrix) -> FloatArray:
     """NDCG of ranked lists with the held-out entries as the relevant ones.
 
     Parameters
@@ -109,15 +115,11 @@ def list_quality(positions, test):
     -------
     ndarray of shape (n_rows,)
     """
-    k = positions.shape[1]
-    relevant = sp.csr_matrix((np.ones(test.nnz), test.indices, test.indptr), test.shape)
-    hits = relevant[np.arange(len(positions))[:, None], positions].toarray() * (positions >= 0)
-    discount = 1 / np.log2(np.arange(2, k + 2))
-    ideal = np.cumsum(discount)[np.minimum(np.diff(test.indptr), k) - 1]
-    return hits @ discount / ideal
+    n_relevant = np.diff(test.indptr)
+    return ndcg_of_hits(find_hits(test, positions), n_relevant, positions.shape[1])
 
 
-def is_better(quality, reference):
+def is_better(quality: FloatArray, reference: FloatArray) -> bool:
     """Whether paired values exceed a reference by more than `MIN_GAIN` standard errors of their mean difference.
 
     Parameters
@@ -133,8 +135,8 @@ def is_better(quality, reference):
     return bool(difference.mean() > MIN_GAIN * error)
 
 
-def climb(evaluate, grid, start):
-    """Walk from a default along a grid as long as each step is better.
+def hill_climb(evaluate: Callable[[float], FloatArray], grid: Sequence[float], start: int) -> float:
+    """Move from a default along a grid as long as each step is better.
 
     Parameters
     ----------

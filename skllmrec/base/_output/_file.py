@@ -11,11 +11,12 @@ from typing import Any, Self
 
 import numpy as np
 
+from skllmrec._format import FORMATS, check_format
 from skllmrec._store._locks import exclusive
 from skllmrec._typing import FloatArray, Path
 from skllmrec.exceptions import VectorFileError
 
-_FORMAT = "skllmrec vectors 1"
+_FORMAT = f"skllmrec vectors {FORMATS['vectors']}"
 _DTYPE = np.dtype("<f4")
 _CHUNK = 1 << 20  # bytes that are read at once
 _KEYS = {"encoder", "identity", "size", "texts", "texts_sha256", "vectors_crc32"}
@@ -67,6 +68,8 @@ class VectorFile:
     VectorFileError
         If the file has no folder; on entering, if the file, or what is left of it, was made by another encoder or
         another program, or is damaged. Nothing is overwritten.
+    FileVersionError
+        On entering, if a newer version of the package made the file.
     """
 
     def __init__(
@@ -134,13 +137,20 @@ class VectorFile:
         ------
         VectorFileError
             If another program wrote it.
+        FileVersionError
+            If a newer version of the package wrote it.
         """
+        found = None
         try:
             about = json.loads(self._about.read_text(encoding="utf-8"))
-            if about["format"] == _FORMAT and about.keys() >= _KEYS:
+            found = about["format"]
+            if found == _FORMAT and about.keys() >= _KEYS:
                 return about
         except (OSError, ValueError, KeyError, TypeError):
             pass
+        kind, _, number = str(found).rpartition(" ")
+        if kind == _FORMAT.rpartition(" ")[0] and number.isdigit():
+            check_format("vectors", int(number), self._about)
         raise VectorFileError(
             f"{self._about} was not written by a transform with out={str(self.path)!r}: move it, or choose another name"
         )

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skllmrec._device import DTYPES
+from skllmrec._format import VersionedStateMixin
 from skllmrec._progress import progress_bar
 from skllmrec._remote_api import RemoteAPI, parse_base_url
 from skllmrec._sklearn import HasMethods, Interval, StrOptions, all_or_nothing, fit_context
@@ -29,7 +30,9 @@ _FIELD = "{text}"
 _COUNTS = ("n_written_", "n_fallbacks_", "n_prompt_tokens_", "n_generated_tokens_")
 
 
-class LLMProfileWriter(OwnContainerMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class LLMProfileWriter(
+    OwnContainerMixin, TransformerMixin, VersionedStateMixin, BaseEstimator, auto_wrap_output_keys=None
+):
     r"""Let a generative language model rewrite texts as short profiles, which any encoder then reads.
 
     A model that has read much knows what a title and a few key words stand for: what a film is about, who likes it and

@@ -11,14 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from skllmrec._kernels.als.feature_als import fit_feature_als
 from skllmrec._kernels.als.sweeps import sweep
 from skllmrec._progress import progress_bar
-from skllmrec._sklearn import (
-    CallbackSupportMixin,
-    Interval,
-    StrOptions,
-    check_feature_names_in,
-    fit_progress,
-    with_callbacks,
-)
+from skllmrec._sklearn import CallbackSupportMixin, Interval, StrOptions, check_feature_names_in, fit_progress
 from skllmrec.recommenders.feature_mf._fitted import PriorFactorRecommender
 from skllmrec.recommenders.feature_mf._gradient_descent import GradientDescent
 
@@ -229,23 +222,13 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None, *, sample_weight=None, user_table=None, item_table=None):
-        self._scored_by_callbacks = X, y
-        try:
-            return super().fit(X, y, sample_weight=sample_weight, user_table=user_table, item_table=item_table)
-        finally:
-            del self._scored_by_callbacks
-
-    fit.__doc__ = PriorFactorRecommender.fit.__doc__  # before it is wrapped, so that both have it
-    fit = with_callbacks(fit)
-
     def _fit_interactions(self, interactions):
         n_users, n_items = interactions.trained_shape
         features = interactions.user_features, interactions.item_features
         max_iter = _MAX_ITER[self.solver] if self.max_iter is None else self.max_iter
         descent = None if self.solver == "als" else self._gradient_descent()
         bar = progress_bar(max_iter, description="ALS", unit="sweeps", enabled=self.verbose and descent is None)
-        with fit_progress(self, max_iter, *self._scored_by_callbacks) as report, bar as advance:
+        with fit_progress(self, max_iter, *interactions.rows.passed) as report, bar as advance:
 
             def after_iteration(make_model):
                 advance()

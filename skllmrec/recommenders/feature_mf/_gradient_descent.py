@@ -20,7 +20,7 @@ import numpy as np
 
 from skllmrec._kernels.als.sweeps import start_sides, two_sides
 from skllmrec._kernels.neural.factor_losses import preference_loss, prior_loss, rating_loss
-from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, hold_out, ranking_quality, take_entries
+from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, hold_out_entries, ranking_quality, take_entries
 from skllmrec._training import DivergenceError, Recipe, index_batches, train
 
 # (explicit, implicit)
@@ -145,7 +145,7 @@ class GradientDescent:
     def _hold_out(self, sides, alpha, prior_strengths):
         """Sides without some interactions, and the score of tables on these; all of them if there are too few."""
         users, items = sides
-        kept, test = hold_out(users.weights, users.settings.seed)
+        kept, test = hold_out_entries(users.weights, users.settings.seed)
         if len(test) < MIN_HELD_OUT:
             return sides, None
         train_part, test_part = take_entries(users.weights, kept), take_entries(users.weights, test)

@@ -7,8 +7,9 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skllmrec._sklearn import CallbackSupportMixin, Interval, StrOptions, fit_progress, with_callbacks
+from skllmrec._sklearn import CallbackSupportMixin, Interval, StrOptions, fit_progress
 from skllmrec._training import Recipe
+from skllmrec.base._columns import ColumnKey
 from skllmrec.recommenders.two_tower._fitted import TowerVectorRecommender, basis_of
 from skllmrec.recommenders.two_tower._network import Architecture, rotated
 from skllmrec.recommenders.two_tower._tasks import check_tasks, read_task
@@ -242,38 +243,23 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
         self.checkpoint_dir, self.random_state = checkpoint_dir, random_state
         self.device, self.verbose = device, verbose
 
-    def fit(self, X, y=None, *, sample_weight=None, user_table=None, item_table=None):
-        self._scored_by_callbacks = X, y
-        try:
-            check_tasks(self.tasks, self.task_weights)
-            return super().fit(X, y, sample_weight=sample_weight, user_table=user_table, item_table=item_table)
-        finally:
-            del self._scored_by_callbacks
-            vars(self).pop("_read_tasks", None)
-
-    fit.__doc__ = TowerVectorRecommender.fit.__doc__  # before it is wrapped, so that both have it
-    fit = with_callbacks(fit)
-
-    def _see_rows(self, X, users, items):
-        if not hasattr(self, "_scored_by_callbacks"):
-            return  # a fold-in does not train
-        weights = self.task_weights or {}
-        self._read_tasks = [
-            read_task(X, name, kind, weights.get(name, _TASK_WEIGHT), users, items, int(items.max()) + 1)
-            for name, kind in (self.tasks or {}).items()
-        ]
+    def _check_columns(self, X):
+        check_tasks(self.tasks, self.task_weights)
+        for name in self.tasks or {}:
+            ColumnKey.resolve(X, name, name="tasks")
 
     def _fit_interactions(self, interactions):
         n_users, n_items = interactions.trained_shape
         weights, ratings = interactions.weights[:n_users, :n_items], interactions.ratings
         self._check_network(interactions)
+        tasks = self._read_tasks(interactions.rows)
         bases, inputs = self._tower_inputs(interactions)
         targets = self._standardise(weights, ratings)
         if ratings is None:
             links, positions = with_links(weights)
         else:
             links, positions = weights, np.arange(weights.nnz)
-        with fit_progress(self, self.max_iter, *self._scored_by_callbacks) as report:
+        with fit_progress(self, self.max_iter, *interactions.rows.passed) as report:
 
             def after_epoch(record, so_far):
                 if report is None or record["epoch"] == 0:
@@ -285,18 +271,25 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
                 targets,
                 weights.data[positions] / (weights.data[positions].mean() if len(positions) else 1.0),
                 inputs,
-                self._read_tasks,
+                tasks,
                 self._architecture(),
                 self._objective(n_items),
                 self._recipe(),
                 self._options(after_epoch),
             )
         self.history_, self.n_iter_ = trained.history, trained.n_iter
-        self._tasks = {task.name: task.without_targets() for task in self._read_tasks}
+        self._tasks = {task.name: task.without_targets() for task in tasks}
         self._adopt(trained, interactions, bases)
 
+    def _read_tasks(self, rows):
+        """Read the target column of each task."""
+        weights = self.task_weights or {}
+        return [
+            read_task(rows, name, kind, weights.get(name, _TASK_WEIGHT)) for name, kind in (self.tasks or {}).items()
+        ]
+
     def _check_network(self, interactions):
-        """Refuse parameters that do not go together."""
+        """Raise an error for parameters that do not go together."""
         loss = self.loss or _LOSS[self.feedback]
         if (loss == "squared_error") != (self.feedback == "explicit"):
             fitting = "squared_error" if self.feedback == "explicit" else "infonce, softmax, bpr or warp"

@@ -6,7 +6,6 @@ import numpy as np
 
 from skllmrec._ids import shown
 from skllmrec._missing import missing_mask
-from skllmrec.base._columns import ColumnKey
 from skllmrec.recommenders.two_tower._network import pair_features
 
 KINDS = ("regression", "classification")
@@ -90,7 +89,7 @@ def check_tasks(tasks, weights):
             raise ValueError(f"task_weights={{{name!r}: {weight}}}: a weight is positive; remove a task to ignore it")
 
 
-def read_task(X, name, kind, weight, users, items, n_items):
+def read_task(rows, name, kind, weight):
     """Read a target column.
 
     Rows of equal pairs count as one: with their mean number, or their most frequent label. Missing values are left
@@ -98,14 +97,11 @@ def read_task(X, name, kind, weight, users, items, n_items):
 
     Parameters
     ----------
-    X : dataframe or array
+    rows : InteractionRows
     name : str or int
         Column of X.
     kind : {"regression", "classification"}
     weight : float
-    users, items : ndarray of shape (n_samples,)
-        Positions of the users and items of the rows.
-    n_items : int
 
     Returns
     -------
@@ -116,11 +112,12 @@ def read_task(X, name, kind, weight, users, items, n_items):
     ValueError
         If the column does not exist, holds no value at all, or for a regression anything but finite numbers.
     """
-    values = np.asarray(ColumnKey.resolve(X, name, name="tasks").read(X), dtype=object).ravel()
+    values = np.asarray(rows.column(name, name="tasks"), dtype=object).ravel()
     known = np.flatnonzero(~missing_mask(values))
     if len(known) == 0:
         raise ValueError(f"tasks: column {name!r} holds no value that could be learned; remove it from tasks")
-    users, items, values = users[known], items[known], values[known]
+    users, items, values = rows.users[known], rows.items[known], values[known]
+    n_items = int(rows.items.max()) + 1
     distinct, places = np.unique(users.astype(np.int64) * n_items + items, return_inverse=True)
     pairs = distinct // n_items, distinct % n_items
     if kind == "regression":

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from skllmrec._device import resolve_device
 from skllmrec._kernels.neural.ranking_losses import bpr_loss, first_unknown, is_linked, softmax_loss, warp_loss
-from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, hold_out, ranking_quality, take_entries
+from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, hold_out_entries, ranking_quality, take_entries
 from skllmrec._training import Checkpoint, index_batches, train
 from skllmrec.recommenders.two_tower._network import TwoTowers, pair_features
 
@@ -227,7 +227,7 @@ class _Descent:
 
     def hold_out(self, seed):
         """Keep a tenth of the pairs from training; returns the score on them, None where they are too few."""
-        kept, test = hold_out(self.links, seed)
+        kept, test = hold_out_entries(self.links, seed)
         if len(test) < MIN_HELD_OUT:
             return None
         train_part, test_part = take_entries(self.links, kept), take_entries(self.links, test)
