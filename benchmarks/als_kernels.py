@@ -1,4 +1,4 @@
-"""Is numba worth a dependency? One implicit half sweep and one top-k, compiled against what is installed anyway.
+"""Is numba worth a dependency? An implicit half sweep and a top-k, compiled, against numpy, scipy and torch.
 
 The half sweep solves every user of a random matrix with long-tailed item counts:
 
@@ -16,27 +16,39 @@ Usage: python -m benchmarks.als_kernels [--users 5000] [--items 4000] [--length 
 
 import argparse
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.common.measure import make_parser
 from benchmarks.common.synthetic import make_interactions
 from skllmrec._kernels.als.row_solver import SWEEP_STEPS, solve_rows
 from skllmrec._kernels.threads import count_threads
 from skllmrec._kernels.topk.exact import topk_dense
+from skllmrec._typing import CsrMatrix, FloatArray, IntArray
 
 UNOBSERVED, BUCKET = 0.01, 512
 
 
-def numba_rows(pairs, Q, ridge):
+def numba_rows(pairs: CsrMatrix, Q: FloatArray, ridge: FloatArray) -> FloatArray:
     """Solve with the kernel of the package."""
     zeros = np.zeros((pairs.shape[0], Q.shape[1]), Q.dtype)
-    terms = {"start": zeros, "prior": zeros, "ridge": ridge, "unobserved_weight": UNOBSERVED, "tol": 0.0}
+    terms: dict[str, Any] = {
+        "start": zeros,
+        "prior": zeros,
+        "ridge": ridge,
+        "unobserved_weight": UNOBSERVED,
+        "tol": 0.0,
+    }
     return solve_rows(pairs, np.ones(pairs.nnz), Q, **terms)
 
 
-def conjugate_gradients(apply, b, inverse, n_steps):
-    """For one row, or for all rows at once."""
+def conjugate_gradients(
+    apply: Callable[[FloatArray], FloatArray], b: FloatArray, inverse: FloatArray, n_steps: int
+) -> FloatArray:
+    """Take the steps for one row, or for all rows at once."""
     x = np.zeros_like(b)
     residual, direction = b.copy(), inverse * b
     gain = (residual * direction).sum(axis=-1, keepdims=True)
@@ -51,13 +63,13 @@ def conjugate_gradients(apply, b, inverse, n_steps):
     return x
 
 
-def rotated(Q):
+def rotated(Q: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Eigenvectors of the unobserved term, which make it diagonal: the same trick as in the compiled kernel."""
     values, vectors = np.linalg.eigh(UNOBSERVED * (Q.T @ Q))
     return vectors, values, Q @ vectors
 
 
-def numpy_rows(pairs, Q, ridge):
+def numpy_rows(pairs: CsrMatrix, Q: FloatArray, ridge: FloatArray) -> FloatArray:
     """Loop over rows in Python, three conjugate gradient steps each."""
     vectors, values, Q = rotated(Q)
     result = np.zeros((pairs.shape[0], Q.shape[1]), Q.dtype)
@@ -71,7 +83,7 @@ def numpy_rows(pairs, Q, ridge):
     return result @ vectors.T
 
 
-def numpy_exact(pairs, Q, ridge):
+def numpy_exact(pairs: CsrMatrix, Q: FloatArray, ridge: FloatArray) -> FloatArray:
     """Loop over rows in Python, one dense solve each."""
     result, gram, identity = np.zeros((pairs.shape[0], Q.shape[1]), Q.dtype), UNOBSERVED * (Q.T @ Q), np.eye(Q.shape[1])
     for u in range(len(result)):
@@ -80,7 +92,7 @@ def numpy_exact(pairs, Q, ridge):
     return result
 
 
-def scipy_batch(pairs, Q, ridge):
+def scipy_batch(pairs: CsrMatrix, Q: FloatArray, ridge: FloatArray) -> FloatArray:
     """Take the conjugate gradient steps of all rows at once."""
     vectors, values, Q = rotated(Q)
     rows = np.repeat(np.arange(pairs.shape[0]), np.diff(pairs.indptr))
@@ -96,7 +108,7 @@ def scipy_batch(pairs, Q, ridge):
     return conjugate_gradients(apply, scored @ Q, inverse, SWEEP_STEPS) @ vectors.T
 
 
-def torch_batch(pairs, Q, ridge):
+def torch_batch(pairs: CsrMatrix, Q: FloatArray, ridge: FloatArray) -> FloatArray:
     """Solve padded buckets of rows exactly."""
     lengths = np.diff(pairs.indptr)
     order = np.argsort(lengths, kind="stable")
@@ -115,15 +127,17 @@ def torch_batch(pairs, Q, ridge):
     return result.numpy()
 
 
-def objective(pairs, P, Q, ridge):
-    """Evaluate what all of them minimise, so that nobody is fast by doing less."""
+def objective(pairs: CsrMatrix, P: FloatArray, Q: FloatArray, ridge: FloatArray) -> float:
+    """Value of the objective that all of them minimise: shows that none is fast by doing less."""
     rows = np.repeat(np.arange(pairs.shape[0]), np.diff(pairs.indptr))
     P, Q = P.astype(float), Q.astype(float)
     observed = ((np.einsum("ij,ij->i", P[rows], Q[pairs.indices]) - 1) ** 2).sum()
     return observed + UNOBSERVED * ((P.T @ P) * (Q.T @ Q)).sum() + ridge @ (P**2).sum(axis=1)
 
 
-def least_time(function, arguments, repeats):
+def least_time(
+    function: Callable[..., Any], arguments: Callable[[], tuple[Any, ...]], repeats: int
+) -> tuple[float, Any]:
     """Time a function on fresh arguments; also return its last result."""
     function(*arguments())  # compile, warm caches
     times = []
@@ -135,7 +149,7 @@ def least_time(function, arguments, repeats):
     return min(times), result
 
 
-def compare_half_sweeps(args, rng):
+def compare_half_sweeps(args: argparse.Namespace, rng: np.random.Generator) -> None:
     """Print the table of half sweeps."""
     pairs = make_interactions(args.users, args.items, args.length, rng)
     Q = (rng.normal(size=(args.items, args.factors)) / np.sqrt(args.factors)).astype(np.float32)
@@ -150,7 +164,7 @@ def compare_half_sweeps(args, rng):
         print(f"{name:14}{seconds:9.3f}{seconds / fastest:8.1f}{value:14.1f}")
 
 
-def by_partition(scores, k, seen):
+def by_partition(scores: FloatArray, k: int, seen: CsrMatrix) -> IntArray:
     """Partition, then sort what is left; ties are cut at random."""
     rows = np.repeat(np.arange(len(scores)), np.diff(seen.indptr))
     scores[rows, seen.indices] = -np.inf
@@ -159,14 +173,14 @@ def by_partition(scores, k, seen):
     return np.take_along_axis(best, order, axis=1)
 
 
-def by_sorting(scores, k, seen):
+def by_sorting(scores: FloatArray, k: int, seen: CsrMatrix) -> IntArray:
     """Sort whole rows."""
     rows = np.repeat(np.arange(len(scores)), np.diff(seen.indptr))
     scores[rows, seen.indices] = -np.inf
     return np.argsort(-scores, axis=1, kind="stable")[:, :k]
 
 
-def compare_topk(args, rng):
+def compare_topk(args: argparse.Namespace, rng: np.random.Generator) -> None:
     """Print the table of top-k selections."""
     n_users = min(args.users, 1000)
     seen = make_interactions(n_users, args.items, args.length, rng)
@@ -180,9 +194,9 @@ def compare_topk(args, rng):
         print(f"{name:14}{seconds:9.3f}{seconds / fastest:8.1f}")
 
 
-def main():
+def main() -> None:
     """Read the sizes and print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     defaults = {"users": 5000, "items": 4000, "length": 36, "factors": 64, "repeats": 3}
     for name, value in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=value, help=f"default: {value}")

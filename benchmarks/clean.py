@@ -1,31 +1,28 @@
-"""How many megabytes of text TextCleaner cleans in a second on one core, and text by text.
+"""Megabytes of text that TextCleaner cleans in a second on one core, in one call and text by text.
 
     python -m benchmarks.clean --data FOLDER [--quick]
 
 Every text column of the catalogues in the folder with at least 100 kB, repeated to some megabytes. "one by one" calls
-`transform` for each text, and has to give the same. The texts that cleaning changed are counted. Seconds are of
-processor time, least of five runs. 1 MB is 1,000,000 bytes of UTF-8.
+`transform` for each text, and must give the same texts. "changed" is the share of texts that cleaning changed. Seconds
+are of processor time, least of five runs. 1 MB is 1,000,000 bytes of UTF-8.
 """
 
 import argparse
-import os
+from collections.abc import Iterator
 from pathlib import Path
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
 import pandas as pd
 
-from benchmarks.common.measure import machine, markdown, median, take_turns, versions
+from benchmarks.common.measure import add_data_option, machine, markdown, median, require_data, take_turns, versions
 from skllmrec.preprocessing import TextCleaner
 
 LEAST = 100_000  # characters of a column
 _HEADS = ("data", "column", "median characters", "changed", "MB/s", "one by one, MB/s")
 
 
-def text_columns(folder):
+def text_columns(folder: Path) -> Iterator[tuple[str, str, list[str]]]:
     """Yield (data set, column, texts) of all catalogues."""
-    for path in sorted(Path(folder).glob("*/items.parquet")):
+    for path in sorted(folder.glob("*/items.parquet")):
         items = pd.read_parquet(path)
         for name in items.columns:
             texts = [text for text in items[name] if isinstance(text, str)]
@@ -33,12 +30,12 @@ def text_columns(folder):
                 yield path.parent.name, name, texts
 
 
-def n_bytes(texts):
+def n_bytes(texts: list[str]) -> int:
     """Size in UTF-8."""
     return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
 
 
-def measure(texts, wanted, rounds):
+def measure(texts: list[str], wanted: int, rounds: int) -> tuple[list[float], float]:
     """Megabytes a second, joined and one by one, and the share of texts that changed."""
     texts = texts * max(1, round(wanted / n_bytes(texts)))
     few = texts[: max(1, len(texts) // 20)]  # one by one is slow
@@ -57,20 +54,19 @@ def measure(texts, wanted, rounds):
     return [value / 1e6 for value in speed], changed
 
 
-def main():
+def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", default=os.environ.get("SKLLMREC_DATA"), help="default: SKLLMREC_DATA")
+    add_data_option(parser)
     parser.add_argument("--quick", action="store_true", help="less text, two runs: shows that it works")
     options = parser.parse_args()
-    if not options.data:
-        parser.error("name the folder of the data sets: --data FOLDER")
+    require_data(parser, options)
     wanted, rounds = (200_000, 2) if options.quick else (4_000_000, 5)
     rows = []
     for data, name, texts in text_columns(options.data):
         (joined, single), changed = measure(texts, wanted, rounds)
-        shown = (data, name, f"{median([len(text) for text in texts]):.0f}", f"{changed:.1%}")
-        shown += (f"{joined:.0f}", f"{single:.2f}")
+        length = f"{median([len(text) for text in texts]):.0f}"
+        shown = data, name, length, f"{changed:.1%}", f"{joined:.0f}", f"{single:.2f}"
         rows.append(dict(zip(_HEADS, shown, strict=True)))
     print(f"{machine()}; {versions('numpy', 'pandas')}\n")
     print(markdown(rows))

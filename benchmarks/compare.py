@@ -1,4 +1,4 @@
-"""What a comparison costs beside its models: the time of `compare_recommenders` outside of fitting and recommending.
+"""The overhead of a comparison: the time of `compare_recommenders` outside of fitting and recommending.
 
     python -m benchmarks.compare [--users 3000] [--items 2000] [--folds 3] [--quick]
 
@@ -7,19 +7,16 @@ the rest  what the comparison adds: candidates, nine metrics, recall by populari
           permutation tests, bootstrap, frames
 report    the HTML page of the finished comparison
 
-Both are clocked inside one run, on one thread unless OMP_NUM_THREADS says otherwise: two runs differ by more than what
-is to be measured. Seconds are of processor time.
+Both are measured in one run, on one thread unless OMP_NUM_THREADS is set: two runs differ by more than the quantity
+measured. Seconds are of processor time.
 """
 
 import argparse
 import functools
-import os
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -27,8 +24,9 @@ from sklearn.model_selection import GridSearchCV
 
 from benchmarks.common.measure import machine, markdown, versions
 from skllmrec import FeatureMFRecommender, PopularityRecommender
+from skllmrec._typing import Estimator, Frame, IntArray
 from skllmrec.base import BaseRecommender, FeatureTable
-from skllmrec.comparison import compare_recommenders
+from skllmrec.comparison import Comparison, compare_recommenders
 from skllmrec.datasets import make_interactions
 from skllmrec.metrics import make_ranking_scorer
 from skllmrec.model_selection import PerUserKFold
@@ -38,7 +36,7 @@ COLUMNS = {"user": "user_id", "item": "item_id", "feedback": "implicit"}
 K = 20
 
 
-def make_estimators():
+def make_estimators() -> dict[str, Estimator]:
     """Make what is compared: popularity, and searches of the size that the command line has by default."""
     ids = FeatureMFRecommender(random_state=0, **COLUMNS)
     text = clone(ids).set_params(item_features="description", item_encoder=TfidfVectorizer(sublinear_tf=True))
@@ -56,10 +54,11 @@ def make_estimators():
 class Stopwatch:
     """Processor seconds inside some methods; a call inside another one counts once."""
 
-    def __init__(self):
-        self.seconds, self._depth = 0.0, 0
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._depth = 0
 
-    def _clocked(self, method):
+    def _measured(self, method):
         def call(*args, **kwargs):
             start, self._depth = time.process_time(), self._depth + 1
             try:
@@ -73,11 +72,11 @@ class Stopwatch:
         return functools.wraps(method)(call)
 
     @contextmanager
-    def on(self, *methods):
-        """Clock (class, name of a method) while the block runs."""
+    def on(self, *methods: tuple[type, str]) -> Iterator["Stopwatch"]:
+        """Measure methods, given as (class, name), while the block runs."""
         kept = [(kind, name, getattr(kind, name)) for kind, name in methods]
         for kind, name, method in kept:
-            setattr(kind, name, self._clocked(method))
+            setattr(kind, name, self._measured(method))
         try:
             yield self
         finally:
@@ -85,7 +84,9 @@ class Stopwatch:
                 setattr(kind, name, method)
 
 
-def run_compare(estimators, X, folds, table):
+def run_compare(
+    estimators: dict[str, Estimator], X: Frame, folds: list[tuple[IntArray, IntArray]], table: FeatureTable
+) -> Comparison:
     """Run the comparison as the command line does, with results kept on disk."""
     with tempfile.TemporaryDirectory() as folder:
         return compare_recommenders(
@@ -93,7 +94,7 @@ def run_compare(estimators, X, folds, table):
         )
 
 
-def main():
+def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--users", type=int, default=3000)

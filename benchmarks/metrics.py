@@ -4,26 +4,24 @@
 
 Each user knows 40 items on average, drawn by a popularity that falls as 1 / rank, and has 20 relevant ones, half of
 them in the list. Where a metric measures distances, items are vectors of 18 genres, or 68 dense numbers. Least of three
-runs, on one thread unless OMP_NUM_THREADS says otherwise.
+runs, on one thread unless OMP_NUM_THREADS is set.
 """
 
 import argparse
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
+from collections.abc import Callable
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from benchmarks.common.measure import machine, markdown, take_turns, versions
 from skllmrec import metrics as m
+from skllmrec._typing import IntArray
 
 GENRES, DENSE = 18, 68
 
 
-def draw_items(rng, n_users, n_items, mean):
-    """Draw what each user has: csr_array of shape (n_users, n_items), popular items more often."""
+def draw_items(rng: np.random.Generator, n_users: int, n_items: int, mean: int) -> csr_array:
+    """Draw the items of each user: csr_array of shape (n_users, n_items), popular items more often."""
     popularity = 1.0 / np.arange(1, n_items + 1)
     cumulated = np.cumsum(popularity / popularity.sum())
     users = np.repeat(np.arange(n_users), rng.integers(1, 2 * mean, n_users))
@@ -33,20 +31,20 @@ def draw_items(rng, n_users, n_items, mean):
     return drawn
 
 
-def draw_hits(rng, lists, n_items, mean):
+def draw_hits(rng: np.random.Generator, lists: IntArray, n_items: int, mean: int) -> csr_array:
     """Draw relevant items from the lists."""
     rows = np.repeat(np.arange(len(lists)), rng.integers(1, 2 * mean, len(lists)))
     items = lists[rows, rng.integers(0, lists.shape[1], len(rows))]
     return csr_array((np.ones(len(rows), dtype=bool), (rows, items)), shape=(len(lists), n_items))
 
 
-def draw_lists(rng, n_users, n_items, length):
+def draw_lists(rng: np.random.Generator, n_users: int, n_items: int, length: int) -> IntArray:
     """Draw lists of distinct items: from anywhere, in steps that no two of a list share."""
     strides = rng.integers(1, n_items // length, size=(n_users, 1))
     return ((rng.integers(0, n_items, size=(n_users, 1)) + strides * np.arange(length)) % n_items).astype(np.int32)
 
 
-def make_calls(options):
+def make_calls(options: argparse.Namespace) -> dict[str, Callable[[], float]]:
     """Return the metrics as functions without arguments."""
     rng = np.random.default_rng(0)
     n_users, n_items, k = options.users, options.items, options.length
@@ -73,7 +71,7 @@ def make_calls(options):
     }
 
 
-def main():
+def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--users", type=int, default=100_000)

@@ -2,31 +2,32 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.solvers [--data FOLDER_OF_FOLDERS] [--sets ml_latest_small ...] [--seed 0]
 
-Ids only. NDCG@20 of known items on the first of five per-user folds of each set, prepared as in quality.py, and RMSE of
-five random folds of MovieLens 100K. Nothing is tuned here.
+Ids only. NDCG@20 of known items on the first of five per-user folds of each set, prepared as in `benchmarks.quality`,
+and RMSE of five random folds of MovieLens 100K. Nothing is tuned here.
 """
 
-import argparse
-import os
 import time
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from sklearn.model_selection import KFold, cross_validate
 
+from benchmarks.common.measure import add_data_option, make_parser, require_data
 from benchmarks.quality.data import SETS, load
 from benchmarks.quality.run import K
 from skllmrec import FeatureMFRecommender, PerUserKFold, fetch_movielens_100k, make_ranking_scorer
+from skllmrec._typing import Frame
 
 SOLVERS = ("als", "adamw", "rmsprop", "sgd")
 
 
-def recommender(solver, seed, **parameters):
-    """All defaults but the solver."""
+def recommender(solver: str, seed: int, **parameters: Any) -> FeatureMFRecommender:
+    """Make a recommender with a solver and otherwise default parameters."""
     return FeatureMFRecommender(user="user_id", item="item_id", solver=solver, random_state=seed, **parameters)
 
 
-def rankings(frame, seed):
+def rankings(frame: Frame, seed: int) -> Iterator[tuple[str, float, float]]:
     """NDCG@20 and seconds of each solver on one fold."""
     train, test = next(iter(PerUserKFold(5, user="user_id", random_state=seed).split(frame)))
     score = make_ranking_scorer("ndcg", k=K)
@@ -37,7 +38,7 @@ def rankings(frame, seed):
         yield solver, score(fitted, frame.iloc[test]), seconds
 
 
-def ratings(seed):
+def ratings(seed: int) -> Iterator[tuple[str, float, float]]:
     """RMSE and mean seconds of each solver on five folds of MovieLens 100K."""
     data = fetch_movielens_100k()
     folds = KFold(5, shuffle=True, random_state=seed)
@@ -49,22 +50,21 @@ def ratings(seed):
         yield solver, -np.mean(found["test_score"]), (time.process_time() - start) / 5
 
 
-def main():
+def main() -> None:
     """Print a row for each set."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default=os.environ.get("SKLLMREC_DATA"), help="default: SKLLMREC_DATA")
+    parser = make_parser(__doc__)
+    add_data_option(parser)
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=list(SETS))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    if options.data is None and options.sets:
-        parser.error("name the folder of the data sets: --data, or SKLLMREC_DATA")
+    if options.sets:
+        require_data(parser, options)
     FeatureMFRecommender(feedback="implicit", max_iter=1).fit([["a", "b"]])  # compile before anything is timed
     print(f"{'':24s}" + "".join(f"{solver:>18s}" for solver in SOLVERS))
     print("RMSE, ml-100k".ljust(24), *(f"{value:9.4f} {seconds:6.1f} s" for _, value, seconds in ratings(options.seed)))
     for name in options.sets:
         cells = (
-            f"{value:9.4f} {seconds:6.1f} s"
-            for _, value, seconds in rankings(load(Path(options.data), name), options.seed)
+            f"{value:9.4f} {seconds:6.1f} s" for _, value, seconds in rankings(load(options.data, name), options.seed)
         )
         print(f"NDCG@{K}, {name}".ljust(24), *cells, flush=True)
 

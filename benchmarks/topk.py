@@ -1,4 +1,4 @@
-"""Top-k with what was seen left out: the kernel of `recommend` against implicit's `recommend`.
+"""Top-k without the items a user has seen: the kernel of `recommend` against implicit's `recommend`.
 
     make bench-env
     .venv-bench/bin/python -m benchmarks.topk [--users 50000] [--items 20000] [--factors 64] [--parts ...] [--quick]
@@ -7,40 +7,41 @@ equal     normal factors: all items have about the same norm
 tailed    norms of the items log-normal
 fitted    factors of a fit to synthetic interactions
 
-Contestants take turns in one run, on one thread unless OMP_NUM_THREADS says otherwise; seconds are of processor time.
-Lists are compared with a stable sort of all scores of some users, ties by position; implicit's are only counted.
+Contestants take turns in one run, on one thread unless OMP_NUM_THREADS is set; seconds are of processor time.
+Lists are compared with a stable sort of all scores of some users, ties by position; the share of equal
+lists is printed.
 """
 
-import argparse
 import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
-from benchmarks.common.measure import machine, markdown, median, take_turns, versions
+from benchmarks.common.measure import machine, make_parser, markdown, median, require_packages, take_turns, versions
 from benchmarks.common.synthetic import make_interactions
 from skllmrec import FeatureMFRecommender
 from skllmrec._kernels.als.feature_als import fit_feature_als
 from skllmrec._kernels.topk.exact import topk_factors
+from skllmrec._typing import CsrMatrix, FloatArray, IntArray
 
 K = 10
 _CHECKED = 500  # users whose lists are compared with a sort
 
 
-def equal_norms(seen, n_factors, rng):
+def equal_norms(seen: CsrMatrix, n_factors: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Draw normal factors: all norms about equal."""
-    return tuple(rng.normal(size=(n, n_factors)).astype(np.float32) for n in seen.shape)
+    users, items = (rng.normal(size=(n, n_factors)).astype(np.float32) for n in seen.shape)
+    return users, items
 
 
-def tailed_norms(seen, n_factors, rng):
+def tailed_norms(seen: CsrMatrix, n_factors: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Draw normal directions and log-normal norms of the items."""
     users, items = equal_norms(seen, n_factors, rng)
     return users, items * rng.lognormal(sigma=1.0, size=(len(items), 1)).astype(np.float32)
 
 
-def fitted_factors(seen, n_factors, rng):
+def fitted_factors(seen: CsrMatrix, n_factors: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Five sweeps on the interactions."""
     model = fit_feature_als(seen, n_components=n_factors, alpha=0.02, max_iter=5)
     return model.users.vectors, model.items.vectors
@@ -49,17 +50,17 @@ def fitted_factors(seen, n_factors, rng):
 PARTS = {"equal": equal_norms, "tailed": tailed_norms, "fitted": fitted_factors}
 
 
-def implicit_recommend(users, items, seen):
+def implicit_recommend(users: FloatArray, items: FloatArray, seen: CsrMatrix) -> Callable[[], Any]:
     """Prepare implicit with given factors."""
     from implicit.cpu.als import AlternatingLeastSquares
 
     model = AlternatingLeastSquares(users.shape[1], num_threads=int(os.environ["OMP_NUM_THREADS"]))
     model.user_factors, model.item_factors = users, items
-    everybody = np.arange(len(users))
-    return lambda: model.recommend(everybody, seen, N=K)
+    all_users = np.arange(len(users))
+    return lambda: model.recommend(all_users, seen, N=K)
 
 
-def our_recommend(users, items, seen):
+def our_recommend(users: FloatArray, items: FloatArray, seen: CsrMatrix) -> Callable[[], Any]:
     """Prepare the estimator with given factors: a fit of one sweep, its factors replaced."""
     coo = seen.tocoo()
     table = np.column_stack([coo.row, coo.col])
@@ -68,14 +69,14 @@ def our_recommend(users, items, seen):
     return lambda: model.recommend(model.users_, K)
 
 
-def products(users, items, block=256):
-    """Compute all scores, and forget them."""
+def products(users: FloatArray, items: FloatArray, block: int = 256) -> None:
+    """Compute all scores and discard them."""
     scores = np.empty((block, len(items)), np.result_type(users, items))
     for start in range(0, len(users) - block + 1, block):
         np.matmul(users[start : start + block], items.T, out=scores)
 
 
-def agreement(positions, users, items, seen):
+def agreement(positions: IntArray, users: FloatArray, items: FloatArray, seen: CsrMatrix) -> float:
     """Share of some users whose list equals a stable sort of their float32 scores."""
     some = np.linspace(0, len(users) - 1, _CHECKED).astype(int)
     scores = users[some] @ items.T
@@ -85,7 +86,7 @@ def agreement(positions, users, items, seen):
     return float((positions[some] == expected).all(axis=1).mean())
 
 
-def compare(users, items, seen, rounds):
+def compare(users: FloatArray, items: FloatArray, seen: CsrMatrix, rounds: int) -> Iterator[dict[str, str]]:
     """Rows of one table."""
     functions = {
         "skllmrec, kernel": lambda: topk_factors(users, items, K, seen),
@@ -106,9 +107,9 @@ def compare(users, items, seen, rounds):
         }
 
 
-def main():
+def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--users", type=int, default=50_000)
     parser.add_argument("--items", type=int, default=20_000)
     parser.add_argument("--factors", type=int, default=64)
@@ -116,6 +117,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a tenth of the users and items")
     options = parser.parse_args()
+    require_packages("implicit")
     shrink = 10 if options.quick else 1
     seen = make_interactions(options.users // shrink, options.items // shrink, 36)
     print(f"Machine: {machine()}\nVersions: {versions('implicit', 'numba')}")

@@ -5,8 +5,9 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
-# the examples train tiny models, which several threads only slow down; said before anything is imported
+# the examples train tiny models, which several threads slow down; set before numpy and torch are imported
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 HERE = Path(__file__).parent
@@ -61,21 +62,21 @@ html_title = f"skllmrec {release}"
 html_show_sourcelink = False
 
 
-def skip_inherited(app, what, name, obj, skip, options):
+def skip_inherited(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool:
     """Leave out methods that scikit-learn or Python define: they are documented there."""
     function = inspect.unwrap(getattr(obj, "fget", obj) or obj)
     owner = function if getattr(function, "__module__", None) else getattr(function, "__objclass__", None)
     return skip or not getattr(owner, "__module__", "skllmrec").startswith("skllmrec")
 
 
-def quote_attributes(app, what, name, obj, options, lines):
+def quote_attributes(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Quote names such as n_features_in_ inside of shapes: reStructuredText takes the underscore for a link."""
     for i, line in enumerate(lines):
         before, mark, shape = line.partition("shape (")
         lines[i] = before + mark + re.sub(r"(?<![`\w.])([a-z]\w*_)(?!\w)", r"`\1`", shape)
 
 
-def resolve_public_name(app, env, node, contnode):
+def resolve_public_name(app: Any, env: Any, node: Any, contnode: Any) -> Any:
     """Link `LLMTextEncoder` and `skllmrec.LLMTextEncoder.fit` to the package that holds the name."""
     name, _, member = node["reftarget"].removeprefix("skllmrec.").partition(".")
     if node.get("refdomain") != "py" or name not in skllmrec._PUBLIC:
@@ -85,7 +86,7 @@ def resolve_public_name(app, env, node, contnode):
     return python.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], target, node, contnode)
 
 
-def setup(app):
+def setup(app: Any) -> None:
     """Write the API reference before autosummary looks for it, and connect the functions above."""
     app.connect("config-inited", lambda app, config: reference.write(HERE / "api"))
     app.connect("autodoc-skip-member", skip_inherited)

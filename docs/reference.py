@@ -1,16 +1,29 @@
 """Write the API reference from the catalogue of the package: a section per package, a row per name."""
 
 from importlib import import_module
+from pathlib import Path
 
 import skllmrec
 
 # in the order in which a newcomer meets them
-ORDER = ("recommenders", "encoders", "language_models", "preprocessing", "datasets", "metrics", "model_selection",
-         "inspection", "comparison", "base", "testing", "exceptions")  # fmt: skip
+ORDER = (
+    "recommenders",
+    "encoders",
+    "language_models",
+    "preprocessing",
+    "datasets",
+    "metrics",
+    "model_selection",
+    "inspection",
+    "comparison",
+    "base",
+    "testing",
+    "exceptions",
+)
 
 
-def section(package):
-    """The reStructuredText of one package: its title, its purpose and a table of its names."""
+def section(package: str) -> str:
+    """Make the reStructuredText of one package: its title, its purpose and a table of its names."""
     title = f"skllmrec.{package}"
     module = import_module(title)
     names = getattr(module, "__all__", None) or sorted(name for name in vars(module) if name[0] != "_")
@@ -19,7 +32,7 @@ def section(package):
     return f"{title}\n{'-' * len(title)}\n\n{module.__doc__.strip()}\n\n.. currentmodule:: {title}\n\n{table}"
 
 
-def write(folder):
+def write(folder: Path) -> None:
     """Write ``index.rst`` into `folder`, only if it changed, so that a second build is quick.
 
     Parameters

@@ -1,16 +1,20 @@
 """Cells of the claim benchmark: one coding of the items on one split, each in its own file, so that runs resume."""
 
+import argparse
 import json
 import time
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 
 from benchmarks.quality.data import ITEM, MAX_WORDS, Dataset, Split
-from benchmarks.quality.models import MODELS
+from benchmarks.quality.models import MODELS, Model
 from benchmarks.quality.run import write_json
 from benchmarks.quality.space import trials
+from skllmrec._typing import CsrMatrix, IntArray
 from skllmrec.metrics import (
     catalog_coverage,
     intra_list_diversity,
@@ -29,7 +33,7 @@ CODINGS = {
     "TF-IDF + LLM": "FeatureMF + TF-IDF + LLM",
     "TF-IDF + tuned LLM": "FeatureMF + TF-IDF + tuned LLM",
 }
-# what lists are judged by the diversity of: kinds of things, one column each (tags: of the whole set, for judging only)
+# the column by which the diversity of a list is measured (tags: of the whole set, for evaluation only)
 KINDS = {
     "ml_latest_small": "genres",
     "lastfm_hetrec": "tags",
@@ -40,23 +44,26 @@ METRICS = ("precision@10", "recall@20", "ndcg@20", "ild@20")
 _K = 20
 
 
-def model_of(coding):
+def model_of(coding: str) -> Model:
     """Return the model of a coding: the same recommender and the same space of parameters for all of them."""
     model = MODELS[CODINGS[coding]]
     return replace(model, kind="words") if coding == "one-hot words" else model
 
 
-def kind_vectors(split):
+def kind_vectors(split: Split) -> CsrMatrix:
     """Which genres, tags, authors or categories each candidate has, csr_matrix of ones."""
     table = split.dataset.frame.drop_duplicates(ITEM).set_index(ITEM)
     values = table.loc[split.catalogue[split.candidates], KINDS[split.dataset.name]].fillna("").astype(str)
-    parts = CountVectorizer(tokenizer=lambda text: [part.strip() for part in text.split(",") if part.strip()],
-                            token_pattern=None, binary=True)  # fmt: skip
+    parts = CountVectorizer(
+        tokenizer=lambda text: [part.strip() for part in text.split(",") if part.strip()],
+        token_pattern=None,
+        binary=True,
+    )
     return parts.fit_transform(values)
 
 
-def judge(lists, split):
-    """Measure lists: METRICS of each user, and coverage."""
+def evaluate_lists(lists: IntArray, split: Split) -> dict[str, Any]:
+    """Evaluate lists: METRICS of each user, and coverage."""
     values = {
         "precision@10": precision_at_k(split.relevant, lists, k=10, average=False),
         "recall@20": recall_at_k(split.relevant, lists, k=_K, average=False),
@@ -67,8 +74,8 @@ def judge(lists, split):
     return {"coverage@20": catalog_coverage(lists, len(split.candidates), k=_K), "per_user": rounded}
 
 
-def run_cell(path, coding, split, inner, *, n_trials, seed):
-    """Tune a coding on the validation split, fit the best on all training rows, judge, write; read what is there."""
+def run_cell(path: Path, coding: str, split: Split, inner: Split, *, n_trials: int, seed: int) -> dict[str, Any]:
+    """Tune a coding on the validation split, fit the best on all training rows, evaluate; a finished cell is read."""
     wanted = {"coding": coding, "n_trials": n_trials, "max_words": MAX_WORDS}
     if path.is_file():
         cell = json.loads(path.read_text(encoding="utf-8"))
@@ -85,14 +92,14 @@ def run_cell(path, coding, split, inner, *, n_trials, seed):
         "params": best,
         "validation": float(max(scores)),
         "users": split.users.tolist(),
-        **judge(model.recommend(best, split, seed, _K, {}), split),
+        **evaluate_lists(model.recommend(best, split, seed, _K, {}), split),
         "seconds": round(time.process_time() - start, 1),
     }
     write_json(path, cell)
     return cell
 
 
-def run(options, dataset, protocol, seed):
+def run(options: argparse.Namespace, dataset: str, protocol: str, seed: int) -> None:
     """Run the codings on one split."""
     data = Dataset.read(options.data, dataset, options.max_items)
     if protocol == "temporal" and not data.has_time:

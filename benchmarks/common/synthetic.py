@@ -1,17 +1,21 @@
-"""Made-up interactions and ratings of any size, with long-tailed items."""
+"""Synthetic interactions and ratings of any size, with a long-tailed popularity of items."""
 
 import numpy as np
 from scipy import sparse
 
+from skllmrec._typing import FloatArray, IntArray
 
-def make_interactions(n_users, n_items, mean_length, seed=0):
-    """Random pairs, items drawn by a long-tailed popularity, histories of geometric length.
+
+def make_interactions(
+    n_users: int, n_items: int, mean_length: float, seed: int | np.random.Generator = 0
+) -> sparse.csr_matrix:
+    """Draw random pairs: items by a long-tailed popularity, histories of geometric length.
 
     Parameters
     ----------
     n_users, n_items : int
     mean_length : float
-    seed : int or Generator
+    seed : int or Generator, default=0
 
     Returns
     -------
@@ -28,8 +32,10 @@ def make_interactions(n_users, n_items, mean_length, seed=0):
     return pairs
 
 
-def make_ratings(n_users, n_items, n_ratings, *, rank=12, noise=0.8, seed=0):
-    """Half-star ratings between .5 and 5 from biases, a few hidden factors and noise.
+def make_ratings(
+    n_users: int, n_items: int, n_ratings: int, *, rank: int = 12, noise: float = 0.8, seed: int = 0
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Half-star ratings between 0.5 and 5 from biases, a few hidden factors and noise.
 
     Returns
     -------

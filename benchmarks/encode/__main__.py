@@ -12,19 +12,13 @@ store     100,000 vectors looked up in a warm store
 memory    peak memory of encoding 10,000 and 1,000,000 texts
 
 FOLDER_OF_FOLDERS (default: SKLLMREC_DATA) holds <name>/items.parquet and <name>/interactions.parquet of four data sets.
-Contestants take turns in one run, on one thread unless OMP_NUM_THREADS says otherwise. Ratios are of seconds of
+Contestants take turns in one run, on one thread unless OMP_NUM_THREADS is set. Ratios are of seconds of
 processor time, which a busy neighbour on the machine distorts least; where threads matter, of wall time too.
 """
 
-import os
 import warnings
 
-# one thread for BLAS, for tokenizers and for compiled loops, unless told otherwise; said before they are imported
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("RAYON_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
-os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
-
-from benchmarks.common.measure import machine, parser_of_parts, print_parts
+from benchmarks.common.measure import parser_of_parts, print_parts, require_data
 from benchmarks.encode import quality, search, speed, store
 
 PARTS = {
@@ -37,7 +31,7 @@ PARTS = {
 }
 
 
-def main():
+def main() -> None:
     """Print the tables."""
     parser = parser_of_parts(__doc__, PARTS)
     parser.add_argument("--texts", type=int, default=2000, help="speed: number of texts (default: %(default)s)")
@@ -48,10 +42,9 @@ def main():
     parser.add_argument("--vectors", type=int, default=100_000, help="store: vectors (default: %(default)s)")
     parser.add_argument("--sizes", type=int, nargs=2, default=[10_000, 1_000_000], help="memory: numbers of texts")
     options = parser.parse_args()
-    if options.data is None and set(options.parts) - {"store", "memory"}:
-        parser.error("name the folder of the data sets: --data, or SKLLMREC_DATA")
+    if set(options.parts) - {"store", "memory"}:
+        require_data(parser, options)
     warnings.filterwarnings("ignore", category=FutureWarning, message=".*TextEncoder.*")
-    print(f"Machine: {machine()}")
     print_parts(PARTS, options)
 
 

@@ -5,6 +5,7 @@ import tempfile
 import warnings
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,21 +24,27 @@ def _export(path):
     from transformers import AutoModel
 
     model = AutoModel.from_pretrained(find_weights(MODEL).path, dtype=torch.float32, attn_implementation="eager").eval()
-    # the exporter hands over arguments by position, the model wants them by name
+    # the exporter passes arguments by position, the model takes them by name
     states = torch.nn.Module()
     states.model = model
     states.forward = lambda input_ids, mask: model(input_ids=input_ids, attention_mask=mask).last_hidden_state
     ids = torch.ones(2, 3, dtype=torch.int64)
     axes = {0: "texts", 1: "tokens"}
     torch.onnx.export(
-        states, (ids, ids), path, dynamo=False, opset_version=17, input_names=["input_ids", "attention_mask"],
-        output_names=["states"], dynamic_axes={"input_ids": axes, "attention_mask": axes, "states": axes},
-    )  # fmt: skip
+        states,
+        (ids, ids),
+        path,
+        dynamo=False,
+        opset_version=17,
+        input_names=["input_ids", "attention_mask"],
+        output_names=["states"],
+        dynamic_axes={"input_ids": axes, "attention_mask": axes, "states": axes},
+    )
 
 
 @cache
 def _session():
-    """Export and quantise the model, weights per channel and states as they come, and load the result."""
+    """Export and quantise the model, weights per channel and activations dynamically, and load the result."""
     import onnxruntime
     import torch
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -83,9 +90,9 @@ class _Job:
 
 
 class OnnxEncoder(BaseTextEncoder):
-    """What LLMTextEncoder(dtype="int8") does, by onnxruntime; raises ImportError without it."""
+    """LLMTextEncoder(dtype="int8") computed by onnxruntime; raises ImportError without it."""
 
-    def __init__(self, *, max_length=MAX_LENGTH, normalize=False, memory=None):
+    def __init__(self, *, max_length: int = MAX_LENGTH, normalize: bool = False, memory: Path | None = None) -> None:
         self.max_length = max_length
         self.normalize = normalize
         self.memory = memory
@@ -101,7 +108,7 @@ class OnnxEncoder(BaseTextEncoder):
         return {"model": MODEL, "by": PEER, "max_length": self.max_length, "normalize": self.normalize}
 
 
-def onnx_encoder(**options):
+def onnx_encoder(**options: Any) -> OnnxEncoder | None:
     """Fit the peer; None where onnxruntime, or what exports the model, is not installed."""
     try:
         return OnnxEncoder(**options).fit(["a text"])

@@ -1,9 +1,12 @@
 """Recommenders on int8 vectors against the same recommenders on float32 vectors."""
 
+import argparse
 import tempfile
+from collections.abc import Iterator
 
 from sklearn.pipeline import make_pipeline
 
+from benchmarks.common.measure import Table
 from benchmarks.encode.onnx import PEER as ONNX
 from benchmarks.encode.onnx import OnnxEncoder, onnx_encoder
 from benchmarks.encode.texts import MODEL, our_encoder
@@ -36,7 +39,7 @@ def _recommender(name, store):
     )
 
 
-def int8_quality(options):
+def int8_quality(options: argparse.Namespace) -> Iterator[Table]:
     """NDCG@20 on float32 and on int8 vectors, ours and those of onnxruntime, the same folds and settings."""
     frame = load(options.data, "ml_latest_small")
     names = [dtype for dtype in ("float32", "int8") if our_encoder(dtype) is not None]

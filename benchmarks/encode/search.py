@@ -1,6 +1,9 @@
 """The same grid search with LLMTextEncoder and with the encoders of skrub and embetter in the same pipelines."""
 
+import argparse
 import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pandas as pd
 from sklearn.base import clone
@@ -9,7 +12,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer
 
-from benchmarks.common.measure import take_turns
+from benchmarks.common.measure import Table, take_turns
 from benchmarks.encode.texts import MODEL
 from skllmrec import EmbeddingWhitener, FeatureMFRecommender, LLMTextEncoder, TextTemplate, load_interactions
 from skllmrec._weights import find_weights
@@ -18,7 +21,7 @@ COLUMNS = ["title", "genres", "overview"]
 SIZES = [16, 32]
 
 
-def ratings(folder, n_items):
+def ratings(folder: Path, n_items: int) -> pd.DataFrame:
     """Ratings of the films with a description that were rated most often."""
     frame = load_interactions(folder / "ml_latest_small").frame
     frame = frame[frame["overview"].fillna("").str.strip().ne("")]
@@ -65,7 +68,7 @@ def _search(llm, cache=None):
     return GridSearchCV(recommender, grid, scoring="neg_root_mean_squared_error", cv=cv, error_score="raise")
 
 
-def grid_search(options):
+def grid_search(options: argparse.Namespace) -> Iterator[Table]:
     """Time 19 fits with every encoder, in the same pipelines."""
     frame = ratings(options.data, options.items)
     X, y = frame.drop(columns="rating"), frame["rating"]
@@ -81,7 +84,8 @@ def grid_search(options):
 
     runs = {"LLMTextEncoder(memory=...)": ours}
     runs |= {name: lambda peer=peer: _search(peer).fit(X, y) for name, peer in peers.items()}
-    runs |= {  # what a careful user of scikit-learn can add; embetter's holds its weights, which joblib would hash
+    # scikit-learn's own cache; not for embetter, whose encoder holds its weights, which joblib would hash
+    runs |= {
         f"{name} in Pipeline(memory=...)": lambda peer=peer: cached(peer)
         for name, peer in peers.items()
         if name.startswith("skrub")

@@ -1,10 +1,13 @@
 """Speed of encoding: many texts against sentence-transformers and the core's own arithmetic, one text at a time."""
 
+import argparse
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
-from benchmarks.common.measure import median, percent, take_turns
+from benchmarks.common.measure import Table, median, percent, take_turns
 from benchmarks.encode.onnx import PEER as ONNX
 from benchmarks.encode.onnx import onnx_encoder
 from benchmarks.encode.texts import (
@@ -51,24 +54,25 @@ def _products(shapes):
 class Gemm:
     """The rates of float32 matrix products of this core, measured between the runs of the encoders."""
 
-    def __init__(self, rounds=3):
+    def __init__(self, rounds: int = 3) -> None:
         squares = [(size, size, size) for size in SQUARES]
         shapes = [(1024, 384, 384), (1024, 384, 1536), (1024, 1536, 384)]  # a batch of 1,024 tokens of MiniLM
         self._functions, self._work = _products(squares + shapes)
-        self._rounds, self.rates = rounds, {}
+        self._rounds = rounds
+        self.rates: dict[Any, float] = {}
 
-    def measure(self):
+    def measure(self) -> None:
         """Measure again; the best rate of each product counts."""
         for key, timing in take_turns(self._functions, self._rounds).items():
             self.rates[key] = max(self.rates.get(key, 0), self._work[key] / min(timing.cpu) / 1e9)
 
     @property
-    def peak(self):
+    def peak(self) -> tuple[float, str]:
         """Best rate of a large square product, and which that is."""
-        key = max((key for key in self.rates if key[1] == key[2] == key[3]), key=self.rates.get)
+        key = max((key for key in self.rates if key[1] == key[2] == key[3]), key=self.rates.__getitem__)
         return self.rates[key], f"{key[0]}, {key[1]:,} x {key[2]:,} x {key[3]:,}"
 
-    def rows(self):
+    def rows(self) -> list[dict[str, str]]:
         """One row per shape."""
         shapes = sorted({key[1:] for key in self.rates})
         return [
@@ -123,7 +127,7 @@ def _rows(timings, tokens, peak):
     return rows
 
 
-def throughput(options):
+def throughput(options: argparse.Namespace) -> Iterator[Table]:
     """Encode the same texts with all encoders in turn; tables for both kinds of texts, and the core's GEMM rates."""
     gemm = Gemm()
     gemm.measure()
@@ -141,7 +145,7 @@ def throughput(options):
     yield "float32 matrix products of the same core, in the same run (best of all measurements)", gemm.rows()
 
 
-def latency(options):
+def latency(options: argparse.Namespace) -> Iterator[Table]:
     """One text at a time, the models loaded: median and 99th percentile of 200 calls that take turns."""
     texts = catalogue_texts(options.data, 200) + described_texts(options.data, 200)
     texts = texts[:: max(1, len(texts) // options.calls)][: options.calls]
@@ -153,7 +157,7 @@ def latency(options):
         encoder = our_encoder(dtype)
         if encoder is not None:
             functions[f"LLMTextEncoder, {dtype}"] = lambda text, encoder=encoder: encoder.transform([text])
-    seconds = {name: [] for name in functions}
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
     for function in functions.values():
         function(texts[0])
     for text in texts:

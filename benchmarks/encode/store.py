@@ -1,15 +1,15 @@
 """A warm store with many vectors, and the memory of encoding many texts; also the child process that is measured."""
 
+import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common.measure import MemoryWatch, median, peak_resident_bytes, take_turns
+from benchmarks.common.measure import MemoryWatch, Table, median, peak_resident_bytes, run_in_child, take_turns
 from benchmarks.encode.texts import MODEL
 from skllmrec import LLMTextEncoder
 from skllmrec.base import BaseTextEncoder
@@ -19,7 +19,7 @@ LOOK_UPS = 5
 
 
 class _RandomJob:
-    """Vectors that cost nothing to make."""
+    """Random vectors, which cost almost nothing to make."""
 
     def __init__(self, texts):
         self._texts = texts
@@ -31,7 +31,7 @@ class _RandomJob:
 
 
 class _RandomEncoder(BaseTextEncoder):
-    """The path of every text encoder through checks, de-duplication and store, without a model behind it."""
+    """An encoder that goes through checks, de-duplication and store as every text encoder, but has no model."""
 
     def __init__(self, memory=None):
         self.memory = memory
@@ -46,7 +46,7 @@ class _RandomEncoder(BaseTextEncoder):
         return _RandomJob(texts)
 
 
-def warm_store(options):
+def warm_store(options: argparse.Namespace) -> Iterator[Table]:
     """Fill a store, look everything up again in new connections."""
     texts = [
         f"Item {number}: a title and a sentence or two that describe it. " * 3 for number in range(options.vectors)
@@ -68,13 +68,9 @@ def warm_store(options):
     )
 
 
-def memory(options):
+def memory(options: argparse.Namespace) -> Iterator[Table]:
     """Encode few and many texts, each in a process of its own, into a file."""
-    rows = []
-    for size in options.sizes:
-        command = [sys.executable, "-m", "benchmarks.encode.store", str(size)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - our own
-        rows.append({"n": size, **json.loads(done.stdout.splitlines()[-1])})
+    rows = [{"n": size, **run_in_child("benchmarks.encode.store", size)} for size in options.sizes]
     yield (
         "an iterator of texts into a .npy file; token embeddings of MiniLM (layer=0): tokenizer, batches, pooling and "
         "file as always, but no layers of the transformer, so that a million texts take minutes",
@@ -93,7 +89,7 @@ def memory(options):
 
 
 def _encode(n_texts):
-    """Run in the child process: print memory and seconds as JSON."""
+    """Encode texts into a file; memory and seconds."""
     encoder = LLMTextEncoder(MODEL, layer=0, device="cpu").fit(["a text"])
     encoder.transform(["a text", "another one"])
     texts = (f"Item {number}, one of {number % 977} things in aisle {number % 89}" for number in range(n_texts))
@@ -105,8 +101,15 @@ def _encode(n_texts):
     if shape != (n_texts, encoder.embedding_size_):
         raise RuntimeError(f"{n_texts} texts gave vectors of shape {shape}")
     found = {"start": watch.start, "peak": watch.peak, "resident": peak_resident_bytes()}
-    print(json.dumps({**found, "seconds": time.process_time() - start}))
+    return {**found, "seconds": time.process_time() - start}
+
+
+def main() -> None:
+    """Run in the child process: print memory and seconds as JSON."""
+    parser = argparse.ArgumentParser(description="Memory and seconds of encoding texts, as JSON.")
+    parser.add_argument("n_texts", type=int)
+    print(json.dumps(_encode(parser.parse_args().n_texts)))
 
 
 if __name__ == "__main__":
-    _encode(int(sys.argv[1]))
+    main()

@@ -1,17 +1,20 @@
 """Texts of the shared data sets, and the encoders that read them."""
 
 import contextlib
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from skllmrec import LLMTextEncoder, TextTemplate
+from skllmrec._typing import FloatArray, IntArray
 from skllmrec._weights import find_weights
 
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 MAX_LENGTH = 256  # what sentence-transformers reads from the model's files, and the default of LLMTextEncoder
 
-# what describes an item in each set, the description last; SOURCE.md beside the data says where it comes from
+# columns that describe an item in each set, the description last; SOURCE.md beside the data says where it comes from
 SETS = {
     "ml_latest_small": ("title", "genres", "overview"),
     "book_crossing": ("title", "author", "description_llm"),
@@ -28,7 +31,7 @@ def _draw(items, columns, n_texts, seed=0):
     return texts.sample(min(n_texts, len(texts)), random_state=seed).tolist()
 
 
-def described_texts(folder, n_texts):
+def described_texts(folder: Path, n_texts: int) -> list[str]:
     """Titles with descriptions, in equal parts of every set that has descriptions, of items that have one."""
     texts = []
     for name, column in DESCRIBED.items():
@@ -38,15 +41,15 @@ def described_texts(folder, n_texts):
     return texts
 
 
-def catalogue_texts(folder, n_texts):
-    """All that is written about an item, in equal parts of all four sets, most of them without a description."""
+def catalogue_texts(folder: Path, n_texts: int) -> list[str]:
+    """All text columns of an item, in equal parts of all four sets, most of them without a description."""
     texts = []
     for name, columns in SETS.items():
         texts += _draw(pd.read_parquet(folder / name / "items.parquet"), columns, n_texts // len(SETS))
     return texts
 
 
-def token_counts(texts):
+def token_counts(texts: list[str]) -> IntArray:
     """Tokens that a model reads of each text, special tokens included, cut at MAX_LENGTH."""
     from transformers import AutoTokenizer
 
@@ -55,7 +58,7 @@ def token_counts(texts):
     return np.array([len(ids) for ids in encoded])
 
 
-def flops(tokens):
+def flops(tokens: IntArray) -> float:
     """Floating-point operations of the model's matrix products for texts of that many tokens, padding not counted.
 
     For each layer and text of n tokens: 2 n (4 h^2 + 2 h m) for the four projections and the two dense layers of width
@@ -69,7 +72,7 @@ def flops(tokens):
     return config.num_hidden_layers * float((2 * n * (4 * hidden**2 + 2 * hidden * inner) + 4 * n**2 * hidden).sum())
 
 
-def sentence_transformer():
+def sentence_transformer() -> Any:
     """Load the peer; None where it is not installed."""
     try:
         from sentence_transformers import SentenceTransformer
@@ -81,8 +84,8 @@ def sentence_transformer():
     return model
 
 
-def our_encoder(dtype="float32", **options):
-    """Fit LLMTextEncoder; None where it does not know that precision, or lacks what it needs."""
+def our_encoder(dtype: str = "float32", **options: Any) -> LLMTextEncoder | None:
+    """Fit LLMTextEncoder; None where that precision or a package it needs is missing."""
     encoder = LLMTextEncoder(MODEL, dtype=dtype, normalize=True, device="cpu", **options)
     with contextlib.suppress(ValueError, ImportError):
         encoder.fit(["a text"]).transform(["a text"])
@@ -90,7 +93,7 @@ def our_encoder(dtype="float32", **options):
     return None
 
 
-def cosine_distances(vectors, others):
+def cosine_distances(vectors: FloatArray, others: FloatArray) -> FloatArray:
     """Cosine distance of each row of one matrix to the same row of the other, both of unit length."""
     return 1 - np.einsum("nd,nd->n", vectors.astype(np.float64), others.astype(np.float64)) / (
         np.linalg.norm(vectors.astype(np.float64), axis=1) * np.linalg.norm(others.astype(np.float64), axis=1)

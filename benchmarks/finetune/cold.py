@@ -1,16 +1,19 @@
 """New items: recommenders on frozen and on tuned vectors, alone and beside TF-IDF."""
 
+import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline, make_union
 
+from benchmarks.common.measure import Table
 from benchmarks.finetune.data import split
-from benchmarks.finetune.recommenders import judge, make_recommender, ratio
+from benchmarks.finetune.recommenders import make_recommender, ndcg_of_users, ratio
 from skllmrec import EmbeddingWhitener, LLMFineTuner, LLMTextEncoder, TextAnalyzer
 
 K = 20
@@ -22,7 +25,7 @@ def _encoders(folder, seed):
     """TF-IDF, the model frozen and tuned, and each beside TF-IDF, on identical text."""
     tfidf = TfidfVectorizer(analyzer=TextAnalyzer(), sublinear_tf=True)
     frozen = LLMTextEncoder(max_length=MAX_LENGTH, memory=folder / "store")
-    # the folder makes the second fit on the same rows take over the training of the first
+    # with the folder, a second fit on the same rows reuses the training of the first
     tuned = LLMFineTuner(
         max_length=MAX_LENGTH, checkpoint_dir=folder / "tuned", memory=folder / "store", random_state=seed
     )
@@ -34,7 +37,7 @@ def _encoders(folder, seed):
     }
 
 
-def cold_items(options):
+def cold_items(options: argparse.Namespace) -> Iterator[Table]:
     """NDCG@20 of items without interactions, ranked among themselves."""
     for name in options.sets:
         train, test = split(options.data, name, options.seed)
@@ -50,14 +53,14 @@ def cold_items(options):
 
 
 def _contest(name, train, test, folder, options):
-    """Rows of the table of one set, and what the fine-tuner did."""
+    """Rows of the table of one set, and a description of the fine-tuning."""
     rows, note = [], ""
     for kind in options.recommenders:
         quality, minutes = {}, {}
         for label, encoder in _encoders(folder, options.seed).items():
             recommender = make_recommender(name, encoder, seed=options.seed, kind=kind)
             wall, cpu = time.perf_counter(), time.process_time()
-            quality[label] = judge(recommender, train, test, K)
+            quality[label] = ndcg_of_users(recommender, train, test, K)
             minutes[label] = (time.perf_counter() - wall) / 60, (time.process_time() - cpu) / 60
             if label == "tuned":
                 note = _note(recommender.item_encoder_[1][0])
@@ -79,6 +82,6 @@ def _contest(name, train, test, folder, options):
 
 
 def _note(tuner):
-    """Say what the fine-tuner did."""
+    """Describe the result of the fine-tuner."""
     scores = [f"{record['objective']} {record['epoch']}: {record['score']:.4f}" for record in tuner.history_]
     return f"kept: {tuner.objective_}; held-out NDCG@{K} by epoch: {', '.join(scores)}"

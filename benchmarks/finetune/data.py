@@ -1,6 +1,7 @@
 """Data sets for fine-tuning: likes, the text of an item, and a split by items in which no tag comes from a test row."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -28,7 +29,7 @@ class DataSet:
     least: int = 3
 
     @property
-    def columns(self):
+    def columns(self) -> list[str]:
         """Columns of the text, those of tags included."""
         return [part.partition("}")[0] for part in self.template.split("{")[1:]]
 
@@ -41,7 +42,7 @@ SETS = {
 }
 
 
-def read_likes(folder, name):
+def read_likes(folder: Path, name: str) -> pd.DataFrame:
     """Likes of users with at least five and items with at least `least` of them."""
     chosen = SETS[name]
     frame = load_interactions(folder / name).frame
@@ -56,7 +57,7 @@ def read_likes(folder, name):
         frame = frame[kept]
 
 
-def split(folder, name, seed):
+def split(folder: Path, name: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Train and test rows: a fifth of the likes, all of those of some items.
 
     Where texts hold tags, these are counted anew without those that a user gave to an item of a test row of that user.

@@ -1,9 +1,11 @@
 """Peak memory of the objective "interactions", for catalogues of several sizes; a process for each."""
 
+import argparse
 import json
-import subprocess
-import sys
 import tempfile
+from collections.abc import Iterator
+
+from benchmarks.common.measure import Table, run_in_child
 
 N_USERS = 1000
 N_LIKES = 8  # of an item
@@ -11,7 +13,7 @@ WORDS = ["war", "love", "space", "city", "ghost", "king", "river", "night", "roa
 
 
 def _measure(n_items, n_epochs):
-    """Peak of anonymous memory of a fit, in bytes; runs in a process of its own."""
+    """Peak of anonymous memory of a fit, in bytes."""
     import numpy as np
     from scipy.sparse import csr_matrix
 
@@ -29,13 +31,12 @@ def _measure(n_items, n_epochs):
     return watch.peak
 
 
-def peak_memory(options):
+def peak_memory(options: argparse.Namespace) -> Iterator[Table]:
     """Peak memory beside the number of items."""
     peaks = {}
     for n_items in options.sizes:
-        # as many steps for each size: the heap of a process frays a little with every step
-        command = [sys.executable, "-m", "benchmarks.finetune.memory", str(n_items), str(max(options.sizes) // n_items)]
-        peaks[n_items] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)  # noqa: S603 - our own
+        # as many steps for each size: the heap of a process is fragmented a little more by every step
+        peaks[n_items] = run_in_child("benchmarks.finetune.memory", n_items, max(options.sizes) // n_items)
     first = peaks[options.sizes[0]]
     rows = [
         {"items": f"{n_items:,}", "peak (MB)": f"{peak / 1e6:.0f}", "to the first": f"{peak / first - 1:+.0%}"}
@@ -44,5 +45,14 @@ def peak_memory(options):
     yield 'anonymous memory at its peak in a fit with objective="interactions", batches of 512 items', rows
 
 
+def main() -> None:
+    """Run in the child process: print the peak as JSON."""
+    parser = argparse.ArgumentParser(description="Peak of the memory of a fit in bytes, as JSON.")
+    parser.add_argument("n_items", type=int)
+    parser.add_argument("n_epochs", type=int)
+    options = parser.parse_args()
+    print(json.dumps(_measure(options.n_items, options.n_epochs)))
+
+
 if __name__ == "__main__":
-    print(json.dumps(_measure(*map(int, sys.argv[1:]))))
+    main()

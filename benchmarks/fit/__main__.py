@@ -10,19 +10,14 @@ ratings   explicit feedback: Surprise's SVD, cmfrec and FeatureMFRecommender, wi
 ease      the closed form beside the machine's own rate of matrix products, measured in the same run
 growth    time and memory from 0.2 to 20 million interactions
 
-FOLDER_OF_FOLDERS (default: SKLLMREC_DATA) holds <name>/interactions.parquet of the real sets; without it they are left
-out. Contestants take turns in one run, on one thread but for `threads`. Seconds are of processor time, which a busy
-neighbour on the machine distorts least; compiling is reported apart.
+FOLDER_OF_FOLDERS (default: SKLLMREC_DATA) holds <name>/interactions.parquet of the real sets; without it those are left
+out. Contestants take turns in one run, on one thread except in `threads`. Seconds are of processor time, which a busy
+neighbour on the machine distorts least; compilation is reported separately.
 """
 
-import os
 from pathlib import Path
 
-# one thread for BLAS and for compiled loops, said before they are imported
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
-
-from benchmarks.common.measure import machine, parser_of_parts, print_parts, versions
+from benchmarks.common.measure import parser_of_parts, print_parts, require_packages, versions
 from benchmarks.fit import ease, growth, ials, ratings
 
 PARTS = {
@@ -32,17 +27,19 @@ PARTS = {
     "ease": ease.ease,
     "growth": growth.growth,
 }
+PEERS = {"ials": ("implicit", "irspack"), "threads": ("implicit",), "ratings": ("cmfrec", "scikit-surprise")}
 
 
-def main():
+def main() -> None:
     """Print the tables."""
     parser = parser_of_parts(__doc__, PARTS)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each contestant (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="small data, to see that everything runs")
     parser.add_argument("--plot", type=Path, help="growth: also draw it into this file")
     options = parser.parse_args()
-    print(f"Machine: {machine()}\nVersions: {versions('implicit', 'irspack', 'cmfrec', 'scikit-surprise', 'numba')}")
-    print(f"Compiling, or loading what is compiled: {ials.compile_loops():.1f} s")
+    require_packages(*dict.fromkeys(peer for part in options.parts for peer in PEERS.get(part, ())))
+    print(f"Versions: {versions('implicit', 'irspack', 'cmfrec', 'scikit-surprise', 'numba')}")
+    print(f"Compiling, or loading compiled code: {ials.compile_loops():.1f} s")
     print_parts(PARTS, options)
 
 

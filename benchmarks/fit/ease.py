@@ -1,9 +1,12 @@
 """EASE against the machine's own rate of matrix products."""
 
+import argparse
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import linalg
 
-from benchmarks.common.measure import take_turns
+from benchmarks.common.measure import Table, take_turns
 from benchmarks.common.synthetic import make_interactions
 from skllmrec import LinearAutoencoderRecommender
 from skllmrec._kernels.item_item.autoencoder import fit_autoencoder, gram, invert
@@ -18,7 +21,7 @@ def _matrix_product(n):
 
 
 def _inverse(G):
-    """Prepare an inverse in place of a copy, whose memory is there before anything is timed."""
+    """Prepare an in-place inverse of a copy, whose memory is allocated before the time is measured."""
     buffer = G.copy(order="F")
 
     def run():
@@ -28,7 +31,7 @@ def _inverse(G):
     return run
 
 
-def ease(options):
+def ease(options: argparse.Namespace) -> Iterator[Table]:
     """Make one table: seconds of each step, and of n^3 operations at the rate of a product measured in between."""
     rows = []
     for n_items in (1000, 2000) if options.quick else (8000, 10_000):

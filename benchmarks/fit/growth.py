@@ -1,12 +1,15 @@
 """How time and memory grow with the number of interactions."""
 
+import argparse
+from collections.abc import Iterator
 from multiprocessing import get_context
 
 import numpy as np
 
-from benchmarks.common.measure import MemoryWatch, Timing
+from benchmarks.common.measure import MemoryWatch, Table, Timing
 from benchmarks.common.synthetic import make_interactions
 from skllmrec._kernels.als.feature_als import fit_feature_als
+from skllmrec._typing import FloatArray
 
 SIZES = (200_000, 630_000, 2_000_000, 6_300_000, 20_000_000)
 LENGTH = 36  # of a history; users and items grow along
@@ -14,7 +17,7 @@ SWEEPS = 5
 _ROWS, _COLUMNS = 12, 61
 
 
-def picture(x, y, unit):
+def text_plot(x: FloatArray, y: FloatArray, unit: str) -> str:
     """Draw points with logarithmic axes, and a line of exponent 1 through the first of them."""
     x, y = np.log10(x), np.log10(y)
     low, high = y.min(), max(y.max(), y[0] + x[-1] - x[0])
@@ -36,7 +39,7 @@ def picture(x, y, unit):
     return "\n".join([*lines, " " * 14 + "+" + "-" * _COLUMNS, " " * 15 + ends])
 
 
-def exponent(x, y):
+def exponent(x: FloatArray, y: FloatArray) -> float:
     """Slope of a line through the points, in logarithms."""
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
@@ -54,7 +57,7 @@ def _draw(path, interactions, seconds, memory):
     figure.savefig(path)
 
 
-def measure(size):
+def measure(size: int) -> tuple[tuple[int, int], int, float, float]:
     """Fit once, in a process of its own: shape, interactions, seconds, MiB above the input."""
     pairs = make_interactions(size // LENGTH, size // LENGTH * 2 // 5, LENGTH)
     fit_feature_als(pairs[:50], alpha=0.02, max_iter=1)  # compile
@@ -64,7 +67,7 @@ def measure(size):
     return pairs.shape, pairs.nnz, timing.cpu[0], (watch.peak - watch.start) / 2**20
 
 
-def growth(options):
+def growth(options: argparse.Namespace) -> Iterator[Table]:
     """One table, and pictures under it."""
     rows, found = [], []
     for size in SIZES[: 2 if options.quick else None]:
@@ -84,6 +87,6 @@ def growth(options):
     interactions, seconds, memory = np.array(found).T
     exponents = exponent(interactions, seconds), exponent(interactions, memory)
     yield f"{SWEEPS} sweeps of 64 factors; exponents: time {exponents[0]:.2f}, memory {exponents[1]:.2f}", rows
-    print(f"\n{picture(interactions, seconds, 's')}\n\n{picture(interactions, memory, 'MiB')}", flush=True)
+    print(f"\n{text_plot(interactions, seconds, 's')}\n\n{text_plot(interactions, memory, 'MiB')}", flush=True)
     if options.plot:
         _draw(options.plot, interactions, seconds, memory)

@@ -1,16 +1,21 @@
 """Implicit feedback: the same objective minimised by FeatureMFRecommender, implicit and irspack."""
 
+import argparse
 import os
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from benchmarks.common.measure import median, take_turns
+from benchmarks.common.measure import Table, median, take_turns
 from benchmarks.common.synthetic import make_interactions
 from skllmrec import FeatureMFRecommender, load_interactions
 from skllmrec._kernels.als.feature_als import fit_feature_als
+from skllmrec._typing import CsrMatrix, FloatArray
 
 ITERATIONS = 10
 CONFIDENCE, REGULARIZATION = 10.0, 1.0  # of Hu, Koren and Volinsky's objective, which all three can minimise
@@ -19,7 +24,7 @@ REAL = ("ml_latest_small", "lastfm_hetrec")
 _BLOCK = 2**16
 
 
-def read_pairs(folder, name):
+def read_pairs(folder: Path, name: str) -> sparse.csr_matrix:
     """Users x items of a data set, ones."""
     frame = load_interactions(folder / name, target=None).frame
     codes = [pd.factorize(frame[column])[0] for column in ("user_id", "item_id")]
@@ -28,7 +33,7 @@ def read_pairs(folder, name):
     return pairs
 
 
-def objective(pairs, user_factors, item_factors):
+def objective(pairs: CsrMatrix, user_factors: FloatArray, item_factors: FloatArray) -> float:
     """Value of ``sum_ui c_ui (x_ui - p_u . q_i)^2 + ridge (|P|^2 + |Q|^2)``, c the confidence, 1 where x_ui is 0."""
     P, Q = user_factors.astype(np.float64), item_factors.astype(np.float64)
     rows = np.repeat(np.arange(pairs.shape[0]), np.diff(pairs.indptr))
@@ -40,7 +45,7 @@ def objective(pairs, user_factors, item_factors):
     return value
 
 
-def our_parameters(pairs):
+def our_parameters(pairs: CsrMatrix) -> dict[str, Any]:
     """Parameters of FeatureMFRecommender with which it minimises `objective`, up to the units of the factors.
 
     Its scores are k times those of the others, k = 1 - 1 / c, and its ridges of the two sides differ by a factor, which
@@ -52,22 +57,24 @@ def our_parameters(pairs):
     return {"alpha": alpha, "nu": 0.0, "unobserved_weight": weight, "max_iter": ITERATIONS}
 
 
-def in_units_of_peers(pairs, user_factors, item_factors):
-    """Undo what `our_parameters` says of the units."""
+def in_units_of_peers(
+    pairs: CsrMatrix, user_factors: FloatArray, item_factors: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Convert factors from the units that `our_parameters` describes."""
     sizes = pairs.nnz / np.array(pairs.shape) + np.array(pairs.shape[::-1]) / (CONFIDENCE - 1)
     balance = (sizes[0] / sizes[1]) ** 0.25
     scale = np.sqrt(1 - 1 / CONFIDENCE)
     return user_factors * balance / scale, item_factors / balance / scale
 
 
-def fit_ours(pairs, n_factors, n_steps=None):
+def fit_ours(pairs: CsrMatrix, n_factors: int, n_steps: int | None = None) -> tuple[FloatArray, FloatArray]:
     """Fit from the matrix, as the peers do."""
-    extra = {} if n_steps is None else {"n_steps": n_steps}
+    extra: dict[str, Any] = {} if n_steps is None else {"n_steps": n_steps}
     model = fit_feature_als(pairs, n_components=n_factors, **our_parameters(pairs), **extra)
     return model.users.vectors, model.items.vectors
 
 
-def fit_from_ids(pairs, n_factors):
+def fit_from_ids(pairs: CsrMatrix, n_factors: int) -> Callable[[], tuple[FloatArray, FloatArray]]:
     """Fit the estimator on a table of ids, which it has to read first."""
     coo = pairs.tocoo()
     table = np.column_stack([coo.row, coo.col])
@@ -79,8 +86,8 @@ def fit_from_ids(pairs, n_factors):
     return fit
 
 
-def fit_implicit(pairs, n_factors, n_steps, n_threads=1):
-    """Let implicit fit."""
+def fit_implicit(pairs: CsrMatrix, n_factors: int, n_steps: int, n_threads: int = 1) -> tuple[FloatArray, FloatArray]:
+    """Fit implicit."""
     from implicit.cpu.als import AlternatingLeastSquares
 
     model = AlternatingLeastSquares(
@@ -96,8 +103,8 @@ def fit_implicit(pairs, n_factors, n_steps, n_threads=1):
     return model.user_factors, model.item_factors
 
 
-def fit_irspack(pairs, n_factors, n_steps, n_threads=1):
-    """Let irspack fit; its weights of observed pairs come on top of those of all pairs."""
+def fit_irspack(pairs: CsrMatrix, n_factors: int, n_steps: int, n_threads: int = 1) -> tuple[FloatArray, FloatArray]:
+    """Fit irspack; its weights of observed pairs are added to those of all pairs."""
     from irspack import IALSRecommender
 
     model = IALSRecommender(
@@ -117,7 +124,7 @@ def fit_irspack(pairs, n_factors, n_steps, n_threads=1):
     return trainer.core_trainer.user, trainer.core_trainer.item
 
 
-def compile_loops(n_factors=8):
+def compile_loops(n_factors: int = 8) -> float:
     """Fit something small, so that compiled code is there; seconds of it."""
     start = time.perf_counter()
     fit_ours(make_interactions(40, 30, 5), n_factors)
@@ -154,7 +161,7 @@ def _rows(pairs, timings):
         }
 
 
-def ials(options):
+def ials(options: argparse.Namespace) -> Iterator[Table]:
     """Tables of fits: synthetic data with 64 and 128 factors, real data with 64."""
     size = (5000, 4000) if options.quick else (50_000, 20_000)
     problems = [(f"synthetic {size[0]:,} x {size[1]:,}", make_interactions(*size, 36), d) for d in (64, 128)]
@@ -166,7 +173,7 @@ def ials(options):
         yield f"{name}, {pairs.nnz:,} interactions, {n_factors} factors", list(_rows(pairs, timings))
 
 
-def threads(options):
+def threads(options: argparse.Namespace) -> Iterator[Table]:
     """One and two threads, wall time."""
     size = (5000, 4000) if options.quick else (50_000, 20_000)
     pairs = make_interactions(*size, 36)

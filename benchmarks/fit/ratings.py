@@ -1,20 +1,19 @@
 """Ratings: ALS with biases against Surprise's SVD and cmfrec, seconds and RMSE."""
 
+import argparse
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
-from benchmarks.common.measure import median, take_turns
+from benchmarks.common.measure import Table, median, take_turns
 from benchmarks.common.synthetic import make_ratings
 from skllmrec import FeatureMFRecommender, fetch_movielens_100k
 
 FACTORS = (16, 32, 64)
 ITERATIONS = 10
-RIDGES = (
-    5.0,
-    10.0,
-    20.0,
-    40.0,
-)  # of cmfrec, which gets the best one for the test ratings at 16 factors
+# of cmfrec, for which the best one on the test ratings with 16 factors is used
+RIDGES = (5.0, 10.0, 20.0, 40.0)
 _COLUMNS = ["user_id", "item_id", "rating"]
 
 
@@ -109,11 +108,11 @@ def _compare(table, rounds):
         }
 
 
-def ratings(options):
-    """Tables of MovieLens 100K and of made-up ratings."""
+def ratings(options: argparse.Namespace) -> Iterator[Table]:
+    """Tables of MovieLens 100K and of synthetic ratings."""
     films = fetch_movielens_100k().frame[_COLUMNS].astype({"rating": float})
     size = (2000, 1000, 50_000) if options.quick else (20_000, 6000, 1_000_000)
-    made_up = pd.DataFrame(dict(zip(_COLUMNS, make_ratings(*size), strict=True)))
+    synthetic = pd.DataFrame(dict(zip(_COLUMNS, make_ratings(*size), strict=True)))
     _ours(8)[0](films[:200])  # compile
-    for name, table in (("MovieLens 100K", films), ("synthetic", made_up)):
+    for name, table in (("MovieLens 100K", films), ("synthetic", synthetic)):
         yield f"{name}, {len(table):,} ratings, a tenth of them for the RMSE", list(_compare(table, options.rounds))

@@ -1,6 +1,10 @@
-"""FeatureMFRecommender with its defaults against tuned, with features against ids alone, over several folds."""
+"""FeatureMFRecommender with its defaults against tuned, with features and with ids alone, over several folds."""
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline, make_union
@@ -19,13 +23,14 @@ from skllmrec import (
     compare_recommenders,
     make_ranking_scorer,
 )
+from skllmrec._typing import Estimator, IntArray
 from skllmrec.model_selection._first_splits import FirstSplits
 
 ALPHAS = (0.005, 0.01, 0.02, 0.04)
 DENSITY_FACTORS = (3, 8, 20)
 
 
-def encoders(template, store):
+def encoders(template: str, store: str) -> dict[str, Estimator]:
     """TF-IDF, LLM and both on identical text."""
     columns = TextTemplate(template)
     tfidf = TfidfVectorizer(analyzer=TextAnalyzer(), sublinear_tf=True)
@@ -37,7 +42,7 @@ def encoders(template, store):
     }
 
 
-def recommenders(frame, template, store, seed):
+def recommenders(frame: pd.DataFrame, template: str, store: str, seed: int) -> dict[str, Estimator]:
     """One recommender, without features and with each kind."""
     ids = {"user": "user_id", "item": "item_id", "feedback": "implicit", "random_state": seed}
     names = [column for column in frame.columns if f"{{{column}}}" in template]
@@ -49,7 +54,7 @@ def recommenders(frame, template, store, seed):
     return {"popularity": popularity, "ids": FeatureMFRecommender(**ids), **with_features}
 
 
-def tuned(recommender, frame, inner, candidates):
+def tuned(recommender: Estimator, frame: pd.DataFrame, inner: Estimator, candidates: str) -> GridSearchCV:
     """Wrap the recommender in a search of alpha and the unobserved weight on an inner split."""
     density = len(frame) / (frame["user_id"].nunique() * frame["item_id"].nunique())
     grid = {"alpha": ALPHAS, "unobserved_weight": [factor * density for factor in DENSITY_FACTORS]}
@@ -57,12 +62,12 @@ def tuned(recommender, frame, inner, candidates):
     return GridSearchCV(recommender, grid, scoring=scorer, cv=inner)
 
 
-def first_splits(splitter, frame, n_splits):
+def first_splits(splitter: Estimator, frame: pd.DataFrame, n_splits: int) -> list[tuple[IntArray, IntArray]]:
     """Return the first folds of a splitter."""
     return [split for split, _ in zip(splitter.split(frame), range(n_splits), strict=False)]
 
 
-def run(frame, template, store, protocol, n_folds, seed):
+def run(frame: pd.DataFrame, template: str, store: str, protocol: str, n_folds: int, seed: int) -> pd.DataFrame:
     """Compare defaults and tuned recommenders under one protocol; a frame, one row per recommender."""
     cold = protocol == "cold items"
     splitter = ColdItemKFold if cold else PerUserKFold
@@ -88,7 +93,7 @@ def run(frame, template, store, protocol, n_folds, seed):
     ).frame
 
 
-def report(name, protocol, frame):
+def report(name: str, protocol: str, frame: pd.DataFrame) -> None:
     """Print one protocol's table."""
     ndcg = frame[frame["metric"] == f"ndcg@{K}"].set_index("estimator")
     print(f"\n{name}, {protocol}: NDCG@{K}; reference {'TF-IDF' if protocol == 'cold items' else 'ids'}")
@@ -100,7 +105,7 @@ def report(name, protocol, frame):
         print(f"{label:14s} {value:8.4f} {best:8.4f} {value / best:6.3f} {gain:+8.1%} {p:9.4f}")
 
 
-def defaults(folder, names, store, *, n_folds, seed):
+def defaults(folder: Path, names: Sequence[str], store: str, *, n_folds: int, seed: int) -> None:
     """Print the tables of some sets."""
     for name in names:
         frame = load(folder, name)

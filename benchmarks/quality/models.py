@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from benchmarks.quality.data import ITEM, PROTOCOLS, USER
+from benchmarks.quality.data import ITEM, PROTOCOLS, USER, Split
 from benchmarks.quality.peers import SPACES, als_implicit, als_irspack, warp_lightfm
-from benchmarks.quality.space import Log, Span, among
+from benchmarks.quality.space import Log, Params, Space, Span, among
 from skllmrec import (
     BlendRecommender,
     FeatureMFRecommender,
@@ -20,10 +21,11 @@ from skllmrec import (
     PopularityRecommender,
     TwoTowerRecommender,
 )
+from skllmrec._typing import Array, Estimator, IntArray, Matrix
 
 KINDS = {"ids": "ids", "tfidf": "TF-IDF", "llm": "LLM", "both": "TF-IDF + LLM", "tuned": "TF-IDF + tuned LLM"}
-_WHITEN = {"whiten": (False, among(False, True))}
-FEATURE_SPACES = {
+_WHITEN: Space = {"whiten": (False, among(False, True))}
+FEATURE_SPACES: dict[str, Space] = {
     "ids": {},
     "words": {},
     "tfidf": {},
@@ -37,13 +39,14 @@ _COLUMNS = {"user": USER, "item": ITEM}
 class Shared:
     """Features of a catalogue by id, which copies of an estimator share instead of copying them."""
 
-    def __init__(self, ids, matrix):
-        self._index, self._matrix = pd.Index(ids), matrix
+    def __init__(self, ids: Array, matrix: Matrix | None) -> None:
+        self._index = pd.Index(ids)
+        self._matrix = matrix
 
     def __deepcopy__(self, memo):
         return self
 
-    def of(self, ids):
+    def of(self, ids: Array) -> Matrix:
         """Rows of some ids."""
         return self._matrix[self._index.get_indexer(np.asarray(ids))]
 
@@ -51,20 +54,20 @@ class Shared:
 class Lookup(TransformerMixin, BaseEstimator):
     """An encoder of ids whose features are known: they are learned once for each split, not once for each trial."""
 
-    def __init__(self, shared):
+    def __init__(self, shared: Shared) -> None:
         self.shared = shared
 
-    def fit(self, X, y=None):
+    def fit(self, X: Array, y: object = None) -> "Lookup":
         """Do nothing."""
         return self
 
-    def transform(self, X):
+    def transform(self, X: Array) -> Matrix:
         """Look features up."""
         return self.shared.of(X)
 
 
-def features_of(kind, params, split):
-    """Features of the catalogue; a trial says whether vectors are whitened and how much they weigh beside TF-IDF."""
+def features_of(kind: str, params: Params, split: Split) -> Matrix | None:
+    """Features of the catalogue; parameters are whitening and the weight of vectors beside TF-IDF."""
     if kind == "ids":
         return None
     if kind in ("words", "tfidf"):
@@ -73,7 +76,7 @@ def features_of(kind, params, split):
     vectors = split.features(name).astype(np.float32)
     if kind == "llm":
         return vectors
-    # what make_union(TF-IDF, LLM, transformer_weights=...) gives, of parts that all trials share
+    # as make_union(TF-IDF, LLM, transformer_weights=...), from parts that all trials share
     return sparse.hstack([split.features("tfidf"), sparse.csr_matrix(vectors * params["llm_weight"])], format="csr")
 
 
@@ -86,40 +89,41 @@ class Model:
     make : callable
         From parameters, `Split` and seed to a recommender without features.
     kind : {"ids", "words", "tfidf", "llm", "both", "tuned"}
-        What it knows of items.
+        Its features of items.
     own_space : dict of str to (default, distribution)
         Without the parameters of the features.
     seeded : bool
         Whether a fit depends on the seed.
     protocols : tuple of str
     parts : tuple of str
-        Models whose tuned parameters a blend takes over.
+        Models that a blend consists of, with their tuned parameters.
     parts_for_new : tuple of str
         More of them where new items are ranked.
     columns : tuple of str
-        What it reads of the rows.
+        Columns of the rows that it is fitted on.
     """
 
-    make: Callable | None
+    make: Callable[[Params, Split, int], Estimator] | None
     kind: str = "ids"
-    own_space: dict = field(default_factory=dict)
+    own_space: Space = field(default_factory=dict)
     seeded: bool = False
-    protocols: tuple = PROTOCOLS
-    parts: tuple = ()
-    parts_for_new: tuple = ()
-    columns: tuple = (USER, ITEM)
+    protocols: tuple[str, ...] = PROTOCOLS
+    parts: tuple[str, ...] = ()
+    parts_for_new: tuple[str, ...] = ()
+    columns: tuple[str, ...] = (USER, ITEM)
     is_peer = False
+    is_installed = True
 
-    def parts_in(self, protocol):
+    def parts_in(self, protocol: str) -> tuple[str, ...]:
         """Return the models that a blend is made of under a protocol."""
         return self.parts + (self.parts_for_new if protocol == "cold" else ())
 
     @property
-    def space(self):
-        """Where the parameters of a trial are drawn from."""
+    def space(self) -> Space:
+        """Default and distribution of each parameter."""
         return {} if self.parts else {**self.own_space, **FEATURE_SPACES[self.kind]}
 
-    def estimator(self, params, split, seed):
+    def estimator(self, params: Params, split: Split, seed: int) -> Estimator:
         """Return the recommender, not fitted."""
         own = {name: value for name, value in params.items() if name not in FEATURE_SPACES["both"]}
         made = self.make(own, split, seed)
@@ -128,7 +132,7 @@ class Model:
         shared = Shared(split.catalogue, features_of(self.kind, params, split))
         return made.set_params(item_features=ITEM, item_encoder=Lookup(shared))
 
-    def recommend(self, params, split, seed, k, tuned):
+    def recommend(self, params: Params, split: Split, seed: int, k: int, tuned: dict[str, Params]) -> IntArray:
         """Rank candidates: positions among `split.candidates`, ndarray of shape (n_users, k), -1 is padding."""
         if self.parts:
             names = self.parts_in(split.protocol)
@@ -146,24 +150,30 @@ class Model:
 class Peer:
     """A recommender of another package: a function that ranks, and attributes as those of `Model`."""
 
-    rank: Callable
+    package: str
+    rank: Callable[[Params, Split, int, int], IntArray]
     kind: str = "ids"
-    own_space: dict = field(default_factory=dict)
-    protocols: tuple = PROTOCOLS
+    own_space: Space = field(default_factory=dict)
+    protocols: tuple[str, ...] = PROTOCOLS
     seeded: bool = True
-    parts: tuple = ()
+    parts: tuple[str, ...] = ()
     is_peer = True
 
-    def parts_in(self, protocol):
+    @property
+    def is_installed(self) -> bool:
+        """Whether its package is there; `make bench-env` installs it."""
+        return find_spec(self.package) is not None
+
+    def parts_in(self, protocol: str) -> tuple[str, ...]:
         """Return nothing: a peer is no blend."""
         return ()
 
     @property
-    def space(self):
-        """Where the parameters of a trial are drawn from."""
+    def space(self) -> Space:
+        """Default and distribution of each parameter."""
         return self.own_space
 
-    def recommend(self, params, split, seed, k, tuned):
+    def recommend(self, params: Params, split: Split, seed: int, k: int, tuned: dict[str, Params]) -> IntArray:
         """Rank candidates, as `Model.recommend`."""
         return self.rank(params, split, seed, k)
 
@@ -227,7 +237,7 @@ _TOWERS = {
     "weight_decay": (3.0, Log(0.3, 10)),
 }
 _MARKOV = {"window": (3, among(1, 3, 5, 10)), "decay": (0.8, Span(0.5, 1)), "backoff": (5.0, Log(0.5, 50))}
-_KNOWN = ("warm", "temporal")  # nothing is known about cold items without features
+_KNOWN = ("warm", "temporal")  # without features, cold items cannot be ranked
 _TIMED = {"protocols": ("temporal",), "columns": (USER, ITEM, "timestamp")}
 
 
@@ -236,7 +246,7 @@ def _with_text(name, make, space, kinds=("tfidf", "llm", "both"), **more):
 
 
 def _with_tuned_text(name, make, space, **more):
-    # a model is tuned for minutes in each split: where it is to help, at new items
+    # tuning takes minutes in each split: only where it should help, at new items
     return _with_text(name, make, space, kinds=("tuned",), **more, protocols=("cold",))
 
 
@@ -253,9 +263,9 @@ MODELS = {
     "EASE": Model(_autoencoder("ease"), "ids", _RIDGE, protocols=_KNOWN),
     "EDLAE": Model(_autoencoder("edlae"), "ids", {**_RIDGE, "dropout": (0.3, Span(0.05, 0.8))}, protocols=_KNOWN),
     "Neighbors ids": Model(_neighbors, "ids", _NEIGHBORS, protocols=_KNOWN),
-    "implicit ALS": Peer(als_implicit, "ids", SPACES["implicit"], protocols=_KNOWN),
-    "irspack iALS": Peer(als_irspack, "ids", SPACES["irspack"], protocols=_KNOWN),
-    "lightfm ids": Peer(warp_lightfm("ids"), "ids", SPACES["lightfm"], protocols=_KNOWN),
+    "implicit ALS": Peer("implicit", als_implicit, "ids", SPACES["implicit"], protocols=_KNOWN),
+    "irspack iALS": Peer("irspack", als_irspack, "ids", SPACES["irspack"], protocols=_KNOWN),
+    "lightfm ids": Peer("lightfm", warp_lightfm("ids"), "ids", SPACES["lightfm"], protocols=_KNOWN),
     "Markov ids": Model(_markov, "ids", _MARKOV, **_TIMED),
     # with the text of items
     **_with_text("Popularity", _popularity, {}, protocols=("cold",)),
@@ -267,9 +277,13 @@ MODELS = {
     **_with_text("Markov", _markov, _MARKOV, kinds=("both",), **_TIMED),
     "TwoTower ids": Model(_towers, "ids", _TOWERS, seeded=True, protocols=_KNOWN),
     **_with_text("TwoTower", _towers, _TOWERS, seeded=True),
-    "lightfm + TF-IDF": Peer(warp_lightfm("tfidf"), "tfidf", SPACES["lightfm + features"], protocols=("cold",)),
-    "lightfm + LLM": Peer(warp_lightfm("llm"), "llm", SPACES["lightfm + features"], protocols=("cold",)),
-    "lightfm + TF-IDF + LLM": Peer(warp_lightfm("both"), "both", SPACES["lightfm + features"], protocols=("cold",)),
+    "lightfm + TF-IDF": Peer(
+        "lightfm", warp_lightfm("tfidf"), "tfidf", SPACES["lightfm + features"], protocols=("cold",)
+    ),
+    "lightfm + LLM": Peer("lightfm", warp_lightfm("llm"), "llm", SPACES["lightfm + features"], protocols=("cold",)),
+    "lightfm + TF-IDF + LLM": Peer(
+        "lightfm", warp_lightfm("both"), "both", SPACES["lightfm + features"], protocols=("cold",)
+    ),
     # several of the above with the parameters found for them: no trials of their own
     "Blend ids": Model(None, "ids", seeded=True, protocols=_KNOWN, parts=("FeatureMF ids", "EASE", "Neighbors ids")),
     **_blend_of("tfidf"),

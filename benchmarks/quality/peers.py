@@ -1,5 +1,6 @@
 """The peers of the quality benchmark: each ranks the candidates of a split."""
 
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
 
@@ -7,8 +8,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
 
-from benchmarks.quality.data import USER
-from benchmarks.quality.space import Log, among
+from benchmarks.quality.data import USER, Split
+from benchmarks.quality.space import Log, Params, among
+from skllmrec._typing import FloatArray, IntArray
 
 _BLOCK = 1024
 _LIGHTFM_VECTORS = 32  # directions of the language model's vectors: lightfm's time is linear in them
@@ -18,7 +20,7 @@ SPACES = {
         "regularization": (0.01, Log(0.01, 50)),
         "alpha": (1.0, Log(1, 60)),
     },
-    # irspack's own default of alpha0, 0, ranks by nothing but the training pairs: the first trial takes what it advises
+    # irspack's own default of alpha0, 0, ignores unobserved pairs: the first trial takes the recommended value
     "irspack": {
         "n_components": (64, among(32, 64, 128)),
         "unobserved_factor": (6.0, Log(2, 30)),  # alpha0, over the density of the interactions
@@ -36,7 +38,7 @@ SPACES["lightfm + features"] = {**SPACES["lightfm"], "ids_too": (True, among(Fal
 
 
 class _Known:
-    """The training matrix of a split, and what is ranked, by its rows and columns."""
+    """The training matrix of a split, with the rows of the evaluated users and the columns of the candidates."""
 
     def __init__(self, split):
         self.items = np.flatnonzero(split.is_trained)
@@ -46,14 +48,14 @@ class _Known:
         self.split = split
 
     def rank(self, score, k):
-        """Rank candidates by ``score(users, items of training or -1)``; what the peer does not know comes last."""
+        """Rank candidates by ``score(users, items of training or -1)``; items that the peer does not know come last."""
         place = np.full(len(self.split.catalogue), -1)
         place[self.items] = np.arange(len(self.items))
         columns = place[self.split.candidates]
         return rank_by(lambda rows: np.where(columns < 0, -np.inf, score(self.users[rows])[:, columns]), self.split, k)
 
 
-def rank_by(score, split, k):
+def rank_by(score: Callable[[IntArray], FloatArray], split: Split, k: int) -> IntArray:
     """Positions of the k best candidates of each evaluated user that they have not seen."""
     lists = np.full((len(split.users), k), -1)
     for start in range(0, len(split.users), _BLOCK):
@@ -66,7 +68,7 @@ def rank_by(score, split, k):
     return lists
 
 
-def als_implicit(params, split, seed, k):
+def als_implicit(params: Params, split: Split, seed: int, k: int) -> IntArray:
     """Rank with AlternatingLeastSquares of implicit."""
     from implicit.als import AlternatingLeastSquares
 
@@ -76,7 +78,7 @@ def als_implicit(params, split, seed, k):
     return known.rank(lambda users: model.user_factors[users] @ model.item_factors.T, k)
 
 
-def als_irspack(params, split, seed, k):
+def als_irspack(params: Params, split: Split, seed: int, k: int) -> IntArray:
     """Rank with IALSRecommender of irspack."""
     from irspack import IALSRecommender
 
@@ -90,7 +92,7 @@ def als_irspack(params, split, seed, k):
     return known.rank(lambda rows: users[rows] @ items.T, k)
 
 
-def warp_lightfm(kind):
+def warp_lightfm(kind: str) -> Callable[[Params, Split, int, int], IntArray]:
     """Make a function that ranks with LightFM's WARP loss."""
 
     def rank(params, split, seed, k):

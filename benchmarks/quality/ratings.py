@@ -1,5 +1,7 @@
 """Explicit ratings: RMSE on MovieLens 100K, on ids and with the features of films and users."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.compose import make_column_transformer
 from sklearn.feature_extraction.text import CountVectorizer
@@ -17,7 +19,7 @@ from skllmrec import (
 )
 
 
-def rating_features(store):
+def rating_features(store: str) -> dict[str, dict[str, Any]]:
     """Describe films and users of MovieLens 100K in several ways: parameters of the recommender, by label."""
     users = {
         "user_features": ["gender", "occupation", "age"],
@@ -45,7 +47,7 @@ def rating_features(store):
     }
 
 
-def rmse(seed, store):
+def rmse(seed: int, store: str) -> None:
     """RMSE of 5 random folds of MovieLens 100K."""
     data = fetch_movielens_100k()
     folds = KFold(5, shuffle=True, random_state=seed)
@@ -57,7 +59,7 @@ def rmse(seed, store):
     try:
         import surprise
     except ImportError:
-        print("  scikit-surprise is not installed here; its documentation reports .934 (SVD), .919 (SVD++)")
+        print("  scikit-surprise is not installed here; its documentation reports 0.934 (SVD), 0.919 (SVD++)")
         return
     triples = data.frame[["user_id", "item_id", "rating"]]
     reader = surprise.Reader(rating_scale=(1, 5))

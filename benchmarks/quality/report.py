@@ -2,6 +2,8 @@
 
 import csv
 import json
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ import pandas as pd
 from benchmarks.common.measure import markdown
 from benchmarks.quality.data import PROTOCOLS, SETS
 from benchmarks.quality.models import KINDS, MODELS
-from benchmarks.quality.run import K, write_json
+from benchmarks.quality.run import Cells, K, write_json
 from skllmrec.comparison._statistics import bootstrap_means, percentile_interval
 
 METRICS = ("ndcg", "recall", "coverage", "ild", "gini")
@@ -29,12 +31,12 @@ class Result:
     Attributes
     ----------
     validation : float
-        NDCG of the best trial: what models are selected by.
+        NDCG of the best trial, by which models are selected.
     users : ndarray of shape (n_users,)
         NDCG of each user, in the order of their ids: the mean over the splits of the means over the seeds.
     """
 
-    def __init__(self, cell):
+    def __init__(self, cell: dict[str, Any]) -> None:
         self.model, self.dataset, self.protocol, self.kind = (
             cell[name] for name in ("model", "dataset", "protocol", "kind")
         )
@@ -45,18 +47,18 @@ class Result:
         self.users = _values_of_users(cell["fits"])
         self.default = float(np.mean(_values_of_users(cell["defaults"])))
 
-    def mean(self, metric):
+    def mean(self, metric: str) -> float:
         """Mean of a metric: over users, or over the splits of the means over the seeds."""
         if metric == "ndcg":
             return float(np.mean(self.users))
         return float(pd.DataFrame(self.fits).groupby("fold")[metric].mean().mean())
 
-    def interval(self):
+    def interval(self) -> tuple[float, float]:
         """95 % bootstrap interval of the NDCG over users."""
         low, high = percentile_interval(bootstrap_means(self.users, random_state=0))
         return float(low[0]), float(high[0])
 
-    def row(self):
+    def row(self) -> dict[str, Any]:
         """Everything but the values of users."""
         low, high = self.interval()
         return {
@@ -84,7 +86,7 @@ def _values_of_users(fits):
     return values.mean().sort_index().to_numpy()
 
 
-def read_results(cells):
+def read_results(cells: Cells) -> list[Result]:
     """Finished cells of a folder, in the order of the sets, protocols and models."""
     found = []
     for protocol in PROTOCOLS:
@@ -96,7 +98,7 @@ def read_results(cells):
     return found
 
 
-def metric_table(results, protocol, metric):
+def metric_table(results: Sequence[Result], protocol: str, metric: str) -> list[dict[str, Any]]:
     """One row for each model, one column for each set."""
     here = [result for result in results if result.protocol == protocol]
     sets = [name for name in SETS if any(result.dataset == name for result in here)]
@@ -118,21 +120,23 @@ def _shown(result, metric):
     return f"{result.mean(metric):.4f} ± {(high - low) / 2:.4f}"
 
 
-def gain(result, reference):
+def gain(result: Result, reference: Result) -> tuple[float, float, float]:
     """Relative gain of NDCG with its 95 % interval, over the same resampled users."""
     means = bootstrap_means(np.column_stack([result.users, reference.users]), random_state=0)
     low, high = percentile_interval((means[:, 0] / means[:, 1] - 1)[:, np.newaxis])
     return result.users.mean() / reference.users.mean() - 1, float(low[0]), float(high[0])
 
 
-def best(results, wanted, by="validation"):
-    """Return the best of the results that are wanted: by validation, or after the event by the test."""
+def best(results: Sequence[Result], wanted: Callable[[Result], bool], by: str = "validation") -> Result | None:
+    """Return the best of the wanted results: by validation, or in hindsight by the test."""
     among = [result for result in results if wanted(result)]
     key = (lambda result: result.validation) if by == "validation" else (lambda result: result.mean("ndcg"))
     return max(among, key=key, default=None)
 
 
-def duel(results, protocol, ours, theirs):
+def contrast_best(
+    results: Sequence[Result], protocol: str, ours: Callable[[Result], bool], theirs: Callable[[Result], bool]
+) -> list[dict[str, Any]]:
     """One row for each set: the best of ours against the best of theirs, both selected on validation."""
     rows = []
     for name in SETS:
@@ -158,8 +162,8 @@ def duel(results, protocol, ours, theirs):
     return rows
 
 
-def duel_table(rows):
-    """Format the rows of `duel`, with their mean."""
+def contrast_table(rows: list[dict[str, Any]]) -> str:
+    """Format the rows of `contrast_best`, with their mean."""
     if not rows:
         return "(no set is complete)"
     numbers = ("gain", "coverage", "over the best on test")
@@ -172,7 +176,7 @@ def duel_table(rows):
     return markdown(shown) + f"\n\nsignificantly below: {', '.join(below) or 'nowhere'}"
 
 
-DUELS = {
+CONTRASTS = {
     "warm: best with text against the best on ids (target +5 %, coverage +40 %)": (
         "warm",
         lambda result: result.kind in _TEXT and not result.is_peer,
@@ -196,7 +200,7 @@ DUELS = {
 }
 
 
-def fixed_models(results, protocol, theirs):
+def fixed_models(results: Sequence[Result], protocol: str, theirs: Callable[[Result], bool]) -> list[dict[str, Any]]:
     """Gain of each model with text, the same on every set, over the best opponent of the set."""
     rows = []
     for model in MODELS:
@@ -213,7 +217,7 @@ def fixed_models(results, protocol, theirs):
     return rows
 
 
-def text_table(results, protocol):
+def text_table(results: Sequence[Result], protocol: str) -> list[dict[str, Any]]:
     """Gain of each family of models with text, the kind of text selected on validation, over the family on ids."""
     rows = []
     for family, ids in (
@@ -239,8 +243,8 @@ def text_table(results, protocol):
     return rows
 
 
-def blend_table(results):
-    """Gain of each blend over the part of it that is best on test, which nobody knows beforehand."""
+def blend_table(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Gain of each blend over the part of it that is best on test, which is unknown beforehand."""
     rows = []
     for blend in (name for name, model in MODELS.items() if model.parts):
         row = {"blend against its best part": blend}
@@ -265,7 +269,7 @@ def _filled(rows, first):
     return [{name: row.get(name, "") for name in (first, *extra, *columns)} for row in rows]
 
 
-def default_table(results):
+def default_table(results: Sequence[Result]) -> list[dict[str, Any]]:
     """NDCG on test with the defaults as a share of that with tuned parameters, of our models."""
     columns = [(protocol, name) for protocol in PROTOCOLS for name in SETS]
     rows = []
@@ -286,9 +290,9 @@ def _sections(results):
     for protocol in PROTOCOLS:
         for metric in METRICS:
             yield f"{protocol}: {_NAMES[metric]}", metric_table(results, protocol, metric)
-    for title, (protocol, ours, theirs) in DUELS.items():
-        rows = duel(results, protocol, ours, theirs)
-        yield title, duel_table(rows) if rows else []
+    for title, (protocol, ours, theirs) in CONTRASTS.items():
+        rows = contrast_best(results, protocol, ours, theirs)
+        yield title, contrast_table(rows) if rows else []
         yield f"{title}: each model, the same on every set", fixed_models(results, protocol, theirs)
     for protocol in ("warm", "temporal"):
         yield f"{protocol}: what text adds to a model", text_table(results, protocol)
@@ -296,7 +300,7 @@ def _sections(results):
     yield f"Defaults against tuned parameters, NDCG@{K} on test", default_table(results)
 
 
-def print_report(cells):
+def print_report(cells: Cells) -> None:
     """Print all tables, and write results.csv and results.json into the folder of the cells."""
     results = read_results(cells)
     for title, content in _sections(results):

@@ -4,27 +4,31 @@ import json
 import os
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from benchmarks.quality.data import Split
 from benchmarks.quality.models import MODELS
 from benchmarks.quality.space import trials
+from skllmrec._typing import IntArray
 from skllmrec.metrics import catalog_coverage, gini_index, intra_list_diversity, ndcg_at_k, recall_at_k
 
 K = 20
 
 
-def write_json(path, content):
-    """Write a file that is there as a whole or not at all."""
+def write_json(path: Path, content: Any) -> None:
+    """Write a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.part")
     partial.write_text(json.dumps(content), encoding="utf-8")
     os.replace(partial, path)
 
 
-def file_name(model):
+def file_name(model: str) -> str:
     """Name of the file of a model."""
     return re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-") + ".json"
 
@@ -37,17 +41,17 @@ class Cells:
     ----------
     folder : Path
     settings : dict
-        What all cells of the folder have to agree in; a cell that does not is computed again.
+        Settings that all cells of the folder share; a cell with others is computed again.
     """
 
     folder: Path
     settings: dict
 
-    def path(self, dataset, protocol, model):
+    def path(self, dataset: str, protocol: str, model: str) -> Path:
         """Return the file of a cell."""
         return self.folder / dataset / protocol / file_name(model)
 
-    def read(self, dataset, protocol, model):
+    def read(self, dataset: str, protocol: str, model: str) -> dict[str, Any]:
         """Read a cell; an empty one where there is none of these settings."""
         path = self.path(dataset, protocol, model)
         cell = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -56,20 +60,20 @@ class Cells:
         names = {"dataset": dataset, "protocol": protocol, "model": model, "kind": MODELS[model].kind}
         return {"settings": self.settings, **names, "trials": [], "fits": [], "defaults": []}
 
-    def write(self, cell):
+    def write(self, cell: dict[str, Any]) -> None:
         """Write a cell."""
         write_json(self.path(cell["dataset"], cell["protocol"], cell["model"]), cell)
 
 
-def judge(lists, split):
-    """Measure lists: values of the whole, and NDCG of each user."""
+def evaluate_lists(lists: IntArray, split: Split) -> dict[str, Any]:
+    """Evaluate lists: metrics of all lists, and NDCG of each user."""
     per_user = ndcg_at_k(split.relevant, lists, k=K, average=False)
     n_items = len(split.candidates)
     return {
         "ndcg": float(np.nanmean(per_user)),
         "recall": recall_at_k(split.relevant, lists, k=K),
         "coverage": catalog_coverage(lists, n_items, k=K),
-        "ild": intra_list_diversity(lists, split.judging_vectors, k=K),
+        "ild": intra_list_diversity(lists, split.evaluation_vectors, k=K),
         "gini": gini_index(lists, n_items, k=K),
         "users": {str(user): round(float(value), 5) for user, value in zip(split.users, per_user, strict=True)},
     }
@@ -82,27 +86,42 @@ class Contest:
     ----------
     cells : Cells
     test : list of Split
-        What the best trial is judged by.
+        Splits on which the best trial is evaluated.
     validation : list of Split
-        What trials are chosen by: the mean over them.
+        Splits by whose mean NDCG the best trial is chosen.
     n_trials : int
     seeds : sequence of int
-        Of the final fits, which take turns on the splits.
+        Seeds of the final fits, which take turns on the splits.
     seed : int
-        Of the search.
+        Seed of the search.
     """
 
-    def __init__(self, cells, test, validation, *, n_trials, seeds, seed):
-        self.cells, self.test, self.validation = cells, test, validation
-        self.n_trials, self.seeds, self.seed = n_trials, seeds, seed
+    def __init__(
+        self,
+        cells: Cells,
+        test: Sequence[Split],
+        validation: Sequence[Split],
+        *,
+        n_trials: int,
+        seeds: Sequence[int],
+        seed: int,
+    ) -> None:
+        self.cells = cells
+        self.test = test
+        self.validation = validation
+        self.n_trials = n_trials
+        self.seeds = seeds
+        self.seed = seed
         self.names = test[0].dataset.name, test[0].protocol
 
-    def run(self, name):
-        """Do what a cell lacks."""
+    def run(self, name: str) -> str:
+        """Run the trials and fits that are missing in a cell; a line that reports the result."""
         model, cell = MODELS[name], self.cells.read(*self.names, name)
+        if not model.is_installed:
+            return f"{name}: left out, {model.package} is not installed here (`make bench-env` installs it)"
         tuned = self._tuned_parts(model)
         if tuned is None:
-            return f"{name}: its parts are not tuned yet"
+            return f"{name}: left out, its parts are not tuned yet"
         wanted = trials(name, model.space, self.n_trials, self.seed)
         done = [trial["params"] for trial in cell["trials"]]
         if cell.get("parts") != tuned or done[: len(wanted)] != wanted[: len(done)]:
@@ -135,16 +154,18 @@ class Contest:
         start = time.process_time()
         lists = [model.recommend(params, split, self.seed, K, tuned) for split in self.validation]
         ndcg = np.mean(
-            [ndcg_at_k(split.relevant, given, k=K) for split, given in zip(self.validation, lists, strict=True)]
+            [ndcg_at_k(split.relevant, ranked, k=K) for split, ranked in zip(self.validation, lists, strict=True)]
         )
         return {"params": params, "ndcg": float(ndcg), "seconds": round(time.process_time() - start, 3)}
 
     def _fit_all(self, cell, name, model, params, tuned, n_fits):
-        """Do the fits that are lacking: each split and each seed in its turn."""
+        """Run the missing fits: the splits and seeds in turn."""
         for number in range(len(cell[name]), n_fits):
             fold, seed = number % len(self.test), self.seeds[number % len(self.seeds)]
             start = time.process_time()
             lists = model.recommend(params, self.test[fold], seed, K, tuned)
             seconds = round(time.process_time() - start, 3)
-            cell[name].append({"fold": fold, "seed": seed, "seconds": seconds, **judge(lists, self.test[fold])})
+            cell[name].append(
+                {"fold": fold, "seed": seed, "seconds": seconds, **evaluate_lists(lists, self.test[fold])}
+            )
             self.cells.write(cell)

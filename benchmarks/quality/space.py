@@ -1,9 +1,14 @@
-"""Random search: where the parameters of a model are drawn from."""
+"""Random search: distributions of the parameters of a model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 from zlib import crc32
 
 import numpy as np
+
+Params: TypeAlias = dict[str, Any]  # parameters of one trial
+Space: TypeAlias = Mapping[str, tuple[Any, Any]]  # of each parameter: its default, and a `Log`, `Span` or `Among`
 
 
 @dataclass(frozen=True)
@@ -13,12 +18,12 @@ class Log:
     low: float
     high: float
 
-    def draw(self, generator):
+    def draw(self, generator: np.random.Generator) -> float:
         """Return a value, of three significant digits."""
         value = np.exp(generator.uniform(np.log(self.low), np.log(self.high)))
         return float(f"{value:.3g}")
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g}, logarithmic"
 
 
@@ -29,11 +34,11 @@ class Span:
     low: float
     high: float
 
-    def draw(self, generator):
+    def draw(self, generator: np.random.Generator) -> float:
         """Return a value, of two decimals."""
         return round(float(generator.uniform(self.low, self.high)), 2)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g}"
 
 
@@ -43,20 +48,20 @@ class Among:
 
     values: tuple
 
-    def draw(self, generator):
+    def draw(self, generator: np.random.Generator) -> Any:
         """Return a value."""
         return self.values[generator.integers(len(self.values))]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "one of " + ", ".join(map(str, self.values))
 
 
-def among(*values):
+def among(*values: Any) -> Among:
     """Return an `Among`."""
     return Among(values)
 
 
-def trials(name, space, n_trials, seed):
+def trials(name: str, space: Space, n_trials: int, seed: int) -> list[Params]:
     """Parameters of each trial of a model: its defaults first, then random ones, the same for the same name and seed.
 
     Parameters

@@ -2,10 +2,10 @@
 From raw text to a better recommender
 =====================================
 
-A shop sells books on six subjects. New books arrive that nobody has bought: only their texts say whom they suit. This
-example takes those texts from raw pages over cleaning, pre-training and fine-tuning to recommendations, and measures
-each step on new books: TF-IDF, a small BERT with random weights, the same BERT pre-trained on texts, and tuned on
-purchases.
+A shop sells books on six subjects. New books arrive that nobody has bought: they can be recommended by their texts
+only. This example leads from raw pages through cleaning, pre-training and fine-tuning to recommendations, and
+evaluates each step on new books: TF-IDF, a small BERT with random weights, the same BERT pre-trained on texts, and
+tuned on purchases.
 
 Everything is small, so that the page is built in a minute. The catalogues are synthetic
 (:func:`skllmrec.make_interactions`): the truth is known, and so is the difficulty. Books on one subject are described
@@ -16,8 +16,8 @@ not.
 # %%
 # Raw pages
 # ---------
-# The page of a book holds its title and its description, and then advertises two books on other subjects. For a count
-# of words, and for a language model that has not been told what matters, the advertisements are half of the text.
+# The page of a book holds its title and its description, and then advertises two books on other subjects. To a
+# count of words, and to a language model that was not tuned, the advertisements are as important as the description.
 
 import re
 
@@ -55,8 +55,8 @@ print(pages[0])
 # %%
 # Cleaning
 # --------
-# :class:`~skllmrec.TextCleaner` knows signs, not languages. It could be the first step of the pipelines below; the
-# texts are cleaned once here, because they are needed several times.
+# :class:`~skllmrec.TextCleaner` needs no language-specific rules. It could be the first step of the pipelines below;
+# the texts are cleaned once here, because they are needed several times.
 
 cleaner = TextCleaner()
 texts = cleaner.fit_transform(pages)
@@ -65,9 +65,9 @@ print(texts[0])
 # %%
 # New books
 # ---------
-# 300 books are new, and recommended to those who have read books like them: by the cosine of their vectors. Of the
-# others the first 25 readers are known; those of the new ones are to be foretold. (With all readers, a few books that
-# happen to be popular would decide the comparison.)
+# 300 books are new. They are recommended to readers of similar books, by the cosine of the vectors. The first 25
+# readers of every other book are known; the readers of the new books are to be predicted. (With all readers, a few
+# popular books would decide the comparison.)
 
 purchases = shop.frame.groupby("item_id").head(25)[["user_id", "item_id"]]
 purchases["text"] = texts[purchases["item_id"]]
@@ -77,7 +77,7 @@ test = test[test["user_id"].isin(train["user_id"])]
 
 
 def evaluate(item_encoder):
-    """Recommend new books that are like those a user has read; the recommender and its NDCG@10."""
+    """Fit a recommender of books similar to those a user has read; return it and its NDCG@10 on new books."""
     recommender = NeighborsRecommender(
         user="user_id",
         item="item_id",
@@ -95,10 +95,10 @@ _, ndcg["TF-IDF"] = evaluate(TfidfVectorizer(sublinear_tf=True))
 # %%
 # Pre-training
 # ------------
-# A small BERT learns from a wholesaler's catalogue, whose entries are lines of key words. Two objectives: hidden
-# words are predicted from the others, and of two segments it has to be said whether they belong together. No purchase
-# is used, and no book of the shop is read. Where the perplexity of held-out texts falls below that of a model which
-# only knows how frequent words are, something has been learned about which of them go together.
+# A small BERT learns from a wholesaler's catalogue, whose entries are lines of key words. It has two
+# objectives: to predict masked words from the others, and to predict whether two segments belong together. It uses no
+# purchases and no texts of the shop. If the perplexity of held-out texts is below that of a model of word frequencies
+# alone, the model has learned which words occur together.
 
 filler = {"the", "last", "my", "and", "or"}
 titles = [" ".join(wholesaler.items["title"][subjects == subject]).lower() for subject in range(12)]
@@ -124,12 +124,12 @@ display = LearningHistoryDisplay.from_estimator(pretrainer, keys=["held_out_mlm_
 display.ax_[0].set_yscale("log")
 
 # %%
-# What are its vectors worth? And what those of a model of the same size that has learned nothing: one step, at a rate
-# that changes nothing?
+# The vectors of this model are compared with those of a model of the same size that has learned nothing: it was
+# trained for one step, with a learning rate that changes nothing.
 
 
 def encode(model):
-    """Encoder with a model as it is."""
+    """Make an encoder with a model that is not tuned."""
     return LLMTextEncoder(model.checkpoint_, max_length=64, normalize=True)
 
 
@@ -140,10 +140,10 @@ _, ndcg["BERT, pre-trained"] = evaluate(encode(pretrainer))
 # %%
 # Fine-tuning
 # -----------
-# :class:`~skllmrec.LLMFineTuner` stands where the encoder stood. The recommender hands it the purchases of its
-# training rows, and it teaches the model which parts of a text tell what is bought together. Inside, a fifth of the
-# known books is held out; the epoch that recommends these best is kept, and the model as it was where nothing helped
-# beyond chance.
+# :class:`~skllmrec.LLMFineTuner` replaces the encoder. The recommender passes it the purchases of the training rows,
+# and it trains the model so that books bought by the same users get similar vectors. A fifth of the known books is held
+# out; the epoch with the best recommendations of these is kept, or the original model, if no epoch is significantly
+# better.
 
 tuned, ndcg["BERT, pre-trained and tuned"] = evaluate(
     LLMFineTuner(
@@ -161,17 +161,17 @@ print("better on held-out books:", tuner.improved_, "- by", tuner.objective_)
 LearningHistoryDisplay.from_estimator(tuner)
 
 # %%
-# What each step was worth
-# ------------------------
-# All figures are of new books, which neither the recommenders nor the trainings have seen. With each of the seeds 0
-# to 5 the pre-trained model was ahead of TF-IDF, the tuned one ahead of it or level with it (where the held-out books
-# did not say beyond chance that tuning helped), and the one with random weights far behind. By how much differed from
-# seed to seed: look at several before you choose by such a table, and at data of your own before you choose by this
-# one.
+# The gain of each step
+# ---------------------
+# All figures are for new books, which neither the recommenders nor the trainings have seen. With each of the seeds 0
+# to 5 the pre-trained model was better than TF-IDF, the tuned model was better than the pre-trained one or equal to it
+# (where tuning did not help significantly on the held-out books), and the model with random weights was far worse. The
+# size of the differences varied with the seed: try several seeds before you choose by such a table, and your own data
+# before you choose by this one.
 #
-# Why cosines? They show vectors as they are. `FeatureMFRecommender` learns from the purchases what each dimension is
-# worth, whatever the encoder: with it and these books, TF-IDF came within a few per cent of the tuned model. Put it
-# in the place of `NeighborsRecommender` above and see.
+# Why cosines? They compare the vectors themselves. `FeatureMFRecommender` learns a weight of each dimension from the
+# purchases, with any encoder: with it and these books, TF-IDF came within a few per cent of the tuned model. Replace
+# `NeighborsRecommender` above by it to see.
 
 table = pd.Series(ndcg, name="NDCG@10").sort_values().to_frame()
 table["over TF-IDF"] = (table["NDCG@10"] / ndcg["TF-IDF"] - 1).map("{:+.1%}".format)

@@ -2,13 +2,13 @@
 TF-IDF or a language model? One grid search
 ===========================================
 
-Which encoder suits a catalogue is a parameter like any other. A grid search over `item_encoder` decides it on items
-that training has not seen, and a picture shows what accuracy costs in variety.
+The encoder of a catalogue is a parameter like any other. A grid search over `item_encoder` selects it on items that
+are not in training, and a plot shows the trade-off between accuracy and variety.
 """
 
 # %%
-# A catalogue in which one thing is called a ship, a vessel or a boat
-# --------------------------------------------------------------------
+# A catalogue with synonyms: a ship, a vessel or a boat
+# -----------------------------------------------------
 # The search ranks the new items of each fold for every user; vocabulary and whitening are fitted on the others.
 
 import pandas as pd
@@ -53,8 +53,8 @@ pd.DataFrame(
 # %%
 # Accuracy against variety
 # ------------------------
-# Known items this time: a part of each user's rows is held out. To the right, more of the catalogue is shown to
-# somebody; a recommender on the line is beaten by no other one in both respects.
+# Known items this time: a part of each user's rows is held out. Further to the right, more of the
+# catalogue is recommended to at least one user; for a recommender on the line, no other one is better in both respects.
 
 train, test = next(PerUserKFold(4, user="user_id", random_state=0).split(X))
 columns = {"user": "user_id", "item": "item_id"}

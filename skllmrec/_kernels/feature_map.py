@@ -1,10 +1,14 @@
 """Ridge maps from features to factors: one factorisation of the features, then cheap fits and leave-one-out errors."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
+from numpy.typing import DTypeLike
+
+from skllmrec._typing import FloatArray, Matrix
 
 MAX_EXACT = 2048  # features (or rows, whichever are fewer) up to which the singular values are exact
 MAX_RANK = 512  # singular vectors kept beyond that
@@ -13,7 +17,8 @@ _BLOCK = 256  # columns handled at once, so that no (n, k) array is made
 _DENSE_COLUMN = 0.25  # a sparse column with more non-zeros than this share is computed with as a dense one
 _POWER_ITERATIONS = 2
 _OVERSAMPLING = 1.1
-_DEPENDENT, _INDEPENDENT = 1e-6, 1e-2  # least over greatest diagonal of a Cholesky factor: no use, and good enough
+# smallest over largest diagonal entry of a Cholesky factor: columns are too dependent, are independent enough
+_DEPENDENT, _INDEPENDENT = 1e-6, 1e-2
 _NEGLIGIBLE = 1e-10  # of the largest squared singular value: rounding noise
 _ROUNDING = 1e-14  # of the squared entries before centring: what centring leaves where all rows are equal
 
@@ -60,7 +65,7 @@ class FeatureMap:
     coef: np.ndarray
     intercept: np.ndarray
 
-    def predict(self, features):
+    def predict(self, features: Matrix) -> FloatArray:
         """Factors of rows of features.
 
         Parameters
@@ -77,7 +82,7 @@ class FeatureMap:
 class _CentredRows:
     """Products with ``X = R^(1/2) (Z - 1 mean')``; dense and sparse columns are kept apart, X is never formed.
 
-    A feature union of TF-IDF and a language model is sparse in name only: its dense columns go through BLAS.
+    A feature union of TF-IDF and a language model is a sparse matrix with dense columns; BLAS multiplies those.
     """
 
     def __init__(self, features, weights):
@@ -135,8 +140,8 @@ def _product_with_identity(product, size):
 def _orthonormal(Y):
     """Orthonormal basis of the columns, by Cholesky QR: at the rate of matrix products, several times that of `qr`.
 
-    Its error grows with the square of the condition number: a second round mends what the first left, and Householder
-    QR takes over where the columns are nearly dependent (Yamamoto et al., ETNA 44, 2015).
+    Its error grows with the square of the condition number: a second round corrects the error of the first, and
+    Householder QR takes over where the columns are nearly dependent (Yamamoto et al., ETNA 44, 2015).
     """
     basis = Y
     for _ in range(2):
@@ -166,14 +171,16 @@ def _randomized_right(rows, rank, seed):
     return values[::-1][:rank], (right @ vectors)[:, ::-1][:, :rank]
 
 
-def factorise_features(features, weights, *, max_rank=MAX_RANK, seed=0, dtype=np.float64):
+def factorise_features(
+    features: Matrix, weights: FloatArray, *, max_rank: int = MAX_RANK, seed: int = 0, dtype: DTypeLike = np.float64
+) -> FeatureBasis:
     """Decompose features once, so that every later ridge fit on them is a pair of thin products.
 
     Exact up to 2,048 features or rows (eigenvalues of the smaller Gram matrix); beyond that the leading `max_rank`
     singular vectors, by randomized subspace iteration with implicit centring. Cost of the latter: seven passes over the
     stored values times 1.1 `max_rank`, and memory for ``(n + k) * max_rank`` numbers. On 2,700 films with TF-IDF and a
-    language model side by side, NDCG of cold items was .256, .278 and .288 at ranks 128, 512 and 1,024 (.3, 2 and 6 s);
-    on 13,600 books .022, .022 and .023 (2, 7 and 17 s).
+    language model side by side, NDCG of cold items was 0.256, 0.278 and 0.288 at ranks 128, 512 and 1,024 (0.3, 2 and
+    6 s); on 13,600 books 0.022, 0.022 and 0.023 (2, 7 and 17 s).
 
     Parameters
     ----------
@@ -227,7 +234,9 @@ def _project(basis, V):
     return mean, basis.left.T @ (basis.root[:, None] * (V - mean))
 
 
-def fit_rows(basis, V, strength, projection=None):
+def fit_rows(
+    basis: FeatureBasis, V: FloatArray, strength: float, projection: tuple[FloatArray, FloatArray] | None = None
+) -> FloatArray:
     """Predict the training rows of the ridge map.
 
     The map minimises ``sum_i r_i |v_i - c - B' z_i|^2 + strength * unit * |B|^2`` over B and c.
@@ -239,7 +248,7 @@ def fit_rows(basis, V, strength, projection=None):
         Factors.
     strength : float
     projection : tuple, default=None
-        Of `V` on the basis, where it was computed before.
+        Mean and components of `V` on the basis, where they were computed before.
 
     Returns
     -------
@@ -251,7 +260,7 @@ def fit_rows(basis, V, strength, projection=None):
     return mean + inverse_root[:, None] * (basis.left @ shrunk)
 
 
-def row_influence(basis, strengths):
+def row_influence(basis: FeatureBasis, strengths: FloatArray) -> FloatArray:
     """Weight h_i of each row in its own prediction, for each strength.
 
     Parameters
@@ -268,7 +277,7 @@ def row_influence(basis, strengths):
     return (weights / weights.sum())[:, None] + basis.left**2 @ shares.astype(basis.left.dtype)
 
 
-def leave_out(V, fitted, influence):
+def leave_out(V: FloatArray, fitted: FloatArray, influence: FloatArray) -> FloatArray:
     """Predict each row from all others, without a refit: ``v_i - (v_i - fitted_i) / (1 - h_i)``, which is exact.
 
     Parameters
@@ -283,7 +292,7 @@ def leave_out(V, fitted, influence):
     return V - (V - fitted) / np.maximum(1 - influence, 1e-9)[:, None]
 
 
-def choose_strength(basis, V, start=None):
+def choose_strength(basis: FeatureBasis, V: FloatArray, start: int | None = None) -> int:
     """Position in `STRENGTHS` with the least weighted squared leave-one-out error ``sum_i r_i |v_i - left_out_i|^2``.
 
     Parameters
@@ -291,7 +300,7 @@ def choose_strength(basis, V, start=None):
     basis : FeatureBasis
     V : ndarray of shape (n, d)
     start : int, default=None
-        Walk downhill from this position instead of trying the whole grid.
+        Descend from this position instead of trying the whole grid.
 
     Returns
     -------
@@ -316,7 +325,7 @@ def choose_strength(basis, V, start=None):
     return best
 
 
-def fit_map(basis, V, strength):
+def fit_map(basis: FeatureBasis, V: FloatArray, strength: float) -> FeatureMap:
     """Coefficients of the ridge map, for rows that were not in the fit.
 
     Parameters
@@ -335,7 +344,9 @@ def fit_map(basis, V, strength):
     return FeatureMap(coef, mean - basis.mean @ coef)
 
 
-def ridge_map(features, V, weights, strength="auto", *, seed=0):
+def ridge_map(
+    features: Matrix, V: FloatArray, weights: FloatArray, strength: float | Literal["auto"] = "auto", *, seed: int = 0
+) -> tuple[FeatureMap, float]:
     """Decompose features and fit a ridge map to V on them.
 
     Parameters
@@ -353,7 +364,7 @@ def ridge_map(features, V, weights, strength="auto", *, seed=0):
     -------
     FeatureMap
     strength : float
-        That of the map.
+        Ridge strength of the map.
     """
     basis = factorise_features(features, weights, seed=seed)
     if strength == "auto":

@@ -5,18 +5,22 @@ import functools
 import os
 import threading
 from collections import deque
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 
 import joblib
 import numpy as np
 
-# Work of a chunk, in non-zeros: what it reads and writes stays in a core's cache, and threads even out. Chunks do not
+from skllmrec._typing import IntArray
+
+# Cost of a chunk, in non-zeros: its data fit in a core's cache, and the work of the threads evens out. Chunks do not
 # depend on the number of threads, so that matrix products inside of them round alike.
 _CHUNK_COST = 2**16
-_ROW_COST = 8  # of a row, whatever its length
+_ROW_COST = 8  # of a row, in addition to its non-zeros
 
 
-def count_threads():
+def count_threads() -> int:
     """Threads that this process may use.
 
     ``NUMBA_NUM_THREADS`` and ``OMP_NUM_THREADS`` are honoured (joblib's workers set them, so that processes times
@@ -34,7 +38,7 @@ def count_threads():
     return joblib.cpu_count()
 
 
-def split_rows(indptr, n_chunks):
+def split_rows(indptr: IntArray, n_chunks: int) -> list[tuple[int, int]]:
     """Cut the rows of a CSR matrix into contiguous chunks of about equal work.
 
     Parameters
@@ -52,26 +56,26 @@ def split_rows(indptr, n_chunks):
     return [(int(a), int(b)) for a, b in pairwise(edges)]
 
 
-def even_chunks(n_rows, row_cost):
-    """Cut rows that are all the same work into contiguous chunks.
+def even_chunks(n_rows: int, row_cost: int) -> list[tuple[int, int]]:
+    """Cut rows of equal cost into contiguous chunks.
 
     Parameters
     ----------
     n_rows : int
     row_cost : int
-        Of each row, in non-zeros.
+        Cost of each row, in non-zeros.
 
     Returns
     -------
     list of (int, int)
-        As `split_rows` of a matrix with so many non-zeros in each row.
+        As from `split_rows` for a matrix with `row_cost` non-zeros in each row.
     """
     n_chunks = max(1, n_rows * (row_cost + _ROW_COST) // _CHUNK_COST)
     edges = np.unique(np.ceil(np.linspace(0, n_rows, n_chunks + 1)).astype(np.int64))
     return [(int(a), int(b)) for a, b in pairwise(edges)]
 
 
-def map_rows(function, indptr, n_threads=None):
+def map_rows(function: Callable[[int, int], object], indptr: IntArray, n_threads: int | None = None) -> None:
     """Call ``function(first, last)`` for row chunks that together cover all rows.
 
     Parameters
@@ -87,7 +91,9 @@ def map_rows(function, indptr, n_threads=None):
     map_chunks(function, split_rows(indptr, max(1, cost // _CHUNK_COST)), n_threads)
 
 
-def map_chunks(function, chunks, n_threads=None):
+def map_chunks(
+    function: Callable[[int, int], object], chunks: list[tuple[int, int]], n_threads: int | None = None
+) -> None:
     """Call ``function(first, last)`` for given row chunks.
 
     Parameters
@@ -99,7 +105,8 @@ def map_chunks(function, chunks, n_threads=None):
         None: `count_threads`.
     """
     n_threads = min(count_threads() if n_threads is None else n_threads, len(chunks))
-    waiting, errors = deque(chunks), []
+    waiting: deque[tuple[int, int]] = deque(chunks)
+    errors: list[BaseException] = []
 
     def work():
         try:
@@ -110,38 +117,40 @@ def map_chunks(function, chunks, n_threads=None):
                     return
                 function(first, last)
         except BaseException as error:
-            waiting.clear()  # nobody goes on
+            waiting.clear()  # stops the other threads
             errors.append(error)
 
     helpers = [threading.Thread(target=work, daemon=True) for _ in range(n_threads - 1)]
     for helper in helpers:
         helper.start()
-    work()  # this thread takes part: a fit makes many such calls, and every thread that is started costs
+    work()  # the calling thread works too: a fit makes many such calls, and starting a thread costs time
     try:
         for helper in helpers:
             helper.join()
     finally:
-        waiting.clear()  # of an interrupted wait
+        waiting.clear()  # if the wait was interrupted
     if errors:
         raise errors[0]
 
 
 @functools.lru_cache(maxsize=1)
 def _blas():
-    import scipy.linalg  # noqa: F401 - brings a BLAS of its own, which has to be there to be found
+    import scipy.linalg  # noqa: F401 - loads its own BLAS, which is found only once it is loaded
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas")
 
 
 class _SerialBlas:
-    """How many blocks want it, and what to go back to when the last of them ends."""
+    """Counts the blocks that are active; the first one sets the limit, the last one restores the previous threads."""
 
-    def __init__(self):
-        self.lock, self.n_blocks, self.limiter = threading.Lock(), 0, None
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.n_blocks = 0
+        self.limiter: Any = None
 
     @contextlib.contextmanager
-    def __call__(self):
+    def __call__(self) -> Iterator[None]:
         with self.lock:
             self.n_blocks += 1
             if self.n_blocks == 1:

@@ -1,21 +1,25 @@
-"""Interactions, items and users, joined into one frame and handed over as a Bunch."""
+"""Join interactions, items and users into one frame, and return them as a Bunch."""
+
+from typing import Any
 
 from sklearn.utils import Bunch
 
+from skllmrec._typing import Frame
+
 
 class InteractionsBunch(Bunch):
-    """A Bunch whose attribute `items` is the table of items, not the method of dict.
+    """A scikit-learn Bunch whose attribute `items` is the table of items instead of the method of dict.
 
-    Everything else is as in scikit-learn's; ``dict(bunch).items()`` gives the pairs of keys and values.
+    ``dict(bunch).items()`` gives the pairs of keys and values.
     """
 
     @property
-    def items(self):
+    def items(self) -> Frame:
         """The table of items."""
         return self["items"]
 
     def __reduce__(self):
-        # by default pickle and copy read a dict's content through its method items
+        # by default pickle and copy read the content of a dict through its method items
         return _bunch_from_dict, (dict(self),)
 
 
@@ -23,23 +27,23 @@ def _bunch_from_dict(content):
     return InteractionsBunch(**content)
 
 
-def check_key(table, key, name, *, unique=False):
-    """Check that the ids of a table are there, and once each where they have to be.
+def check_key(table: Frame, key: str, name: str, *, unique: bool = False) -> None:
+    """Check that no id of a table is missing and, optionally, that none is repeated.
 
     Parameters
     ----------
     table : pandas.DataFrame
     key : str
-        The column of ids.
+        Column of the ids.
     name : str
-        What the table is called in errors, e.g. its file.
+        Name of the table in errors, e.g. its file.
     unique : bool, default=False
-        Whether an id may stand in one row only.
+        Whether each id must have one row only.
 
     Raises
     ------
     ValueError
-        If the column is not there, an id is missing, or an id is repeated.
+        If the column does not exist, an id is missing, or, with `unique`, an id is repeated.
     """
     if key not in table.columns:
         raise ValueError(f"{name} has no column {key!r}; its columns are {list(table.columns)}.")
@@ -55,32 +59,32 @@ def check_key(table, key, name, *, unique=False):
         )
 
 
-def complete(table, key, ids):
-    """Append a row of missing attributes for every id that the table lacks.
+def complete(table: Frame, key: str, ids: Any) -> Frame:
+    """Append a row with missing attributes for every id without a row.
 
     Parameters
     ----------
     table : pandas.DataFrame
         One row per id.
     key : str
-        The column of ids.
+        Column of the ids.
     ids : pandas.Series
-        Ids that need a row, repeated or not.
+        Ids that must have a row; they may be repeated.
 
     Returns
     -------
     pandas.DataFrame
-        The table itself where nothing is missing.
+        The table itself if every id has a row.
     """
     absent = ids[~ids.isin(table[key])].drop_duplicates()
     if absent.empty:
         return table
-    everyone = list(table[key]) + list(absent)
-    return table.set_index(key).reindex(everyone).rename_axis(key).reset_index()
+    all_ids = list(table[key]) + list(absent)
+    return table.set_index(key).reindex(all_ids).rename_axis(key).reset_index()
 
 
-def _tell_apart(interactions, items, users, keys):
-    """Give a name that two tables share the prefix ``item_`` or ``user_``."""
+def _prefix_shared_names(interactions, items, users, keys):
+    """Add the prefix ``item_`` or ``user_`` to column names that two tables share."""
     taken = set(interactions.columns) - set(keys)
     shared = (set(items.columns) & set(users.columns)) - set(keys)
     tables = []
@@ -90,30 +94,41 @@ def _tell_apart(interactions, items, users, keys):
     return tables
 
 
-def make_bunch(interactions, items, users, *, user, item, target, descr, as_frame=True, **others):
-    """Join the attributes of items and users to the interactions and make the Bunch that every loader returns.
+def make_bunch(
+    interactions: Frame,
+    items: Frame,
+    users: Frame,
+    *,
+    user: str,
+    item: str,
+    target: str | None,
+    descr: str,
+    as_frame: bool = True,
+    **others: Any,
+) -> InteractionsBunch:
+    """Join the attributes of items and users to the interactions; make the Bunch that every loader returns.
 
     Parameters
     ----------
     interactions, items, users : pandas.DataFrame
-        Every id of the interactions has exactly one row in the other two.
+        Every id of the interactions has exactly one row in `items` or `users`.
     user, item : str
-        The columns of ids.
+        Columns of the ids.
     target : str or None
-        The column that becomes y.
+        Column that becomes y.
     descr : str
         Description of the data set.
     as_frame : bool, default=True
-        Whether frames stay frames or become arrays.
+        Whether to return frames or arrays.
     **others
-        Further entries of the Bunch.
+        Additional entries of the Bunch.
 
     Returns
     -------
     InteractionsBunch
         ``frame, data, target, items, users, feature_names, target_names, item_names, user_names, DESCR``.
     """
-    items, users = _tell_apart(interactions, items, users, (user, item))
+    items, users = _prefix_shared_names(interactions, items, users, (user, item))
     frame = interactions.join(items.set_index(item), on=item).join(users.set_index(user), on=user)
     data = frame if target is None else frame.drop(columns=target)
     y = None if target is None else frame[target]
@@ -124,7 +139,9 @@ def make_bunch(interactions, items, users, *, user, item, target, descr, as_fram
         "user_names": list(users.columns),
     }
     if not as_frame:
-        data, items, users = (table.to_numpy(dtype=object) for table in (data, items, users))
+        data = data.to_numpy(dtype=object)
+        items = items.to_numpy(dtype=object)
+        users = users.to_numpy(dtype=object)
         y = None if y is None else y.to_numpy()
         frame = None
     return InteractionsBunch(data=data, target=y, frame=frame, items=items, users=users, **names, DESCR=descr, **others)

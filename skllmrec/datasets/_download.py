@@ -1,21 +1,24 @@
-"""Fetch files within bounds: of time, and of what they may contain."""
+"""Download files with time limits and check their digests."""
 
 import hashlib
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.request import urlopen
 
+from skllmrec._typing import Path as PathLike
+
 _CHUNK = 1 << 18  # bytes
-_SLOWEST = 20  # a download may take this many times its time-out in all
+_MAX_TIMEOUTS = 20  # limit of the whole download, as a multiple of its time-out
 _PIP_SECONDS = 90
 
 
 def _within(seconds, function):
-    """Call a function in a thread and give up on it after some seconds; a name look-up knows no time-out."""
+    """Call a function in a thread and wait for it at most some seconds, since a name look-up has no time-out."""
     outcome = {}
 
     def call():
@@ -34,40 +37,40 @@ def _within(seconds, function):
     return outcome["value"]
 
 
-def download(url, path, *, timeout):
+def download(url: str, path: Path, *, timeout: float) -> None:
     """Download a file.
 
     Parameters
     ----------
     url : str
     path : pathlib.Path
-        Where to write it.
+        File to write.
     timeout : float
-        Seconds to wait for the connection and for every piece; 20 times as long in all.
+        Seconds to wait for the connection and for every chunk. The whole download may take 20 times as long.
 
     Raises
     ------
     OSError
-        If it cannot be reached or takes too long.
+        If the URL cannot be reached or the download takes too long.
     """
-    deadline = time.monotonic() + _SLOWEST * timeout
-    # the caller's addresses are constants
+    deadline = time.monotonic() + _MAX_TIMEOUTS * timeout
+    # callers pass constant URLs
     with _within(timeout, lambda: urlopen(url, timeout=timeout)) as answer, open(path, "wb") as file:  # noqa: S310
         while chunk := answer.read(_CHUNK):
             file.write(chunk)
             if time.monotonic() > deadline:
-                raise TimeoutError(f"not complete after {_SLOWEST * timeout:g} s")
+                raise TimeoutError(f"not complete after {_MAX_TIMEOUTS * timeout:g} s")
 
 
-def download_wheel(requirement, folder):
-    """Download the wheel of a package, without its dependencies and without installing it, by pip.
+def download_wheel(requirement: str, folder: PathLike) -> Path:
+    """Download the wheel of a package with pip, without its dependencies and without installing it.
 
     Parameters
     ----------
     requirement : str
         Name and version, e.g. ``"recbole==1.2.1"``.
     folder : path-like
-        Where to put it.
+        Folder of the wheel.
 
     Returns
     -------
@@ -76,25 +79,25 @@ def download_wheel(requirement, folder):
     Raises
     ------
     OSError
-        If pip is not there, fails or takes too long; with the last thing that it said.
+        If pip is not installed, fails or takes too long. The message is the last line that pip printed.
     """
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
     command += ["--disable-pip-version-check", "--quiet", "--retries=1", "--dest", str(folder), requirement]
     try:
-        done = subprocess.run(  # noqa: S603 - our own words only
+        done = subprocess.run(  # noqa: S603 - the arguments are constants
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PIP_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
         raise TimeoutError(f"pip did not finish within {_PIP_SECONDS} s") from None
     wheels = list(Path(folder).glob("*.whl"))
     if done.returncode or not wheels:
-        said = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
-        raise OSError(said[-1])
+        errors = [line for line in done.stderr.splitlines() if line.strip()]
+        raise OSError(errors[-1] if errors else f"exit code {done.returncode}")
     return wheels[0]
 
 
-def check_digest(content, expected, name, algorithm="sha256"):
-    """Check the digest of what was read.
+def check_digest(content: bytes, expected: str, name: str, algorithm: str = "sha256") -> None:
+    """Check the digest of a content.
 
     Parameters
     ----------
@@ -102,28 +105,28 @@ def check_digest(content, expected, name, algorithm="sha256"):
     expected : str
         Hexadecimal digest.
     name : str
-        What the content is, for the error.
+        Name of the content in the error.
     algorithm : str, default="sha256"
 
     Raises
     ------
     ValueError
-        If it is another one: the content is damaged, incomplete, or not what its name says.
+        If the digest differs: the content is damaged, incomplete, or another file.
     """
     found = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
     if found != expected:
         raise ValueError(f"{name} is damaged or another file: its {algorithm} is {found}, expected {expected}")
 
 
-def write_atomically(path, write):
-    """Write a file so that no reader ever sees a part of it.
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file in one step, so that a reader never sees an incomplete file.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file; its folder is made if need be.
+        The file; its folder is created if it does not exist.
     write : callable
-        Gets the path of a temporary file beside it.
+        Takes the path of a temporary file and writes it.
 
     Raises
     ------

@@ -1,8 +1,11 @@
-"""Interactions, items and users in a folder of parquet or csv files."""
+"""Load interactions, items and users from a folder of parquet or csv files."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 from skllmrec._optional import import_optional
+from skllmrec._typing import Path as PathLike
 from skllmrec.datasets._bunch import check_key, complete, make_bunch
 from skllmrec.exceptions import DatasetNotFoundError
 
@@ -11,7 +14,7 @@ _DUPLICATES = ("keep", "last", "sum")
 
 
 def _find(folder, name):
-    """Path of a table in the folder, None where there is none."""
+    """Path of a table in the folder, None if it has no file."""
     paths = [folder / f"{name}{suffix}" for suffix in _SUFFIXES]
     return next((path for path in paths if path.is_file()), None)
 
@@ -20,7 +23,7 @@ def _read(path, keys):
     """Read a table with at least one row; an error names the file."""
     try:
         table = _read_file(path, keys)
-    except (ValueError, OSError) as error:  # those of pandas and pyarrow are of these kinds
+    except (ValueError, OSError) as error:  # errors of pandas and pyarrow are among these
         advice = "save it as UTF-8" if isinstance(error, UnicodeDecodeError) else "check the file"
         raise ValueError(f"{path} cannot be read ({str(error).strip()}): {advice}.") from error
     if len(table) == 0:
@@ -29,7 +32,7 @@ def _read(path, keys):
 
 
 def _read_file(path, keys):
-    """Read a file; ids in a csv file are read as text, so that none loses its leading zeros."""
+    """Read a file; the ids of a csv file are read as strings, so that leading zeros are kept."""
     pandas = import_optional("pandas", extra="demo", purpose="load_interactions")
     if path.suffix == ".csv":
         return pandas.read_csv(path, dtype=dict.fromkeys(keys, str))
@@ -38,7 +41,7 @@ def _read_file(path, keys):
 
 
 def _plain_numbers(table):
-    """Turn nullable numbers into those of numpy: float64 with NaN where a value is missing."""
+    """Convert nullable numbers to numpy's dtypes: float64 with NaN if a value is missing."""
     pandas = import_optional("pandas", extra="demo", purpose="load_interactions")
     numbers = {}
     for name, dtype in table.dtypes.items():
@@ -66,7 +69,7 @@ def _read_interactions(folder, user, item):
 
 
 def _read_attributes(folder, name, key, ids):
-    """Read items or users, one row for each id; where there is no file, only the ids."""
+    """Read items or users, one row per id; without a file, the table holds the ids only."""
     path = _find(folder, name)
     if path is None:
         return ids.drop_duplicates().to_frame().reset_index(drop=True)
@@ -80,23 +83,23 @@ def _read_attributes(folder, name, key, ids):
 
 
 def _exclude(tables, columns, keys):
-    """Drop columns from whichever tables have them."""
+    """Drop columns from the tables that have them."""
     if isinstance(columns, str):
         raise ValueError(f"exclude_columns takes a list of names, got the str {columns!r}: pass [{columns!r}].")
-    there = list(dict.fromkeys(name for table in tables for name in table.columns if name not in keys))
-    unknown = [name for name in columns if name not in there]
+    available = list(dict.fromkeys(name for table in tables for name in table.columns if name not in keys))
+    unknown = [name for name in columns if name not in available]
     if unknown:
-        raise ValueError(f"exclude_columns: {unknown} cannot be excluded; the columns that can be are {there}.")
+        raise ValueError(f"exclude_columns: {unknown} cannot be excluded; the columns that can be are {available}.")
     return [table.drop(columns=[name for name in columns if name in table.columns]) for table in tables]
 
 
 def _check_target(table, target):
-    """Leave out the rows without a target; return float64 targets."""
+    """Leave out the rows without a target, and convert the target to float64."""
     if target not in table.columns:
         raise ValueError(
             f"The interactions have no target column {target!r}; their columns are {list(table.columns)}. "
-            "Name one of them, or pass target=None (on the command line --target none) for interactions that only did "
-            "or did not happen."
+            "Name one of them, or pass target=None (on the command line --target none) for interactions without a "
+            "rating or weight."
         )
     pandas = import_optional("pandas", extra="demo", purpose="load_interactions")
     n_rows = len(table)
@@ -106,14 +109,14 @@ def _check_target(table, target):
     if not pandas.api.types.is_numeric_dtype(table[target]):
         raise ValueError(f"The target column {target!r} holds {table[target].dtype} values, which are not numbers.")
     table = table.astype({target: "float64"})
-    endless = table.index[table[target].abs() == float("inf")]
-    if len(endless):
-        raise ValueError(f"The target column {target!r} is infinite in row {endless[0]} ({len(endless)} in all).")
+    infinite = table.index[table[target].abs() == float("inf")]
+    if len(infinite):
+        raise ValueError(f"The target column {target!r} is infinite in row {infinite[0]} ({len(infinite)} in all).")
     return table
 
 
 def _merge_duplicates(table, keys, target, duplicates):
-    """Keep one row for each pair of user and item, the last in time or, without times, in the file."""
+    """Keep one row per pair of user and item: the latest one or, without times, the last one of the file."""
     if duplicates not in _DUPLICATES:
         raise ValueError(f"duplicates must be one of {_DUPLICATES}, got {duplicates!r}.")
     if duplicates == "keep":
@@ -125,46 +128,44 @@ def _merge_duplicates(table, keys, target, duplicates):
 
 
 def load_interactions(
-    folder,
+    folder: PathLike,
     *,
-    user="user_id",
-    item="item_id",
-    target="rating",
-    exclude_columns=(),
-    duplicates="keep",
-    return_X_y=False,
-):
+    user: str = "user_id",
+    item: str = "item_id",
+    target: str | None = "rating",
+    exclude_columns: Sequence[str] = (),
+    duplicates: Literal["keep", "last", "sum"] = "keep",
+    return_X_y: bool = False,
+) -> Any:
     r"""Load a folder of interactions with the attributes of items and users.
 
-    The folder holds ``interactions.parquet`` and, if there are any, ``items.parquet`` and ``users.parquet``;
-    each may be a ``.csv`` file instead, whose ids are read as text. The attributes are joined to the
-    interactions by the ids. ``SOURCE.md`` in the folder becomes the description: read it before trusting a
-    column.
+    The folder must contain ``interactions.parquet``, and may contain ``items.parquet`` and ``users.parquet``. Each may
+    be a ``.csv`` file instead, whose ids are read as strings. The attributes are joined to the interactions by the ids.
+    ``SOURCE.md`` in the folder becomes the description: read it before you rely on a column.
 
-    - An id without a row among the items (or users) gets one in which every attribute is missing, so that
-      `items` and `users` hold every id. `TextTemplate` renders a missing attribute as nothing; encoders alone
-      reject it.
-    - Where there is no items or users file, the table has the ids alone.
-    - A column that two tables share is renamed to ``item_...`` or ``user_...`` in all of the result.
-    - Nullable integers become int64, or float64 with NaN where a value is missing. Times are not needed;
-      without a column ``timestamp`` there is no splitting in time.
+    - An id without a row in `items` (or `users`) gets a row with missing attributes, so that `items` and `users` hold
+      every id. `TextTemplate` leaves out missing attributes; encoders reject them.
+    - Without a file of items or users, the table holds the ids only.
+    - A column name that two tables share gets the prefix ``item_`` or ``user_`` in all of the result.
+    - Nullable integers become int64, or float64 with NaN if a value is missing. Times are optional, but splits by time
+      need a column ``timestamp``.
 
     Parameters
     ----------
     folder : str or path-like
         The folder.
     user, item : str, default="user_id", "item_id"
-        The columns of ids, in the interactions and in the table of users or items.
+        Columns of the ids, in the interactions and in the table of users or items.
     target : str or None, default="rating"
-        The column of the interactions that becomes y. Rows where it is missing are left out. None: no y.
+        Column of the interactions that becomes y. Rows without a value are left out. If None, there is no y.
     exclude_columns : list of str, default=()
-        Columns to leave out of every table. Use it for what would tell the answer: tags that the users under
-        test gave themselves (``user_tags`` of MovieLens, ``tags`` and ``own_tags`` of Last.fm) and other
-        measures of the interaction itself (``listen_count``, ``explicit_rating``, ``quantity``).
+        Columns to leave out of every table. Use it for columns that leak the target: tags given by the users of the
+        test set themselves (``user_tags`` of MovieLens, ``tags`` and ``own_tags`` of Last.fm) and other measures of
+        the interaction (``listen_count``, ``explicit_rating``, ``quantity``).
     duplicates : {"keep", "last", "sum"}, default="keep"
-        What becomes of several rows of one user and one item, which put the same pair on both sides of a
-        random split: all stay; the last one stays (by ``timestamp`` if there is one, else in the file); the
-        last one stays with the sum of the targets.
+        How to treat several rows of one user and one item, which a random split can put into training and test:
+        "keep" keeps all; "last" keeps the latest by ``timestamp``, or the last in the file without this column; "sum"
+        keeps the same row with the sum of the targets.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
 
@@ -180,7 +181,7 @@ def load_interactions(
         target : pandas.Series of shape (n_interactions,), float64, or None
             y.
         items, users : pandas.DataFrame
-            One row per item or user, those without interactions included: for ``FeatureTable``.
+            One row per item or user, including those without interactions: for ``FeatureTable``.
         feature_names, target_names, item_names, user_names : list of str
             Names of the columns of data, target, items and users.
         DESCR : str
@@ -192,7 +193,7 @@ def load_interactions(
     DatasetNotFoundError
         If the folder or its interactions do not exist; it is a ValueError and an OSError.
     ValueError
-        If a file cannot be read or has no rows, a column is not there, an id is missing, an id has two rows among the
+        If a file cannot be read or has no rows, a column does not exist, an id is missing, an id has two rows among the
         items or users, ids are stored as different types, or the target is not a finite number.
     ImportError
         If pandas or (for parquet) pyarrow is not installed.

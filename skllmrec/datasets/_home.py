@@ -1,16 +1,18 @@
-"""The folder where data sets are kept."""
+"""The folder in which data sets are stored."""
 
 import os
 from pathlib import Path
 
+from skllmrec._typing import Path as PathLike
 
-def get_data_home(data_home=None):
-    """Return the folder where this package keeps downloaded data; it need not exist yet.
+
+def get_data_home(data_home: PathLike | None = None) -> Path:
+    """Return the folder in which this package stores downloaded data; it is not created.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        The folder. None means the environment variable ``SKLLMREC_DATA_HOME``, else ``skllmrec`` in
+        The folder. If None, the environment variable ``SKLLMREC_DATA_HOME``, else ``skllmrec`` in
         ``$XDG_CACHE_HOME``, else ``~/.cache/skllmrec``.
 
     Returns

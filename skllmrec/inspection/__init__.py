@@ -1,4 +1,4 @@
-"""Pictures of what recommenders and encoders do: where they are good, for whom, and what vectors look like."""
+"""Displays of recommenders and encoders: their accuracy by user and item, their training, their embeddings."""
 
 from skllmrec.inspection._cold_start import ColdStartDisplay
 from skllmrec.inspection._embedding_map import EmbeddingMapDisplay

@@ -1,21 +1,34 @@
-"""Curves of a metric over bins, each point with its interval."""
+"""Base class of the displays of a metric over bins, with confidence intervals."""
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from skllmrec._drawing import new_axes, point_style, tidy
+from skllmrec._drawing import point_style, tidy
+from skllmrec._typing import FloatArray, IntArray
+from skllmrec.inspection._display import BaseDisplay
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 
-def mean_and_error(values):
-    """Mean of values and the half width of its 95 % interval; NaN where there are none, or one only.
+def mean_and_error(values: FloatArray) -> tuple[float, float, int]:
+    """Compute the mean of values and the half width of its 95 % confidence interval.
 
     Parameters
     ----------
     values : ndarray of shape (n,)
-        NaN is left out.
+        NaN values are left out.
 
     Returns
     -------
-    mean, error : float
+    mean : float
+        NaN if there are no values.
+    error : float
+        NaN if there are fewer than two values.
     n : int
         Number of values that are not NaN.
     """
@@ -26,15 +39,15 @@ def mean_and_error(values):
     return float(values.mean()), float(error), len(values)
 
 
-class BinnedDisplay:
-    """What displays of a metric over bins share: the numbers, and how they are drawn.
+class BinnedDisplay(BaseDisplay):
+    """A metric over bins, drawn as a curve with confidence intervals.
 
     Parameters
     ----------
     means, errors : ndarray of shape (n_bins,)
-        The metric in each bin, and the half width of its 95 % interval over users.
+        Mean of the metric in each bin, and the half width of its 95 % confidence interval over users.
     n_users : ndarray of int, shape (n_bins,)
-        Users in each bin.
+        Number of users in each bin.
     bins : list of str
         Names of the bins.
     metric : str
@@ -43,7 +56,18 @@ class BinnedDisplay:
         Name of the recommender.
     """
 
-    def __init__(self, *, means, errors, n_users, bins, metric, name=None):
+    line_: "Line2D"
+
+    def __init__(
+        self,
+        *,
+        means: FloatArray,
+        errors: FloatArray,
+        n_users: IntArray,
+        bins: list[str],
+        metric: str,
+        name: str | None = None,
+    ) -> None:
         self.means = means
         self.errors = errors
         self.n_users = n_users
@@ -52,41 +76,34 @@ class BinnedDisplay:
         self.name = name
 
     @classmethod
-    def _of_bins(cls, values_of_bins, bins, *, metric, name):
-        """Make a display of the values of the users in each bin."""
+    def _from_bins(
+        cls, values_of_bins: Iterable[FloatArray], bins: list[str], *, metric: str, name: str | None
+    ) -> Self:
+        """Make a display from the values of the users in each bin."""
         means, errors, n_users = np.array([mean_and_error(values) for values in values_of_bins]).reshape(-1, 3).T
         return cls(means=means, errors=errors, n_users=n_users.astype(int), bins=bins, metric=metric, name=name)
 
-    def plot(self, *, ax=None):
-        """Draw.
+    @abstractmethod
+    def _xlabel(self) -> str:
+        """Label of the horizontal axis."""
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure. Several displays may share one.
-
-        Returns
-        -------
-        display : object
-            This display.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        """
-        ax = new_axes(type(self).__name__) if ax is None else ax
-        places = np.arange(len(self.bins))
+    def _draw(self, ax: "Axes") -> None:
+        style = point_style(len(ax.containers)) | {"markersize": 6}
         drawn = ax.errorbar(
-            places, self.means, yerr=self.errors, label=self.name, linewidth=1.6, elinewidth=1, capsize=3,
-            **point_style(len(ax.containers)) | {"markersize": 6},
-        )  # fmt: skip
-        ax.set_xticks(places, self.bins)
+            np.arange(len(self.bins)),
+            self.means,
+            yerr=self.errors,
+            label=self.name,
+            linewidth=1.6,
+            elinewidth=1,
+            capsize=3,
+            **style,
+        )
+        ax.set_xticks(np.arange(len(self.bins)), self.bins)
         ax.set_xlabel(self._xlabel())
         ax.set_ylabel(self.metric)
         ax.set_ylim(bottom=0, auto=True)  # a curve drawn later may be higher
         tidy(ax)
         if self.name is not None:
             ax.legend(frameon=False)
-        self.ax_, self.figure_, self.line_ = ax, ax.get_figure(), drawn.lines[0]
-        return self
+        self.line_ = drawn.lines[0]

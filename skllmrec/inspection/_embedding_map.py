@@ -1,19 +1,25 @@
-"""What vectors look like: reduced to a plane, coloured by a label."""
+"""Vectors reduced to two dimensions, coloured by a label."""
 
 from collections import Counter
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.manifold import TSNE
 from sklearn.utils import check_array, check_random_state
 
-from skllmrec._drawing import COLOURS, MARKERS, new_axes
+from skllmrec._drawing import COLOURS, MARKERS
+from skllmrec._typing import Array, ArrayLike, Estimator, FloatArray, Matrix, RandomState
+from skllmrec.inspection._display import BaseDisplay
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _OTHER = "other"
 
 
 def _to_plane(vectors, method, random_state):
-    """Two coordinates of each vector."""
+    """Reduce each vector to two coordinates."""
     if method == "tsne":
         n_components = min(50, *np.array(vectors.shape) - 1)
         reduce = TruncatedSVD if hasattr(vectors, "tocsr") else PCA
@@ -26,7 +32,7 @@ def _to_plane(vectors, method, random_state):
 
 
 def _check(vectors, labels, method, n_labels):
-    """Return vectors and labels as arrays, or say what is wrong with them.
+    """Check the options; return vectors and labels as arrays.
 
     Raises
     ------
@@ -45,35 +51,35 @@ def _check(vectors, labels, method, n_labels):
 
 
 def _only_frequent(labels, n_labels):
-    """Put the rare labels together."""
+    """Replace all but the `n_labels` most frequent labels by "other"."""
     frequent = {label for label, _ in Counter(labels).most_common(n_labels)}
     return np.array([label if label in frequent else _OTHER for label in labels], dtype=object)
 
 
-class EmbeddingMapDisplay:
-    """Vectors in a plane, coloured by a label: whether things of one kind lie together.
+class EmbeddingMapDisplay(BaseDisplay):
+    """Vectors in two dimensions, coloured by a label, to see whether vectors with one label form clusters.
 
-    Use `from_estimator` or `from_predictions`; the parameters are what those computed.
+    Create it with `from_estimator` or `from_predictions`, which compute the parameters.
 
     Parameters
     ----------
     coordinates : ndarray of shape (n, 2)
-        A point for each vector.
+        One point per vector.
     labels : ndarray of shape (n,) or None
-        Its label; those that are rare are ``"other"``.
+        One label per vector; rare labels are replaced by ``"other"``.
     method : {"pca", "tsne"}
-        How the plane was found.
+        Method of the dimension reduction.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
-        What `plot` drew.
+        Set by `plot`.
 
     Notes
     -----
-    A map is a picture, not a measurement: t-SNE keeps neighbours and distorts distances, PCA keeps the two directions
-    of most variance. Measure with a metric what the map suggests.
+    A map does not measure anything: t-SNE preserves neighbourhoods but not distances, PCA preserves the two directions
+    of largest variance only. Confirm with a metric what the map suggests.
 
     Examples
     --------
@@ -85,23 +91,35 @@ class EmbeddingMapDisplay:
     (3, 2)
     """
 
-    def __init__(self, *, coordinates, labels=None, method="pca"):
+    def __init__(
+        self, *, coordinates: FloatArray, labels: Array | None = None, method: Literal["pca", "tsne"] = "pca"
+    ) -> None:
         self.coordinates = coordinates
         self.labels = labels
         self.method = method
 
     @classmethod
     def from_estimator(
-        cls, encoder, X, labels=None, *, method="pca", n_labels=6, max_points=5_000, random_state=0, ax=None, plot=True
-    ):
-        """Encode and draw.
+        cls,
+        encoder: Estimator,
+        X: Any,
+        labels: ArrayLike | None = None,
+        *,
+        method: Literal["pca", "tsne"] = "pca",
+        n_labels: int = 6,
+        max_points: int = 5_000,
+        random_state: RandomState = 0,
+        ax: "Axes | None" = None,
+        plot: bool = True,
+    ) -> Self:
+        """Create the display from what an encoder makes of texts or of a table.
 
         Parameters
         ----------
         encoder : fitted encoder or Pipeline of encoders
-            Its `transform` gives a vector for each row of X.
+            Its `transform` returns one vector per row of X.
         X : texts or table of shape (n, ...)
-            What it takes.
+            Input of the encoder.
         labels, method, n_labels, max_points, random_state, ax, plot : optional
             As for `from_predictions`.
 
@@ -115,34 +133,49 @@ class EmbeddingMapDisplay:
             If an option is unknown, or the labels have another length than X.
         """
         return cls.from_predictions(
-            encoder.transform(X), labels, method=method, n_labels=n_labels, max_points=max_points,
-            random_state=random_state, ax=ax, plot=plot,
-        )  # fmt: skip
+            encoder.transform(X),
+            labels,
+            method=method,
+            n_labels=n_labels,
+            max_points=max_points,
+            random_state=random_state,
+            ax=ax,
+            plot=plot,
+        )
 
     @classmethod
     def from_predictions(
-        cls, vectors, labels=None, *, method="pca", n_labels=6, max_points=5_000, random_state=0, ax=None, plot=True
-    ):
-        """Draw vectors that exist already.
+        cls,
+        vectors: Matrix,
+        labels: ArrayLike | None = None,
+        *,
+        method: Literal["pca", "tsne"] = "pca",
+        n_labels: int = 6,
+        max_points: int = 5_000,
+        random_state: RandomState = 0,
+        ax: "Axes | None" = None,
+        plot: bool = True,
+    ) -> Self:
+        """Create the display from vectors.
 
         Parameters
         ----------
         vectors : array or sparse matrix of shape (n, n_features)
-            At least three.
+            At least three vectors.
         labels : array-like of shape (n,), default=None
-            What colours them, a genre, say.
+            Labels that choose the colours, for example genres.
         method : {"pca", "tsne"}, default="pca"
-            How to find the plane.
+            Method of the dimension reduction.
         n_labels : int, default=6
-            Number of labels that have a colour of their own; the rarer ones are grey. At most 7.
+            Number of labels with their own colour, at most 7. The rarer labels are grey.
         max_points : int, default=5000
-            Of more vectors a random part is drawn.
+            If there are more vectors, a random sample of this size is drawn.
         random_state : int, RandomState instance or None, default=0
-            For the part and the plane.
+            Seed of the sample and of the dimension reduction.
         ax : matplotlib Axes, default=None
-            Where to draw.
+            Axes to draw into. If None, a new figure is made.
         plot : bool, default=True
-            Whether to draw at once.
+            Whether to draw the display.
 
         Returns
         -------
@@ -153,45 +186,30 @@ class EmbeddingMapDisplay:
         ValueError
             If an option is unknown, there are fewer than three vectors, or the labels have another length.
         """
-        vectors, labels = _check(vectors, labels, method, n_labels)
+        points, names = _check(vectors, labels, method, n_labels)
         random = check_random_state(random_state)
-        if vectors.shape[0] > max_points:
-            rows = random.choice(vectors.shape[0], max_points, replace=False)
-            vectors, labels = vectors[rows], None if labels is None else labels[rows]
-        labels = None if labels is None else _only_frequent(labels, n_labels)
+        if points.shape[0] > max_points:
+            rows = random.choice(points.shape[0], max_points, replace=False)
+            points = points[rows]
+            names = None if names is None else names[rows]
+        names = None if names is None else _only_frequent(names, n_labels)
         seed = int(random.randint(np.iinfo(np.int32).max))
-        display = cls(coordinates=_to_plane(vectors, method, seed), labels=labels, method=method)
+        display = cls(coordinates=_to_plane(points, method, seed), labels=names, method=method)
         return display.plot(ax=ax) if plot else display
 
-    def plot(self, *, ax=None):
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
-
-        Returns
-        -------
-        display : EmbeddingMapDisplay
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        """
-        ax = new_axes("EmbeddingMapDisplay") if ax is None else ax
+    def _draw(self, ax: "Axes") -> None:
         labels = np.full(len(self.coordinates), None) if self.labels is None else self.labels
         counts = Counter(labels)
         names = sorted(counts, key=lambda name: (name == _OTHER, -counts[name]))
-        colours = dict(
-            zip((name for name in names if name != _OTHER), zip(COLOURS, MARKERS, strict=True), strict=False)
-        )
-        for name in reversed(names):  # the rare ones on top
-            colour, marker = colours.get(name, ("0.75", "o"))
+        frequent = [name for name in names if name != _OTHER]
+        styles = dict(zip(frequent, zip(COLOURS, MARKERS, strict=True), strict=False))
+        for name in reversed(names):  # the rarest are drawn first, below the others
+            colour, marker = styles.get(name, ("0.75", "o"))
             points = self.coordinates[labels == name] if name is not None else self.coordinates
             label = None if name is None else f"{name} ({counts[name]:,})"
-            ax.scatter(*points.T, s=14, color=colour, marker=marker, alpha=0.6, linewidths=0, label=label)
+            ax.scatter(
+                points[:, 0], points[:, 1], s=14, color=colour, marker=marker, alpha=0.6, linewidths=0, label=label
+            )
         ax.set_xticks([])
         ax.set_yticks([])
         ax.set_xlabel({"pca": "first principal component", "tsne": "t-SNE"}[self.method])
@@ -200,5 +218,3 @@ class EmbeddingMapDisplay:
             ax.legend(frameon=False, reverse=True, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5))
         for side in ("top", "right"):
             ax.spines[side].set_visible(False)
-        self.ax_, self.figure_ = ax, ax.get_figure()
-        return self

@@ -1,39 +1,47 @@
-"""What accuracy costs in diversity: one recommender per point, and those that none beats in both."""
+"""Accuracy against diversity of several recommenders, with the Pareto frontier."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from skllmrec._drawing import new_axes, point_style, tidy
+from skllmrec._drawing import point_style, tidy
+from skllmrec._typing import ArrayLike, Estimator, FloatArray, Rows
+from skllmrec.inspection._display import BaseDisplay
 from skllmrec.metrics import intra_list_diversity, rank_test_users
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def _not_beaten(x, y):
-    """Mask of the points that no other point beats in one coordinate without losing in the other."""
+
+def _pareto_optimal(x, y):
+    """Mask of the points that no other point dominates; more is better in both coordinates."""
     at_least = (x[None] >= x[:, None]) & (y[None] >= y[:, None])
     more = (x[None] > x[:, None]) | (y[None] > y[:, None])
     return ~(at_least & more).any(axis=1)
 
 
-class FrontierDisplay:
-    """Accuracy against diversity, a point for each recommender, a line through those that none beats in both.
+class FrontierDisplay(BaseDisplay):
+    """Accuracy against diversity: one point per recommender, and a line along the Pareto frontier.
 
-    Use `from_estimators` or `from_predictions`; the parameters are what those computed.
+    Create it with `from_estimators` or `from_predictions`, which compute the parameters.
 
     Parameters
     ----------
     diversity, accuracy : ndarray of shape (n_recommenders,)
-        The coordinates; more is better in both.
+        Coordinates of the points; more is better in both.
     names : list of str
-        The recommenders.
+        Names of the recommenders.
     x_name, y_name : str
         Names of the axes.
 
     Attributes
     ----------
     on_frontier : ndarray of bool, shape (n_recommenders,)
-        Those that no other beats in one without losing in the other.
+        Mask of the Pareto-optimal recommenders: no other one is at least as good in both and better in one.
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
-        What `plot` drew.
+        Set by `plot`.
 
     Examples
     --------
@@ -45,42 +53,61 @@ class FrontierDisplay:
     ['ids', 'text']
     """
 
-    def __init__(self, *, diversity, accuracy, names, x_name="diversity", y_name="accuracy"):
+    def __init__(
+        self,
+        *,
+        diversity: FloatArray,
+        accuracy: FloatArray,
+        names: list[str],
+        x_name: str = "diversity",
+        y_name: str = "accuracy",
+    ) -> None:
         self.diversity = diversity
         self.accuracy = accuracy
         self.names = names
         self.x_name = x_name
         self.y_name = y_name
-        self.on_frontier = _not_beaten(np.asarray(diversity, dtype=float), np.asarray(accuracy, dtype=float))
+        self.on_frontier = _pareto_optimal(np.asarray(diversity, dtype=float), np.asarray(accuracy, dtype=float))
 
     @classmethod
     def from_estimators(
-        cls, estimators, X, y=None, *, accuracy="ndcg", diversity="coverage", item_vectors=None, k=20, threshold=None,
-        ax=None, plot=True,
-    ):  # fmt: skip
-        """Rank the users of a test set with each recommender and draw.
+        cls,
+        estimators: Mapping[str, Estimator],
+        X: Rows,
+        y: ArrayLike | None = None,
+        *,
+        accuracy: str = "ndcg",
+        diversity: str = "coverage",
+        item_vectors: Callable[[Any], Any] | None = None,
+        k: int = 20,
+        threshold: float | None = None,
+        ax: "Axes | None" = None,
+        plot: bool = True,
+    ) -> Self:
+        """Create the display from the recommendations of each recommender to the users of a test set.
 
         Parameters
         ----------
         estimators : dict of str to fitted recommender
-            Or Pipelines and searches that end in one.
+            Pipelines and searches that end in a recommender are accepted, too.
         X, y : test rows and ratings or weights
             As for `skllmrec.metrics.rank_test_users`.
         accuracy : str, default="ndcg"
-            Metric of the upward axis.
+            Metric of the vertical axis.
         diversity : str, default="coverage"
-            Metric of the other axis: ``"coverage"``, ``"personalization"``, ``"novelty"``, or ``"ild"``, which needs
-            `item_vectors`.
+            Metric of the horizontal axis: ``"coverage"``, ``"personalization"``, ``"novelty"``, or ``"ild"``, which
+            needs `item_vectors`.
         item_vectors : callable, default=None
-            Takes the ids of items, gives one vector for each, best in a space that no model used.
+            Takes the ids of items and returns one vector for each, preferably from a space that none of the
+            recommenders uses.
         k : int, default=20
             Length of the lists.
         threshold : float, default=None
             Rows with ``y >= threshold`` are relevant.
         ax : matplotlib Axes, default=None
-            Where to draw.
+            Axes to draw into. If None, a new figure is made.
         plot : bool, default=True
-            Whether to draw at once.
+            Whether to draw the display.
 
         Returns
         -------
@@ -89,38 +116,51 @@ class FrontierDisplay:
         Raises
         ------
         ValueError
-            If a metric is unknown, or ``"ild"`` is asked for without `item_vectors`.
+            If a metric is unknown, or `diversity` is ``"ild"`` and `item_vectors` is None.
         """
         if diversity == "ild" and item_vectors is None:
             raise ValueError("diversity='ild' needs item_vectors=: a function that gives a vector for each item id")
-        xs, ys = {}, {}
+        accuracies: dict[str, Any] = {}
+        diversities: dict[str, Any] = {}
         for name, estimator in estimators.items():
             ranked = rank_test_users(estimator, X, y, k=k, threshold=threshold)
-            ys[name] = ranked.evaluate(accuracy)
-            if diversity == "ild":
-                xs[name] = intra_list_diversity(ranked.recommended, item_vectors(ranked.items), k=k)
+            accuracies[name] = ranked.evaluate(accuracy)
+            if item_vectors is not None and diversity == "ild":
+                diversities[name] = intra_list_diversity(ranked.recommended, item_vectors(ranked.items), k=k)
             else:
-                xs[name] = ranked.evaluate(diversity)
+                diversities[name] = ranked.evaluate(diversity)
         return cls.from_predictions(
-            ys, xs, accuracy_name=f"{accuracy}@{k}", diversity_name=f"{diversity}@{k}", ax=ax, plot=plot
+            accuracies,
+            diversities,
+            accuracy_name=f"{accuracy}@{k}",
+            diversity_name=f"{diversity}@{k}",
+            ax=ax,
+            plot=plot,
         )
 
     @classmethod
     def from_predictions(
-        cls, accuracy, diversity, *, accuracy_name="accuracy", diversity_name="diversity", ax=None, plot=True
-    ):
-        """Draw figures that exist already.
+        cls,
+        accuracy: Mapping[str, float],
+        diversity: Mapping[str, float],
+        *,
+        accuracy_name: str = "accuracy",
+        diversity_name: str = "diversity",
+        ax: "Axes | None" = None,
+        plot: bool = True,
+    ) -> Self:
+        """Create the display from values of the two metrics.
 
         Parameters
         ----------
         accuracy, diversity : dict of str to float
-            A figure for each recommender; more is better.
+            One value per recommender; more is better.
         accuracy_name, diversity_name : str
             Names of the axes.
         ax : matplotlib Axes, default=None
-            Where to draw.
+            Axes to draw into. If None, a new figure is made.
         plot : bool, default=True
-            Whether to draw at once.
+            Whether to draw the display.
 
         Returns
         -------
@@ -129,44 +169,28 @@ class FrontierDisplay:
         Raises
         ------
         ValueError
-            If the two do not name the same recommenders.
+            If `accuracy` and `diversity` do not have the same keys.
         """
         if set(accuracy) != set(diversity):
             raise ValueError(f"accuracy names {sorted(accuracy)}, diversity {sorted(diversity)}: name the same ones")
         names = list(accuracy)
         display = cls(
-            diversity=np.array([diversity[name] for name in names]), names=names, x_name=diversity_name,
-            accuracy=np.array([accuracy[name] for name in names]), y_name=accuracy_name,
-        )  # fmt: skip
+            diversity=np.array([diversity[name] for name in names]),
+            accuracy=np.array([accuracy[name] for name in names]),
+            names=names,
+            x_name=diversity_name,
+            y_name=accuracy_name,
+        )
         return display.plot(ax=ax) if plot else display
 
-    def plot(self, *, ax=None):
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
-
-        Returns
-        -------
-        display : FrontierDisplay
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        """
-        ax = new_axes("FrontierDisplay") if ax is None else ax
-        kept = np.flatnonzero(self.on_frontier)
-        kept = kept[np.argsort(self.diversity[kept], kind="stable")]
-        ax.plot(self.diversity[kept], self.accuracy[kept], color="0.6", linewidth=1, linestyle="--", zorder=1)
-        for place, name in enumerate(self.names):
-            ax.plot(self.diversity[place], self.accuracy[place], linestyle="none", label=name, **point_style(place))
+    def _draw(self, ax: "Axes") -> None:
+        frontier = np.flatnonzero(self.on_frontier)
+        frontier = frontier[np.argsort(self.diversity[frontier], kind="stable")]
+        ax.plot(self.diversity[frontier], self.accuracy[frontier], color="0.6", linewidth=1, linestyle="--", zorder=1)
+        for point, name in enumerate(self.names):
+            ax.plot(self.diversity[point], self.accuracy[point], linestyle="none", label=name, **point_style(point))
         ax.set_xlabel(self.x_name)
         ax.set_ylabel(self.y_name)
         ax.margins(0.12)
         ax.legend(frameon=False)
         tidy(ax)
-        self.ax_, self.figure_ = ax, ax.get_figure()
-        return self

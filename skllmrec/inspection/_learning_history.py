@@ -1,28 +1,35 @@
-"""The learning curve of an estimator that trains in epochs."""
+"""Losses and scores of an estimator over its training epochs."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 from skllmrec._drawing import COLOURS, new_axes, tidy
+from skllmrec._typing import Array, Estimator
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class LearningHistoryDisplay:
-    """What an estimator noted in each epoch: losses and scores over the epochs.
+    """Losses and scores of an estimator over its training epochs.
 
-    Use `from_estimator`, or `from_predictions` for records of one's own.
+    Create it with `from_estimator`, or with `from_predictions` from other records.
 
     Parameters
     ----------
     records : list of dict
-        One for each epoch, with ``"epoch"`` and numbers.
+        One record per epoch, with the key ``"epoch"`` and numbers.
     keys : list of str
-        The numbers that are drawn.
+        Keys of the numbers to draw.
     name : str or None
         Title.
 
     Attributes
     ----------
     ax_ : ndarray of matplotlib Axes
-        One for each key, on top of each other.
+        One pair of axes per key, from top to bottom.
     figure_ : matplotlib Figure
-        What `plot` drew.
+        Set by `plot`.
 
     Examples
     --------
@@ -32,23 +39,26 @@ class LearningHistoryDisplay:
     ['loss']
     """
 
-    def __init__(self, *, records, keys, name=None):
+    ax_: Array
+    figure_: "Figure"
+
+    def __init__(self, *, records: Sequence[dict[str, Any]], keys: Sequence[str], name: str | None = None) -> None:
         self.records = records
         self.keys = keys
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, *, keys=None, plot=True):
-        """Draw the `history_` of a fitted estimator.
+    def from_estimator(cls, estimator: Estimator, *, keys: Sequence[str] | None = None, plot: bool = True) -> Self:
+        """Create the display from the `history_` of a fitted estimator.
 
         Parameters
         ----------
         estimator : fitted estimator
-            With `history_`: `LLMPretrainer`, `LLMFineTuner`.
+            An estimator with the attribute `history_`, such as `LLMPretrainer` or `LLMFineTuner`.
         keys : list of str, default=None
-            Numbers to draw; None: all but the time and the learning rate.
+            Keys of the numbers to draw. If None, all but the time and the learning rate.
         plot : bool, default=True
-            Whether to draw at once.
+            Whether to draw the display.
 
         Returns
         -------
@@ -64,19 +74,27 @@ class LearningHistoryDisplay:
         return cls.from_predictions(estimator.history_, keys=keys, name=type(estimator).__name__, plot=plot)
 
     @classmethod
-    def from_predictions(cls, records, *, keys=None, name=None, plot=True):
-        """Draw records that exist already.
+    def from_predictions(
+        cls,
+        records: Sequence[dict[str, Any]],
+        *,
+        keys: Sequence[str] | None = None,
+        name: str | None = None,
+        plot: bool = True,
+    ) -> Self:
+        """Create the display from records of epochs.
 
         Parameters
         ----------
         records : list of dict
-            One for each epoch, with ``"epoch"`` and numbers; those of several objectives name it in "objective".
+            One record per epoch, with the key ``"epoch"`` and numbers. With several objectives there is one record per
+            epoch and objective, with its name in ``"objective"``.
         keys : list of str, default=None
-            Numbers to draw; None: all but the time and the learning rate.
+            Keys of the numbers to draw. If None, all but the time and the learning rate.
         name : str, default=None
             Title.
         plot : bool, default=True
-            Whether to draw at once.
+            Whether to draw the display.
 
         Returns
         -------
@@ -85,7 +103,7 @@ class LearningHistoryDisplay:
         Raises
         ------
         ValueError
-            If there are no records, or they lack a key.
+            If the records hold no numbers, or lack a key.
         """
         hidden = {"epoch", "step", "seconds", "learning_rate"}
         found = dict.fromkeys(
@@ -100,12 +118,12 @@ class LearningHistoryDisplay:
         display = cls(records=records, keys=keys, name=name)
         return display.plot() if plot else display
 
-    def plot(self):
-        """Draw, each number into axes of its own.
+    def plot(self) -> Self:
+        """Draw each key into its own axes of a new figure.
 
         Returns
         -------
-        display : LearningHistoryDisplay
+        self : LearningHistoryDisplay
 
         Raises
         ------
@@ -116,18 +134,19 @@ class LearningHistoryDisplay:
         figure.clear()
         figure.set_size_inches(7, 1.2 + 1.7 * len(self.keys))
         axes = figure.subplots(len(self.keys), 1, sharex=True, squeeze=False)[:, 0]
-        groups = list(dict.fromkeys(record.get("objective") for record in self.records))
+        objectives = list(dict.fromkeys(record.get("objective") for record in self.records))
         for ax, key in zip(axes, self.keys, strict=True):
-            for place, group in enumerate(groups):
-                points = [(r["epoch"], r[key]) for r in self.records if r.get("objective") == group and key in r]
-                colour = COLOURS[place % len(COLOURS)]
-                ax.plot(*zip(*points, strict=True), color=colour, marker="o", markersize=4, label=group)
+            for number, objective in enumerate(objectives):
+                points = [(r["epoch"], r[key]) for r in self.records if r.get("objective") == objective and key in r]
+                colour = COLOURS[number % len(COLOURS)]
+                ax.plot(*zip(*points, strict=True), color=colour, marker="o", markersize=4, label=objective)
             ax.set_ylabel(key)
             tidy(ax)
-        if groups != [None]:
+        if objectives != [None]:
             axes[0].legend(frameon=False)
         axes[-1].set_xlabel("epoch")
         axes[-1].xaxis.get_major_locator().set_params(integer=True)
         figure.suptitle(self.name)
-        self.ax_, self.figure_ = axes, figure
+        self.ax_ = axes
+        self.figure_ = figure
         return self

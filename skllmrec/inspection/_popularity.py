@@ -1,39 +1,44 @@
-"""Is it good for the long tail, or for the favourites only: a metric by the popularity of what was to be found."""
+"""A metric by the popularity of the relevant items: how well the long tail is recommended."""
 
 from numbers import Integral
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from skllmrec._typing import ArrayLike, Estimator, IntArray, Matrix, Rows
 from skllmrec.inspection._binned import BinnedDisplay
 from skllmrec.metrics import ndcg_at_k, precision_at_k, rank_test_users, recall_at_k
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _METRICS = {"ndcg": ndcg_at_k, "recall": recall_at_k, "precision": precision_at_k}
 
 
 def _bins_of(counts, n_bins):
-    """Put items into bins of about the same size by their counts; equal counts are never parted."""
-    less_known = np.searchsorted(np.sort(counts), counts, side="left")  # how many items are known less
-    return n_bins * less_known // max(1, len(counts))
+    """Put items into bins of about equal size by their counts; items with equal counts are in one bin."""
+    n_less_popular = np.searchsorted(np.sort(counts), counts, side="left")
+    return n_bins * n_less_popular // max(1, len(counts))
 
 
 class PopularityDisplay(BinnedDisplay):
-    """A metric by the popularity of the relevant items, from the least known tenth to the best known.
+    """A metric by the popularity of the relevant items, from the least popular tenth to the most popular.
 
-    The items are put into bins that hold about equal shares of them, by the number of their training users; the metric
-    is computed on the relevant items of each bin alone, over the users who have one. Items of equally many users are in
-    one bin, so that there are fewer bins where many items are hardly known.
+    The items are sorted by their number of training users and put into bins of about equal size. For each bin, the
+    metric is computed on the relevant items in the bin only, over the users who have such an item. Items with equally
+    many users are in one bin, so that there are fewer bins where many items have few users.
 
-    Use `from_estimator` or `from_predictions`; the parameters are what those computed.
+    Create it with `from_estimator` or `from_predictions`, which compute the parameters.
 
     Parameters
     ----------
     means, errors : ndarray of shape (n_bins,)
-        The metric in each bin, and the half width of its 95 % interval over users.
+        Mean of the metric in each bin, and the half width of its 95 % confidence interval over users.
     n_users : ndarray of int, shape (n_bins,)
-        Users with a relevant item in the bin.
+        Number of users with a relevant item in the bin.
     bins : list of str
-        Numbers of training users of the items of each bin, such as ``"3-7"``.
+        Range of the number of training users of the items in each bin, such as ``"3-7"``.
     metric : str
         Name of the metric, with its k.
     name : str or None
@@ -44,7 +49,7 @@ class PopularityDisplay(BinnedDisplay):
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     line_ : matplotlib Line2D
-        What `plot` drew.
+        Set by `plot`.
 
     Examples
     --------
@@ -59,30 +64,41 @@ class PopularityDisplay(BinnedDisplay):
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, *, metric="recall", k=20, threshold=None, n_bins=10, name=None, ax=None, plot=True
-    ):
-        """Rank the users of a test set and draw.
+        cls,
+        estimator: Estimator,
+        X: Rows,
+        y: ArrayLike | None = None,
+        *,
+        metric: str = "recall",
+        k: int = 20,
+        threshold: float | None = None,
+        n_bins: int = 10,
+        name: str | None = None,
+        ax: "Axes | None" = None,
+        plot: bool = True,
+    ) -> Self:
+        """Create the display from the recommendations to the users of a test set.
 
         Parameters
         ----------
         estimator : fitted recommender, or a fitted Pipeline or search that ends in one
-            It must remember what was seen (`seen_`).
+            It must have a `seen_` matrix of its training interactions.
         X, y : test rows and ratings or weights
             As for `skllmrec.metrics.rank_test_users`.
         metric : {"recall", "ndcg", "precision"}, default="recall"
-            What is drawn.
+            Name of the metric.
         k : int, default=20
             Length of the lists.
         threshold : float, default=None
             Rows with ``y >= threshold`` are relevant.
         n_bins : int, default=10
-            Number of bins, at most.
+            Largest number of bins.
         name : str, default=None
-            Name in the legend; None: the class of the estimator.
+            Name in the legend. If None, the name of the class of the estimator.
         ax : matplotlib Axes, default=None
-            Where to draw; several displays may share one.
+            Axes to draw into; several displays may share them. If None, a new figure is made.
         plot : bool, default=True
-            Whether to draw at once.
+            Whether to draw the display.
 
         Returns
         -------
@@ -98,15 +114,32 @@ class PopularityDisplay(BinnedDisplay):
             raise ValueError("PopularityDisplay needs the training counts: the recommender must have a `seen_` matrix")
         name = type(estimator).__name__ if name is None else name
         return cls.from_predictions(
-            ranked.relevant, ranked.recommended, ranked.item_counts, metric=metric, k=k, n_bins=n_bins, name=name,
-            ax=ax, plot=plot,
-        )  # fmt: skip
+            ranked.relevant,
+            ranked.recommended,
+            ranked.item_counts,
+            metric=metric,
+            k=k,
+            n_bins=n_bins,
+            name=name,
+            ax=ax,
+            plot=plot,
+        )
 
     @classmethod
     def from_predictions(
-        cls, relevant, recommended, item_counts, *, metric="recall", k=20, n_bins=10, name=None, ax=None, plot=True
-    ):
-        """Draw lists that exist already.
+        cls,
+        relevant: Matrix,
+        recommended: ArrayLike,
+        item_counts: ArrayLike,
+        *,
+        metric: str = "recall",
+        k: int = 20,
+        n_bins: int = 10,
+        name: str | None = None,
+        ax: "Axes | None" = None,
+        plot: bool = True,
+    ) -> Self:
+        """Create the display from lists of recommendations.
 
         Parameters
         ----------
@@ -117,17 +150,17 @@ class PopularityDisplay(BinnedDisplay):
         item_counts : array-like of shape (n_items,)
             Number of training users of each item.
         metric : {"recall", "ndcg", "precision"}, default="recall"
-            What is drawn.
+            Name of the metric.
         k : int, default=20
             Length of the lists.
         n_bins : int, default=10
-            Number of bins, at most.
+            Largest number of bins.
         name : str, default=None
             Name in the legend.
         ax : matplotlib Axes, default=None
-            Where to draw.
+            Axes to draw into. If None, a new figure is made.
         plot : bool, default=True
-            Whether to draw at once.
+            Whether to draw the display.
 
         Returns
         -------
@@ -136,29 +169,28 @@ class PopularityDisplay(BinnedDisplay):
         Raises
         ------
         ValueError
-            If the metric is unknown, `n_bins` is no integer >= 1, or the shapes disagree.
+            If the metric is unknown, `n_bins` is not an integer >= 1, or the shapes disagree.
         """
         if isinstance(n_bins, bool) or not isinstance(n_bins, Integral) or n_bins < 1:
             raise ValueError(f"n_bins must be an integer >= 1, got {n_bins!r}")
         if metric not in _METRICS:
             raise ValueError(f"metric={metric!r} is unknown: choose one of {sorted(_METRICS)}")
-        relevant, counts = csr_array(relevant), np.asarray(item_counts)
+        relevant = csr_array(relevant)
+        counts: IntArray = np.asarray(item_counts)
         values_of_bins, bins = [], []
-        for place in np.unique(bin_of := _bins_of(counts, n_bins)):
-            inside = bin_of == place
+        bin_of_item = _bins_of(counts, n_bins)
+        for number in np.unique(bin_of_item):
+            inside = bin_of_item == number
             values_of_bins.append(_METRICS[metric](relevant.multiply(inside), recommended, k=k, average=False))
             low, high = counts[inside].min(), counts[inside].max()
             bins.append(f"{low}" if low == high else f"{low}-{high}")
-        display = cls._of_bins(values_of_bins, bins, metric=f"{metric}@{k}", name=name)
+        display = cls._from_bins(values_of_bins, bins, metric=f"{metric}@{k}", name=name)
         return display.plot(ax=ax) if plot else display
 
-    def plot(self, *, ax=None):
-        super().plot(ax=ax)
-        self.ax_.tick_params(axis="x", rotation=45)
-        return self
+    def _draw(self, ax: "Axes") -> None:
+        super()._draw(ax)
+        ax.tick_params(axis="x", rotation=45)
 
-    plot.__doc__ = BinnedDisplay.plot.__doc__
-
-    def _xlabel(self):
+    def _xlabel(self) -> str:
         tenths = ": from the least known tenth to the best known" if len(self.bins) == 10 else ""
         return f"training users of the item{tenths}"

@@ -1,6 +1,6 @@
 """Splitters of interactions, with scikit-learn's interface.
 
-Warm: `PerUserKFold`, `LeaveLastOut`. In time: `TemporalSplit`, `LeaveLastOut`. Cold: `ColdItemKFold`,
+Warm start: `PerUserKFold`, `LeaveLastOut`. By time: `TemporalSplit`, `LeaveLastOut`. Cold start: `ColdItemKFold`,
 `ColdUserKFold`.
 """
 

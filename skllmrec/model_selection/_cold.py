@@ -1,24 +1,31 @@
-"""Cross-validation over items or users that training does not know."""
+"""Cross-validation on items or users that have no training rows."""
 
 import heapq
+from typing import ClassVar
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skllmrec.model_selection._base import BaseInteractionSplitter, check_n_splits, folds_of, group_codes
+from skllmrec._typing import Column, RandomState
+from skllmrec.model_selection._base import (
+    BaseInteractionSplitter,
+    check_n_splits,
+    folds_from_labels,
+    group_codes,
+)
 
 
 def _balanced_labels(counts, n_splits, random):
     """Assign groups to folds of nearly equal row counts.
 
-    Large groups first, each to the fold with the fewest rows so far (the longest-processing-time rule of R. L.
-    Graham, 1969). The order follows jittered counts, so that different seeds also part the largest groups
-    differently.
+    Groups are assigned in the order of falling size, each to the fold with the fewest rows so far (the
+    longest-processing-time rule of R. L. Graham, 1969). The sizes are jittered for sorting, so that different seeds
+    also distribute the largest groups differently.
 
     Parameters
     ----------
     counts : ndarray of int, shape (n_groups,)
-        Rows of each group, at least one.
+        Number of rows of each group, at least one.
     n_splits : int
         Number of folds, at most n_groups.
     random : RandomState
@@ -26,7 +33,7 @@ def _balanced_labels(counts, n_splits, random):
     Returns
     -------
     labels : ndarray of intp, shape (n_groups,)
-        The fold of each group; every fold has one.
+        The fold of each group; every fold has at least one group.
     """
     labels = np.empty(len(counts), dtype=np.intp)
     loads = [(0, fold) for fold in range(n_splits)]
@@ -38,9 +45,10 @@ def _balanced_labels(counts, n_splits, random):
 
 
 class _ColdKFold(BaseInteractionSplitter):
-    """K folds of the ids of one column, which a subclass names in `_side`."""
+    """K folds of the ids of one column; `_side` is the name of the parameter that holds the column."""
 
-    _side = None
+    _side: ClassVar[str]
+    random_state: RandomState
 
     def _folds(self, X):
         n_splits = check_n_splits(self.n_splits)
@@ -49,14 +57,14 @@ class _ColdKFold(BaseInteractionSplitter):
             raise ValueError(f"n_splits={n_splits} exceeds the {n_groups} {self._side}s of X")
         random = check_random_state(self.random_state)
         labels = _balanced_labels(np.bincount(codes, minlength=n_groups), n_splits, random)
-        return folds_of(labels[codes], n_splits)
+        return folds_from_labels(labels[codes], n_splits)
 
 
 class ColdItemKFold(_ColdKFold):
-    """Hold out items: those of a test fold have no row in training.
+    """K-fold cross-validation on cold items: the items of a test fold have no training rows.
 
-    Every row is in exactly one test fold; the folds have nearly the same number of rows (as far as the most
-    frequent item lets them), not of items. Users whose rows are all on test items are unknown in that fold, too.
+    Every row is in exactly one test fold. The folds have nearly the same number of rows, as far as the most
+    frequent item allows, but not of items. Users whose rows are all on test items have no training rows either.
 
     Parameters
     ----------
@@ -65,8 +73,8 @@ class ColdItemKFold(_ColdKFold):
     item : str or int, default=1
         Column of X that holds the items' ids.
     random_state : int, RandomState instance or None, default=None
-        Seed of the assignment. The type of the ids has no influence: items count in the order of their
-        appearance.
+        Seed of the assignment. The type of the ids has no influence: items are numbered in the order of their
+        first appearance.
 
     See Also
     --------
@@ -89,17 +97,17 @@ class ColdItemKFold(_ColdKFold):
 
     _side = "item"
 
-    def __init__(self, n_splits=5, *, item=1, random_state=None):
+    def __init__(self, n_splits: int = 5, *, item: Column = 1, random_state: RandomState = None) -> None:
         self.n_splits = n_splits
         self.item = item
         self.random_state = random_state
 
 
 class ColdUserKFold(_ColdKFold):
-    """Hold out users: those of a test fold have no row in training.
+    """K-fold cross-validation on cold users: the users of a test fold have no training rows.
 
-    Every row is in exactly one test fold; the folds have nearly the same number of rows (as far as the most
-    active user lets them), not of users.
+    Every row is in exactly one test fold. The folds have nearly the same number of rows, as far as the most
+    active user allows, but not of users.
 
     Parameters
     ----------
@@ -108,8 +116,8 @@ class ColdUserKFold(_ColdKFold):
     user : str or int, default=0
         Column of X that holds the users' ids.
     random_state : int, RandomState instance or None, default=None
-        Seed of the assignment. The type of the ids has no influence: users count in the order of their
-        appearance.
+        Seed of the assignment. The type of the ids has no influence: users are numbered in the order of their
+        first appearance.
 
     See Also
     --------
@@ -132,7 +140,7 @@ class ColdUserKFold(_ColdKFold):
 
     _side = "user"
 
-    def __init__(self, n_splits=5, *, user=0, random_state=None):
+    def __init__(self, n_splits: int = 5, *, user: Column = 0, random_state: RandomState = None) -> None:
         self.n_splits = n_splits
         self.user = user
         self.random_state = random_state

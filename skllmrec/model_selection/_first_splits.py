@@ -1,4 +1,4 @@
-"""A part of the folds of another splitter."""
+"""FirstSplits: limits the number of splits of another splitter."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -8,13 +8,14 @@ from skllmrec._typing import ArrayLike, IntArray, Rows
 
 
 class FirstSplits:
-    """Only the first folds of a splitter: fewer validation splits, of the same size.
+    """The first splits of another splitter, to validate on fewer folds of the same size.
 
     Parameters
     ----------
     splitter : splitter
+        The splitter whose splits are used.
     n_splits : int
-        Number of folds.
+        Number of splits.
     """
 
     def __init__(self, splitter: Any, n_splits: int) -> None:

@@ -1,17 +1,23 @@
-"""Cross-validation that keeps every user in training."""
+"""Cross-validation in which every user has training rows."""
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skllmrec.model_selection._base import BaseInteractionSplitter, check_n_splits, folds_of, group_codes
+from skllmrec._typing import Column, RandomState
+from skllmrec.model_selection._base import (
+    BaseInteractionSplitter,
+    check_n_splits,
+    folds_from_labels,
+    group_codes,
+)
 
 
 class PerUserKFold(BaseInteractionSplitter):
-    """Spread the rows of every user evenly over the folds: the warm protocol.
+    """Distribute the rows of every user evenly over the folds: the warm-start protocol.
 
-    Every row is in exactly one test fold. The folds hold the same number of a user's rows up to one, and of all
-    rows up to one, so that every user with at least two rows is in training in every fold. The only row of a
-    user is tested once, by a model that does not know the user.
+    Every row is in exactly one test fold. The folds differ by at most one in the number of rows of each user, and
+    by at most one in the number of all rows, so that every user with at least two rows has training rows in every
+    fold. The row of a user with a single row is tested once, by a model that was fitted without this user.
 
     Parameters
     ----------
@@ -20,18 +26,19 @@ class PerUserKFold(BaseInteractionSplitter):
     user : str or int, default=0
         Column of X that holds the users' ids.
     shuffle : bool, default=True
-        Whether a user's rows are dealt in random order instead of that of X.
+        Whether the rows of a user are assigned to the folds in random order instead of that of X.
     random_state : int, RandomState instance or None, default=None
-        Seed of the shuffle. The type of the ids has no influence: users count in the order of their appearance.
+        Seed of the shuffle. The type of the ids has no influence: users are numbered in the order of their
+        first appearance.
 
     See Also
     --------
-    ColdItemKFold : Test items that training does not know.
-    TemporalSplit : Test rows that are later than training.
+    ColdItemKFold : Test on items without training rows.
+    TemporalSplit : Test on rows that are later than all training rows.
 
     Notes
     -----
-    ``split`` raises a ValueError if `n_splits` is not an integer >= 2, exceeds the number of rows, or no user has
+    ``split`` raises a ValueError if `n_splits` is not an integer >= 2, exceeds the number of rows, if no user has
     two rows, if the column does not exist, an id is missing, or a seed is given without `shuffle`.
 
     Examples
@@ -44,7 +51,9 @@ class PerUserKFold(BaseInteractionSplitter):
     [0 2] [1 3]
     """
 
-    def __init__(self, n_splits=5, *, user=0, shuffle=True, random_state=None):
+    def __init__(
+        self, n_splits: int = 5, *, user: Column = 0, shuffle: bool = True, random_state: RandomState = None
+    ) -> None:
         self.n_splits = n_splits
         self.user = user
         self.shuffle = shuffle
@@ -64,6 +73,6 @@ class PerUserKFold(BaseInteractionSplitter):
         n_rows = len(users)
         within = check_random_state(self.random_state).permutation(n_rows) if self.shuffle else np.arange(n_rows)
         labels = np.empty(n_rows, dtype=np.intp)
-        # users side by side, dealt like cards: consecutive rows go to consecutive folds
+        # sorted by user, consecutive rows go to consecutive folds
         labels[np.lexsort((within, users))] = np.arange(n_rows) % n_splits
-        return folds_of(labels, n_splits)
+        return folds_from_labels(labels, n_splits)

@@ -1,28 +1,29 @@
-"""Splits in time: the last rows of each user, or all rows after a moment."""
+"""Splits by time: the last rows of each user, or all rows after a point in time."""
 
 from numbers import Integral, Real
 
 import numpy as np
 
 from skllmrec._times import time_codes
+from skllmrec._typing import Column
 from skllmrec.model_selection._base import BaseInteractionSplitter, check_n_splits, group_codes
 
 
 class LeaveLastOut(BaseInteractionSplitter):
-    """Hold out the last row, or the last few, of every user.
+    """Hold out the last row, or the last few rows, of every user.
 
-    One split. Users with no more than `n_rows` rows stay in training as they are. Of equal times, the later row
-    of X is the later one. Training holds rows that are later than the test rows of *other* users; where a model
-    must not know the future at all, use `TemporalSplit` [1]_.
+    There is one split. All rows of users with no more than `n_rows` rows are training rows. Rows with equal times
+    keep their order in X. Some training rows are later than test rows of *other* users; where no training row may
+    be later than a test row, use `TemporalSplit` [1]_.
 
     Parameters
     ----------
     user : str or int, default=0
         Column of X that holds the users' ids.
     time : str or int, default=None
-        Column of X that holds the times: numbers or datetimes; None: the rows of X are in the order of time.
+        Column of X that holds the times, numbers or datetimes. If None, the rows of X must be in the order of time.
     n_rows : int, default=1
-        How many rows of each user to hold out.
+        Number of rows of each user to hold out.
 
     Notes
     -----
@@ -43,7 +44,9 @@ class LeaveLastOut(BaseInteractionSplitter):
     [1 2] [0]
     """
 
-    def __init__(self, *, user=0, time=None, n_rows=1):
+    n_splits = 1
+
+    def __init__(self, *, user: Column = 0, time: Column | None = None, n_rows: int = 1) -> None:
         self.user = user
         self.time = time
         self.n_rows = n_rows
@@ -56,44 +59,31 @@ class LeaveLastOut(BaseInteractionSplitter):
         times = rows if self.time is None else time_codes(X, self.time)
         ends = np.cumsum(np.bincount(users, minlength=n_users))
         order = np.lexsort((rows, times, users))
-        left = np.empty(len(users), dtype=np.intp)  # how many rows of the user follow
-        left[order] = ends[users[order]] - 1 - rows
+        n_later = np.empty(len(users), dtype=np.intp)  # number of later rows of the same user
+        n_later[order] = ends[users[order]] - 1 - rows
         long_enough = np.diff(ends, prepend=0) > self.n_rows
-        test = (left < self.n_rows) & long_enough[users]
+        test = (n_later < self.n_rows) & long_enough[users]
         if not test.any():
             raise ValueError(
                 f"no user has more than n_rows={self.n_rows} rows, so that nothing can be held out: "
-                f"use another splitter"
+                "use another splitter"
             )
         yield np.flatnonzero(~test), np.flatnonzero(test)
 
-    def get_n_splits(self, X=None, y=None, groups=None):
-        """Return the number of splits, 1.
-
-        Parameters
-        ----------
-        X, y, groups : object, default=None
-            Ignored, exist for compatibility.
-
-        Returns
-        -------
-        n_splits : int
-        """
-        return 1
-
 
 class TemporalSplit(BaseInteractionSplitter):
-    """Train on what was before a moment, test on what came at or after it.
+    """Train on the rows before a point in time, test on the rows at or after it.
 
-    Every training row is strictly earlier than every test row. The moment lies between two distinct times, as
-    near as possible to the share of rows asked for (of two equally near ones the earlier): rows of equal time are
-    never parted, so that the test set can be smaller or larger than asked for. With several splits the test sets
-    are consecutive windows that end with the last row, and training is everything before the window.
+    Every training row is strictly earlier than every test row. The data are cut between two distinct times, as
+    near as possible to the requested share of rows (at the earlier one of two equally near cuts). Rows with equal
+    times are never separated, so that the test set can be smaller or larger than requested. With several splits
+    the test sets are consecutive windows that end with the last row, and the training set of each holds all rows
+    before the window.
 
     Parameters
     ----------
     time : str or int
-        Column of X that holds the times: numbers or datetimes.
+        Column of X that holds the times, numbers or datetimes.
     test_size : float or int, default=0.2
         Share of the rows (between 0 and 1, rounded up) or number of rows in each test set.
     n_splits : int, default=1
@@ -101,7 +91,7 @@ class TemporalSplit(BaseInteractionSplitter):
 
     Notes
     -----
-    ``split`` raises a ValueError if `test_size` or `n_splits` is out of range or leaves nothing to train on, X has
+    ``split`` raises a ValueError if `test_size` or `n_splits` is out of range or leaves no training rows, if X has
     too few distinct times, the column does not exist, or a time is missing; a TypeError if the times are strings
     or cannot be compared.
 
@@ -119,7 +109,7 @@ class TemporalSplit(BaseInteractionSplitter):
     [1 2] [0 3]
     """
 
-    def __init__(self, *, time, test_size=0.2, n_splits=1):
+    def __init__(self, *, time: Column, test_size: float = 0.2, n_splits: int = 1) -> None:
         self.time = time
         self.test_size = test_size
         self.n_splits = n_splits
@@ -139,7 +129,7 @@ class TemporalSplit(BaseInteractionSplitter):
             raise ValueError(
                 f"{n_splits} test set(s) of {n_test} rows leave nothing to train on: X has {len(times)} rows"
             )
-        before = np.cumsum(np.bincount(times))  # rows up to each distinct time: where a cut can lie
+        before = np.cumsum(np.bincount(times))  # number of rows up to each distinct time: the possible cuts
         wanted = len(times) - n_test * np.arange(n_splits, 0, -1)
         cuts = np.abs(before[:-1, None] - wanted).argmin(axis=0) if len(before) > 1 else np.zeros(0, dtype=int)
         if len(np.unique(cuts)) < n_splits:

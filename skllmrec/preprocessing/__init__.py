@@ -1,4 +1,4 @@
-"""What happens to text and tables before they are encoded."""
+"""Preparation of texts and tables before they are encoded."""
 
 from skllmrec.preprocessing._dense_targets import DenseTargets
 from skllmrec.preprocessing._describe import DataDescription, describe_data

@@ -1,42 +1,38 @@
-"""The steps of text cleaning: each takes one long text and gives it back without one kind of dirt.
+"""The steps of text cleaning: each is a function from one long text to the cleaned text.
 
-Thousands of short texts are joined by a separator and cleaned as one: a regular expression then costs what its
-characters cost, not what thousands of calls cost. No step takes the separator away or matches across it.
+Thousands of short texts are joined by a separator and cleaned together, which saves the cost of thousands of calls of
+a regular expression. No step removes the separator or matches across it.
 """
 
 import html
 import re
 
-# what may stand between two texts: no step touches these, and \s (which knows \x1c to \x1f) does not match them
+# possible separators of texts: no step changes them, and \s (which includes \x1c to \x1f) does not match them
 SEPARATORS = "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18"
 
-# elements of HTML (https://html.spec.whatwg.org/multipage/indices.html) and those of older pages; a "<" in front of
-# any other word is a sign of the text: "a<b and c>d"
-_INLINE = [
-    "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins",
-    "kbd", "mark", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u", "var",
-    "wbr",
-]  # fmt: skip
-_BLOCKS = [
-    "address", "area", "article", "aside", "audio", "base", "blockquote", "body", "br", "button", "canvas", "caption",
-    "center", "col", "colgroup", "datalist", "dd", "details", "dialog", "dir", "div", "dl", "dt", "embed", "fieldset",
-    "figcaption", "figure", "footer", "form", "frame", "frameset", "h1", "h2", "h3", "h4", "h5", "h6", "head",
-    "header", "hgroup", "hr", "html", "iframe", "img", "input", "label", "legend", "li", "link", "main", "map",
-    "menu", "meta", "meter", "nav", "noframes", "noscript", "object", "ol", "optgroup", "option", "output", "p",
-    "picture", "pre", "progress", "rp", "rt", "ruby", "script", "search", "section", "select", "slot", "source",
-    "style", "summary", "svg", "table", "tbody", "td", "template", "textarea", "tfoot", "th", "thead", "title", "tr",
-    "track", "ul", "video",
-]  # fmt: skip
+# elements of HTML (https://html.spec.whatwg.org/multipage/indices.html) and of older pages; a "<" before any other
+# word belongs to the text: "a<b and c>d"
+_INLINE = (
+    "a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd mark q s samp small span strike strong "
+    "sub sup time tt u var wbr"
+)
+_BLOCKS = (
+    "address area article aside audio base blockquote body br button canvas caption center col colgroup datalist "
+    "dd details dialog dir div dl dt embed fieldset figcaption figure footer form frame frameset h1 h2 h3 h4 h5 "
+    "h6 head header hgroup hr html iframe img input label legend li link main map menu meta meter nav noframes "
+    "noscript object ol optgroup option output p picture pre progress rp rt ruby script search section select "
+    "slot source style summary svg table tbody td template textarea tfoot th thead title tr track ul video"
+)
 
 
 def _tags(elements):
-    """Expression for the tags of elements; after a name of one letter only attributes with a value: "a<b and c>d"."""
-    names = "|".join(sorted(elements, key=lambda name: (-len(name), name)))
+    """Expression for the tags of elements; after a one-letter name only attributes with a value: "a<b and c>d"."""
+    names = "|".join(sorted(elements.split(), key=lambda name: (-len(name), name)))
     inside = r"[^<>\x00-\x08\x0e-\x18]*"
     return re.compile(rf"</?(?:{names})(?:\s*/?|\s(?={inside}>){inside}={inside}|(?<=\w\w)\s{inside})>", re.IGNORECASE)
 
 
-# each stops where another one begins: without its end, a text of a million openings would be searched a million times
+# a match must not contain another opening, else a text of a million openings would be searched a million times
 _HIDDEN = re.compile(
     r"<!--(?:(?!<!--)[^\x00-\x08\x0e-\x18])*?-->|<!doctype[^<>\x00-\x08\x0e-\x18]*>"
     r"|<(script|style)\b[^<>\x00-\x08\x0e-\x18]*>(?:(?!<\1)[^\x00-\x08\x0e-\x18])*?</\1\s*>",
@@ -45,8 +41,8 @@ _HIDDEN = re.compile(
 _INLINE_TAG = _tags(_INLINE)
 _BLOCK_TAG = _tags(_BLOCKS)
 
-# Cc without tab and the breaks of lines; from Cf: soft hyphen, marks of direction, zero-width space, word joiner, byte
-# order mark. The zero-width joiner and non-joiner stay: emoji, Persian and the scripts of India need them.
+# Cc except tab and line breaks; from Cf: soft hyphen, directional marks, zero-width space, word joiner, byte order
+# mark. The zero-width joiner and non-joiner are kept: emoji, Persian and the scripts of India need them.
 _INVISIBLE = (
     "[\x19-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]"
 )
@@ -54,7 +50,7 @@ _CONTROL = re.compile(_INVISIBLE)
 _LOW_CONTROL = re.compile(f"[{SEPARATORS}]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-# the scheme and the host of an address are ASCII; its end is the first character that no address holds unescaped
+# the scheme and the host of a URL are ASCII; it ends at the first character that must be escaped in a URL
 URL = re.compile(r"(?:\b(?:https?|ftp)://|\bwww\.)[\w\-.~:/?#\[\]@!$&'()*+,;=%]*[\w/#=&%\-]", re.IGNORECASE | re.ASCII)
 EMAIL = re.compile(r"(?<![\w.+\-])[\w.+\-]{1,64}@(?:[\w\-]{1,63}\.){1,8}[a-z]{2,24}\b", re.IGNORECASE | re.ASCII)
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
@@ -64,8 +60,8 @@ IP = re.compile(
     r"|(?<![\w:])(?=[a-f:]*\d)(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6}(?![\w:])",
     re.IGNORECASE | re.ASCII,
 )
-# only what looks like a number to call, of seven digits or more: a country code, brackets around the area code, 3-3-4
-# digits, a Chinese mobile
+# only formats of telephone numbers, with seven digits or more: a country code, brackets around the area code, 3-3-4
+# digits, a Chinese mobile number
 PHONE = re.compile(
     r"(?<![\w+])(?:\+(?=(?:[ .\-()]*\d){7})\d{1,3}(?:[ .\-]?\(?\d{1,4}\)?){2,5}(?!\w)"
     r"|\(\d{2,5}\)[ ]?\d{3,4}[ .\-]?\d{3,4}(?![\w\-])"
@@ -78,8 +74,7 @@ _THRICE = re.compile(r"([\-=*_#~+|/\\\u2014\u2013\u30fb])\1{2,}")
 _DOTS = re.compile(r"\.{4,}")
 SPACES = re.compile(r"[^\S\x1c-\x1f]{2,}|[^\S \x1c-\x1f]")
 
-
-# with the closing semicolon: "AT&T", "?a=1&copy=2" and "R&D" are no entities
+# the semicolon is required: "AT&T", "?a=1&copy=2" and "R&D" contain no entities
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});", re.IGNORECASE | re.ASCII)
 
 
@@ -88,22 +83,22 @@ def _resolved(match):
     return " " if len(text) == 1 and text in SEPARATORS else text
 
 
-def remove_html(text):
-    """Take comments, scripts and tags out; a tag that breaks the line becomes a space, one within a word nothing."""
+def remove_html(text: str) -> str:
+    """Remove comments, scripts and tags; tags of block elements become a space."""
     return _BLOCK_TAG.sub(" ", _INLINE_TAG.sub("", _HIDDEN.sub(" ", text)))
 
 
-def resolve_entities(text):
-    """Replace ``&amp;`` and its like by their characters; what stands for a separator is a space."""
+def resolve_entities(text: str) -> str:
+    """Replace entities such as ``&amp;`` by their characters, and entities of possible separators by a space."""
     return _ENTITY.sub(_resolved, text)
 
 
-def remove_control(text, separator):
-    """Take control characters, invisible marks and lone surrogates out, but for the separator."""
+def remove_control(text: str, separator: str | None) -> str:
+    """Remove control characters, invisible characters and lone surrogates, except the separator."""
     text = _LOW_CONTROL.sub(lambda match: match[0] if match[0] == separator else " ", text)
     return _SURROGATE.sub("", _CONTROL.sub("", text))
 
 
-def shorten_punctuation(text):
-    """Make runs of one mark a single one, runs of dots three."""
+def shorten_punctuation(text: str) -> str:
+    """Replace runs of one punctuation mark by a single one, and runs of dots by three dots."""
     return _DOTS.sub("...", _THRICE.sub(r"\1", _TWICE.sub(r"\1", text)))

@@ -1,17 +1,25 @@
-"""Reading and writing columns of frames of any library, and the numbers beside them."""
+"""Read and write columns of frames of any library, and check the y that belongs to them."""
+
+from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
+from skllmrec._typing import Array, ArrayLike, FloatArray, Frame, Rows
+
 
 class OwnContainerMixin:
-    """For transformers that choose the container of their output: scikit-learn's choice of one means nothing to them.
+    """Mixin for transformers whose output container does not follow scikit-learn's ``set_output``.
 
-    A pipeline refuses to set the output of a step that has no such method.
+    The method exists because a pipeline cannot set the output of a step without it. The mixin stands before
+    ``TransformerMixin`` among the bases.
     """
 
-    def set_output(self, *, transform=None):
-        """Do nothing: the output is of one kind, whatever container the steps around it use.
+    def __init_subclass__(cls, auto_wrap_output_keys=None, **kwargs):
+        super().__init_subclass__(auto_wrap_output_keys=None, **kwargs)
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Do nothing: the container of the output is the same under every setting.
 
         Parameters
         ----------
@@ -26,63 +34,63 @@ class OwnContainerMixin:
         return self
 
 
-def read_numbers(X, y):
-    """Return y, one finite number for each row of X, as a float64 array of its own.
+def read_numbers(X: Rows, y: ArrayLike) -> FloatArray:
+    """Check that y holds one finite number per row of X; return it as a new float64 array.
 
     Raises
     ------
     ValueError
-        If y is not finite numbers, or of another length than X.
+        If y holds anything but finite numbers, or X and y have different lengths.
     """
     check_consistent_length(X, y)
-    y = column_or_1d(check_array(y, ensure_2d=False, dtype=np.float64, input_name="y"), warn=True)
-    return y.copy()
+    numbers = column_or_1d(check_array(y, ensure_2d=False, dtype=np.float64, input_name="y"), warn=True)
+    return numbers.copy()
 
 
-def listed(column):
-    """Return the Python values of a Series or array."""
+def to_list(column: Any) -> list[Any]:
+    """Return the values of a Series or array as a list of Python objects."""
     return column.to_list() if hasattr(column, "to_list") else column.tolist()
 
 
-def with_column(frame, name, values):
-    """Return a frame with one column put in or replaced; the frame that came in stays as it is.
+def with_column(frame: Frame, name: Any, values: Array) -> Frame:
+    """Return a copy of a frame with one column added or replaced.
 
     Parameters
     ----------
     frame : pandas or polars frame
         The table.
     name : str
-        The column.
+        Name of the column.
     values : ndarray of shape (n_rows,), dtype object
-        Its new values.
+        Values of the column.
 
     Returns
     -------
-    frame : the kind of frame that came in
+    frame : a frame of the same library
     """
     series = type(frame[frame.columns[0]])
     if hasattr(frame, "assign"):  # pandas
-        changed = frame.copy(deep=False)  # unlike assign, this takes names that are no texts
+        changed = frame.copy(deep=False)  # unlike assign, this accepts names that are not strings
         changed[name] = series(values, index=frame.index, dtype=None if len(values) else object)
         return changed
     return frame.with_columns(series(name, values.tolist()))
 
 
-def with_last_column(X, name, values):
-    """Return X with one more column: a frame under its name, an array or list of rows as an object array.
+def with_last_column(X: Rows, name: str, values: Array) -> Rows:
+    """Append a column to X.
 
     Parameters
     ----------
     X : frame or array-like of shape (n_rows, n_columns)
         The table.
     name : str
-        The column of a frame.
+        Name of the column, if X is a frame.
     values : ndarray of shape (n_rows,), dtype object
-        Its values.
+        Values of the column.
 
     Returns
     -------
-    X : the kind of frame that came in, or ndarray of shape (n_rows, n_columns + 1), dtype object
+    X : a frame of the same library, or ndarray of shape (n_rows, n_columns + 1), dtype object
     """
     if hasattr(X, "columns"):
         return with_column(X, name, values)

@@ -1,6 +1,7 @@
-"""A supervised scikit-learn transformer on sparse targets."""
+"""DenseTargets: fits a supervised scikit-learn transformer on sparse targets."""
 
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import issparse
@@ -11,28 +12,28 @@ from sklearn.utils.validation import check_is_fitted
 
 from skllmrec._format import VersionedStateMixin
 from skllmrec._sklearn import HasMethods, Interval, fit_context, get_tags
+from skllmrec._typing import Array, CsrMatrix, Estimator, FloatArray, Ids, RandomState
 
 
-def dense_targets(targets, n_components, random_state=None):
-    """Compress sparse targets to their leading principal directions, U S of a truncated SVD.
+def dense_targets(targets: CsrMatrix, n_components: int, random_state: RandomState = None) -> FloatArray:
+    """Compress sparse targets to U S of their truncated SVD.
 
-    With ``targets = U S V'``, the rows of U S have the inner products of the rows of the best rank-k
-    approximation of the targets, so a linear map fitted to U S by least squares is the one fitted to that
-    approximation.
+    With ``targets = U S V'``, the rows of U S have the same inner products as the rows of the best rank-k
+    approximation of the targets. A least-squares fit to U S is therefore equivalent to one to that approximation.
 
     Parameters
     ----------
     targets : sparse matrix of shape (n_rows, n_others)
-        Ratings or weights; what is not stored is 0. Not centred, so that it stays sparse.
+        Ratings or weights; entries that are not stored are 0. They are not centred, so that they stay sparse.
     n_components : int
-        Number of directions k; clipped to min(n_rows, n_others).
+        Number of components k; clipped to min(n_rows, n_others).
     random_state : int, RandomState instance or None, default=None
-        Starting vectors of the randomised SVD.
+        Seed of the starting vectors of the randomised SVD.
 
     Returns
     -------
-    ndarray of shape (n_rows, k), or (n_rows,) where k is 1
-        float64, columns in order of falling singular value; the entry of largest magnitude of each left
+    ndarray of shape (n_rows, k), or (n_rows,) if k is 1
+        float64, columns in the order of decreasing singular values. The entry of largest magnitude of each left
         singular vector is positive.
 
     References
@@ -62,33 +63,33 @@ def _estimator_has(name):
 
 
 class DenseTargets(MetaEstimatorMixin, TransformerMixin, VersionedStateMixin, BaseEstimator):
-    """Give a supervised scikit-learn transformer a dense y where the targets are sparse.
+    """Fit a supervised scikit-learn transformer that requires a dense y on sparse targets.
 
-    Recommenders pass their encoders the interactions as targets: a sparse matrix with one row per user or
-    item of the table. ``PLSRegression``, ``SelectKBest`` and others need a dense y. This wrapper fits them on
-    U S of the truncated SVD of the targets (`n_components` columns; one component is passed as a 1-D y, which
-    univariate selection needs). A dense y is handed on as it is.
+    Recommenders pass the interactions to their encoders as targets: a sparse matrix with one row per user or item of
+    the table. ``PLSRegression``, ``SelectKBest`` and others require a dense y. This wrapper fits them on U S of the
+    truncated SVD of the targets, a y of `n_components` columns. A single component is passed as a 1-D y, which
+    univariate selection requires. A dense y is passed unchanged.
 
     Parameters
     ----------
     estimator : transformer
-        A scikit-learn transformer whose ``fit(X, y)`` needs a dense y. It is cloned.
+        A scikit-learn transformer whose ``fit(X, y)`` requires a dense y. It is cloned.
     n_components : int, default=16
         Number of components of the targets; clipped to their smaller dimension.
     random_state : int, RandomState instance or None, default=0
-        Starting vectors of the randomised SVD. The result hardly depends on it; the fixed default makes two
-        fits equal bit by bit.
+        Seed of the starting vectors of the randomised SVD. The result hardly depends on it; with the default, two
+        fits give identical results.
 
     Attributes
     ----------
     estimator_ : transformer
         The fitted clone.
     n_components_ : int
-        Number of columns of the y it was fitted on (1 for a 1-D y).
+        Number of columns of the y that it was fitted on (1 for a 1-D y).
     n_features_in_ : int
-        Number of features seen by `fit`, where the transformer tells it.
+        Number of features seen by `fit`, if the transformer has this attribute.
     feature_names_in_ : ndarray of shape (n_features,)
-        Names of the features, where the transformer tells them.
+        Names of the features, if the transformer has this attribute.
 
     References
     ----------
@@ -116,21 +117,21 @@ class DenseTargets(MetaEstimatorMixin, TransformerMixin, VersionedStateMixin, Ba
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator, n_components=16, *, random_state=0):
+    def __init__(self, estimator: Estimator, n_components: int = 16, *, random_state: RandomState = 0) -> None:
         self.estimator = estimator
         self.n_components = n_components
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y):
+    def fit(self, X: Any, y: Any) -> Self:
         """Fit a clone of the transformer on the compressed targets.
 
         Parameters
         ----------
-        X : whatever the transformer takes, n_rows rows
+        X : input of the transformer, with n_rows rows
             Features of the users or items.
         y : sparse matrix of shape (n_rows, n_others), or array-like of shape (n_rows,) or (n_rows, n_outputs)
-            The targets; dense ones are handed on unchanged.
+            The targets; dense ones are passed unchanged.
 
         Returns
         -------
@@ -146,21 +147,21 @@ class DenseTargets(MetaEstimatorMixin, TransformerMixin, VersionedStateMixin, Ba
         return self
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit_transform(self, X, y):
+    def fit_transform(self, X: Any, y: Any) -> Any:
         """Fit a clone of the transformer on the compressed targets and transform X.
 
         Parameters
         ----------
-        X : whatever the transformer takes, n_rows rows
+        X : input of the transformer, with n_rows rows
             Features of the users or items.
         y : sparse matrix of shape (n_rows, n_others), or array-like of shape (n_rows,) or (n_rows, n_outputs)
-            The targets; dense ones are handed on unchanged.
+            The targets; dense ones are passed unchanged.
 
         Returns
         -------
         array of shape (n_rows, n_outputs)
-            What the transformer's ``fit_transform`` returns: not always what ``transform`` gives on the same
-            rows (``TargetEncoder``). Of a pair for X and y (``PLSRegression``), the part for X.
+            Result of ``fit_transform`` of the transformer, which may differ from that of ``transform`` on the same
+            rows (``TargetEncoder``). If it is a pair for X and y (``PLSRegression``), the part for X.
 
         Raises
         ------
@@ -176,12 +177,12 @@ class DenseTargets(MetaEstimatorMixin, TransformerMixin, VersionedStateMixin, Ba
         self._copy_input_attributes()
         return transformed[0] if isinstance(transformed, tuple) else transformed
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Transform X with the fitted transformer.
 
         Parameters
         ----------
-        X : whatever the transformer takes, n_rows rows
+        X : input of the transformer, with n_rows rows
             Features of known or new users or items.
 
         Returns
@@ -192,8 +193,8 @@ class DenseTargets(MetaEstimatorMixin, TransformerMixin, VersionedStateMixin, Ba
         return self.estimator_.transform(X)
 
     @available_if(_estimator_has("get_feature_names_out"))
-    def get_feature_names_out(self, input_features=None):
-        """Name the outputs as the transformer does.
+    def get_feature_names_out(self, input_features: Ids | None = None) -> Array:
+        """Return the output names of the transformer.
 
         Parameters
         ----------
@@ -208,7 +209,7 @@ class DenseTargets(MetaEstimatorMixin, TransformerMixin, VersionedStateMixin, Ba
         return self.estimator_.get_feature_names_out(input_features)
 
     def _dense(self, y):
-        """Compress sparse targets; remember how many columns the transformer is given."""
+        """Compress sparse targets, and set `n_components_`."""
         if y is None:
             raise ValueError(
                 "DenseTargets requires y to be passed, but the target y is None: pass the targets of the rows "

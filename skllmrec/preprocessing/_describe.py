@@ -1,4 +1,4 @@
-"""A report on the quality of data, before anything is trained on it."""
+"""A report on the quality of a data set, before a model is fitted on it."""
 
 from dataclasses import dataclass
 from html import escape
@@ -10,22 +10,23 @@ from skllmrec._ids import IdIndex, column
 from skllmrec._missing import is_missing
 from skllmrec._sklearn import is_frame, take_columns
 from skllmrec._times import time_codes
+from skllmrec._typing import ArrayLike, Column, Frame, Rows
 from skllmrec.preprocessing import _interaction_quality as quality
-from skllmrec.preprocessing._columns import listed, read_numbers
+from skllmrec.preprocessing._columns import read_numbers, to_list
 from skllmrec.preprocessing._findings import Finding
-from skllmrec.preprocessing._text_quality import check_texts, is_blank, kind_of
+from skllmrec.preprocessing._text_quality import check_texts, column_kind, is_blank
 
 
 @dataclass(frozen=True)
 class DataDescription:
-    """What `describe_data` found; its ``str`` is the report.
+    """The result of `describe_data`; ``str(description)`` is the report.
 
     Parameters
     ----------
     facts : dict of str to str
         Sizes: rows, users, items, density, rows per user and item, ratings, texts.
     findings : list of Finding
-        What may be wrong, each with ``what, where, count, of, examples, advice``.
+        Possible problems, each with ``what, where, count, of, examples, advice``.
 
     Examples
     --------
@@ -37,20 +38,21 @@ class DataDescription:
     ['repeated pairs']
     """
 
-    facts: dict
-    findings: list
+    facts: dict[str, str]
+    findings: list[Finding]
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = ["Data", *(f"  {name}: {value}" for name, value in self.facts.items())]
         found = [f"  - {finding}" for finding in self.findings] or ["  nothing found"]
         return "\n".join([*lines, "What may be wrong", *found])
 
-    def to_html(self):
-        """Render the report as a piece of HTML.
+    def to_html(self) -> str:
+        """Render the report as HTML.
 
         Returns
         -------
         html : str
+            A fragment without ``<html>`` and ``<body>``.
         """
         facts = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in self.facts.items())
         found = "".join(f"<li>{escape(str(finding))}</li>" for finding in self.findings)
@@ -64,7 +66,7 @@ def _quantiles(codes):
 
 
 def _describe_pairs(codes, least):
-    """Facts and findings on who met what."""
+    """Facts and findings about the pairs of users and items."""
     users, items = codes["user"], codes["item"]
     n_users, n_items = users.max() + 1, items.max() + 1
     n_pairs = len(np.unique(users.astype(np.int64) * n_items + items))
@@ -76,18 +78,19 @@ def _describe_pairs(codes, least):
         "rows per user": _quantiles(users),
         "rows per item": _quantiles(items),
     }
-    findings = [found for name, side in codes.items() for found in quality.check_counts(name, side, least)]
+    findings = [found for name, ids in codes.items() for found in quality.check_counts(name, ids, least)]
     return facts, findings + list(quality.check_pairs(len(users), n_pairs))
 
 
 def _describe_columns(columns):
-    """Facts and findings on the values of columns, a dict of name to list."""
+    """Facts and findings about columns, a dict of name to list of values."""
     facts, findings = {}, []
     for name, values in columns.items():
-        missing, kind = sum(map(is_blank, values)), kind_of(values)
-        if missing:
+        n_missing = sum(map(is_blank, values))
+        kind = column_kind(values)
+        if n_missing:
             advice = "TextTemplate leaves such fields out, encoders refuse them" if kind else "fill or drop them"
-            findings.append(Finding("missing values", str(name), missing, len(values), [], advice))
+            findings.append(Finding("missing values", str(name), n_missing, len(values), advice=advice))
         if kind == "category":
             facts[f"category {name!r}"] = (
                 f"{len({value for value in values if not is_blank(value)}):,} different values"
@@ -100,19 +103,19 @@ def _describe_columns(columns):
 
 
 def _once_per_id(values, codes):
-    """Reduce a column of X that describes the items, or the users, to one value for each of them."""
+    """Reduce a column of X to one value per item, or per user, if it is a function of the item, or of the user."""
     rows = np.empty(len(values), dtype=object)
     rows[:] = values
     for side in ("item", "user"):
         first = np.unique(codes[side], return_index=True)[1]
-        spread = rows[first][codes[side]]
-        if all(map(_is_same, rows, spread)):
+        repeated = rows[first][codes[side]]
+        if all(map(_is_same, rows, repeated)):
             return rows[first].tolist()
     return values
 
 
 def _is_same(one, other):
-    """Whether two cells hold the same: texts, numbers, arrays, or nothing."""
+    """Whether two cells hold the same value: a text, a number, an array, or a missing value."""
     if isinstance(one, str) and isinstance(other, str):
         return one == other
     if is_missing(one) or is_missing(other):
@@ -121,7 +124,7 @@ def _is_same(one, other):
 
 
 def _as_numbers(values):
-    """Return a column of numbers as float64, missing ones NaN; None where it holds something else."""
+    """Return a column of numbers as float64 with NaN for missing ones; None if it holds anything else."""
     values = np.asarray(values)
     if values.dtype.kind in "biuf":
         return values.astype(np.float64)
@@ -132,35 +135,35 @@ def _as_numbers(values):
 
 
 def _check_names(frame, name):
-    """Refuse a frame in which two columns have one name."""
+    """Raise an error if two columns of a frame have the same name."""
     names = list(frame.columns)
-    twice = next((label for label in names if names.count(label) > 1), None)
-    if twice is not None:
-        raise ValueError(f"{name} has {names.count(twice)} columns named {twice!r}: rename or drop all but one")
+    repeated = next((label for label in names if names.count(label) > 1), None)
+    if repeated is not None:
+        raise ValueError(f"{name} has {names.count(repeated)} columns named {repeated!r}: rename or drop all but one")
 
 
 def _leaks_of_rows(X, y, codes, skip):
-    """Columns of X that know the interactions."""
+    """Find columns of X that reveal the interactions."""
     X = X if hasattr(X, "shape") else np.asarray(X, dtype=object)
     names = list(X.columns) if is_frame(X) else list(range(X.shape[1]))
-    truths = quality.truths_of_rows(y, codes["user"], codes["item"])
+    targets = quality.leak_targets_of_rows(y, codes["user"], codes["item"])
     for name in (name for name in names if name not in skip):
         values = _as_numbers(take_columns(X, name))
-        is_y = y is not None and np.array_equal(values, y)  # where nobody took it out
+        is_y = y is not None and np.array_equal(values, y)  # the column of y itself, left in X
         if values is not None and not is_y:
-            yield from quality.check_leak(str(name), values, truths)
+            yield from quality.check_leak(str(name), values, targets)
 
 
 def _leaks_of_items(frame, key, y, items, codes):
-    """Columns of the catalogue that know the interactions; `items` is the IdIndex of X."""
+    """Find columns of the catalogue that reveal the interactions; `items` is the IdIndex of X."""
     if key not in frame.columns:
         return
-    places = items.encode(column(frame, key, name="key"))
-    truths = quality.truths_of_items(y, codes, places)
+    positions = items.encode(column(frame, key, name="key"))
+    targets = quality.leak_targets_of_items(y, codes, positions)
     for name in (name for name in frame.columns if name != key):
         values = _as_numbers(frame[name])
         if values is not None:
-            yield from quality.check_leak(str(name), values, truths)
+            yield from quality.check_leak(str(name), values, targets)
 
 
 def _catalogue(items, key, item):
@@ -175,23 +178,52 @@ def _catalogue(items, key, item):
 
 
 def _describe_y(y, times):
-    """Facts and findings on ratings or weights; `times` may be None."""
+    """Facts and findings about ratings or weights; `times` may be None."""
     facts = {"y": f"mean {y.mean():.3g}, from {y.min():g} to {y.max():g}, {len(np.unique(y)):,} different values"}
     return facts, [] if times is None else list(quality.check_drift(y, times))
 
 
 def _columns_of_rows(X, codes, skip):
-    """Columns of a frame beside those to skip, each value once for each id that it belongs to."""
+    """Return the columns of a frame except those to skip, reduced by `_once_per_id`."""
     names = [name for name in X.columns if name not in skip] if is_frame(X) else []
-    return {name: _once_per_id(listed(X[name]), codes) for name in names}
+    return {name: _once_per_id(to_list(X[name]), codes) for name in names}
 
 
-def describe_data(X, y=None, items=None, *, user=0, item=1, time=None, key=None, least=5):
-    """Look at the quality of interactions and of the texts that describe items, before anything is trained.
+def _check_arguments(X, least):
+    """Raise an error for a bad `least`, and for a frame with repeated column names."""
+    if isinstance(least, bool) or not isinstance(least, Integral) or least < 1:
+        raise ValueError(f"least must be an integer >= 1, got {least!r}")
+    if is_frame(X):
+        _check_names(X, "X")
 
-    It finds missing, duplicate, boilerplate, very short and very long texts, those in another script or language, and
-    markup and addresses in them; users and items with few rows, repeated pairs, ratings whose mean drifts, and
-    columns, of X and of the catalogue, that were computed from the interactions.
+
+def _encode_ids(X, user, item):
+    """Return the IdIndex and the code of each row of X for both sides, as two dicts."""
+    columns = {"user": column(X, user, name="user"), "item": column(X, item, name="item")}
+    if len(columns["user"]) == 0:
+        raise ValueError("X has no rows: there is nothing to describe")
+    ids, codes = {}, {}
+    for side, values in columns.items():
+        ids[side], codes[side] = IdIndex.from_values(values)
+    return ids, codes
+
+
+def describe_data(
+    X: Rows,
+    y: ArrayLike | None = None,
+    items: Frame | None = None,
+    *,
+    user: Column = 0,
+    item: Column = 1,
+    time: Column | None = None,
+    key: str | None = None,
+    least: int = 5,
+) -> DataDescription:
+    """Report on the quality of interactions and of the texts of items, before a model is fitted.
+
+    The report lists missing, duplicate, very short and very long texts, boilerplate sentences, texts in another script
+    or language, texts with markup or addresses, users and items with few rows, repeated pairs, a drift of the mean
+    rating, and columns of X and of the catalogue that were computed from the interactions.
 
     Parameters
     ----------
@@ -200,43 +232,43 @@ def describe_data(X, y=None, items=None, *, user=0, item=1, time=None, key=None,
     y : array-like of shape (n_rows,), default=None
         Ratings or weights.
     items : dataframe or FeatureTable, default=None
-        The catalogue, one row per item; its text columns are examined. None: those of X, where it is a frame.
+        The catalogue, one row per item; its text columns are examined. If None, those of X are, if X is a frame.
     user, item : str or int, default=0, 1
         Columns of X that hold the ids.
     time : str or int, default=None
         Column of X that holds the times.
     key : str, default=None
-        Column of `items` that holds the ids; None: that of the FeatureTable, or the name `item`. Without such a column
-        the numbers of the catalogue cannot be held against the interactions.
+        Column of `items` that holds the ids. If None, the key of the FeatureTable, or the column named `item`. Without
+        such a column the numbers of the catalogue cannot be compared with the interactions.
     least : int, default=5
-        Users and items with fewer rows are counted.
+        Users and items with fewer rows than this are reported.
 
     Returns
     -------
     description : DataDescription
-        ``print(description)`` shows it; ``description.findings`` is a list.
+        ``print(description)`` prints the report; ``description.findings`` is a list.
 
     Raises
     ------
     ValueError
-        If there are no rows, a column does not exist or is there twice, an id or a time is missing, y is not finite or
-        has another length than X, or `least` is no integer >= 1.
+        If there are no rows, a column does not exist or is repeated, an id or a time is missing, y is not finite, X and
+        y have different lengths, or `least` is not an integer >= 1.
     TypeError
-        If ids are neither strings nor numbers, the times are strings, or `items` is no dataframe.
+        If ids are neither strings nor numbers, the times are strings, or `items` is not a dataframe.
 
     See Also
     --------
-    skllmrec.preprocessing.TextCleaner : Cleans what it finds in texts.
-    skllmrec.preprocessing.InteractionFilter : Cleans what it finds in interactions.
+    skllmrec.preprocessing.TextCleaner : Removes markup and addresses from texts.
+    skllmrec.preprocessing.InteractionFilter : Removes repeated pairs and rare users and items.
 
     Notes
     -----
-    A column of numbers leaks where its ranks agree (a rank correlation above 0.9) with y, with the mean of y of the
-    item or the user, or with their number of rows.
+    A column of numbers leaks if its rank correlation with y, with the mean of y of the item or the user, or with their
+    number of rows is above 0.9.
 
-    A column in which fewer than a fifth of the values differ is a category, not a text. Language is told by script, and
-    in prose by the words: a text of twelve or more that shares none of the column's frequent ones. Of more than 20,000
-    texts a random 20,000 are examined.
+    A column is a category, not a text, if at most a fifth of its values are distinct. A text is in another language if
+    it is in another script than most, or, in a column of prose, if it has at least twelve words and none of the words
+    that are frequent in the column. If there are more than 20,000 texts, a random sample of 20,000 is examined.
 
     Examples
     --------
@@ -254,33 +286,27 @@ def describe_data(X, y=None, items=None, *, user=0, item=1, time=None, key=None,
       rows per item: median 1.5, 10 % have at most 1.1, 10 % at least 1.9
       text 'plot': 1 texts, median 5 words
     What may be wrong
-      - user: fewer than 2 rows in 1 of 2 (50.0%): ids alone say little of them: text features help here; Inter...
-      - item: fewer than 2 rows in 1 of 2 (50.0%): ids alone say little of them: text features help here; Inter...
+      - user: fewer than 2 rows in 1 of 2 (50.0%): too few to learn from ids alone: add text features, or remov...
+      - item: fewer than 2 rows in 1 of 2 (50.0%): too few to learn from ids alone: add text features, or remov...
       - plot: missing values in 1 of 2 (50.0%): TextTemplate leaves such fields out, encoders refuse them
       - plot: markup in 1 of 1 (100.0%): clean the texts with TextCleaner before they are encoded (e.g. 'A <b>c...
     """
-    if isinstance(least, bool) or not isinstance(least, Integral) or least < 1:
-        raise ValueError(f"least must be an integer >= 1, got {least!r}")
-    if is_frame(X):
-        _check_names(X, "X")
-    sides = {"user": column(X, user, name="user"), "item": column(X, item, name="item")}
-    if len(sides["user"]) == 0:
-        raise ValueError("X has no rows: there is nothing to describe")
-    ids, codes = {}, {}
-    for side, values in sides.items():
-        ids[side], codes[side] = IdIndex.from_values(values)
+    _check_arguments(X, least)
+    ids, codes = _encode_ids(X, user, item)
     facts, findings = _describe_pairs(codes, least)
-    skip = {user, item, time}
+    ratings = None
     if y is not None:
-        y = read_numbers(X, y)
-        more, found = _describe_y(y, None if time is None else time_codes(X, time))
-        facts, findings = facts | more, findings + found
-    findings += _leaks_of_rows(X, y, codes, skip)
+        ratings = read_numbers(X, y)
+        y_facts, y_findings = _describe_y(ratings, None if time is None else time_codes(X, time))
+        facts |= y_facts
+        findings += y_findings
+    skip = {user, item, time}
+    findings += _leaks_of_rows(X, ratings, codes, skip)
     if items is None:
         columns = _columns_of_rows(X, codes, skip)
     else:
         frame, key = _catalogue(items, key, item)
-        findings += _leaks_of_items(frame, key, y, ids["item"], codes["item"])
-        columns = {name: listed(frame[name]) for name in frame.columns if name != key}
-    more, found = _describe_columns(columns)
-    return DataDescription(facts | more, [*findings, *found])
+        findings += _leaks_of_items(frame, key, ratings, ids["item"], codes["item"])
+        columns = {name: to_list(frame[name]) for name in frame.columns if name != key}
+    text_facts, text_findings = _describe_columns(columns)
+    return DataDescription(facts | text_facts, findings + text_findings)

@@ -1,33 +1,43 @@
-"""Which of many texts can hold a kind of dirt at all: numpy looks at the bytes, far faster than an expression can.
+"""Find the texts that a step of cleaning may change; numpy searches their bytes, far faster than an expression can.
 
-Each function takes the UTF-8 bytes of joined texts and where each text starts, and returns a mask of the texts that
-have to be cleaned. It may name a clean text, never pass over one that a step of `_cleaning` would change.
+Each function takes the UTF-8 bytes of joined texts and the position at which each text starts, and returns a mask of
+the texts to clean. The mask may include clean texts, but must include every text that the step of `_cleaning` would
+change.
 """
 
+from collections.abc import Collection, Mapping
 from functools import cached_property
 
 import numpy as np
 
+from skllmrec._typing import Array, IntArray
+
 _PUNCTUATION = np.frombuffer(b"!?,;:-=*_#~+|/\\.", dtype=np.uint8)
-_BREAK = np.array([0x09, 0x0A, 0x0B, 0x0C, 0x0D], dtype=np.uint8)  # white space of ASCII that is no plain space
-# leading bytes of the characters beyond ASCII that are invisible, and of those that are white space
-_INVISIBLE = {0xC2: range(0x80, 0xAE), 0xD8: (0x9C,), 0xE1: (0xA0,), 0xE2: (0x80, 0x81), 0xED: range(0xA0, 0xC0),
-              0xEF: (0xBB,)}  # fmt: skip
+_BREAK = np.array([0x09, 0x0A, 0x0B, 0x0C, 0x0D], dtype=np.uint8)  # ASCII white space except the space
+# first bytes of non-ASCII characters that are invisible or white space -> possible second bytes
+_INVISIBLE = {
+    0xC2: range(0x80, 0xAE),
+    0xD8: (0x9C,),
+    0xE1: (0xA0,),
+    0xE2: (0x80, 0x81),
+    0xED: range(0xA0, 0xC0),
+    0xEF: (0xBB,),
+}
 _SPACES = {0xC2: (0x85, 0xA0), 0xE1: (0x9A,), 0xE2: (0x80, 0x81), 0xE3: (0x80,)}
 
 
 class JoinedTexts:
-    """The bytes of many texts, one after the other, with the separator between them and a plain space at the end.
+    """The bytes of many texts, with the separator between them and a space at the end.
 
     Parameters
     ----------
     joined : str
         The texts with the separator between them.
     separator : str or None
-        One character of ASCII that no text holds; None for a single text.
+        An ASCII character that no text contains; None for a single text.
     """
 
-    def __init__(self, joined, separator):
+    def __init__(self, joined: str, separator: str | None) -> None:
         self.blob = (joined + " ").encode("utf-8", "surrogatepass")
         self.codes = np.frombuffer(self.blob, dtype=np.uint8)
         self.separator = -1 if separator is None else ord(separator)
@@ -35,46 +45,46 @@ class JoinedTexts:
         self.is_ascii = len(self.blob) == len(joined) + 1
 
     @cached_property
-    def low(self):
-        """Positions of the bytes below the plain space that separate nothing: control characters, breaks."""
+    def low(self) -> IntArray:
+        """Positions of the bytes below the space, except the separator: control characters, line breaks."""
         positions = np.flatnonzero(self.codes < 0x20)
         return positions[self.codes[positions] != self.separator]
 
     @cached_property
-    def leads(self):
-        """Positions of the bytes that begin a character beyond ASCII."""
+    def leads(self) -> IntArray:
+        """Positions of the first bytes of non-ASCII characters."""
         return np.flatnonzero(self.codes >= 0xC2)
 
-    def texts_at(self, positions):
-        """Mask of the texts that hold one of the byte positions."""
+    def texts_at(self, positions: IntArray) -> Array:
+        """Mask of the texts that contain one of the byte positions."""
         mask = np.zeros(len(self.starts), dtype=bool)
         if len(positions):
             mask[np.searchsorted(self.starts, positions, side="right") - 1] = True
         return mask
 
-    def with_any(self, marked):
-        """Mask of the texts in which a byte is marked."""
-        return self.texts_at(np.flatnonzero(marked))
+    def with_any(self, mask: Array) -> Array:
+        """Mask of the texts that contain one of the bytes in a mask."""
+        return self.texts_at(np.flatnonzero(mask))
 
-    def with_count(self, positions, least):
-        """Mask of the texts that hold at least so many of the byte positions, which ascend."""
+    def with_count(self, positions: IntArray, least: int) -> Array:
+        """Mask of the texts that contain at least `least` of the byte positions, which are sorted."""
         if len(positions) < least:
-            return nowhere(self)
+            return no_texts(self)
         return np.diff(np.searchsorted(positions, self.starts), append=len(positions)) >= least
 
-    def with_sequence(self, *sequences):
-        """Mask of the texts that hold one of the sequences of bytes."""
+    def with_sequence(self, *sequences: bytes) -> Array:
+        """Mask of the texts that contain one of the byte sequences."""
         positions = [position for sequence in sequences for position in _find_all(self.blob, sequence)]
         return self.texts_at(np.array(positions, dtype=np.intp))
 
-    def with_pair(self, pairs):
-        """Mask of the texts that hold a leading byte followed by one of the bytes named with it."""
+    def with_pair(self, pairs: Mapping[int, Collection[int]]) -> Array:
+        """Mask of the texts that contain a character with one of the given first and second bytes."""
         if self.is_ascii:
-            return nowhere(self)
-        positions, begun = [], self.codes[self.leads]
-        for lead, followers in pairs.items():
-            leads = self.leads[begun == lead]
-            positions.append(leads[np.isin(self.codes[leads + 1], list(followers))])
+            return no_texts(self)
+        positions, first_bytes = [], self.codes[self.leads]
+        for first_byte, second_bytes in pairs.items():
+            leads = self.leads[first_bytes == first_byte]
+            positions.append(leads[np.isin(self.codes[leads + 1], list(second_bytes))])
         return self.texts_at(np.concatenate(positions))
 
 
@@ -85,76 +95,76 @@ def _find_all(blob, sequence):
         position = blob.find(sequence, position + 1)
 
 
-def with_tags(joined):
-    """Texts with a "<"."""
+def with_tags(joined: JoinedTexts) -> Array:
+    """Mask of the texts with a "<"."""
     return joined.with_any(joined.codes == ord("<"))
 
 
-def with_entities(joined):
-    """Texts with a "&"."""
+def with_entities(joined: JoinedTexts) -> Array:
+    """Mask of the texts with a "&"."""
     return joined.with_any(joined.codes == ord("&"))
 
 
-def beyond_ascii(joined):
-    """Texts that Unicode may write in several ways."""
-    return nowhere(joined) if joined.is_ascii else joined.texts_at(joined.leads)
+def with_non_ascii(joined: JoinedTexts) -> Array:
+    """Mask of the texts that may have several Unicode normal forms."""
+    return no_texts(joined) if joined.is_ascii else joined.texts_at(joined.leads)
 
 
-def with_control(joined):
-    """Texts with control characters, invisible marks or surrogates."""
+def with_control(joined: JoinedTexts) -> Array:
+    """Mask of the texts with control characters, invisible characters or surrogates."""
     control = joined.low[~np.isin(joined.codes[joined.low], _BREAK)]
     return joined.texts_at(control) | joined.with_any(joined.codes == 0x7F) | joined.with_pair(_INVISIBLE)
 
 
-def with_urls(joined):
-    """Texts with "://" or three letters w and a dot."""
+def with_urls(joined: JoinedTexts) -> Array:
+    """Mask of the texts with "://" or "www."."""
     w = (joined.codes | 0x20) == ord("w")
     return joined.with_sequence(b"://") | joined.with_any(w[:-3] & w[1:-2] & w[2:-1] & (joined.codes[3:] == ord(".")))
 
 
-def with_emails(joined):
-    """Texts with an "@"."""
+def with_emails(joined: JoinedTexts) -> Array:
+    """Mask of the texts with an "@"."""
     return joined.with_any(joined.codes == ord("@"))
 
 
-def _digits(codes):
+def _are_digits(codes):
     return codes - np.uint8(ord("0")) < 10  # below "0" the difference wraps around
 
 
-def with_ips(joined):
-    """Texts in which three dots stand between digits, or two colons."""
+def with_ips(joined: JoinedTexts) -> Array:
+    """Mask of the texts with three dots between digits, or two colons."""
     dots = np.flatnonzero(joined.codes[1:-1] == ord(".")) + 1
-    dots = dots[_digits(joined.codes[dots - 1]) & _digits(joined.codes[dots + 1])]
+    dots = dots[_are_digits(joined.codes[dots - 1]) & _are_digits(joined.codes[dots + 1])]
     return joined.with_count(dots, 3) | joined.with_count(np.flatnonzero(joined.codes == ord(":")), 2)
 
 
-def with_phones(joined):
-    """Texts of seven digits or more."""
-    return joined.with_count(np.flatnonzero(_digits(joined.codes)), 7)
+def with_phones(joined: JoinedTexts) -> Array:
+    """Mask of the texts with seven digits or more."""
+    return joined.with_count(np.flatnonzero(_are_digits(joined.codes)), 7)
 
 
-def with_runs(joined):
-    """Texts in which a mark follows itself; marks beyond ASCII take three bytes."""
+def with_runs(joined: JoinedTexts) -> Array:
+    """Mask of the texts with a repeated punctuation mark; non-ASCII marks have three bytes."""
     codes = joined.codes
     twice = np.flatnonzero(codes[1:] == codes[:-1])
     ascii_run = joined.texts_at(twice[np.isin(codes[twice], _PUNCTUATION)])
-    return (
-        ascii_run if joined.is_ascii else ascii_run | joined.with_any((codes[3:] == codes[:-3]) & (codes[3:] >= 0xE2))
-    )
+    if joined.is_ascii:
+        return ascii_run
+    return ascii_run | joined.with_any((codes[3:] == codes[:-3]) & (codes[3:] >= 0xE2))
 
 
-def with_spaces(joined):
-    """Texts with white space other than single plain spaces."""
+def with_spaces(joined: JoinedTexts) -> Array:
+    """Mask of the texts with white space other than single spaces."""
     spaces = joined.codes == ord(" ")
     breaks = joined.low[np.isin(joined.codes[joined.low], _BREAK)]
     return joined.with_any(spaces[1:] & spaces[:-1]) | joined.texts_at(breaks) | joined.with_pair(_SPACES)
 
 
-def everywhere(joined):
-    """All texts."""
+def all_texts(joined: JoinedTexts) -> Array:
+    """Mask of all texts."""
     return np.ones(len(joined.starts), dtype=bool)
 
 
-def nowhere(joined):
-    """No text, as it came: a step for what the steps before it bring to light."""
+def no_texts(joined: JoinedTexts) -> Array:
+    """Mask of no text: for a step that applies only to texts that an earlier step has changed."""
     return np.zeros(len(joined.starts), dtype=bool)

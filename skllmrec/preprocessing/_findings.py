@@ -1,33 +1,33 @@
-"""One thing that is wrong with data, and how it is told."""
+"""A possible problem of a data set."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that may be wrong with data.
+    """A possible problem of a data set; ``str(finding)`` describes it in one line.
 
     Parameters
     ----------
     what : str
-        What it is.
+        The kind of problem.
     where : str
-        The column or the ids it is in.
+        The column or the ids concerned.
     count : int
-        How many rows, texts, users or items have it.
+        Number of rows, texts, users or items with the problem.
     of : int
-        How many were looked at.
+        Number of rows, texts, users or items examined.
     examples : list of str
-        A few of them.
+        A few examples.
     advice : str
-        What to do.
+        What to do about it.
     """
 
     what: str
     where: str
     count: int
     of: int
-    examples: list = field(default_factory=list)
+    examples: list[str] = field(default_factory=list)
     advice: str = ""
 
     def __str__(self):

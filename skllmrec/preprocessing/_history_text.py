@@ -1,6 +1,7 @@
-"""A user's text: what they interacted with, in words."""
+"""HistoryText: describes users by the texts of their training interactions."""
 
 from numbers import Integral, Real
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -10,47 +11,49 @@ from skllmrec._format import VersionedStateMixin
 from skllmrec._ids import IdIndex, column
 from skllmrec._sklearn import Interval, StrOptions, all_or_nothing, fit_context, is_frame
 from skllmrec._times import time_codes
+from skllmrec._typing import Array, ArrayLike, Column, Ids, Rows
 from skllmrec.preprocessing._columns import OwnContainerMixin, read_numbers, with_last_column
 from skllmrec.preprocessing._text_template import TextTemplate
 
 
-class HistoryText(OwnContainerMixin, TransformerMixin, VersionedStateMixin, BaseEstimator, auto_wrap_output_keys=None):
-    """Put a column into X that says in words what the user of each row interacted with in training.
+class HistoryText(OwnContainerMixin, TransformerMixin, VersionedStateMixin, BaseEstimator):
+    """Append a column to X that describes the user of each row by the texts of their training interactions.
 
-    A user without a description has one all the same: the titles they liked, their own reviews, the tags they gave.
-    `fit` reads the training rows, joins the texts of each user's last or heaviest rows, and `transform` looks them
-    up; rows of the test set add nothing. A user that `fit` did not see has the text "".
+    It describes users who have no description of their own: by the titles that they liked, the reviews that they wrote
+    or the tags that they gave. `fit` reads the training rows and joins the texts of the last, or the highest rated,
+    rows of each user. `transform` looks up the text of each user and does not use the rows of X otherwise. A user
+    without training rows has the text "".
 
     Parameters
     ----------
     template : str, default="{2}"
-        What one row says, as in ``TextTemplate``: columns by name (``"{title} ({review})"``) or position.
+        Text of one row, as in ``TextTemplate``: columns by name (``"{title} ({review})"``) or position.
     user : str or int, default=0
         Column of X that holds the users' ids.
     time : str or int, default=None
-        Column of X that holds the times: numbers or datetimes; None: the rows are in the order of time.
+        Column of X that holds the times, numbers or datetimes. If None, the rows must be in the order of time.
     order : {"time", "weight"}, default="time"
-        Which rows come first, and stay where there are more than `n_rows`: the latest, or those of the highest y
-        (of equal ones the latest).
+        Order of the rows of a user, of which the first `n_rows` are used: the latest first, or the highest y first
+        (the latest first among equal ones).
     threshold : float, default=None
-        Rows with a lower y are left out: nobody is described by what they disliked.
+        Rows with a lower y are left out, so that items that a user dislikes do not describe them.
     n_rows : int, default=10
-        Most rows that describe a user. Models read a limited number of tokens; what comes first counts.
+        Largest number of rows that describe a user. Models truncate long texts.
     separator : str, default="; "
-        What stands between two rows.
+        Text between two rows.
     name : str, default="history"
-        Name of the new column in a frame; in an array it is the last one.
+        Name of the new column in a frame. In an array it is the last column.
 
     Attributes
     ----------
     users_ : ndarray of shape (n_users,)
         Ids of the users seen by `fit`, sorted.
     texts_ : ndarray of shape (n_users,), dtype object
-        Their texts; the same text twice is said once.
+        Texts of the users, each without repetitions.
     n_features_in_ : int
         Number of columns seen by `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, where they are all strings.
+        Names of the columns seen by `fit`, if all of them are strings.
 
     See Also
     --------
@@ -58,9 +61,9 @@ class HistoryText(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
 
     Notes
     -----
-    Within cross-validation it stands in a ``Pipeline`` before the recommender, so that it is fitted on the training
-    rows of each fold. The text of a user holds all of their training rows, the row at hand too: it is made for
-    recommenders, which read a user once, not for regression row by row.
+    For cross-validation, put it into a ``Pipeline`` before the recommender, so that it is fitted on the training rows
+    of each fold. The text of a user covers all of their training rows, including the row itself to which it is
+    appended: it is made for recommenders, which encode a user once, not for a regression on single rows.
 
     Examples
     --------
@@ -86,9 +89,17 @@ class HistoryText(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
     }
 
     def __init__(
-        self, template="{2}", *, user=0, time=None, order="time", threshold=None, n_rows=10, separator="; ",
-        name="history",
-    ):  # fmt: skip
+        self,
+        template: str = "{2}",
+        *,
+        user: Column = 0,
+        time: Column | None = None,
+        order: Literal["time", "weight"] = "time",
+        threshold: float | None = None,
+        n_rows: int = 10,
+        separator: str = "; ",
+        name: str = "history",
+    ) -> None:
         self.template = template
         self.user = user
         self.time = time
@@ -100,15 +111,15 @@ class HistoryText(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
 
     @all_or_nothing
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Read the history of each user.
+    def fit(self, X: Rows, y: ArrayLike | None = None) -> Self:
+        """Collect the texts of each user.
 
         Parameters
         ----------
         X : frame or array-like of shape (n_rows, n_columns)
             One interaction per row.
         y : array-like of shape (n_rows,), default=None
-            Ratings or weights; needed for ``order="weight"`` and a threshold.
+            Ratings or weights; required for ``order="weight"`` and a threshold.
 
         Returns
         -------
@@ -118,89 +129,92 @@ class HistoryText(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
         ------
         ValueError
             If a parameter is not valid, X lacks a column, an id or a time is missing, or y is missing or not finite
-            where it is needed.
+            although it is required.
         TypeError
             If ids are neither strings nor numbers, or times are strings.
         """
-        said = TextTemplate(self.template).fit(X)
-        self.n_features_in_ = said.n_features_in_
-        if hasattr(said, "feature_names_in_"):
-            self.feature_names_in_ = said.feature_names_in_
-        texts = said.transform(X)
+        template = TextTemplate(self.template).fit(X)
+        self.n_features_in_ = template.n_features_in_
+        if hasattr(template, "feature_names_in_"):
+            self.feature_names_in_ = template.feature_names_in_
+        texts = template.transform(X)
         weights = self._weights(X, y)
         users, codes = IdIndex.from_values(column(X, self.user, name="user"))
-        kept = np.flatnonzero(texts != "" if self.threshold is None else (weights >= self.threshold) & (texts != ""))
+        kept = texts != ""
+        if self.threshold is not None:
+            kept &= weights >= self.threshold
+        kept = np.flatnonzero(kept)
         times = np.arange(len(texts)) if self.time is None else time_codes(X, self.time)
         keys = (times[kept], weights[kept]) if self.order == "weight" else (kept, times[kept])
         self.users_ = users.ids
-        self.texts_ = self._joined(texts[kept], codes[kept], keys, len(users))
+        self.texts_ = self._join(texts[kept], codes[kept], keys, len(users))
         return self
 
-    def transform(self, X):
-        """Put the column with the user's history into X.
+    def transform(self, X: Rows) -> Any:
+        """Append the column with the texts of the users to X.
 
         Parameters
         ----------
         X : frame or array-like of shape (n_rows, n_columns)
-            Rows with the column of the users.
+            Rows with the column of the user ids.
 
         Returns
         -------
-        X : the kind of frame that came in, or ndarray of shape (n_rows, n_columns + 1), dtype object
+        X : a frame of the same library, or ndarray of shape (n_rows, n_columns + 1), dtype object
 
         Raises
         ------
         ValueError
-            If X lacks the column of the users, has a column of the new one's name, or an id is missing.
+            If X lacks the column of the user ids or already has a column `name`, or an id is missing.
         """
         check_is_fitted(self)
         if is_frame(X) and self.name in list(X.columns):
             raise ValueError(
                 f"HistoryText: X has a column {self.name!r} already, its columns are {list(X.columns)}: set name="
             )
-        places = IdIndex(self.users_).encode(column(X, self.user, name="user"))
-        texts = np.append(self.texts_, [""])[places]  # -1, a user unknown, is the last one
+        codes = IdIndex(self.users_).encode(column(X, self.user, name="user"))
+        texts = np.append(self.texts_, [""])[codes]  # the code -1 of unknown users selects the last text
         return with_last_column(X, self.name, texts)
 
-    def get_feature_names_out(self, input_features=None):
-        """Name the columns of the output.
+    def get_feature_names_out(self, input_features: Ids | None = None) -> Array:
+        """Return the names of the output columns.
 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Names of the columns of an array; None: those seen by `fit`, or ``x0, x1, ...``.
+            Names of the columns of an array. If None, those seen by `fit`, or ``x0, x1, ...``.
 
         Returns
         -------
         ndarray of shape (n_columns + 1,), dtype object
         """
         check_is_fitted(self)
-        names = getattr(self, "feature_names_in_", input_features)
-        names = [f"x{place}" for place in range(self.n_features_in_)] if names is None else names
+        names: Any = getattr(self, "feature_names_in_", input_features)
+        names = [f"x{position}" for position in range(self.n_features_in_)] if names is None else names
         return np.array([*names, self.name], dtype=object)
 
     def _weights(self, X, y):
-        """Return y as float64, or ones where nothing needs it."""
-        needed = self.order == "weight" or self.threshold is not None
+        """Return y as float64, or ones if it is not required."""
+        required = self.order == "weight" or self.threshold is not None
         if y is None:
-            if needed:
+            if required:
                 raise ValueError("HistoryText: order='weight' and threshold= need y, but y is None")
-        elif needed:
+        elif required:
             return read_numbers(X, y)
         else:
             check_consistent_length(X, y)
         return np.ones(len(X))
 
-    def _joined(self, texts, codes, keys, n_users):
-        """Join the texts of each user, each text once."""
+    def _join(self, texts, codes, keys, n_users):
+        """Join the distinct texts of each user; `keys` sort the rows, the last key first."""
         joined = np.full(n_users, "", dtype=object)
         if len(codes) == 0:
             return joined
         order = np.lexsort((*keys, codes))[::-1]
         ends = np.flatnonzero(np.diff(codes[order])) + 1
         for rows in np.split(order, ends):
-            said = dict.fromkeys(texts[rows])
-            joined[codes[rows[0]]] = self.separator.join(list(said)[: self.n_rows])
+            distinct = list(dict.fromkeys(texts[rows]))
+            joined[codes[rows[0]]] = self.separator.join(distinct[: self.n_rows])
         return joined
 
     def __sklearn_tags__(self):

@@ -1,7 +1,8 @@
-"""Which interactions to work on: time window, duplicates, threshold, k-core."""
+"""InteractionFilter: selects interactions by time window, duplicates, threshold and k-core."""
 
 from datetime import date
 from numbers import Integral, Real
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -11,18 +12,19 @@ from skllmrec._format import VersionedStateMixin
 from skllmrec._ids import IdIndex, column
 from skllmrec._sklearn import Interval, StrOptions, all_or_nothing, fit_context, take_rows
 from skllmrec._times import read_times, time_codes
+from skllmrec._typing import ArrayLike, Column, FloatArray, Rows
 from skllmrec.preprocessing._columns import read_numbers
 
 
 def _k_core(users, items, min_user, min_item):
-    """Mask of the rows that are left when users and items with too few rows are removed until none is left.
+    """Mask of the rows of the k-core: users and items with too few rows are removed until none is left.
 
     Parameters
     ----------
     users, items : ndarray of shape (n_rows,), intp
-        Codes from 0.
+        Codes of the user and the item of each row.
     min_user, min_item : int
-        Least number of rows of a user, of an item.
+        Smallest number of rows of a user, and of an item.
 
     Returns
     -------
@@ -38,7 +40,7 @@ def _k_core(users, items, min_user, min_item):
 
 
 def _one_row_each(users, items, order, which):
-    """Mask of the first or the last row of each pair of user and item, in the given order of the rows."""
+    """Mask of the first or the last row of each pair of user and item; `order` sorts the rows."""
     rows = np.lexsort((order, items, users))
     new_pair = (np.diff(users[rows]) != 0) | (np.diff(items[rows]) != 0)
     ends = np.append(new_pair, True) if which == "last" else np.insert(new_pair, 0, True)
@@ -48,7 +50,7 @@ def _one_row_each(users, items, order, which):
 
 
 def _table(report):
-    """Write a report as a table of text."""
+    """Format a report as a table of text."""
     head = ("step", "removed", "rows", "users", "items")
     lines = [head, *([str(step.get(key, "")) for key in head] for step in report)]
     width = max(9, *(len(cell) + 2 for line in lines for cell in line[1:]))
@@ -56,16 +58,16 @@ def _table(report):
 
 
 class InteractionFilter(VersionedStateMixin, BaseEstimator):
-    """Choose the interactions to work on: a time window, one row per pair, ratings that are likes, the k-core.
+    """Select interactions: a time window, one row per pair, ratings that count as likes, the k-core.
 
-    It takes rows away, which no transformer may do; so it stands *before* the split and outside of pipelines, and
-    `fit_resample` is its only method that does something (the name that imbalanced-learn gave such steps). It says
-    what it removed: in `report_`, and in print with ``verbose=True``. The steps in their order:
+    It removes rows, which a transformer must not do. Use it *before* the split and outside of pipelines; as in
+    imbalanced-learn, the method that removes rows is called `fit_resample`. The number of rows that each step removed
+    is stored in `report_` and printed with ``verbose=True``. The steps are, in this order:
 
-    1. `start`, `end`: rows outside of the window go.
-    2. `duplicates`: of several rows of one user and one item, one stays.
-    3. `threshold`: rows rated below it go, and the ratings with them: what is left is implicit feedback.
-    4. `min_user_interactions`, `min_item_interactions`: users and items with fewer rows go, again and again until
+    1. `start`, `end`: rows outside of the window are removed.
+    2. `duplicates`: of several rows of one user and one item, one is kept.
+    3. `threshold`: rows with a lower rating are removed, and y is dropped: the result is implicit feedback.
+    4. `min_user_interactions`, `min_item_interactions`: users and items with fewer rows are removed, repeatedly until
        none is left (the k-core).
 
     Parameters
@@ -73,31 +75,32 @@ class InteractionFilter(VersionedStateMixin, BaseEstimator):
     user, item : str or int, default=0, 1
         Columns of X that hold the ids.
     time : str or int, default=None
-        Column of X that holds the times: numbers or datetimes. Needed for a window; decides which of several rows
-        is the last one (else the order of the rows does).
+        Column of X that holds the times, numbers or datetimes. It is required for a window, and orders the rows of a
+        pair. If None, the rows of X must be in the order of time.
     start, end : number or datetime, default=None
-        The window: ``start <= time < end``. A datetime may be given as text, such as ``"2001-01-31"``.
+        Bounds of the window: ``start <= time < end``. A datetime may be a string, such as ``"2001-01-31"``.
     duplicates : {"last", "first", "sum", "mean", "keep"}, default="last"
-        Which row of a pair stays; "sum" and "mean" give the last one the sum or the mean of all their y.
+        Which row of a pair is kept; "sum" and "mean" keep the last one with the sum or the mean of the y of all.
     threshold : float, default=None
-        Least rating that counts as a like.
+        Smallest rating that counts as a like.
     min_user_interactions, min_item_interactions : int, default=5
-        The k of the k-core, for users and for items; 1 removes nobody.
+        The k of the k-core, for users and for items; 1 removes none.
     verbose : bool, default=False
         Whether to print what was removed.
 
     Attributes
     ----------
     sample_indices_ : ndarray of shape (n_rows_kept,), intp
-        Rows of X that stayed, in their order: for weights and whatever else goes along.
+        Positions of the rows that were kept, in the order of X: use it to select sample weights.
     report_ : list of dict
-        For each step its name (``"step"``), the number of rows it removed (``"removed"``) and of the ``"rows"``,
-        ``"users"`` and ``"items"`` left.
+        For each step its name (``"step"``), the number of rows that it removed (``"removed"``), and the numbers of
+        ``"rows"``, ``"users"`` and ``"items"`` that were left.
 
     Notes
     -----
-    A k-core looks at all rows: it is a choice of the data set, not a model. Report it beside every figure, for it
-    favours active users and popular items. To hold out items without training rows use ``ColdItemKFold``.
+    The k-core depends on all rows: it is a choice of the data set, not a part of the model. Report it with every
+    result, because it favours active users and popular items. To evaluate on items without training rows, use
+    ``ColdItemKFold``.
 
     Examples
     --------
@@ -129,9 +132,19 @@ class InteractionFilter(VersionedStateMixin, BaseEstimator):
     }
 
     def __init__(
-        self, *, user=0, item=1, time=None, start=None, end=None, duplicates="last", threshold=None,
-        min_user_interactions=5, min_item_interactions=5, verbose=False,
-    ):  # fmt: skip
+        self,
+        *,
+        user: Column = 0,
+        item: Column = 1,
+        time: Column | None = None,
+        start: Any = None,
+        end: Any = None,
+        duplicates: Literal["last", "first", "sum", "mean", "keep"] = "last",
+        threshold: float | None = None,
+        min_user_interactions: int = 5,
+        min_item_interactions: int = 5,
+        verbose: bool = False,
+    ) -> None:
         self.user = user
         self.item = item
         self.time = time
@@ -145,58 +158,58 @@ class InteractionFilter(VersionedStateMixin, BaseEstimator):
 
     @all_or_nothing
     @fit_context(prefer_skip_nested_validation=True)
-    def fit_resample(self, X, y=None):
-        """Choose the rows.
+    def fit_resample(self, X: Rows, y: ArrayLike | None = None) -> tuple[Any, FloatArray | None]:
+        """Select the rows.
 
         Parameters
         ----------
         X : dataframe, array or list of shape (n_rows, n_columns)
             One interaction per row.
         y : array-like of shape (n_rows,), default=None
-            Ratings or weights; needed for a threshold, sums and means.
+            Ratings or weights; required for a threshold, sums and means.
 
         Returns
         -------
-        X : the container that came in, with n_rows_kept rows
+        X : a container of the same type, with n_rows_kept rows
         y : ndarray of shape (n_rows_kept,) or None
-            None where y is None, and behind a threshold.
+            None if y is None or `threshold` is set.
 
         Raises
         ------
         ValueError
             If a parameter is not valid, a column does not exist, an id or a time is missing, y is missing or not
-            finite where it is needed, or no row is left.
+            finite although it is required, or no row is left.
         TypeError
             If ids are neither strings nor numbers, or the times are strings or cannot be compared.
         """
         self._check(X, y)
         users = IdIndex.from_values(column(X, self.user, name="user"))[1]
         items = IdIndex.from_values(column(X, self.item, name="item"))[1]
-        y = None if y is None else read_numbers(X, y)
+        ratings = None if y is None else read_numbers(X, y)
         kept = np.ones(len(users), dtype=bool)
-        self.report_ = []
-        self._note("start", kept, users, items)
+        self.report_: list[dict[str, Any]] = []
+        self._add_to_report("start", kept, users, items)
         if self.start is not None or self.end is not None:
-            kept &= self._window(X)
-            self._note("window", kept, users, items)
+            kept &= self._in_window(X)
+            self._add_to_report("window", kept, users, items)
         if self.duplicates != "keep":
-            kept, y = self._one_row(X, y, users, items, kept)
-            self._note("duplicates", kept, users, items)
+            kept, ratings = self._remove_duplicates(X, ratings, users, items, kept)
+            self._add_to_report("duplicates", kept, users, items)
         if self.threshold is not None:
-            kept &= y >= self.threshold
-            self._note("threshold", kept, users, items)
+            kept &= np.asarray(ratings) >= self.threshold
+            self._add_to_report("threshold", kept, users, items)
         rows = np.flatnonzero(kept)
         rows = rows[_k_core(users[rows], items[rows], self.min_user_interactions, self.min_item_interactions)]
         kept[:] = False
         kept[rows] = True
-        self._note("k-core", kept, users, items)
+        self._add_to_report("k-core", kept, users, items)
         self.sample_indices_ = rows
         if self.verbose:
-            print(self.summary())  # noqa: T201 - verbose asks for it
-        return take_rows(X, rows), None if y is None or self.threshold is not None else y[rows]
+            print(self.summary())  # noqa: T201 - verbose=True prints
+        return take_rows(X, rows), None if ratings is None or self.threshold is not None else ratings[rows]
 
-    def summary(self):
-        """Return the report as a table of text.
+    def summary(self) -> str:
+        """Format the report as a table of text.
 
         Returns
         -------
@@ -212,18 +225,18 @@ class InteractionFilter(VersionedStateMixin, BaseEstimator):
         return _table(self.report_)
 
     def _check(self, X, y):
-        """Refuse what the parameters need and is not there."""
+        """Raise an error if a parameter requires `time` or y and it is missing."""
         if (self.start is not None or self.end is not None) and self.time is None:
             raise ValueError("InteractionFilter: start= and end= need the column of the times: set time=")
-        for needs, asked in (
+        for name, requires_y in (
             ("threshold", self.threshold is not None),
             ("duplicates", self.duplicates in ("sum", "mean")),
         ):
-            if asked and y is None:
-                raise ValueError(f"InteractionFilter: {needs}={getattr(self, needs)!r} needs y, but y is None")
+            if requires_y and y is None:
+                raise ValueError(f"InteractionFilter: {name}={getattr(self, name)!r} needs y, but y is None")
 
-    def _window(self, X):
-        """Mask of the rows within the window."""
+    def _in_window(self, X):
+        """Mask of the rows within the time window."""
         times = read_times(X, self.time)
         inside = np.ones(len(times), dtype=bool)
         for bound, compare in ((self.start, np.greater_equal), (self.end, np.less)):
@@ -239,8 +252,8 @@ class InteractionFilter(VersionedStateMixin, BaseEstimator):
                 ) from error
         return inside
 
-    def _one_row(self, X, y, users, items, kept):
-        """Reduce the kept rows to one of each pair; returns the new mask and y."""
+    def _remove_duplicates(self, X, y, users, items, kept):
+        """Keep one row of each pair among the kept rows; return the new mask and y."""
         rows = np.flatnonzero(kept)
         order = rows if self.time is None else time_codes(X, self.time)[rows]
         which = "first" if self.duplicates == "first" else "last"
@@ -255,14 +268,19 @@ class InteractionFilter(VersionedStateMixin, BaseEstimator):
         kept[chosen] = True
         return kept, y
 
-    def _note(self, step, kept, users, items):
-        """Enter a step into the report, or say which step left nothing."""
-        left = int(kept.sum())
-        entry = {"step": step, "rows": left, "users": len(np.unique(users[kept])), "items": len(np.unique(items[kept]))}
+    def _add_to_report(self, step, kept, users, items):
+        """Add a step to the report; raise an error if it left no row."""
+        n_left = int(kept.sum())
+        entry = {
+            "step": step,
+            "rows": n_left,
+            "users": len(np.unique(users[kept])),
+            "items": len(np.unique(items[kept])),
+        }
         if self.report_:
-            entry["removed"] = self.report_[-1]["rows"] - left
+            entry["removed"] = self.report_[-1]["rows"] - n_left
         self.report_.append(entry)
-        if left == 0:
+        if n_left == 0:
             raise ValueError(
                 f"InteractionFilter: no row is left after the step {step!r}, of {self.report_[0]['rows']} rows:\n"
                 f"{_table(self.report_)}"

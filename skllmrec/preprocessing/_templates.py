@@ -1,23 +1,23 @@
-"""The language of text templates: what a field owns, how a value is written, how the parts are joined."""
+"""Parse text templates into fields, render values as text, and join the fields of a row."""
 
 import re
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from string import Formatter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from skllmrec._missing import is_missing
 
-# typographic brackets and quotes are meant as such
+# the typographic brackets and quotes are intended, hence the noqa
 _OPENING = '(\\[{«“‘"（【「『《〈'  # noqa: RUF001
 _CLOSING = ')\\]}»”’"）】」』》〉'  # noqa: RUF001
-# what closes the left field; separator (no letter, no opening bracket); label of the right field
+# groups: closing of the left field; separator (without letters and opening brackets); label of the right field
 _LITERAL = re.compile(rf"((?:['’]\w+|[{_CLOSING}])*)([^\w{_OPENING}]*)(.*)", re.DOTALL)  # noqa: RUF001
 
 
-class _Field(NamedTuple):
-    """A field and the literal text that stays or goes with it."""
+class TemplateField(NamedTuple):
+    """A field of a template and the literal text that is rendered together with it."""
 
     column: str | int
     separator: str
@@ -71,8 +71,8 @@ def _split(template):
     return columns, literals
 
 
-def parse_template(template):
-    """Parse a template into its fields, each with the literal text it owns, and the text at its end.
+def parse_template(template: str) -> tuple[list[TemplateField], str]:
+    """Parse a template into its fields, each with the literal text that belongs to it, and the text at its end.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def parse_template(template):
 
     Returns
     -------
-    fields : list of _Field
+    fields : list of TemplateField
     ending : str
         Follows the last field that is present.
 
@@ -92,12 +92,14 @@ def parse_template(template):
     columns, literals = _split(template)
     labels, separators, closings = [literals[0]], [""], []
     for literal in literals[1:]:
-        closing, separator, label = _LITERAL.fullmatch(literal).groups()
+        match = _LITERAL.fullmatch(literal)
+        assert match is not None  # noqa: S101 - the expression matches every text
+        closing, separator, label = match.groups()
         closings.append(closing)
         separators.append(separator)
         labels.append(label)
     ending = separators.pop() + labels.pop()
-    fields = [_Field(*field) for field in zip(columns, separators, labels, closings, strict=True)]
+    fields = [TemplateField(*field) for field in zip(columns, separators, labels, closings, strict=True)]
     return fields, ending
 
 
@@ -107,23 +109,23 @@ def _is_list(value):
     return isinstance(value, (list, tuple, Set)) or hasattr(value, "to_list")
 
 
-def render_value(value):
-    """Render one value as text: missing as "", 1995.0 as "1995", a list as its members joined by ", ".
+def render_value(value: Any) -> str:
+    """Render one value as text: a missing one as "", 1995.0 as "1995", a list as its elements joined by ", ".
 
     Parameters
     ----------
     value : object
-        A str, a number, a list-like of values, a missing value, or anything that has a str().
+        A str, a number, a list-like of values, a missing value, or any object that ``str`` converts.
 
     Returns
     -------
     str
-        Without white space at its ends.
+        The text without leading and trailing white space.
 
     Raises
     ------
     TypeError
-        If the value is bytes: they have no text without an encoding.
+        If the value is bytes, whose encoding is unknown.
     """
     if isinstance(value, str):
         return value.strip()
@@ -131,7 +133,7 @@ def render_value(value):
         raise TypeError(f"{value!r} is bytes, not text: decode the column first, e.g. with .str.decode('utf-8')")
     if _is_list(value):
         texts = [text for text in map(render_value, value) if text]
-        # a set has no order of its own, its text must have one
+        # the elements of a set have no order, so they are sorted
         return ", ".join(sorted(texts) if isinstance(value, Set) else texts)
     if is_missing(value):
         return ""
@@ -140,14 +142,14 @@ def render_value(value):
     return str(value).strip()
 
 
-def join_fields(texts, fields, ending):
-    """Join one row's rendered fields by the rule of `TextTemplate`.
+def join_fields(texts: Sequence[str], fields: Sequence[TemplateField], ending: str) -> str:
+    """Join the rendered fields of one row by the rules of `TextTemplate`.
 
     Parameters
     ----------
     texts : sequence of str
         One text per field, "" where it is missing.
-    fields : sequence of _Field
+    fields : sequence of TemplateField
     ending : str
 
     Returns

@@ -1,4 +1,4 @@
-"""Tokens of text in every script, for TF-IDF."""
+"""TextAnalyzer: splits texts in every script into tokens for TF-IDF."""
 
 import logging
 import re
@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import lru_cache
 from importlib.util import find_spec
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sklearn.base import BaseEstimator
 from sklearn.feature_extraction.text import CountVectorizer
@@ -17,37 +17,54 @@ from skllmrec._format import VersionedStateMixin
 from skllmrec._optional import import_optional
 from skllmrec.datasets import get_data_home
 
-# blocks of the scripts that are written without spaces between words, and of Hangul
+# code points of the scripts that are written without spaces between words, and of Hangul
 _HAN_KANA = [
-    (0x3005, 0x3007), (0x3021, 0x3029), (0x3031, 0x3035), (0x3041, 0x309F), (0x30A1, 0x30FA), (0x30FC, 0x312F),
-    (0x31A0, 0x31BF), (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0xFF66, 0xFF9F),
-    (0x1AFF0, 0x1B16F), (0x20000, 0x323AF),
-]  # fmt: skip
+    (0x3005, 0x3007),
+    (0x3021, 0x3029),
+    (0x3031, 0x3035),
+    (0x3041, 0x309F),
+    (0x30A1, 0x30FA),
+    (0x30FC, 0x312F),
+    (0x31A0, 0x31BF),
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0xFF66, 0xFF9F),
+    (0x1AFF0, 0x1B16F),
+    (0x20000, 0x323AF),
+]
 _HANGUL = [(0x1100, 0x11FF), (0x3131, 0x318E), (0xA960, 0xA97F), (0xAC00, 0xD7FF), (0xFFA0, 0xFFDC)]
 _SOUTH_EAST_ASIAN = [
-    (0x0E00, 0x0EFF), (0x0F00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x1950, 0x19FF), (0x1A20, 0x1AAF),
-    (0x1B00, 0x1B7F), (0xA980, 0xA9FF), (0xAA60, 0xAADF),
-]  # fmt: skip
+    (0x0E00, 0x0EFF),
+    (0x0F00, 0x0FFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x1950, 0x19FF),
+    (0x1A20, 0x1AAF),
+    (0x1B00, 0x1B7F),
+    (0xA980, 0xA9FF),
+    (0xAA60, 0xAADF),
+]
 _FULL_WIDTH = "\uff01-\uff5e"
 _VARIATION_SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
-_LAST_MARK = 0x1E94F  # Unicode's combining marks end here, variation selectors apart
+_LAST_MARK = 0x1E94F  # the last of Unicode's combining marks except variation selectors
 
-
-# a first, fast sieve: Latin, Greek, Cyrillic, Armenian, punctuation and symbols in general use
+# all characters but Latin, Greek, Cyrillic, Armenian, punctuation and common symbols: a fast first test
 _UNCOMMON = re.compile("[^\x00-\u02ff\u0370-\u0482\u048a-\u0588\u1e00-\u1eff\u2000-\u20cf\u2100-\u2bff]")
 
 
 class _Patterns(NamedTuple):
     """Compiled patterns over the Unicode tables of this Python."""
 
-    special: re.Pattern  # what the default token pattern of scikit-learn cannot handle
-    token: re.Pattern  # one run of a script without spaces, or one word
-    unit: re.Pattern  # one letter with its marks
-    kana: re.Pattern
+    special: re.Pattern[str]  # characters that the default token pattern of scikit-learn does not handle
+    token: re.Pattern[str]  # a run of characters of a script without spaces, or a word
+    unit: re.Pattern[str]  # a letter with its combining marks
+    kana: re.Pattern[str]
 
 
 def _ranges(codes):
-    """Write ascending code points as the inside of a character class, neighbours as a range."""
+    """Write sorted code points as the content of a character class, consecutive ones as a range."""
     ranges = []
     for code in codes:
         if ranges and ranges[-1][1] == code - 1:
@@ -58,13 +75,13 @@ def _ranges(codes):
 
 
 def _letters(blocks):
-    """Character class of the letters in the blocks, without brackets."""
+    """Content of the character class of the letters among the code points of the blocks."""
     codes = (code for first, last in blocks for code in range(first, last + 1))
     return _ranges(code for code in codes if unicodedata.category(chr(code))[0] == "L")
 
 
 def _marks():
-    """Character class of all combining marks but variation selectors, without brackets."""
+    """Content of the character class of all combining marks except variation selectors."""
     codes = (code for code in range(0x300, _LAST_MARK + 1) if not 0xFE00 <= code <= 0xFE0F)
     return _ranges(code for code in codes if unicodedata.category(chr(code))[0] == "M")
 
@@ -72,7 +89,7 @@ def _marks():
 @lru_cache(maxsize=1)
 def _patterns():
     han_kana, hangul, south_east = map(_letters, (_HAN_KANA, _HANGUL, _SOUTH_EAST_ASIAN))
-    han_kana += "\u3007\u3021-\u3029"  # ideographic numerals: numbers to Unicode, Han to a reader
+    han_kana += "\u3007\u3021-\u3029"  # ideographic numerals, which Unicode classifies as numbers
     unspaced, marks = han_kana + hangul + south_east, _marks()
     runs = "|".join(
         f"(?P<{name}>(?:[{letters}][{marks}]*)+)"
@@ -88,20 +105,20 @@ def _patterns():
 
 
 def _is_plain(text):
-    """Whether scikit-learn's token pattern suits the text: no unspaced script, no combining mark in it."""
+    """Whether scikit-learn's token pattern suits the text: it has no unspaced script and no combining marks."""
     if text.isascii():
         return True
     others = set(_UNCOMMON.findall(text))
     return not others or not _patterns().special.search("".join(others))
 
 
-def bigrams(run):
-    """Overlapping pairs of a run's letters, each with its combining marks; the letter itself in a run of one.
+def bigrams(run: str) -> list[str]:
+    """Split a run into overlapping pairs of letters with their combining marks; a single letter is kept.
 
     Parameters
     ----------
     run : str
-        Letters of one script, with their marks.
+        Letters of one script with their combining marks.
 
     Returns
     -------
@@ -118,10 +135,10 @@ def bigrams(run):
 
 @lru_cache(maxsize=1)
 def _jieba():
-    """Load jieba's segmenter with its dictionary, silently; its cache goes to the data home of this package.
+    """Load jieba's segmenter with its dictionary, without log messages.
 
-    By default jieba reads and writes its cache, which it unmarshals, in a temporary folder that every user
-    of the machine can write to.
+    Its cache is kept in the data home of this package: by default jieba unmarshals its cache from a temporary folder
+    to which every user of the machine can write.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # invalid escapes, pkg_resources
@@ -131,7 +148,7 @@ def _jieba():
     try:
         segmenter = jieba.Tokenizer()
         folder = get_data_home() / f"jieba-{jieba.__version__}"
-        with suppress(OSError):  # read-only home: the dictionary is built anew, jieba only logs that it is not kept
+        with suppress(OSError):  # in a read-only home jieba builds its dictionary again and only logs that
             folder.mkdir(parents=True, exist_ok=True)
         segmenter.tmp_dir = str(folder)
         segmenter.initialize()
@@ -143,36 +160,36 @@ def _jieba():
 class TextAnalyzer(VersionedStateMixin, BaseEstimator):
     """TF-IDF tokens of text in every script: ``TfidfVectorizer(analyzer=TextAnalyzer())``.
 
-    scikit-learn's default analyzer takes words to be what lies between spaces and punctuation. Chinese and
-    Japanese text then becomes a few tokens as long as a sentence, and a combining mark (the vowel signs of
-    Hindi and Thai, decomposed accents) ends a word. Here
+    scikit-learn's default analyzer splits texts at spaces and punctuation. Chinese and Japanese sentences then become
+    single tokens, and a combining mark (the vowel signs of Hindi and Thai, decomposed accents) ends a word. This
+    analyzer
 
-    - a text without such characters goes to scikit-learn's own analyzer: the tokens are the same;
-    - any other text is brought to Unicode's form NFKC; runs of Han and kana, of Hangul, and of Thai, Lao,
-      Khmer, Burmese and their like become overlapping pairs of letters (a run of one: that letter), marks
-      staying with their letter; all other words are sequences of two or more letters, digits and marks.
+    - passes a text without such characters to scikit-learn's own analyzer, so that the tokens are the same;
+    - normalises any other text to Unicode's form NFKC. Runs of Han and kana, of Hangul, and of scripts such as Thai,
+      Lao, Khmer and Burmese are split into overlapping pairs of letters (a single letter is kept), where combining
+      marks belong to their letter. All other words are sequences of two or more letters, digits and marks.
 
-    It can be pickled, compared, cloned, and searched over
+    It can be pickled, compared and cloned, and used in a grid search
     (``tfidfvectorizer__analyzer__cjk=["bigram", "jieba"]``).
 
     Parameters
     ----------
     cjk : {"bigram", "jieba", "auto"}, default="bigram"
-        What becomes of a run of Han characters: pairs of characters, or the words that jieba finds
-        (``pip install "skllmrec[cjk]"``; runs with kana are Japanese and stay pairs). "auto" is "jieba" where
-        that is installed; a pickled analyzer that has been used keeps the choice.
+        How runs of Han characters are split: into pairs of characters, or into the words that jieba finds
+        (``pip install "skllmrec[cjk]"``); runs with kana are Japanese and always split into pairs. "auto" means
+        "jieba" if that is installed; the pickle of an analyzer that has been used keeps this choice.
     lowercase : bool, default=True
         As in ``TfidfVectorizer``.
     strip_accents : {"ascii", "unicode"} or callable, default=None
-        As in ``TfidfVectorizer``. "ascii" deletes all text in other scripts, "unicode" their marks too.
+        As in ``TfidfVectorizer``. "ascii" removes all text in other scripts, "unicode" their combining marks.
     stop_words : {"english"} or list of str, default=None
-        As in ``TfidfVectorizer``; compared with whole tokens, so pairs of characters can be listed.
+        As in ``TfidfVectorizer``. They are compared with tokens, so that pairs of characters can be listed.
     ngram_range : tuple (min_n, max_n), default=(1, 1)
-        As in ``TfidfVectorizer``, over the sequence of tokens.
+        As in ``TfidfVectorizer``, for n-grams of tokens.
 
     See Also
     --------
-    skllmrec.preprocessing.TextTemplate : One text out of several columns, the step before.
+    skllmrec.preprocessing.TextTemplate : Joins several columns into one text, the step before.
 
     References
     ----------
@@ -191,14 +208,22 @@ class TextAnalyzer(VersionedStateMixin, BaseEstimator):
     array(['film', 'war', '争片', '战争'], dtype=object)
     """
 
-    def __init__(self, cjk="bigram", *, lowercase=True, strip_accents=None, stop_words=None, ngram_range=(1, 1)):
+    def __init__(
+        self,
+        cjk: Literal["bigram", "jieba", "auto"] = "bigram",
+        *,
+        lowercase: bool = True,
+        strip_accents: Any = None,
+        stop_words: Any = None,
+        ngram_range: tuple[int, int] = (1, 1),
+    ) -> None:
         self.cjk = cjk
         self.lowercase = lowercase
         self.strip_accents = strip_accents
         self.stop_words = stop_words
         self.ngram_range = ngram_range
 
-    def __call__(self, text):
+    def __call__(self, text: str) -> list[str]:
         """Split a text into tokens.
 
         Parameters
@@ -208,7 +233,7 @@ class TextAnalyzer(VersionedStateMixin, BaseEstimator):
         Returns
         -------
         list of str
-            The tokens, or n-grams of tokens joined by a space, in the order of `ngram_range`.
+            The tokens, or n-grams of tokens joined by a space.
 
         Raises
         ------
@@ -227,7 +252,7 @@ class TextAnalyzer(VersionedStateMixin, BaseEstimator):
         return wide(re.sub(f"[{_VARIATION_SELECTORS}]", "", unicodedata.normalize("NFKC", text)))
 
     def _analyzers(self):
-        """Return scikit-learn's analyzers for plain and for all other text, built once per set of parameters."""
+        """Return the analyzers of plain and of all other texts, built once per set of parameters."""
         params = (self.cjk, self.lowercase, self.strip_accents, self.stop_words, self.ngram_range)
         if getattr(self, "_built_for", None) != params:
             if self.cjk not in ("bigram", "jieba", "auto"):
@@ -242,22 +267,22 @@ class TextAnalyzer(VersionedStateMixin, BaseEstimator):
         return self._plain, self._wide
 
     def _tokenize(self, text):
-        words = self._auto if self.cjk == "auto" else self.cjk
+        method = self._auto if self.cjk == "auto" else self.cjk
         tokens = []
         for match in _patterns().token.finditer(unicodedata.normalize("NFC", text)):
             run = match.group()
             if match.lastgroup == "word":
                 tokens.append(run)
-            elif match.lastgroup == "han_kana" and words == "jieba" and not _patterns().kana.search(run):
+            elif match.lastgroup == "han_kana" and method == "jieba" and not _patterns().kana.search(run):
                 tokens.extend(_jieba().lcut(run))
             else:
                 tokens.extend(bigrams(run))
         return tokens
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and self.get_params() == other.get_params()
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((type(self), self.cjk, self.lowercase, tuple(self.ngram_range)))
 
     def __getstate__(self):

@@ -1,8 +1,10 @@
-"""TextAugmenter: texts changed at random, so that a model learns not to hang on single words and fields."""
+"""TextAugmenter: changes texts at random, so that a model does not depend on single words or fields."""
 
 import hashlib
 import re
+from collections.abc import Iterable
 from numbers import Integral, Real
+from typing import Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -12,13 +14,14 @@ from sklearn.utils.validation import check_is_fitted
 from skllmrec._format import VersionedStateMixin
 from skllmrec._sklearn import Interval, fit_context
 from skllmrec._texts import check_texts
+from skllmrec._typing import Array, RandomState, Texts
 from skllmrec.preprocessing._columns import OwnContainerMixin
 
 _WORD = re.compile(r"\S+")
 
 
 def _drop(parts, rate, rng):
-    """Parts without some of them, each left out with a probability; one is left always."""
+    """Leave out each part with probability `rate`, but keep at least one."""
     kept = rng.random(len(parts)) >= rate
     if len(parts) and not kept.any():
         kept[rng.integers(len(parts))] = True
@@ -26,46 +29,46 @@ def _drop(parts, rate, rng):
 
 
 def _swap(words, rate, rng):
-    """Words of which some have changed places with the next one."""
+    """Swap each word with the next one with probability `rate`."""
     words = list(words)
-    for place in np.flatnonzero(rng.random(max(len(words) - 1, 0)) < rate):
-        words[place], words[place + 1] = words[place + 1], words[place]
+    for position in np.flatnonzero(rng.random(max(len(words) - 1, 0)) < rate):
+        words[position], words[position + 1] = words[position + 1], words[position]
     return words
 
 
 def _window(words, size, rng):
-    """Consecutive words, from a random place on."""
-    if size is None or len(words) <= size:
+    """Cut out `size` consecutive words at a random position."""
+    if len(words) <= size:
         return words
     start = int(rng.integers(len(words) - size + 1))
     return words[start : start + size]
 
 
-class TextAugmenter(
-    OwnContainerMixin, TransformerMixin, VersionedStateMixin, BaseEstimator, auto_wrap_output_keys=None
-):
-    """Change texts at random: leave out fields and words, swap neighbours, read a window.
+class TextAugmenter(OwnContainerMixin, TransformerMixin, VersionedStateMixin, BaseEstimator):
+    """Change texts at random: leave out fields and words, swap adjacent words, cut out a window.
 
-    Made for ``LLMFineTuner(augmenter=...)``, which calls `augment` anew for each batch of its training and
-    encodes unchanged texts afterwards. In a Pipeline, `transform` changes every text, and always in the same way: its
-    changes depend on `random_state` and the text only.
+    It is made for ``LLMFineTuner(augmenter=...)``, which calls `augment` for every training batch and encodes unchanged
+    texts after training. In a Pipeline, `transform` changes a text in the same way in every call: the changes depend on
+    `random_state` and the text only.
 
-    The changes come in this order. A text of a single field or word keeps it, and an empty one stays empty.
+    The changes are made in the order of the parameters. A text of a single field or word keeps it, and an empty text is
+    not changed.
 
     Parameters
     ----------
     field_dropout : float, default=0.0
-        Probability that a field is left out; one is left always.
+        Probability that a field is left out; at least one field is kept.
     token_dropout : float, default=0.1
-        Probability that a word is left out; one of a field is left always. Words are what white space separates.
+        Probability that a word is left out; at least one word of each field is kept. Words are separated by white
+        space.
     word_swap : float, default=0.0
-        Probability that a word changes places with the next one of its field.
+        Probability that a word is swapped with the next one of its field.
     window : int, default=None
-        Longer texts are cut to so many consecutive words, at a random place; None: not at all.
+        Longer texts are cut to this number of consecutive words, at a random position. If None, no text is cut.
     separator : str, default=". "
-        What stands between fields, as :class:`TextTemplate` writes it.
+        Text between two fields, as in the template of :class:`TextTemplate`.
     random_state : int, RandomState instance or None, default=0
-        Seed of `transform`; `augment` is given a generator.
+        Seed of `transform`; `augment` takes a generator.
 
     Attributes
     ----------
@@ -74,7 +77,7 @@ class TextAugmenter(
 
     See Also
     --------
-    LLMFineTuner : Trains a text encoder, with texts that are changed in each epoch.
+    LLMFineTuner : Trains a text encoder on texts that are changed in every epoch.
 
     References
     ----------
@@ -100,8 +103,15 @@ class TextAugmenter(
     }
 
     def __init__(
-        self, *, field_dropout=0.0, token_dropout=0.1, word_swap=0.0, window=None, separator=". ", random_state=0
-    ):
+        self,
+        *,
+        field_dropout: float = 0.0,
+        token_dropout: float = 0.1,
+        word_swap: float = 0.0,
+        window: int | None = None,
+        separator: str = ". ",
+        random_state: RandomState = 0,
+    ) -> None:
         self.field_dropout = field_dropout
         self.token_dropout = token_dropout
         self.word_swap = word_swap
@@ -110,8 +120,8 @@ class TextAugmenter(
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X=None, y=None):
-        """Check parameters and draw the seed of `transform`.
+    def fit(self, X: object = None, y: object = None) -> Self:
+        """Check the parameters and draw the seed of `transform`.
 
         Parameters
         ----------
@@ -122,7 +132,7 @@ class TextAugmenter(
 
         Returns
         -------
-        self
+        self : TextAugmenter
 
         Raises
         ------
@@ -130,11 +140,11 @@ class TextAugmenter(
             If a parameter is invalid.
         """
         if not self.separator:
-            raise ValueError("separator='' separates nothing: name what stands between fields, or set field_dropout=0")
+            raise ValueError("separator='' separates nothing: pass the text between two fields, or set field_dropout=0")
         self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
         return self
 
-    def transform(self, X):
+    def transform(self, X: Texts) -> Array:
         """Change texts; a text is changed in the same way in every call.
 
         Parameters
@@ -157,19 +167,19 @@ class TextAugmenter(
         texts = check_texts(X, name=type(self).__name__)
         changed = np.empty(len(texts), dtype=object)
         for row, text in enumerate(texts):
-            own = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
-            changed[row] = self._augment(text, np.random.default_rng([self.seed_, own]))
+            text_seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
+            changed[row] = self._augment(text, np.random.default_rng([self.seed_, text_seed]))
         return changed
 
-    def augment(self, texts, rng):
-        """Change texts, differently each time.
+    def augment(self, texts: Iterable[str], rng: np.random.Generator) -> list[str]:
+        """Change texts at random, differently in each call.
 
         Parameters
         ----------
         texts : sequence of str
-            The texts; they are not checked.
+            The texts, which are not checked.
         rng : numpy.random.Generator
-            Decides about every change.
+            Source of all random numbers.
 
         Returns
         -------
@@ -187,8 +197,9 @@ class TextAugmenter(
             words = _swap(words, self.word_swap, rng) if self.word_swap else words
             changed.append(" ".join(words))
         joined = self.separator.join(changed)
-        words = _WORD.findall(joined)
-        return " ".join(_window(words, self.window, rng)) if self.window is not None else joined
+        if self.window is None:
+            return joined
+        return " ".join(_window(_WORD.findall(joined), self.window, rng))
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "seed_")

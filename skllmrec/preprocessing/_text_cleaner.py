@@ -1,7 +1,8 @@
-"""Text without what is no text: markup, control characters, addresses of web pages and of people."""
+"""TextCleaner: removes markup, control characters and addresses from texts."""
 
 import unicodedata
 from functools import partial
+from typing import Any, Literal, Self
 
 import numpy as np
 from scipy.sparse import issparse
@@ -10,24 +11,24 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from skllmrec._format import VersionedStateMixin
 from skllmrec._sklearn import StrOptions, fit_context, is_frame
 from skllmrec.preprocessing import _cleaning, _dirt
-from skllmrec.preprocessing._columns import OwnContainerMixin, listed, with_column
+from skllmrec.preprocessing._columns import OwnContainerMixin, to_list, with_column
 
-_BLOCK_CHARS = 1 << 20  # so many characters are joined and cleaned at once; more would take more memory, not less time
+_BLOCK_CHARS = 1 << 20  # characters that are joined and cleaned together; more would need memory and save no time
 
 
 def _blocks(texts):
-    """Cut a list of texts where enough characters have come together."""
+    """Split a list of texts into blocks of about `_BLOCK_CHARS` characters."""
     ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))
     start = 0
     while start < len(texts):
-        done = ends[start - 1] if start else 0
-        stop = int(np.searchsorted(ends, done + _BLOCK_CHARS, side="right")) + 1
+        n_before = ends[start - 1] if start else 0
+        stop = int(np.searchsorted(ends, n_before + _BLOCK_CHARS, side="right")) + 1
         yield texts[start:stop]
         start = stop
 
 
 def _join(texts, replacement):
-    """Join texts by a character that neither they nor the replacement hold; None in its place where there is none."""
+    """Join texts by a character that is in none of them nor in the replacement; return it too, or None."""
     for separator in _cleaning.SEPARATORS:
         joined = separator.join(texts)
         if joined.count(separator) == len(texts) - 1 and separator not in replacement:
@@ -36,7 +37,7 @@ def _join(texts, replacement):
 
 
 def _check_strings(texts):
-    """Raise for the first text that is no str."""
+    """Raise an error for the first text that is not a str."""
     for position, text in enumerate(texts):
         if not isinstance(text, str):
             raise TypeError(
@@ -45,42 +46,42 @@ def _check_strings(texts):
             )
 
 
-class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, BaseEstimator, auto_wrap_output_keys=None):
-    r"""Clean texts: markup, control characters, addresses, repeated punctuation, white space.
+class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, BaseEstimator):
+    r"""Remove markup, control characters, addresses, repeated punctuation and white space from texts.
 
-    Every step knows signs and characters only, no language, and can be switched off. Nothing is learned from the
-    data: `fit` only checks the parameters. The steps in their order:
+    Every step works on characters, in any language, and can be switched off. Nothing is learned from the data: `fit`
+    only checks the parameters. The steps are, in this order:
 
     ===============  =========================================================================================
-    `html`           comments, scripts, styles and the tags of HTML; "a<b and c>d" stays
-    `entities`       ``&amp;``, ``&#39;``; tags that only now come to light are removed as well
-    `normal_form`    one way to write each character
-    `control`        control characters, marks of direction, zero-width space, soft hyphen, byte order mark, lone
-                     surrogates; the zero-width joiner stays, since emoji, Persian and Hindi need it
-    `urls`           ``https://...``, ``www. ...``
-    `emails`         e-mail addresses
-    `ips`            addresses of computers, version 4 and 6
-    `phones`         numbers with a country code, brackets around an area code, 3-3-4 digits, Chinese mobile
-                     numbers; plain numbers, years and ISBN stay
-    `punctuation`    "!!!" becomes "!", "-----" becomes "-", "......" becomes "..."
-    `lowercase`      all letters small
-    `spaces`         runs of white space become one space, none at the ends
+    `html`           removes comments, scripts, styles and the tags of HTML; "a<b and c>d" is kept
+    `entities`       resolves ``&amp;``, ``&#39;``; tags that were written with entities are removed as well
+    `normal_form`    brings equivalent characters to one Unicode normal form
+    `control`        removes control characters, directional marks, zero-width space, soft hyphen, byte order mark,
+                     lone surrogates; the zero-width joiner is kept, since emoji, Persian and Hindi need it
+    `urls`           replaces ``https://...``, ``www. ...``
+    `emails`         replaces e-mail addresses
+    `ips`            replaces IP addresses, version 4 and 6
+    `phones`         replaces telephone numbers with a country code, brackets around an area code, or 3-3-4 digits,
+                     and Chinese mobile numbers; plain numbers, years and ISBN are kept
+    `punctuation`    shortens "!!!" to "!", "-----" to "-", "......" to "..."
+    `lowercase`      converts all letters to lower case
+    `spaces`         replaces runs of white space by one space, and strips the text
     ===============  =========================================================================================
 
     Parameters
     ----------
     html, entities : bool, default=True
-        Whether to take these steps.
+        Whether to apply these steps.
     normal_form : {"NFC", "NFKC", "NFD", "NFKD"} or None, default="NFC"
-        Unicode normal form. "NFKC" also makes full-width letters, ligatures and superscripts plain.
+        Unicode normal form. "NFKC" also replaces full-width letters, ligatures and superscripts by plain characters.
     control, urls, emails, ips, phones, punctuation : bool, default=True
-        Whether to take these steps.
+        Whether to apply these steps.
     lowercase : bool, default=False
-        Whether to make letters small; models of cased text lose by it.
+        Whether to convert to lower case; this loses information for models of cased text.
     spaces : bool, default=True
-        Whether to take this step.
+        Whether to apply this step.
     replacement : str, default=" "
-        What stands for an address or a number taken out, e.g. ``"[private]"``.
+        Text that replaces an address or a number, e.g. ``"[private]"``.
 
     See Also
     --------
@@ -88,11 +89,10 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
 
     Notes
     -----
-    Text is cleaned in blocks: the bytes tell which texts can hold a kind of dirt at all, and only those are searched
-    for it, joined, so that short texts cost what their characters cost.
+    Texts are joined to blocks. For each step, a search of the bytes finds the texts that the step may change, and a
+    regular expression is applied to these only.
 
-    Names and addresses of streets are not found: scrubbing here takes away what has a form of its own, and is no
-    anonymisation.
+    Names and postal addresses are not found: only what has a fixed format is removed. This is not an anonymisation.
 
     Examples
     --------
@@ -111,9 +111,21 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
     }
 
     def __init__(
-        self, *, html=True, entities=True, normal_form="NFC", control=True, urls=True, emails=True, ips=True,
-        phones=True, punctuation=True, lowercase=False, spaces=True, replacement=" ",
-    ):  # fmt: skip
+        self,
+        *,
+        html: bool = True,
+        entities: bool = True,
+        normal_form: Literal["NFC", "NFKC", "NFD", "NFKD"] | None = "NFC",
+        control: bool = True,
+        urls: bool = True,
+        emails: bool = True,
+        ips: bool = True,
+        phones: bool = True,
+        punctuation: bool = True,
+        lowercase: bool = False,
+        spaces: bool = True,
+        replacement: str = " ",
+    ) -> None:
         self.html = html
         self.entities = entities
         self.normal_form = normal_form
@@ -128,7 +140,7 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
         self.replacement = replacement
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: object = None) -> Self:
         """Check the parameters.
 
         Parameters
@@ -151,27 +163,27 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
 
     @fit_context(prefer_skip_nested_validation=True)
     def _check_parameters(self):
-        """Raise for parameters that are not valid: `transform` may come without `fit`."""
+        """Raise an error for invalid parameters, since `transform` does not require `fit`."""
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Clean each text.
 
         Parameters
         ----------
         X : array-like of shape (n_texts,), or frame or array of shape (n_rows, n_columns)
-            Texts, or a table: its texts are cleaned, all other values (numbers, None, NaN) stay as they are.
+            Texts, or a table, of which the texts are cleaned and all other values (numbers, None, NaN) are kept.
 
         Returns
         -------
-        ndarray of shape (n_texts,), dtype object, or the kind of table that X is
-            A frame keeps its library, index and names; columns without texts are handed on as they are.
+        ndarray of shape (n_texts,), dtype object, or a table like X
+            A frame keeps its library, index and names; columns without texts are not changed.
 
         Raises
         ------
         ValueError
             If a parameter is not valid, or X has more than two dimensions.
         TypeError
-            If X is sparse, a single str, or a text is missing or no str.
+            If X is sparse, a single str, or a text is missing or not a str.
         """
         self._check_parameters()
         if issparse(X) or isinstance(X, (str, bytes)):
@@ -182,13 +194,13 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
         if len(values.shape) > 2:
             raise ValueError(f"TextCleaner takes one text per row or a table, but got shape {values.shape}")
         if len(values.shape) == 1:
-            return self._clean_texts(listed(values))
-        return np.column_stack([self._clean_column(listed(column)) for column in np.asarray(values, dtype=object).T])
+            return self._clean_texts(to_list(values))
+        return np.column_stack([self._clean_column(to_list(column)) for column in np.asarray(values, dtype=object).T])
 
     def _clean_frame(self, X):
-        """Return the frame with the columns that hold texts cleaned."""
+        """Clean the columns of a frame that hold texts."""
         for name in list(X.columns):
-            values = listed(X[name])
+            values = to_list(X[name])
             if any(isinstance(value, str) for value in values):
                 X = with_column(X, name, self._clean_column(values))
         return X
@@ -210,22 +222,21 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
         return cleaned
 
     def _clean_block(self, texts):
-        """Take all steps on texts that fit into memory together."""
+        """Clean the texts of one block; one by one if no separator is free."""
         joined, separator = _join(texts, self.replacement)
         if separator is None and len(texts) > 1:
             return [text for one in texts for text in self._clean_block([one])]
-        return self._take_steps(texts, joined, separator)
+        return self._apply_steps(texts, _dirt.JoinedTexts(joined, separator), separator)
 
-    def _take_steps(self, texts, joined, separator):
-        """Take all steps, each on the texts that may need it; a single text needs no separator.
+    def _apply_steps(self, texts, joined, separator):
+        """Apply all steps, each to the texts that it may change; a single text needs no separator.
 
-        A text that one step changed may need any of the later ones; for the others the bytes they came with tell.
+        `joined` holds the original texts. Texts that an earlier step has changed are therefore included in every step.
         """
-        texts = np.array([*texts, None], dtype=object)[:-1]  # None keeps numpy from choosing another type
-        joined = _dirt.JoinedTexts(joined, separator)
+        texts = np.array([*texts, None], dtype=object)[:-1]  # None keeps numpy from choosing another dtype
         changed = np.zeros(len(texts), dtype=bool)
-        for clean, may_need_it in self._steps(separator):
-            rows = np.flatnonzero(changed | may_need_it(joined))
+        for clean, may_change in self._steps(separator):
+            rows = np.flatnonzero(changed | may_change(joined))
             if len(rows):
                 before = texts[rows]
                 cleaned = clean((separator or "").join(before))
@@ -234,23 +245,23 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
         return list(map(str.strip, texts)) if self.spaces else texts.tolist()
 
     def _steps(self, separator):
-        """Return (function, which texts may need it) of each step that is switched on."""
-        put = self.replacement.replace("\\", r"\\")
+        """Return a pair for each step that is switched on: the function, and the mask of texts it may change."""
+        replacement = self.replacement.replace("\\", r"\\")
         steps = [
             (self.html, _cleaning.remove_html, _dirt.with_tags),
             (self.entities, _cleaning.resolve_entities, _dirt.with_entities),
-            (self.html and self.entities, _cleaning.remove_html, _dirt.nowhere),
-            (self.normal_form, partial(unicodedata.normalize, self.normal_form), _dirt.beyond_ascii),
+            (self.html and self.entities, _cleaning.remove_html, _dirt.no_texts),
+            (self.normal_form, partial(unicodedata.normalize, self.normal_form), _dirt.with_non_ascii),
             (self.control, partial(_cleaning.remove_control, separator=separator), _dirt.with_control),
-            (self.urls, partial(_cleaning.URL.sub, put), _dirt.with_urls),
-            (self.emails, partial(_cleaning.EMAIL.sub, put), _dirt.with_emails),
-            (self.ips, partial(_cleaning.IP.sub, put), _dirt.with_ips),
-            (self.phones, partial(_cleaning.PHONE.sub, put), _dirt.with_phones),
+            (self.urls, partial(_cleaning.URL.sub, replacement), _dirt.with_urls),
+            (self.emails, partial(_cleaning.EMAIL.sub, replacement), _dirt.with_emails),
+            (self.ips, partial(_cleaning.IP.sub, replacement), _dirt.with_ips),
+            (self.phones, partial(_cleaning.PHONE.sub, replacement), _dirt.with_phones),
             (self.punctuation, _cleaning.shorten_punctuation, _dirt.with_runs),
-            (self.lowercase, str.lower, _dirt.everywhere),
+            (self.lowercase, str.lower, _dirt.all_texts),
             (self.spaces, partial(_cleaning.SPACES.sub, " "), _dirt.with_spaces),
         ]
-        return [(clean, may_need_it) for wanted, clean, may_need_it in steps if wanted]
+        return [(clean, may_change) for wanted, clean, may_change in steps if wanted]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,4 +1,6 @@
-"""One text out of several columns, without holes where a field is missing."""
+"""TextTemplate: joins several columns into one text per row and leaves out missing fields."""
+
+from typing import Self
 
 import numpy as np
 from scipy.sparse import issparse
@@ -7,26 +9,27 @@ from sklearn.utils.validation import check_is_fitted
 
 from skllmrec._format import VersionedStateMixin
 from skllmrec._sklearn import check_feature_names, check_n_features, is_frame, take_columns
-from skllmrec.preprocessing._columns import OwnContainerMixin
+from skllmrec._typing import Array, Ids, Rows
+from skllmrec.preprocessing._columns import OwnContainerMixin, to_list
 from skllmrec.preprocessing._templates import join_fields, parse_template, render_value
 
 
-class TextTemplate(OwnContainerMixin, TransformerMixin, VersionedStateMixin, BaseEstimator, auto_wrap_output_keys=None):
-    """Join several columns into one text per row, without holes where a field is missing.
+class TextTemplate(OwnContainerMixin, TransformerMixin, VersionedStateMixin, BaseEstimator):
+    """Join several columns into one text per row and leave out missing fields.
 
-    The first step before `LLMTextEncoder` and before ``TfidfVectorizer`` alike: a fair comparison needs
-    identical text. A field is missing where its value is None, NaN, NaT, ``pandas.NA``, an empty list or a
-    text without a visible character.
+    Use it as the first step before `LLMTextEncoder` and before ``TfidfVectorizer`` alike: a fair comparison needs
+    identical texts. A field is missing if its value is None, NaN, NaT, ``pandas.NA``, an empty list or a text without
+    a visible character.
 
-    Every field owns the literal text in front of it, back to the field before, and the closing bracket or
-    quote right behind it (a suffix such as ``'s`` counts as one). What stands in front is a *separator*, up
-    to the first letter, digit, opening bracket or quote, and a *label*. Then
+    The literal text between two fields belongs to the second one, except for a closing bracket or quote right after
+    the first one (a suffix such as ``'s`` counts as one), which belongs to the first. The part before a field consists
+    of a *separator*, up to the first letter, digit, opening bracket or quote, and a *label*. The rules are:
 
-    1. a missing field renders empty and takes all it owns along;
-    2. the first field that is present drops its separator;
-    3. the literal text before the first field is that field's label; the text behind the last field ends
-       every text in which any field is present;
-    4. a row in which every field is missing is "".
+    1. a missing field is left out together with the literal text that belongs to it;
+    2. the first field that is present is rendered without its separator;
+    3. the literal text before the first field is the label of that field; the literal text after the last field is
+       appended to every text with at least one field;
+    4. a row without any field becomes "".
 
     ======================================  ================  ==========================================
     template                                missing           text
@@ -41,23 +44,23 @@ class TextTemplate(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Bas
     ``{title}. Genres: {genres}.``          title             ``Genres: Comedy.``
     ======================================  ================  ==========================================
 
-    Numbers are rendered plainly (1995.0 as ``1995``), lists and arrays with their members joined by ", ";
-    white space around a value is dropped.
+    Whole numbers are rendered without decimals (1995.0 as ``1995``), the elements of lists and arrays are joined by
+    ", ", and white space around a value is removed.
 
     Parameters
     ----------
     template : str, default="{0}"
-        Text with fields in braces: a column name in a frame (``{title}``) or a position (``{0}``). Literal
+        Text with fields in braces: a column name of a frame (``{title}``) or a position (``{0}``). Literal
         braces are doubled. Format specifications and conversions are not supported.
 
     Attributes
     ----------
     fields_ : list of str or int
-        The columns of the template, in its order.
+        Columns of the template, in the order of the template.
     n_features_in_ : int
         Number of columns seen by `fit`.
     feature_names_in_ : ndarray of shape (n_features,)
-        Names of the columns seen by `fit`, where they are all strings.
+        Names of the columns seen by `fit`, if all of them are strings.
 
     See Also
     --------
@@ -65,9 +68,9 @@ class TextTemplate(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Bas
 
     Notes
     -----
-    The output is a 1-D object array of str whatever ``transform_output`` says: ``TfidfVectorizer`` would
-    iterate over the columns of a frame and silently learn the column's name. A pair of brackets should enclose
-    one field: of a pair around two, the closing one leaves with the second.
+    The output is a 1-D object array of str under every setting of ``transform_output``: ``TfidfVectorizer`` would
+    iterate over the columns of a frame and learn the name of the column without a warning. A pair of brackets should
+    enclose one field: of a pair around two fields, the closing one is left out together with the second field.
 
     Examples
     --------
@@ -78,16 +81,16 @@ class TextTemplate(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Bas
     array(['Toy Story. Comedy', 'Heat', 'Drama', ''], dtype=object)
     """
 
-    def __init__(self, template="{0}"):
+    def __init__(self, template: str = "{0}") -> None:
         self.template = template
 
-    def fit(self, X, y=None):
+    def fit(self, X: Rows, y: object = None) -> Self:
         """Check the template against the columns of X.
 
         Parameters
         ----------
         X : frame or array-like of shape (n_rows, n_columns), or (n_rows,) for a template of one field
-            Rows whose columns the template names.
+            Rows with the columns of the template.
         y : object, default=None
             Ignored; may be a sparse matrix of targets.
 
@@ -111,23 +114,24 @@ class TextTemplate(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Bas
         self.fields_ = [field.column for field in fields]
         return self
 
-    def transform(self, X):
+    def transform(self, X: Rows) -> Array:
         """Render the template for every row.
 
         Parameters
         ----------
         X : frame or array-like of shape (n_rows, n_columns), or (n_rows,) for a template of one field
-            A frame may hold more columns than the one seen by `fit`, in any order: fields go by name.
+            A frame may have other columns than the one seen by `fit`, in any order: fields are looked up by name.
 
         Returns
         -------
         ndarray of shape (n_rows,), dtype object
-            One str per row, never None.
+            One str per row.
 
         Raises
         ------
         ValueError
-            If X lacks a column of the template, or is an array of another width than the one seen by `fit`.
+            If X lacks a column of the template, or is an array with another number of columns than the one seen
+            by `fit`.
         TypeError
             If X is sparse or a value is bytes.
         """
@@ -141,31 +145,8 @@ class TextTemplate(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Bas
         texts[:] = [join_fields(row, fields, ending) for row in zip(*columns, strict=True)]
         return texts
 
-    def fit_transform(self, X, y=None):
-        """Fit, then render the template for every row.
-
-        Parameters
-        ----------
-        X : frame or array-like of shape (n_rows, n_columns), or (n_rows,) for a template of one field
-            Rows whose columns the template names.
-        y : object, default=None
-            Ignored; may be a sparse matrix of targets.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,), dtype object
-
-        Raises
-        ------
-        ValueError
-            If the template is not valid or X lacks one of its columns.
-        TypeError
-            If X is sparse or a value is bytes.
-        """
-        return self.fit(X, y).transform(X)
-
-    def get_feature_names_out(self, input_features=None):
-        """Name the only output.
+    def get_feature_names_out(self, input_features: Ids | None = None) -> Array:
+        """Return the name of the only output.
 
         Parameters
         ----------
@@ -181,7 +162,7 @@ class TextTemplate(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Bas
         return np.array(["text"], dtype=object)
 
     def _as_table(self, X):
-        """Return X with a shape: a frame or a Series as it is, anything else as an object array."""
+        """Return a frame or a Series as it is, anything else as an array with a shape."""
         if issparse(X):
             raise TypeError("TextTemplate got a sparse matrix; it needs a frame or an array with columns of text.")
         if not hasattr(X, "shape"):
@@ -191,7 +172,7 @@ class TextTemplate(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Bas
         return X
 
     def _column(self, X, column, n_fields):
-        """Return the one column that a field names, or say which columns there are."""
+        """Return the column of a field; an error lists the columns of X."""
         if len(X.shape) == 1:
             if n_fields == 1:
                 return X
@@ -223,10 +204,9 @@ class TextTemplate(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Bas
     def _texts(self, X, column, n_fields):
         """Render the column of one field: a list of n_rows str."""
         values = self._column(X, column, n_fields)
-        if str(values.dtype).lower() == "float32":  # a Python float would show digits that float32 has not
-            values = np.asarray(values, dtype=np.float32)
-        else:
-            values = values.to_list() if hasattr(values, "to_list") else values.tolist()
+        # str() of a Python float shows more digits than float32 has
+        is_float32 = str(values.dtype).lower() == "float32"
+        values = np.asarray(values, dtype=np.float32) if is_float32 else to_list(values)
         try:
             return [render_value(value) for value in values]
         except TypeError as error:

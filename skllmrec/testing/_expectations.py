@@ -1,32 +1,36 @@
-"""What checks say: conditions, errors, equal and finite results; statements of `assert` would vanish under -O."""
+"""Assertions of the checks; they are functions, because ``python -O`` removes assert statements."""
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skllmrec.testing._tribes import N_ITEMS, N_USERS
+from skllmrec._typing import Array, ArrayLike, Estimator
+from skllmrec.testing._group_data import N_ITEMS, N_USERS, GroupData
 
-TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}  # factors may be float32
+TOLERANCE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-5}  # factors may be float32
 
 
-def require(condition, message):
-    """Raise an AssertionError with the message unless the condition holds.
+def require(condition: object, message: str) -> None:
+    """Raise an AssertionError with the message unless the condition is true.
 
     Raises
     ------
     AssertionError
-        If the condition does not hold.
+        If the condition is false.
     """
     if not condition:
         raise AssertionError(message)
 
 
-def expect_error(error, call, *words):
-    """Call, and require that it raises an error whose message holds all the words.
+def expect_error(error: type[Exception], call: Callable[[], object], *words: object) -> None:
+    """Require that a call raises an error whose message contains all the words.
 
     Raises
     ------
     AssertionError
-        If no such error is raised, or its message lacks a word.
+        If the call does not raise the error, or its message lacks a word.
     """
     try:
         call()
@@ -37,24 +41,25 @@ def expect_error(error, call, *words):
         raise AssertionError(f"no {error.__name__} was raised; its message should name {list(words)}")
 
 
-def everything(model, data):
-    """Predictions of all pairs, with a new user and a new item, and the lists of all users."""
+def all_results(model: Estimator, data: GroupData) -> tuple[Array, Array, Array]:
+    """Compute the predictions of all pairs, with a new user and a new item, and recommend to all users."""
     users, items = np.divmod(np.arange((N_USERS + 1) * (N_ITEMS + 1)), N_ITEMS + 1)
     scores = model.predict(data.rows(users, items))
-    return scores, *model.recommend(data.ids("user", np.arange(N_USERS)), n_items=3)
+    ids, best_scores = model.recommend(data.ids("user", np.arange(N_USERS)), n_items=3)
+    return scores, ids, best_scores
 
 
-def require_same(model, other, data, why):
+def require_same(model: Estimator, other: Estimator, data: GroupData, message: str) -> None:
     """Require that two fitted recommenders give the same results."""
-    for mine, its in zip(everything(model, data), everything(other, data), strict=True):
-        if mine.dtype == object or mine.dtype.kind in "iu":
-            assert_array_equal(mine, its, err_msg=why)
+    for actual, expected in zip(all_results(model, data), all_results(other, data), strict=True):
+        if actual.dtype == object or actual.dtype.kind in "iu":
+            assert_array_equal(actual, expected, err_msg=message)
         else:
-            assert_allclose(mine, its, **TOLERANCE, err_msg=why)
+            assert_allclose(actual, expected, **TOLERANCE, err_msg=message)
 
 
-def require_finite(model, data, users, items):
-    """Require that everything that can be asked about some users and items is finite."""
+def require_finite(model: Estimator, data: GroupData, users: ArrayLike, items: ArrayLike) -> None:
+    """Require that all scores of pairs of users and items are finite."""
     require(np.isfinite(model.predict(data.rows(users, items))).all(), "predict returned NaN or inf")
     _, scores = model.recommend(data.ids("user", np.unique(users)), n_items=1, exclude_seen=False)
     require(np.isfinite(scores).all(), "recommend returned scores that are NaN or inf")

@@ -1,25 +1,27 @@
-"""Checks of `predict`, `recommend` and `similar_items`: the first half of the contract of recommenders."""
+"""Checks of `predict`, `recommend` and `similar_items`, one part of the contract of recommenders."""
 # ruff: noqa: D401 - the docstring of a check is the rule that it checks
 
+from collections.abc import Callable
 from unittest import SkipTest
 
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skllmrec._ids import missing_id
+from skllmrec._typing import Estimator
 from skllmrec.testing._expectations import TOLERANCE, expect_error, require
-from skllmrec.testing._tribes import N_ITEMS, N_UNSEEN, N_USERS, Tribes
+from skllmrec.testing._group_data import N_ITEMS, N_UNSEEN, N_USERS, GroupData
 
 
 def _ranked_by_predict(model, data, user, items):
-    """The items, best first by `predict`, equal scores in the given order; and all scores."""
+    """Return the items, sorted by `predict` (equal scores in the given order), and all scores."""
     scores = model.predict(data.rows(user, items))
     return np.asarray(items)[np.argsort(-scores, kind="stable")], scores
 
 
-def check_predict_is_finite_float64(recommender, personalised):
+def check_predict_is_finite_float64(recommender: Estimator, personalised: bool) -> None:
     """`predict` returns one finite float64 for each row, for known and unknown users and items."""
-    data = Tribes(recommender)
+    data = GroupData(recommender)
     model = data.fitted()
     for users, items in ((data.user_codes, data.item_codes), ([0, N_USERS, N_USERS], [N_ITEMS, 0, N_ITEMS])):
         scores = model.predict(data.rows(users, items))
@@ -29,18 +31,18 @@ def check_predict_is_finite_float64(recommender, personalised):
         require(np.isfinite(scores).all(), "predict returned NaN or inf")
 
 
-def check_predict_one_by_one(recommender, personalised):
+def check_predict_one_by_one(recommender: Estimator, personalised: bool) -> None:
     """The score of a row does not depend on the other rows."""
-    data = Tribes(recommender)
+    data = GroupData(recommender)
     model = data.fitted()
     X = data.rows([0, 1, N_USERS, 5], [3, N_ITEMS, 2, 5])
     one_by_one = np.concatenate([model.predict(X[row : row + 1]) for row in range(len(X))])
     assert_allclose(one_by_one, model.predict(X), **TOLERANCE, err_msg="row by row and together differ")
 
 
-def check_recommend_shapes_and_order(recommender, personalised):
-    """`recommend` returns ids and float64 scores of shape (n_users, n_items), best first, no item twice."""
-    data = Tribes(recommender)
+def check_recommend_shapes_and_order(recommender: Estimator, personalised: bool) -> None:
+    """`recommend` returns ids and float64 scores of shape (n_users, n_items), best first, without repetitions."""
+    data = GroupData(recommender)
     model = data.fitted()
     for n_users in (N_USERS, 1, 0):
         ids, scores = model.recommend(data.ids("user", np.arange(n_users)), n_items=4)
@@ -48,13 +50,13 @@ def check_recommend_shapes_and_order(recommender, personalised):
         require(scores.dtype == np.float64, f"scores have dtype {scores.dtype}, not float64")
         require(ids.dtype == data.ids("item", [0]).dtype, f"ids have dtype {ids.dtype}")
         require((np.diff(scores, axis=1) <= 0).all(), "a score is higher than the one before it")
-        require(all(len(set(row)) == len(row) for row in ids.tolist()), "an item stands twice in one list")
+        require(all(len(set(row)) == len(row) for row in ids.tolist()), "an item is twice in one list")
         require(np.isin(ids, model.items_).all(), "an id is not among items_")
 
 
-def check_recommend_one_by_one(recommender, personalised):
-    """The list of a user does not depend on the other users, and rows of X name users as ids do."""
-    data = Tribes(recommender)
+def check_recommend_one_by_one(recommender: Estimator, personalised: bool) -> None:
+    """The list of a user does not depend on the other users, and is the same for rows of X as for ids."""
+    data = GroupData(recommender)
     model = data.fitted()
     users = np.array([4, 0, 7, 4])
     ids, scores = model.recommend(data.ids("user", users), n_items=3)
@@ -66,9 +68,9 @@ def check_recommend_one_by_one(recommender, personalised):
     assert_array_equal(by_rows[0], ids, err_msg="rows of X and ids of the same users give different lists")
 
 
-def check_recommend_ranks_by_predict(recommender, personalised):
-    """`recommend` finds the unseen items with the highest scores of `predict`, and gives these scores."""
-    data = Tribes(recommender)
+def check_recommend_ranks_by_predict(recommender: Estimator, personalised: bool) -> None:
+    """`recommend` returns the unseen items with the highest scores of `predict`, and these scores."""
+    data = GroupData(recommender)
     model = data.fitted()
     for user in range(4):
         unseen = np.setdiff1d(np.arange(N_ITEMS), data.seen(user))
@@ -79,9 +81,9 @@ def check_recommend_ranks_by_predict(recommender, personalised):
         assert_allclose(scores[0], model.predict(data.rows(user, codes)), **TOLERANCE, err_msg="not predict's scores")
 
 
-def check_seen_items_are_excluded(recommender, personalised):
-    """`recommend` leaves out what a user had in training, unless `exclude_seen=False`."""
-    data = Tribes(recommender)
+def check_seen_items_are_excluded(recommender: Estimator, personalised: bool) -> None:
+    """`recommend` leaves out the training items of a user, unless `exclude_seen=False`."""
+    data = GroupData(recommender)
     model = data.fitted()
     for user in (0, 1, 2):
         seen = data.ids("item", data.seen(user))
@@ -92,33 +94,33 @@ def check_seen_items_are_excluded(recommender, personalised):
         require(set(ids[0]) == set(model.items_), "exclude_seen=False does not rank every item")
 
 
-def check_candidates_are_ranked_exactly(recommender, personalised):
-    """`candidates`, as ids, as rows or as (ids, rows), are ranked all and only; equal ones count once."""
-    data = Tribes(recommender)
+def check_candidates_are_ranked_exactly(recommender: Estimator, personalised: bool) -> None:
+    """Exactly the `candidates` are ranked, whether ids, rows or (ids, rows); repeated ones count once."""
+    data = GroupData(recommender)
     model = data.fitted()
     user, known, new = data.ids("user", [0]), np.array([9, 2, 5, 12]), np.array([N_ITEMS + 3, N_ITEMS])
-    everything = np.concatenate([known, new])
+    all_codes = np.concatenate([known, new])
     cases = {
         "ids": (data.ids("item", known), known),
         "list of ids": (data.ids("item", known).tolist(), known),
         "equal ids": (data.ids("item", np.repeat(known, 2)), known),
         "rows": (data.rows(0, known), known),
-        "rows with new items": (data.rows(0, everything), everything),
-        "(ids, rows)": ((data.ids("item", known), data.rows(0, new)), everything),
-        "(ids, rows) that overlap": ((data.ids("item", known), data.rows(0, everything)), everything),
+        "rows with new items": (data.rows(0, all_codes), all_codes),
+        "(ids, rows)": ((data.ids("item", known), data.rows(0, new)), all_codes),
+        "(ids, rows) that overlap": ((data.ids("item", known), data.rows(0, all_codes)), all_codes),
     }
     for name, (candidates, codes) in cases.items():
         best, scores = _ranked_by_predict(model, data, 0, codes)
-        ids, given = model.recommend(user, n_items=len(codes), candidates=candidates, exclude_seen=False)
+        ids, returned = model.recommend(user, n_items=len(codes), candidates=candidates, exclude_seen=False)
         require(set(ids[0]) == set(data.ids("item", codes)), f"candidates as {name}: other items were ranked")
-        assert_allclose(given[0], np.sort(scores)[::-1], **TOLERANCE, err_msg=f"candidates as {name}")
+        assert_allclose(returned[0], np.sort(scores)[::-1], **TOLERANCE, err_msg=f"candidates as {name}")
         assert_array_equal(ids[0], data.ids("item", best), err_msg=f"candidates as {name}: order")
     expect_error(ValueError, lambda: model.recommend(user, n_items=5, candidates=data.ids("item", [1, 1, 2])), 5, 2)
 
 
-def check_histories_are_excluded(recommender, personalised):
-    """People known by a `history` alone get finite scores, nothing of their history, and leave the model as it was."""
-    data = Tribes(recommender)
+def check_histories_are_excluded(recommender: Estimator, personalised: bool) -> None:
+    """Users given by a `history` get finite scores and no item of their history; the model does not change."""
+    data = GroupData(recommender)
     model = data.fitted()
     before = model.predict(data.X)
     liked = [data.ids("item", [0, 2]), data.ids("item", [1]), data.ids("item", [])]
@@ -131,9 +133,9 @@ def check_histories_are_excluded(recommender, personalised):
     assert_array_equal(model.predict(data.X), before, err_msg="recommend with a history changed the model")
 
 
-def check_allow_and_deny(recommender, personalised):
-    """`allow` and `deny` restrict the candidates, for everybody or user by user."""
-    data = Tribes(recommender)
+def check_allow_and_deny(recommender: Estimator, personalised: bool) -> None:
+    """`allow` and `deny` restrict the candidates, for all users or for each user."""
+    data = GroupData(recommender)
     model = data.fitted()
     users, items = data.ids("user", [0, 1]), data.ids("item", np.arange(N_ITEMS))
     rule = {"n_items": 4, "exclude_seen": False}
@@ -149,23 +151,23 @@ def check_allow_and_deny(recommender, personalised):
     require(np.isin(ids[0], items[:5]).all() and np.isin(ids[1], items[5:]).all(), "a list has items not allowed")
 
 
-def check_ties_go_by_position(recommender, personalised):
+def check_ties_go_by_position(recommender: Estimator, personalised: bool) -> None:
     """Items with equal scores come in the order of the candidates."""
-    data = Tribes(recommender)
+    data = GroupData(recommender)
     model = data.fitted()
-    twins = data.rows(0, np.full(4, N_ITEMS))  # new items that differ in nothing but the id
+    twins = data.rows(0, np.full(4, N_ITEMS))  # new items that differ in the id only
     for order in ([0, 1, 2, 3], [2, 0, 3, 1]):
         ids = data.ids("item", N_ITEMS + np.array(order))
         twins[:, 1] = ids
-        given, scores = model.recommend(data.ids("user", [0]), n_items=4, candidates=twins)
+        ranked, scores = model.recommend(data.ids("user", [0]), n_items=4, candidates=twins)
         require(np.ptp(scores) == 0, f"new items with equal features have different scores {scores[0]}")
-        assert_array_equal(given[0], ids, err_msg="equal scores are not in the order of the candidates")
+        assert_array_equal(ranked[0], ids, err_msg="equal scores are not in the order of the candidates")
 
 
-def check_lists_are_padded(recommender, personalised):
+def check_lists_are_padded(recommender: Estimator, personalised: bool) -> None:
     """A user with fewer unseen candidates gets the missing id (None, NaN, or the minimum of int64) and -inf."""
     for kind in ("int", "float", "str"):
-        data = Tribes(recommender, kind=kind)
+        data = GroupData(recommender, kind=kind)
         model = data.fitted()
         candidates = np.append(data.seen(0)[:3], np.setdiff1d(np.arange(N_ITEMS), data.seen(0))[:1])
         user = data.ids("user", [0])
@@ -177,9 +179,9 @@ def check_lists_are_padded(recommender, personalised):
         require(np.isfinite(scores[0, 0]), "the score of an unseen candidate is NaN or inf")
 
 
-def check_too_many_items(recommender, personalised):
-    """More `n_items` than candidates is a ValueError that names both numbers."""
-    data = Tribes(recommender)
+def check_too_many_items(recommender: Estimator, personalised: bool) -> None:
+    """More `n_items` than candidates raise a ValueError that names both numbers."""
+    data = GroupData(recommender)
     model, users = data.fitted(), data.ids("user", [0])
     expect_error(ValueError, lambda: model.recommend(users, n_items=N_ITEMS + 1), N_ITEMS + 1, N_ITEMS)
     candidates = data.ids("item", [3, 4])
@@ -187,8 +189,8 @@ def check_too_many_items(recommender, personalised):
     expect_error(ValueError, lambda: model.recommend(users, n_items=0), 0)
 
 
-def check_own_group_comes_first(recommender, personalised):
-    """A personalised recommender ranks the unseen items of a user's own group first.
+def check_own_group_comes_first(recommender: Estimator, personalised: bool) -> None:
+    """A personalised recommender ranks the unseen items of the group that a user likes first.
 
     Raises
     ------
@@ -197,7 +199,7 @@ def check_own_group_comes_first(recommender, personalised):
     """
     if not personalised:
         raise SkipTest("the recommender is not personalised")
-    data = Tribes(recommender)
+    data = GroupData(recommender)
     ids, _ = data.fitted().recommend(data.ids("user", np.arange(N_USERS)), n_items=N_UNSEEN)
     for user in range(N_USERS):
         own = np.setdiff1d(np.arange(user % 2, N_ITEMS, 2), data.seen(user))
@@ -205,7 +207,7 @@ def check_own_group_comes_first(recommender, personalised):
         require(set(ids[user]) == expected, f"user {user} likes {expected}, but was recommended {set(ids[user])}")
 
 
-def check_new_items_follow_their_features(recommender, personalised):
+def check_new_items_follow_their_features(recommender: Estimator, personalised: bool) -> None:
     """Items and users that `fit` did not see are ranked by their features.
 
     Raises
@@ -213,7 +215,7 @@ def check_new_items_follow_their_features(recommender, personalised):
     SkipTest
         If the recommender is not personalised or has no item features.
     """
-    data = Tribes(recommender)
+    data = GroupData(recommender)
     if not (personalised and data.has_features["item"]):
         raise SkipTest("the recommender is not personalised or has no item features")
     model = data.fitted()
@@ -222,18 +224,18 @@ def check_new_items_follow_their_features(recommender, personalised):
     ids, _ = model.recommend(data.rows(users, 0), n_items=2, candidates=data.rows(0, new))
     for user in users:
         expected = set(data.ids("item", new[new % 2 == user % 2]))
-        require(set(ids[user]) == expected, f"user {user}: {set(ids[user])} stand before {expected}")
+        require(set(ids[user]) == expected, f"user {user}: {set(ids[user])} are ranked before {expected}")
 
 
-def check_similar_items(recommender, personalised):
-    """`similar_items` is shaped and sorted like `recommend`, leaves the item itself out, and finds its group.
+def check_similar_items(recommender: Estimator, personalised: bool) -> None:
+    """`similar_items` has the shape and order of `recommend`, without the item itself, and finds its group.
 
     Raises
     ------
     SkipTest
         If the recommender cannot compare items.
     """
-    data = Tribes(recommender)
+    data = GroupData(recommender)
     model = data.fitted()
     queries = data.ids("item", np.arange(N_ITEMS))
     try:
@@ -256,9 +258,9 @@ def check_similar_items(recommender, personalised):
     expect_error(ValueError, lambda: model.similar_items(queries[:1], n_items=N_ITEMS + 1), N_ITEMS + 1, N_ITEMS)
 
 
-def check_score(recommender, personalised):
-    """`score` is a finite number of at most 1, for held-out rows with new users and items among them."""
-    data = Tribes(recommender)
+def check_score(recommender: Estimator, personalised: bool) -> None:
+    """`score` is a finite number of at most 1 for held-out rows, including new users and items."""
+    data = GroupData(recommender)
     held_out = np.arange(len(data.y)) % 5 == 0
     model = data.fitted(data.X[~held_out], data.y[~held_out])
     X = np.concatenate([data.X[held_out], data.rows([0, N_USERS], [N_ITEMS, 1])])
@@ -266,7 +268,7 @@ def check_score(recommender, personalised):
     require(np.isfinite(score) and score <= 1, f"score is {score}")
 
 
-RANKING_CHECKS = [
+RANKING_CHECKS: list[Callable[[Estimator, bool], None]] = [
     check_predict_is_finite_float64,
     check_predict_one_by_one,
     check_recommend_shapes_and_order,

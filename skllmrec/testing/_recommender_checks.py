@@ -1,12 +1,14 @@
 """check_recommender: the contract of recommenders as a list of checks."""
 
+from collections.abc import Mapping
 from unittest import SkipTest
 
+from skllmrec._typing import Estimator
 from skllmrec.testing._fitting_checks import FITTING_CHECKS
 from skllmrec.testing._ranking_checks import RANKING_CHECKS
 
-# {class name: {check: reason}}: what a recommender of this package cannot keep, and why
-EXPECTED_FAILED_CHECKS = {}
+# {class name: {check: reason}}: checks that a recommender of this package cannot pass, and why
+EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {}
 
 _GUIDE = (
     "The rules in full: help(skllmrec.base.BaseRecommender) and the chapter 'Recommenders' of the user guide; the code "
@@ -15,62 +17,64 @@ _GUIDE = (
 
 
 def _run(check, recommender, personalised):
-    """Outcome of a check, "passed" or "skipped: reason", and what went wrong, None for nothing."""
+    """Outcome of a check, "passed", "skipped: reason" or "failed", and the error or None."""
     try:
         check(recommender, personalised)
     except SkipTest as reason:
         return f"skipped: {reason}", None
-    except Exception as error:  # any error of the recommender under test is a finding
+    except Exception as error:  # any error of the recommender under test is a failure
         return "failed", error
     return "passed", None
 
 
-def _described(check, error):
-    """One failure as it is shown: name, rule, what was found instead."""
-    found = str(error).strip() if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
-    return f"- {check.__name__}: {check.__doc__}\n    " + found.replace("\n", "\n    ")
+def _describe(check, error):
+    """Format a failure: name, rule, result."""
+    result = str(error).strip() if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+    return f"- {check.__name__}: {check.__doc__}\n    " + result.replace("\n", "\n    ")
 
 
-def _judge(check, recommender, personalised, reason):
-    """Outcome of a check in view of the reason why it may fail, and the problems that it reveals."""
+def _evaluate(check, recommender, personalised, reason):
+    """Outcome of a check that may fail if there is a reason, and the list of problems."""
     outcome, error = _run(check, recommender, personalised)
     if error is None:
-        surprise = f"- {check.__name__}: was expected to fail ({reason}), but {outcome}"
-        return outcome, [] if reason is None else [surprise]
-    return f"expected: {reason}", [_described(check, error)] if reason is None else []
+        unexpected = f"- {check.__name__}: was expected to fail ({reason}), but {outcome}"
+        return outcome, [] if reason is None else [unexpected]
+    return f"expected: {reason}", [_describe(check, error)] if reason is None else []
 
 
-def check_recommender(recommender, *, personalised=True, expected_failed_checks=None):
-    """Check that a recommender keeps the contract: what fit, predict, recommend and the others promise.
+def check_recommender(
+    recommender: Estimator, *, personalised: bool = True, expected_failed_checks: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Check that a recommender satisfies the contract of recommenders.
 
-    Every rule is tried on a clone, on two tribes of users who like two groups of items. The columns of these data are
-    set on the clone: ids always; texts where the recommender has an encoder; numbers where it has features without an
-    encoder. scikit-learn's own :func:`~sklearn.utils.estimator_checks.check_estimator` looks at the rest.
+    Each check fits clones to the interactions of two groups of users who like two groups of items. The columns of the
+    data are set on the clone: always the ids; texts if the recommender has an encoder; numbers if it has features
+    without an encoder. scikit-learn's own :func:`~sklearn.utils.estimator_checks.check_estimator` checks the rest.
 
     Parameters
     ----------
     recommender : recommender
-        Unfitted, set up as it shall be checked; it is not modified. It should learn within seconds from 120 rows.
+        An unfitted recommender with the parameters to check; it is not modified. It should fit 120 rows within seconds.
     personalised : bool, default=True
-        False for a recommender that gives everybody the same list: users' own groups then need not come first.
+        False for a recommender that gives all users the same list: the group that a user likes need not come first.
     expected_failed_checks : dict of str, default=None
-        Rules that the recommender cannot keep: ``{name of the check: reason}``. None:
-        ``EXPECTED_FAILED_CHECKS`` of its class, if there is an entry.
+        Checks that the recommender cannot pass: ``{name of the check: reason}``. If None, the entry of its class in
+        ``EXPECTED_FAILED_CHECKS``.
 
     Returns
     -------
     outcomes : dict of str
-        For each check "passed", "skipped: reason" or "expected: reason".
+        Outcome of each check: "passed", "skipped: reason" or "expected: reason".
 
     Raises
     ------
     AssertionError
-        If a check fails: all failures, each with its rule and what was found instead. Also if a check passes that
-        was expected to fail, or does not exist.
+        If a check fails, or if a check that is expected to fail passes or does not exist. The message lists all
+        failures, each with its rule and the result.
 
     See Also
     --------
-    skllmrec.base.BaseRecommender : What a recommender of one's own starts from.
+    skllmrec.base.BaseRecommender : Base class of your own recommenders.
 
     Examples
     --------
@@ -88,7 +92,7 @@ def check_recommender(recommender, *, personalised=True, expected_failed_checks=
     problems = [f"- {unknown}: there is no such check" for unknown in set(expected) - {c.__name__ for c in checks}]
     outcomes = {}
     for check in checks:
-        outcomes[check.__name__], problem = _judge(check, recommender, personalised, expected.get(check.__name__))
+        outcomes[check.__name__], problem = _evaluate(check, recommender, personalised, expected.get(check.__name__))
         problems += problem
     if problems:
         shown = "\n".join(problems)

@@ -1,4 +1,4 @@
-r"""Matrix factorisation whose factors are drawn towards what features predict: a whole fit on plain arrays.
+r"""Matrix factorisation with a ridge that shrinks factors towards a prediction from features: a whole fit on arrays.
 
 Explicit feedback minimises over factors, biases and maps (targets t = (r - mean) / scale, see `fit_feature_als`)::
 
@@ -11,30 +11,33 @@ and implicit feedback::
 
 with the size of a row ``n_u = c N_u^nu`` (explicit) or ``c (N_u + a0 I)^nu`` (implicit), N_u the sum of its weights,
 and c such that sizes have the same mean for every nu, which keeps alpha comparable. A and B are ridge regressions on
-the present factors, refitted after each half sweep, rows weighted by n; a new row is all of its ``B z``.
+the present factors, refitted after each half sweep, rows weighted by n; a new row gets its whole prediction ``B z``.
 
-Defaults, and what they rest on (64 factors, 15 sweeps; four sets of density .3 to 2.5 %: films, music, books,
-groceries; random splits, one to three for each figure; rules were set on other splits than those they are judged on,
-except for explicit feedback):
+Defaults and their evidence (64 factors, 15 sweeps; four sets of density 0.3 to 2.5 %: films, music, books, groceries;
+random splits, one to three for each figure; rules were chosen on other splits than those they are evaluated on, except
+for explicit feedback):
 
 ===============  ===================================  ===============================================================
 constant         rule                                 evidence
 ===============  ===================================  ===============================================================
 DENSITY_FACTOR   a0 = 6 nnz / (U I), so that a0 I is  with alpha within 1.5 % of the best of 9 grid points, warm
                  six mean histories                   NDCG@20, on all four sets
-ALPHA_IMPLICIT   .02, unless a walk by factors of     .02 on films, music, books; groceries want .08, which doubles
-                 two is better on held-out data       their NDCG and is found
-ALPHA_EXPLICIT   .12, with NU_EXPLICIT .75            RMSE on two sets of films and one of books, 16 and 64 factors:
+ALPHA_IMPLICIT   0.02, or what hill climbing by       0.02 on films, music and books; on groceries 0.08 doubles
+                 factors of two finds on held-out     the NDCG, and the search finds it
+                 data
+ALPHA_EXPLICIT   0.12, with NU_EXPLICIT 0.75          RMSE on two sets of films and one of books, 16 and 64 factors:
                                                       within 1.5 % of the best of 24 grid points
-PRIOR_STRENGTHS  s = 0, .5 or .75, walking up on      s = 1 is worse than ids only on films and music (a map fitted
-                 held-out data                        to factors that are drawn to it feeds back); warm NDCG by the
+PRIOR_STRENGTHS  s = 0, 0.5 or 0.75, by hill          s = 1 is worse than ids only on films and music (the map is
+                 climbing on held-out data            fitted to factors that depend on it); warm NDCG with the
                                                       rule: films +2 to +4 %, the others +-0, no split worse than ids
 ===============  ===================================  ===============================================================
 
-Cold items, for whom s is not chosen, come within 5 % of the best grid point but for groceries (9 % below).
+The choice of s does not consider cold items: their NDCG is within 5 % of the best grid point, on groceries 9 % below.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 
@@ -48,6 +51,7 @@ from skllmrec._kernels.selection.held_out import (
     ranking_quality,
     take_entries,
 )
+from skllmrec._typing import CsrMatrix, FloatArray, Matrix
 
 ALPHA_IMPLICIT, NU_IMPLICIT = 0.02, 1.0
 ALPHA_EXPLICIT, NU_EXPLICIT = 0.12, 0.75
@@ -55,7 +59,7 @@ DENSITY_FACTOR = 6.0
 ALPHA_GRID = tuple(ALPHA_IMPLICIT * factor for factor in (0.25, 0.5, 1.0, 2.0, 4.0, 8.0))
 PRIOR_STRENGTHS = (0.0, 0.5, 0.75)  # the first is the safe choice
 PRIOR_STRENGTH = 0.5  # where there is too little data to find one
-_TRIAL_SWEEPS = 8  # of each fit that only serves a choice
+_TRIAL_SWEEPS = 8  # of each fit made only to choose a parameter
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ class Entities:
     feature_map : FeatureMap or None
         From a row of features to ``[vector, bias]`` (explicit) or ``vector`` (implicit).
     prior_strength : float
-        Share s of the map that known rows are drawn to; new rows get all of it. 0 without features.
+        Factor s of the map's prediction in the prior of known rows; new rows get the whole prediction. 0 without
+        features.
     feature_alpha : float
         Ridge strength of the map, as given or as chosen.
     ridge_scale : float
@@ -129,7 +134,7 @@ def _standardise(weights, ratings):
 
 
 class _Trials:
-    """Fits on a part of the interactions, judged on the rest."""
+    """Fits on a part of the interactions, evaluated on the rest."""
 
     def __init__(self, weights, targets, bases, settings, max_iter):
         train, test = hold_out_entries(weights, settings.seed)
@@ -149,11 +154,11 @@ class _Trials:
         return -squared_error(self.test, self.test_targets, *tables)[np.diff(self.test.indptr) > 0]
 
     def choose_alpha(self):
-        """Implicit feedback: walk from the default, on ids only."""
+        """Implicit feedback: hill climbing from the default, on ids only."""
         return hill_climb(lambda alpha: self.quality(alpha, (0.0, 0.0)), ALPHA_GRID, ALPHA_GRID.index(ALPHA_IMPLICIT))
 
     def choose_prior_strengths(self, alpha, strengths, sides):
-        """Walk up from ids only, for one of `sides` after the other; the strengths chosen so far stay."""
+        """Hill climbing from ids only, for one of `sides` after the other; the strengths chosen so far are kept."""
         strengths = [0.0 if side in sides else strengths[side] for side in range(2)]
         for side in sides:
 
@@ -181,7 +186,7 @@ def _choose(weights, targets, bases, settings, alpha, prior_strength, max_iter):
 
 
 def _export(side, scale):
-    """Leave the units of the fit for those of the ratings."""
+    """Convert a side from the units of the fit to those of the ratings."""
     settings, d = side.settings, side.settings.n_components
     units, feature_map, strength = units_of(settings, scale), None, float("nan")
     if side.basis is not None:
@@ -195,24 +200,24 @@ def _export(side, scale):
 
 
 def fit_feature_als(
-    weights,
-    ratings=None,
+    weights: CsrMatrix,
+    ratings: FloatArray | None = None,
     *,
-    user_features=None,
-    item_features=None,
-    n_components=64,
-    alpha=None,
-    nu=None,
-    unobserved_weight=None,
-    feature_alpha="auto",
-    prior_strength="auto",
-    max_iter=15,
-    tol=0.0,
-    n_steps=SWEEP_STEPS,
-    seed=0,
-    callback=None,
-    minimise=sweep,
-):
+    user_features: Matrix | None = None,
+    item_features: Matrix | None = None,
+    n_components: int = 64,
+    alpha: float | None = None,
+    nu: float | None = None,
+    unobserved_weight: float | None = None,
+    feature_alpha: float | Literal["auto"] = "auto",
+    prior_strength: float | Literal["auto"] = "auto",
+    max_iter: int = 15,
+    tol: float = 0.0,
+    n_steps: int = SWEEP_STEPS,
+    seed: int = 0,
+    callback: Callable[[Callable[[], FactorModel]], object] | None = None,
+    minimise: Callable[..., Any] = sweep,
+) -> FactorModel:
     """Fit factors, biases and feature maps by alternating least squares.
 
     Ratings are centred and divided by their standard deviation, so that `alpha` means the same on every rating scale
@@ -228,18 +233,18 @@ def fit_feature_als(
         Need not be centred; a constant is implied.
     n_components : int, default=64
     alpha : float, default=None
-        Regularisation. None: .12 for explicit feedback; for implicit feedback .02 or what beats it on held-out
-        interactions, on a grid of factors of two.
+        Regularisation. None: 0.12 for explicit feedback; for implicit feedback 0.02, or a value of a grid of factors of
+        two that is better on held-out interactions.
     nu : float, default=None
-        None: .75 for explicit, 1 for implicit feedback.
+        None: 0.75 for explicit, 1 for implicit feedback.
     unobserved_weight : float, default=None
         a0 of implicit feedback. None: ``6 nnz / (n_users n_items)``.
     feature_alpha : float or "auto", default="auto"
         Ridge strength of the maps, in units of the mean squared singular value of the weighted, centred features.
         "auto": the least leave-one-out error, renewed after sweeps 1, 2, 4, ... and at the end.
     prior_strength : float or "auto", default="auto"
-        s, for both sides. "auto": 0, .5 or .75 for each side, walking up from 0 as long as held-out interactions are
-        predicted better; .5 where fewer than 50 could be held out.
+        s, for both sides. "auto": 0, 0.5 or 0.75 for each side, increased from 0 as long as held-out interactions are
+        predicted better; 0.5 where fewer than 50 could be held out.
     max_iter : int, default=15
     tol : float, default=0.0
         Stop once a sweep lowers the objective by no more than this share.
@@ -251,7 +256,7 @@ def fit_feature_als(
         ``callback(make_model)`` after each sweep of the final fit; ``make_model()`` is the `FactorModel` so far, and a
         true return value stops the fit.
     minimise : callable, default=sweep
-        How the final fit gets to the minimum: a function like `skllmrec._kernels.als.sweeps.sweep`. Choices on held-out
+        Optimiser of the final fit: a function like `skllmrec._kernels.als.sweeps.sweep`. Choices on held-out
         interactions are always made by sweeps, which are the fastest way to compare minima.
 
     Returns
@@ -296,20 +301,28 @@ def fit_feature_als(
     return make_model(*minimise(sides, alpha, strengths, max_iter, tol=tol, callback=after_sweep))
 
 
-def fold_in(model, side, weights, ratings=None, *, features=None, prior=None):
+def fold_in(
+    model: FactorModel,
+    side: Literal["users", "items"],
+    weights: CsrMatrix,
+    ratings: FloatArray | None = None,
+    *,
+    features: Matrix | None = None,
+    prior: FloatArray | None = None,
+) -> tuple[FloatArray, FloatArray]:
     """Solve new or changed rows of one side exactly, everything else held fixed.
 
     Parameters
     ----------
     model : FactorModel
     side : {"users", "items"}
-        What the rows are.
+        Which side the rows belong to.
     weights : csr_matrix of shape (n_rows, n_others)
         Their interactions with the other side's fitted rows; an empty row gets its prior.
     ratings : ndarray of shape (nnz,), default=None
         In the order of ``weights.data``; explicit feedback only.
     features : {ndarray, sparse matrix} of shape (n_rows, k), default=None
-        Priors are what they predict, as for any new row.
+        Their predictions are the priors, as for any new row.
     prior : ndarray of shape (n_rows, d or d + 1), default=None
         Priors of the rows, ``[vector, bias]`` for explicit feedback, where there are no `features`. None: zeros.
 
@@ -320,7 +333,7 @@ def fold_in(model, side, weights, ratings=None, *, features=None, prior=None):
     """
     entities, others = (model.users, model.items) if side == "users" else (model.items, model.users)
     d = others.vectors.shape[1]
-    settings = Settings(model.explicit, d, model.nu, model.unobserved_weight, None, 0)
+    settings = Settings(model.explicit, d, model.nu, model.unobserved_weight, "auto", 0)
     units = units_of(settings, model.scale)
     if features is not None and entities.feature_map is not None:
         prior = entities.feature_map.predict(features)

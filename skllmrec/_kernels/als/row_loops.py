@@ -1,4 +1,6 @@
-"""The compiled row loops of `als` (importing this file imports numba: only `als` does, on first use)."""
+"""The compiled row loops of `row_solver`, which imports this file on first use, because it imports numba."""
+
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -25,11 +27,12 @@ from skllmrec._kernels.als.vector_registers import (
     zeros4,
 )
 from skllmrec._kernels.compiled import INLINED, LOOP
+from skllmrec._typing import Array
 
 # Sums may be reordered, so that they vectorise; infinities and NaN keep their meaning.
-_SUMS = {"fastmath": {"reassoc", "contract", "nsz", "arcp"}}
+_SUMS: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz", "arcp"}}
 _TINY = 1e-30  # keeps the reciprocal of a zero finite, whose gradient is zero as well
-_AHEAD = 16  # entries between the one that is read and the one that is asked for
+_AHEAD = 16  # entries between the one that is read and the one that is prefetched
 
 
 @njit(**INLINED, **_SUMS)
@@ -48,8 +51,8 @@ def _add_rows(rows, start, factors, out):
 def _read_numbers(first, last, n_padded, csr, targets, offsets, width, row_weights, row_targets, places):
     """Collect weights, targets and places in the factors of a row's entries; return ``sum w t^2``.
 
-    All of the row before any of its factors: loads of four numbers must not wait for the stores just before them.
-    Beyond the row, the weight is zero and any place does.
+    All numbers of the row are read before any of its factors, so that loads of four numbers do not wait for preceding
+    stores. Padding has weight zero; its place may be that of any entry.
     """
     _, indices, weights = csr
     n, energy = last - first, 0.0
@@ -64,7 +67,7 @@ def _read_numbers(first, last, n_padded, csr, targets, offsets, width, row_weigh
 
 
 @njit(**INLINED, **_SUMS)
-def _ask_for_factors(entry, stop, indices, factors):
+def _prefetch_factors(entry, stop, indices, factors):
     """Prefetch the factors of four entries."""
     width = factors.shape[1]
     for k in range(entry, entry + 4):
@@ -77,14 +80,14 @@ def _ask_for_factors(entry, stop, indices, factors):
 def _gather(first, last, stop, csr, targets, offsets, factors, x, scratch, gradient, curvature):
     """Copy a row's factors into contiguous scratch, padded to a multiple of four.
 
-    On the way adds ``sum_j w_j (t_j - x . q_j) q_j`` to `gradient` and ``sum_j w_j q_j^2`` to `curvature`. Returns the
+    Adds ``sum_j w_j (t_j - x . q_j) q_j`` to `gradient` and ``sum_j w_j q_j^2`` to `curvature`. Returns the
     number of rows and ``sum_j w_j t_j^2``.
     """
     rows, row_weights, row_targets, places = scratch
     width, n_padded = rows.shape[1], (last - first + 3) // 4 * 4
     energy = _read_numbers(first, last, n_padded, csr, targets, offsets, width, row_weights, row_targets, places)
     for j in range(0, n_padded, 4):
-        _ask_for_factors(first + j + _AHEAD, stop, csr[1], factors)
+        _prefetch_factors(first + j + _AHEAD, stop, csr[1], factors)
         p0, p1, p2, p3, start = places[j], places[j + 1], places[j + 2], places[j + 3], j * width
         weights = load4(row_weights, j)
         w0, w1, w2, w3 = spread0(weights), spread1(weights), spread2(weights), spread3(weights)
@@ -108,7 +111,7 @@ def _gather(first, last, stop, csr, targets, offsets, factors, x, scratch, gradi
 
 @njit(**INLINED, **_SUMS)
 def _add_image(rows, n_rows, weights, direction, image, whole):
-    """Add ``sum_j w_j (q_j . direction) q_j`` to `image` if it is wanted; return its product with the direction."""
+    """Add ``sum_j w_j (q_j . direction) q_j`` to `image` if `whole`; return its product with the direction."""
     width, product = rows.shape[1], zeros4(rows)
     for j in range(0, n_rows, 4):
         start = j * width
@@ -126,7 +129,7 @@ def _add_image(rows, n_rows, weights, direction, image, whole):
 
 
 @njit(**INLINED, **_SUMS)
-def _move(length, direction, image, inverse, gradient, x):
+def _step_along(length, direction, image, inverse, gradient, x):
     """Step along the direction; return the new ``gradient . (inverse * gradient)``."""
     lengths, gain = spread(x.dtype.type(length)), zeros(x)
     for f in range(0, len(x), n_lanes(x)):
@@ -138,7 +141,7 @@ def _move(length, direction, image, inverse, gradient, x):
 
 
 @njit(**INLINED, **_SUMS)
-def _turn(momentum, inverse, gradient, direction):
+def _update_direction(momentum, inverse, gradient, direction):
     """Make the next direction: the preconditioned gradient, plus `momentum` times the present direction."""
     momenta = spread(gradient.dtype.type(momentum))
     for f in range(0, len(gradient), n_lanes(gradient)):
@@ -175,8 +178,8 @@ def _descend(rows, n_rows, weights, vectors, x, n_steps, stop):
         curvature = total(product) + _add_image(rows, n_rows, weights, direction, image, step < n_steps - 1)
         if curvature <= 0:
             break
-        previous, gain = gain, _move(gain / curvature, direction, image, inverse, gradient, x)
-        _turn(gain / previous, inverse, gradient, direction)
+        previous, gain = gain, _step_along(gain / curvature, direction, image, inverse, gradient, x)
+        _update_direction(gain / previous, inverse, gradient, direction)
 
 
 @njit(**INLINED, **_SUMS)
@@ -187,7 +190,7 @@ def _copy(source, x):
 
 @njit(**INLINED, **_SUMS)
 def _start(ridge, centre, gram, x, diagonal, curvature, gradient):
-    """Set the diagonal of A and the gradient at `x` as far as they do not depend on data.
+    """Set the diagonal of A and the gradient at `x` as far as they do not depend on the stored entries.
 
     Returns ``ridge |centre|^2``.
     """
@@ -203,7 +206,22 @@ def _start(ridge, centre, gram, x, diagonal, curvature, gradient):
 
 
 @njit(**LOOP, **_SUMS)
-def solve_chunk(first, last, csr, targets, factors, offsets, gram, ridge, prior, table, scratch, vectors, n_steps, tol):
+def solve_chunk(
+    first: int,
+    last: int,
+    csr: tuple[Array, Array, Array],
+    targets: Array,
+    factors: Array,
+    offsets: Array,
+    gram: Array,
+    ridge: Array,
+    prior: Array,
+    table: Array,
+    scratch: tuple[Array, ...],
+    vectors: tuple[Array, ...],
+    n_steps: int,
+    tol: float,
+) -> None:
     """Solve rows ``first <= u < last``; the rows of `table` hold their starting points, then their solutions.
 
     Widths are multiples of a cache line. `prior` has a row for each of `table`, or one for all; `scratch` has room for
@@ -224,7 +242,17 @@ def solve_chunk(first, last, csr, targets, factors, offsets, gram, ridge, prior,
 
 
 @njit(**LOOP, **_SUMS)
-def loss_chunk(first, last, csr, targets, row_factors, factors, row_offsets, offsets, loss):
+def loss_chunk(
+    first: int,
+    last: int,
+    csr: tuple[Array, Array, Array],
+    targets: Array,
+    row_factors: Array,
+    factors: Array,
+    row_offsets: Array,
+    offsets: Array,
+    loss: Array,
+) -> None:
     """Weighted squared error ``sum_j w_j (t_j - o_u - o_j - p_u . q_j)^2`` of each row, in double precision."""
     indptr, indices, weights = csr
     for u in range(first, last):

@@ -1,13 +1,16 @@
 """Half sweeps of alternating least squares: warm-started conjugate gradients, one row at a time."""
 
 import threading
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from skllmrec._kernels.threads import even_chunks, map_chunks, map_rows, serial_blas
+from skllmrec._typing import CsrMatrix, FloatArray
 
 SWEEP_STEPS = 3  # conjugate gradient steps of one half sweep; the next sweep continues where this one stopped
-_SWEEP_TOL = 1e-6  # relative to the row's energy: nothing visible is left to gain
+_SWEEP_TOL = 1e-6  # relative to the row's energy: what is left to gain is negligible
 _EXACT_TOL = 1e-14
 _LINE = 64  # bytes of a cache line
 
@@ -21,7 +24,7 @@ def _as_csr(matrix, dtype):
     )
 
 
-def empty_rows(n_rows, n_columns, dtype):
+def empty_rows(n_rows: int, n_columns: int, dtype: DTypeLike) -> FloatArray:
     """Make an uninitialised table whose rows start at multiples of a cache line, where loads are fastest.
 
     Parameters
@@ -64,7 +67,7 @@ def _as_regressors(factors, unobserved_weight, n_threads):
     Returns the aligned factors, the diagonal, and the rotation, None where the weight is zero.
     """
     d, aligned = factors.shape[1], empty_rows(*factors.shape, factors.dtype)
-    chunks = even_chunks(len(factors), max(1, d // 8))  # a row's work in a product with d x d, in non-zeros
+    chunks = even_chunks(len(factors), max(1, d // 8))  # cost of a row in a product with a d x d matrix, in non-zeros
     diagonal, rotation = np.zeros(aligned.shape[1], factors.dtype), None
     if unobserved_weight > 0:
         grams = {}
@@ -80,19 +83,19 @@ def _as_regressors(factors, unobserved_weight, n_threads):
 
 
 def solve_rows(
-    weights,
-    targets,
-    factors,
+    weights: CsrMatrix,
+    targets: FloatArray,
+    factors: FloatArray,
     *,
-    start,
-    prior,
-    ridge,
-    unobserved_weight=0.0,
-    offsets=None,
-    n_steps=SWEEP_STEPS,
-    tol=_SWEEP_TOL,
-    n_threads=None,
-):
+    start: FloatArray,
+    prior: FloatArray | None,
+    ridge: FloatArray,
+    unobserved_weight: float = 0.0,
+    offsets: FloatArray | None = None,
+    n_steps: int = SWEEP_STEPS,
+    tol: float = _SWEEP_TOL,
+    n_threads: int | None = None,
+) -> FloatArray:
     """Minimise each row's regularised squared error over its factors, the other side being fixed.
 
     For every row u, with Q the other side's factors, G = Q'Q and sums over the stored entries j of row u::
@@ -171,7 +174,7 @@ def solve_rows(
     return solution
 
 
-def solve_rows_exactly(weights, targets, factors, **terms):
+def solve_rows_exactly(weights: CsrMatrix, targets: FloatArray, factors: FloatArray, **terms: Any) -> FloatArray:
     """`solve_rows` in double precision until the gradient vanishes: for rows that no later sweep will improve.
 
     Parameters
@@ -188,7 +191,16 @@ def solve_rows_exactly(weights, targets, factors, **terms):
     return solve_rows(weights, targets, factors, **{"n_steps": n_steps, "tol": _EXACT_TOL, **terms})
 
 
-def squared_error(weights, targets, row_factors, factors, row_offsets, offsets, *, n_threads=None):
+def squared_error(
+    weights: CsrMatrix,
+    targets: FloatArray,
+    row_factors: FloatArray,
+    factors: FloatArray,
+    row_offsets: FloatArray,
+    offsets: FloatArray,
+    *,
+    n_threads: int | None = None,
+) -> FloatArray:
     """Weighted squared error of every row, ``sum_j w_uj (t_uj - o_u - o_j - p_u . q_j)^2``.
 
     Parameters

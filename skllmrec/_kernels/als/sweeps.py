@@ -1,50 +1,71 @@
 """Sweeps of feature-aware alternating least squares; objective and constants: `feature_als`."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
 
 from skllmrec._kernels.als.row_solver import SWEEP_STEPS, solve_rows, squared_error
-from skllmrec._kernels.feature_map import STRENGTHS, choose_strength, factorise_features, fit_rows
+from skllmrec._kernels.feature_map import STRENGTHS, FeatureBasis, choose_strength, factorise_features, fit_rows
+from skllmrec._typing import CsrMatrix, FloatArray, Matrix
 
 _INIT_SD = 0.1  # over sqrt(d): Rendle et al. 2021
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What stays the same in every fit on one data set, trials included."""
+    """Settings that all fits on one data set share, trials included."""
 
     explicit: bool
     n_components: int
     nu: float
     unobserved_weight: float
-    feature_alpha: object
+    feature_alpha: float | Literal["auto"]
     seed: int
     n_steps: int = SWEEP_STEPS
 
     @property
-    def width(self):
+    def width(self) -> int:
         """Columns of a table of factors: the vector, and the bias where there is one."""
         return self.n_components + self.explicit
 
     @property
-    def dtype(self):
-        """Rankings need less than ratings, whose tests of equal weights go to the last digits."""
+    def dtype(self) -> type[np.floating[Any]]:
+        """Single precision for rankings; double for ratings, whose weighted fits are compared to the last digits."""
         return np.float64 if self.explicit else np.float32
 
 
 class Side:
-    """Users or items during a fit: the data by row, the present factors, their ridge and their prior."""
+    """Users or items during a fit: the data by row, the present factors, their ridge and their prior.
 
-    def __init__(self, weights, targets, basis, settings):
-        self.basis, self.settings = basis, settings
-        self.weights, self.targets = weights.astype(settings.dtype), targets.astype(settings.dtype)
+    Attributes
+    ----------
+    table, prior : ndarray of shape (n, width)
+        Present factors and the centres of their ridge; set by `start`.
+    position : int or None
+        Position in the grid of the ridge strength of the map; None before the first choice, or where it is given.
+    ridge_scale, prior_strength : float
+        Set by `start`.
+    """
+
+    table: FloatArray
+    prior: FloatArray
+    ridge_scale: float
+    prior_strength: float
+
+    def __init__(self, weights: CsrMatrix, targets: FloatArray, basis: FeatureBasis | None, settings: Settings) -> None:
+        self.basis = basis
+        self.settings = settings
+        self.weights = weights.astype(settings.dtype)
+        self.targets = targets.astype(settings.dtype)
         self.sizes = row_sizes(weights, settings.unobserved_weight) ** settings.nu
-        self.table = self.prior = self.position = None
+        self.position: int | None = None
+        self.n_solved = 0
 
-    def start(self, rng, alpha, prior_strength):
-        """Draw the initial factors; the ridge is fixed from here on."""
+    def start(self, rng: np.random.Generator, alpha: float, prior_strength: float) -> None:
+        """Draw the initial factors and set the ridge of the fit."""
         shape = self.weights.shape[0], self.settings.width
         table = rng.standard_normal(shape) * (_INIT_SD / np.sqrt(self.settings.n_components))
         table[:, self.settings.n_components :] = 0
@@ -54,8 +75,8 @@ class Side:
         self.prior_strength = 0.0 if self.basis is None else prior_strength
         self.n_solved = 0
 
-    def solve(self, other):
-        """Half sweep: these factors against the other side's, then the map to these factors."""
+    def solve(self, other: "Side") -> None:
+        """Half sweep: solve for these factors with the other side fixed, then fit the map to them."""
         factors, offsets = as_regressors(other.table, self.settings.explicit)
         self.table = solve_rows(
             self.weights,
@@ -70,37 +91,37 @@ class Side:
         )
         self.renew_prior()
 
-    def renew_prior(self):
-        """Fit the map to the present factors; they will be drawn to what it predicts."""
-        if self.prior_strength > 0:
+    def renew_prior(self) -> None:
+        """Fit the map to the present factors; its predictions become the centres of their ridge."""
+        if self.basis is not None and self.prior_strength > 0:
             self.n_solved += 1
-            if self.n_solved & (self.n_solved - 1) == 0:  # 1, 2, 4, ...: it settles soon, and costs more than a fit
+            if self.n_solved & (self.n_solved - 1) == 0:  # 1, 2, 4, ...: a choice is costly and soon settles
                 self.position = self.choose_position()
             fitted = fit_rows(self.basis, self.table, self.strength_at(self.position))
             self.prior = (self.prior_strength * fitted).astype(self.table.dtype)
 
-    def choose_position(self):
+    def choose_position(self) -> int | None:
         """Best ridge strength of the map to the present factors, as a position in the grid; None where it is given."""
-        if self.settings.feature_alpha != "auto":
+        if self.basis is None or self.settings.feature_alpha != "auto":
             return None
         return choose_strength(self.basis, self.table, self.position)
 
-    def strength_at(self, position):
+    def strength_at(self, position: int | None) -> float:
         """Ridge strength at a position of the grid."""
         return float(self.settings.feature_alpha if position is None else STRENGTHS[position])
 
 
-def row_sizes(weights, unobserved_weight):
+def row_sizes(weights: Any, unobserved_weight: float) -> FloatArray:
     """Return N + a0 n_others for each row, in double precision."""
     return np.asarray(weights.sum(axis=1, dtype=np.float64)).ravel() + unobserved_weight * weights.shape[1]
 
 
-def units_of(settings, scale):
+def units_of(settings: Settings, scale: float) -> FloatArray:
     """Units of [vector, bias]: a product of two vectors, and a bias, are in units of `scale`."""
     return np.r_[np.full(settings.n_components, np.sqrt(scale)), np.full(int(settings.explicit), scale)]
 
 
-def as_regressors(table, explicit):
+def as_regressors(table: FloatArray, explicit: bool) -> tuple[FloatArray, FloatArray | None]:
     """Split the other side into regressors and offsets: [q, 1] and b where there are biases, else q and nothing."""
     if not explicit:
         return table, None
@@ -109,7 +130,9 @@ def as_regressors(table, explicit):
     return factors, table[:, -1]
 
 
-def two_sides(weights, targets, bases, settings):
+def two_sides(
+    weights: CsrMatrix, targets: FloatArray, bases: Sequence[FeatureBasis | None], settings: Settings
+) -> tuple[Side, Side]:
     """Rows of the users and, transposed, rows of the items."""
     transposed, by_item = weights.T.tocsr(), targets
     if settings.explicit:  # else all are one
@@ -117,7 +140,9 @@ def two_sides(weights, targets, bases, settings):
     return Side(weights, targets, bases[0], settings), Side(transposed, by_item, bases[1], settings)
 
 
-def factorise_sides(weights, features, settings):
+def factorise_sides(
+    weights: CsrMatrix, features: Sequence[Matrix | None], settings: Settings
+) -> list[FeatureBasis | None]:
     """Factorise the features of both sides; rows are weighted by their sizes, which fix the ridge up to a factor."""
     sizes = row_sizes(weights, settings.unobserved_weight), row_sizes(weights.T, settings.unobserved_weight)
     return [
@@ -126,7 +151,7 @@ def factorise_sides(weights, features, settings):
     ]
 
 
-def objective(users, items):
+def objective(users: Side, items: Side) -> float:
     """Sum up data, unobserved pairs and distance to the priors; the maps are taken as given."""
     settings, d = users.settings, users.settings.n_components
     sides = users, items
@@ -140,14 +165,22 @@ def objective(users, items):
     return float(value)
 
 
-def start_sides(sides, alpha, prior_strengths):
+def start_sides(sides: Sequence[Side], alpha: float, prior_strengths: Sequence[float]) -> None:
     """Draw fresh factors for both sides."""
     rng = np.random.default_rng(sides[0].settings.seed)
     for side, strength in zip(sides, prior_strengths, strict=True):
         side.start(rng, alpha, strength)
 
 
-def sweep(sides, alpha, prior_strengths, max_iter, *, tol=0.0, callback=None):
+def sweep(
+    sides: Sequence[Side],
+    alpha: float,
+    prior_strengths: Sequence[float],
+    max_iter: int,
+    *,
+    tol: float = 0.0,
+    callback: Callable[[int], object] | None = None,
+) -> tuple[int, FloatArray]:
     """Alternate between users and items from fresh factors; `callback` may stop it by returning True.
 
     Returns the number of sweeps, and the objective after each of them if `tol` asks for it.

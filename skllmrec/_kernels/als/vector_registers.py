@@ -1,13 +1,16 @@
-"""Vectors of one cache line, for compiled loops that shall keep them in registers (importing this imports numba).
+"""Vectors of one cache line, for compiled loops that keep them in registers (importing this imports numba).
 
 Loops over a row of factors are short: 64 numbers are four AVX-512 registers. A vectorising compiler spends more time
 on finding out that arrays do not overlap, on remainders and on adding up lanes than on arithmetic. Loops written with
-these functions leave nothing to find out: a `Vector` is 64 bytes of an array, 16 float32 or 8 float64, a `Quad` is
+these functions need no such analysis: a `Vector` is 64 bytes of an array, 16 float32 or 8 float64, a `Quad` is
 four numbers, and on processors with shorter registers the code generator uses several of them for one vector.
 
 All functions are called from ``njit`` code only. Offsets are flat positions in C-contiguous arrays; nothing checks
 them. Loads are fastest from arrays that start at a multiple of 64 bytes: `skllmrec._kernels.als.row_solver.empty_rows`.
 """
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from llvmlite import ir
 from numba.core import types
@@ -16,12 +19,13 @@ from numba.extending import intrinsic, models, register_model
 _LINE = 64  # bytes
 _FLAGS = ("reassoc", "contract", "nsz", "arcp")  # sums in any order, products and sums in one rounding
 _I32 = ir.IntType(32)
+_Typed: TypeAlias = tuple[Any, Callable[..., Any]]  # signature of an intrinsic, and what generates its code
 
 
 class Vector(types.Type):
     """The compiler's type of one cache line of numbers."""
 
-    def __init__(self, dtype):
+    def __init__(self, dtype: Any) -> None:
         self.dtype = dtype
         self.n_lanes = _LINE * 8 // dtype.bitwidth
         super().__init__(name=f"Vector({dtype})")
@@ -32,7 +36,7 @@ class Quad(types.Type):
 
     n_lanes = 4
 
-    def __init__(self, dtype):
+    def __init__(self, dtype: Any) -> None:
         self.dtype = dtype
         super().__init__(name=f"Quad({dtype})")
 
@@ -63,7 +67,7 @@ def _fold(builder, value, width):
 
 
 @intrinsic
-def n_lanes(typingctx, array):
+def n_lanes(typingctx: Any, array: Any) -> _Typed:
     """Numbers in a vector of an array's dtype, known to the compiler."""
 
     def generate(context, builder, signature, arguments):
@@ -101,7 +105,7 @@ load4 = _loader_of(Quad)
 
 
 @intrinsic
-def store(typingctx, array, offset, vector):
+def store(typingctx: Any, array: Any, offset: Any, vector: Any) -> _Typed:
     """Write a vector to ``array[offset:]``."""
 
     def generate(context, builder, signature, arguments):
@@ -114,7 +118,7 @@ def store(typingctx, array, offset, vector):
 
 
 @intrinsic
-def spread(typingctx, number):
+def spread(typingctx: Any, number: Any) -> _Typed:
     """Fill a vector with one number."""
     vector = Vector(number)
 
@@ -158,7 +162,7 @@ divide = _arithmetic("fdiv")
 
 
 @intrinsic
-def add_product(typingctx, total, a, b):
+def add_product(typingctx: Any, total: Any, a: Any, b: Any) -> _Typed:
     """Compute ``total + a * b``."""
 
     def generate(context, builder, signature, arguments):
@@ -169,7 +173,7 @@ def add_product(typingctx, total, a, b):
 
 
 @intrinsic
-def total(typingctx, lanes):
+def total(typingctx: Any, lanes: Any) -> _Typed:
     """Sum up a vector or a quad."""
 
     def generate(context, builder, signature, arguments):
@@ -179,7 +183,7 @@ def total(typingctx, lanes):
 
 
 @intrinsic
-def totals(typingctx, a, b, c, d):
+def totals(typingctx: Any, a: Any, b: Any, c: Any, d: Any) -> _Typed:
     """Sum up four vectors, into a quad: lanes are interleaved, so that one addition serves two vectors."""
 
     def generate(context, builder, signature, arguments):
@@ -200,8 +204,8 @@ def totals(typingctx, a, b, c, d):
 
 
 @intrinsic
-def prefetch(typingctx, array, offset):
-    """Ask for the cache line of ``array[offset]``, which will be needed soon."""
+def prefetch(typingctx: Any, array: Any, offset: Any) -> _Typed:
+    """Prefetch the cache line of ``array[offset]``."""
 
     def generate(context, builder, signature, arguments):
         byte = ir.IntType(8).as_pointer()

@@ -4,16 +4,18 @@ Notation: X users x items, :math:`G = X^\top X`, F items x features (rows of uni
 """
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from scipy import linalg, sparse
 
 from skllmrec._kernels.item_item.neighbors import inner_products
 from skllmrec._kernels.threads import map_rows
+from skllmrec._typing import CsrMatrix, FloatArray, Matrix
 
 METHODS = ("ease", "edlae", "cease", "additive", "l3ae")
 NEED_FEATURES = ("cease", "additive", "l3ae")
-_COPIES = {"ease": 1, "edlae": 1, "cease": 2, "additive": 2, "l3ae": 3}  # items x items matrices alive at a time
+_COPIES = {"ease": 1, "edlae": 1, "cease": 2, "additive": 2, "l3ae": 3}  # items x items matrices in memory at a time
 _BLOCK = 512
 _ENTRIES_PER_WORK = 16  # products of a sparse Gram matrix that cost as much as a non-zero of `map_rows`
 
@@ -25,21 +27,21 @@ class Autoencoder:
     Attributes
     ----------
     weights : ndarray of shape (n_items, n_items), float32
-        B, zero diagonal: column i says what each item of a history speaks for item i.
+        B, zero diagonal: column i holds the contribution of each item of a history to the score of item i.
     cold : ndarray of shape (n_items, n_features) or (n_items, n_items), or None
-        What turns the features of a new item into its column of B, see `cold_columns`; None without features.
+        Matrix that maps the features of a new item to its column of B, see `cold_columns`; None without features.
     """
 
     weights: np.ndarray
     cold: np.ndarray | None
 
 
-def memory_needed(method, n_items, *, n_features=0, n_later=0):
-    """Bytes that a fit takes at its peak, besides its input, or with the dense columns of later items behind it."""
+def memory_needed(method: str, n_items: int, *, n_features: int = 0, n_later: int = 0) -> int:
+    """Peak memory of a fit in bytes, without its input; or of B with the dense columns of `n_later` new items."""
     return 4 * n_items * (max(_COPIES[method] * n_items, n_items + n_later) + min(n_features, n_items))
 
 
-def gram(X):
+def gram(X: Matrix) -> FloatArray:
     r"""Compute :math:`X^\top X`, dense.
 
     Parameters
@@ -57,13 +59,13 @@ def gram(X):
     rows, columns = X.tocsr(), X.T.tocsr()
     triples = [(A.indptr, A.indices, A.data.astype(np.float32, copy=False)) for A in (columns, rows)]
     out = np.zeros((X.shape[1], X.shape[1]), dtype=np.float32)
-    work = np.diff(rows.indptr)[columns.indices]  # of each entry: the row that it is multiplied with
+    work = np.diff(rows.indptr)[columns.indices]  # of each entry: non-zeros of the row that it is multiplied with
     total = np.r_[0, np.cumsum(work, dtype=np.int64)][columns.indptr]
     map_rows(lambda first, last: gram_loops.gram_chunk(first, last, *triples, out), total // _ENTRIES_PER_WORK)
     return out.T  # symmetric
 
 
-def invert(A):
+def invert(A: FloatArray) -> FloatArray:
     """Invert a symmetric positive definite matrix in place: Cholesky factor, then its inverse.
 
     Parameters
@@ -80,7 +82,8 @@ def invert(A):
     ValueError
         If A is not positive definite to working precision.
     """
-    potrf, potri = linalg.get_lapack_funcs(("potrf", "potri"), (A,))
+    routines: Any = linalg.get_lapack_funcs(("potrf", "potri"), (A,))
+    potrf, potri = routines
     factor, info = potrf(A, lower=True, overwrite_a=True, clean=False)
     if info == 0:
         factor, info = potri(factor, lower=True, overwrite_c=True)
@@ -89,7 +92,7 @@ def invert(A):
             f"the matrix of {len(A)} items is not positive definite (LAPACK info {info}): the regularisation is too "
             "weak for these interactions, choose larger alpha and feature_alpha"
         )
-    return _mirror(factor).T  # symmetric; of rows that are contiguous scipy's products of sparse rows make no copy
+    return _mirror(factor).T  # symmetric; scipy's products of sparse rows do not copy contiguous rows
 
 
 def _mirror(A):
@@ -115,7 +118,16 @@ def _add_diagonal(A, values):
     return A
 
 
-def fit_autoencoder(X, F=None, *, method, alpha, feature_alpha=1.0, feature_weight=1.0, dropout=0.0):
+def fit_autoencoder(
+    X: CsrMatrix,
+    F: Matrix | None = None,
+    *,
+    method: str,
+    alpha: float,
+    feature_alpha: float = 1.0,
+    feature_weight: float = 1.0,
+    dropout: float = 0.0,
+) -> Autoencoder:
     r"""Solve a linear autoencoder.
 
     With :math:`P(A) = A^{-1}` and :math:`Z(P)_{ij} = -P_{ij} / P_{jj}`, zero diagonal,
@@ -168,8 +180,8 @@ def fit_autoencoder(X, F=None, *, method, alpha, feature_alpha=1.0, feature_weig
     if method in ("ease", "edlae"):
         ridge = alpha + dropout / (1 - dropout) * np.diagonal(G).copy() * (method == "edlae")
         return Autoencoder(_zero_diagonal(invert(_add_diagonal(G, ridge))), None)
-    F = F.astype(np.float32)
-    K = np.asarray(inner_products(F, F).T, dtype=np.float32, order="F")  # symmetric, and so there is nothing to copy
+    F = cast(Matrix, F).astype(np.float32)
+    K = np.asarray(inner_products(F, F).T, dtype=np.float32, order="F")  # symmetric: no copy
     if method == "cease":
         K *= np.float32(feature_weight)
         G += K
@@ -208,11 +220,12 @@ def _cold(P, F, weight):
     return np.float32(weight) * P
 
 
-def cold_columns(cold, F, new):
+def cold_columns(cold: FloatArray, F: Matrix, new: Matrix) -> FloatArray:
     r"""Columns of B of new items: the regression of their features on those of the items of fit.
 
     For a new item with features z the column is :math:`w (K + \beta I)^{-1} F z` (additive, l3ae without its weight)
-    or :math:`w (G + w K + \alpha I)^{-1} F z` (cease): the solution of the same least squares for an item outside.
+    or :math:`w (G + w K + \alpha I)^{-1} F z` (cease): the solution of the same least squares for
+    an item that was not in the fit.
 
     Parameters
     ----------
@@ -232,7 +245,7 @@ def cold_columns(cold, F, new):
     return np.asarray((new @ cold.T).T)
 
 
-def prune(B, n):
+def prune(B: FloatArray, n: int) -> sparse.csc_matrix:
     """Keep the n entries of each column that are largest in modulus.
 
     Parameters

@@ -3,14 +3,17 @@
 from numba import njit
 
 from skllmrec._kernels.compiled import LOOP
+from skllmrec._typing import Array
 
 
 @njit(**LOOP)
-def gram_chunk(first, last, columns, rows, out):
+def gram_chunk(
+    first: int, last: int, columns: tuple[Array, Array, Array], rows: tuple[Array, Array, Array], out: Array
+) -> None:
     """Write the columns ``first <= i < last`` of ``X.T @ X`` to the rows of `out`, which enter as zeros.
 
-    `columns` is the transpose of X as a CSR triple (indptr, indices, data), `rows` is X. One row of `out` at a time
-    stays in the cache, whatever it is added to.
+    `columns` is the transpose of X as a CSR triple (indptr, indices, data), `rows` is X. A row of `out` stays in the
+    cache while all of its products are added.
     """
     starts, members, strengths = columns
     indptr, indices, values = rows

@@ -1,28 +1,31 @@
 """Nearest neighbours among items: weighted interactions, cosine similarities, the k best of each row."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import sparse
 from sklearn.preprocessing import normalize
 
 from skllmrec._kernels.topk.exact import topk_dense
+from skllmrec._typing import CsrMatrix, FloatArray, IntArray, Matrix
 
 WEIGHTINGS = ("cosine", "tfidf", "bm25")
-_BLOCK = 2**22  # similarities in flight: 32 MiB of float64
+_BLOCK = 2**22  # similarities computed at a time: 32 MiB of float64
 _K1, _B = 1.2, 0.75  # BM25's usual constants
-_ROWS = 512  # of a sparse product that is there at a time
-_FULL = 0.1  # share of non-zeros from which on a column is multiplied faster as a dense one
+_ROWS = 512  # of a sparse product in memory at a time
+_FULL = 0.1  # share of non-zeros above which a column is multiplied faster as a dense one
 
 
-def weigh(interactions, weighting):
-    r"""Weigh interactions by how much each says about the taste that two items share.
+def weigh(interactions: CsrMatrix, weighting: str) -> sparse.csr_matrix:
+    r"""Weight interactions by how informative they are about the similarity of two items.
 
     With the weight :math:`x_{ui}`, :math:`n_u` the number of interactions of user u, :math:`l_i`
     that of item i, and :math:`I, \bar l` number and mean of the items that have some,
 
     - ``"cosine"``: :math:`x_{ui}`,
-    - ``"tfidf"``: :math:`\sqrt{x_{ui}}\,(1 + \log \frac{1 + I}{1 + n_u})`: who takes everything says little,
+    - ``"tfidf"``: :math:`\sqrt{x_{ui}}\,(1 + \log \frac{1 + I}{1 + n_u})`: users with many interactions count less,
     - ``"bm25"``: :math:`\frac{x_{ui} (k_1 + 1)}{x_{ui} + k_1 (1 - b + b\, l_i / \bar l)} \log(1 + \frac{I}{n_u})`,
-      :math:`k_1 = 1.2`, :math:`b = .75` [1]_.
+      :math:`k_1 = 1.2`, :math:`b = 0.75` [1]_.
 
     Parameters
     ----------
@@ -63,14 +66,14 @@ def weigh(interactions, weighting):
     return weighted
 
 
-def centred_rows(features, mean=None):
+def centred_rows(features: Matrix, mean: FloatArray | None = None) -> Matrix:
     """Rows of unit length, dense ones centred before.
 
     Parameters
     ----------
     features : ndarray or csr_matrix of shape (n, d)
     mean : ndarray of shape (d,), default=None
-        What dense rows are centred by. None: sparse rows, which stay as they are.
+        Mean of dense rows. None: rows are not centred, as sparse ones never are.
 
     Returns
     -------
@@ -82,17 +85,17 @@ def centred_rows(features, mean=None):
     return normalize(np.asarray(features, dtype=np.float64) - (0.0 if mean is None else mean))
 
 
-def cosines(rows, columns):
+def cosines(rows: Matrix, columns: Matrix) -> FloatArray:
     """Inner products of all pairs of rows of two matrices, dense or sparse, as a dense array."""
     products = rows @ columns.T
     return products.toarray() if sparse.issparse(products) else np.asarray(products)
 
 
-def inner_products(rows, columns):
+def inner_products(rows: Matrix, columns: Matrix) -> FloatArray:
     """Inner products of all pairs of rows of two matrices of features, as a dense array.
 
-    As `cosines`, and fast where sparse features stand beside dense ones in one sparse matrix: columns that are mostly
-    full are multiplied as dense ones.
+    As `cosines`, but fast for a sparse matrix that holds dense columns, such as TF-IDF beside vectors of a language
+    model: columns that are mostly non-zero are multiplied as dense ones.
 
     Parameters
     ----------
@@ -115,15 +118,19 @@ def inner_products(rows, columns):
     if not sparse.issparse(columns):
         return cosines(rows, columns)
     full = np.bincount(columns.indices, minlength=columns.shape[1]) > _FULL * columns.shape[0]
-    products = rows[:, full].toarray() @ columns[:, full].toarray().T
-    rest, others = rows[:, ~full], columns[:, ~full].T.tocsr()
-    for start in range(0, rows.shape[0] if others.nnz else 0, _ROWS):  # sparse, all of it is larger than the result
+    sparse_rows = sparse.csr_matrix(rows)
+    products = sparse_rows[:, full].toarray() @ columns[:, full].toarray().T
+    rest, others = sparse_rows[:, ~full], columns[:, ~full].T.tocsr()
+    # the whole sparse product would be larger than the result
+    for start in range(0, rows.shape[0] if others.nnz else 0, _ROWS):
         products[start : start + _ROWS] += (rest[start : start + _ROWS] @ others).toarray()
     return products
 
 
-def shrunk_cosines(rows, columns, row_norms, column_norms, shrinkage):
-    r"""Cosine similarities of columns of interactions, shrunk where they rest on little.
+def shrunk_cosines(
+    rows: CsrMatrix, columns: CsrMatrix, row_norms: FloatArray, column_norms: FloatArray, shrinkage: float
+) -> FloatArray:
+    r"""Cosine similarities of columns of interactions, shrunk where few interactions support them.
 
     .. math:: s_{ij} = \frac{x_i \cdot x_j}{|x_i|\,|x_j| + h}
 
@@ -144,7 +151,9 @@ def shrunk_cosines(rows, columns, row_norms, column_norms, shrinkage):
     return np.divide(similarity, scale, out=similarity, where=scale > 0)
 
 
-def nearest(similarity, n_rows, n_columns, k, own=None):
+def nearest(
+    similarity: Callable[[slice], FloatArray], n_rows: int, n_columns: int, k: int | None, own: IntArray | None = None
+) -> sparse.csr_matrix:
     """Keep the k highest positive similarities of each row.
 
     Parameters

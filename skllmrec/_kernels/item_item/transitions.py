@@ -1,15 +1,20 @@
-"""Transitions between items in the order in which users had them."""
+"""Transitions between items, in the order of the users' interactions."""
+
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from skllmrec._kernels.selection.held_out import take_entries
+from skllmrec._typing import Array, CsrMatrix, IntArray
 
 LARGEST_BASKET = 1000  # items of one basket that are paired: pairs grow with its square
 
 
-def order_baskets(users, items, times, n_users, n_items):
-    """Put what each user had into an order of baskets: the items of one moment, an item at its last one.
+def order_baskets(
+    users: IntArray, items: IntArray, times: Array, n_users: int, n_items: int
+) -> tuple[sparse.csr_matrix, IntArray]:
+    """Group each user's items into baskets in time order: the items of one time, each item only at its last time.
 
     Parameters
     ----------
@@ -22,12 +27,12 @@ def order_baskets(users, items, times, n_users, n_items):
     baskets : csr_matrix of shape (n_baskets, n_items)
         Ones; the baskets of a user follow each other in time.
     owners : ndarray of shape (n_baskets,), intp
-        The user of each basket, rising.
+        The user of each basket, ascending.
     """
     order = np.lexsort((times, users))
     users, items, times = users[order], items[order], times[order]
     pairs = users * np.int64(n_items) + items
-    _, last = np.unique(pairs[::-1], return_index=True)  # the first one from behind
+    _, last = np.unique(pairs[::-1], return_index=True)  # the first in reversed order
     kept = np.sort(len(pairs) - 1 - last)
     users, items, times = users[kept], items[kept], times[kept]
     begins = np.r_[True, (users[1:] != users[:-1]) | (times[1:] != times[:-1])]
@@ -36,8 +41,8 @@ def order_baskets(users, items, times, n_users, n_items):
     return baskets, users[begins]
 
 
-def sampled(baskets):
-    """Leave a random sample of 1,000 items in each basket that has more, always the same one [1]_.
+def sampled(baskets: CsrMatrix) -> CsrMatrix:
+    """Keep a random sample of 1,000 items of each basket that has more, with a fixed seed [1]_.
 
     Parameters
     ----------
@@ -61,7 +66,7 @@ def sampled(baskets):
     return take_entries(baskets, np.flatnonzero(kept))
 
 
-def count_transitions(baskets, owners, *, window, decay):
+def count_transitions(baskets: CsrMatrix, owners: IntArray, *, window: int, decay: float) -> sparse.csr_matrix:
     r"""Count how often one item followed another.
 
     A pair of items in one basket counts 1 in both directions, a pair g baskets apart :math:`d^{g - 1}` forwards. Large
@@ -84,7 +89,9 @@ def count_transitions(baskets, owners, *, window, decay):
 
     Examples
     --------
-    >>> import numpy as np
+    >>> from typing import Any
+
+    import numpy as np
     >>> from skllmrec._kernels.item_item.transitions import count_transitions, order_baskets
     >>> baskets, owners = order_baskets(np.zeros(3, int), np.array([2, 0, 1]), np.array([10, 20, 30]), 1, 3)
     >>> count_transitions(baskets, owners, window=2, decay=0.5).toarray()
@@ -93,7 +100,7 @@ def count_transitions(baskets, owners, *, window, decay):
            [1. , 0.5, 0. ]])
     """
     baskets = sampled(baskets)
-    counts = baskets.T @ baskets
+    counts: Any = baskets.T @ baskets
     counts.setdiag(0.0)
     for gap in range(1, min(window, len(owners) - 1) + 1):
         same = np.flatnonzero(owners[gap:] == owners[:-gap])
@@ -103,8 +110,8 @@ def count_transitions(baskets, owners, *, window, decay):
     return counts
 
 
-def recency(baskets, owners, n_users, decay):
-    """Weigh each user's items by how many baskets ago they had them: ``decay ** age``, 1 for the last basket.
+def recency(baskets: CsrMatrix, owners: IntArray, n_users: int, decay: float) -> sparse.csr_matrix:
+    """Weight each user's items by their age in baskets: ``decay ** age``, 1 for the last basket.
 
     Parameters
     ----------
@@ -117,7 +124,7 @@ def recency(baskets, owners, n_users, decay):
     -------
     csr_matrix of shape (n_users, n_items)
     """
-    ends = np.searchsorted(owners, owners, side="right")  # behind the last basket of the same user
+    ends = np.searchsorted(owners, owners, side="right")  # one past the last basket of the same user
     ages = ends - 1 - np.arange(len(owners))
     parts = decay**ages, (owners, np.arange(len(owners)))
     return (sparse.csr_matrix(parts, shape=(n_users, len(owners))) @ baskets).tocsr()

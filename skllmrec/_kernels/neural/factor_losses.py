@@ -1,7 +1,14 @@
 """Losses of factors in torch: of observed pairs, and of all pairs without ever forming them."""
 
+from typing import TYPE_CHECKING
 
-def rating_loss(user_rows, item_rows, targets, weights):
+if TYPE_CHECKING:
+    import torch
+
+
+def rating_loss(
+    user_rows: "torch.Tensor", item_rows: "torch.Tensor", targets: "torch.Tensor", weights: "torch.Tensor"
+) -> "torch.Tensor":
     """Weighted squared error of each of some pairs, ``w (t - b_u - b_i - p_u . q_i)^2``.
 
     Parameters
@@ -26,7 +33,13 @@ def rating_loss(user_rows, item_rows, targets, weights):
     return weights * (targets - products - user_rows[:, -1] - item_rows[:, -1]).square()
 
 
-def preference_loss(users, items, pairs, weights, unobserved_weight):
+def preference_loss(
+    users: "torch.Tensor",
+    items: "torch.Tensor",
+    pairs: tuple["torch.Tensor", "torch.Tensor"],
+    weights: "torch.Tensor",
+    unobserved_weight: float,
+) -> "torch.Tensor":
     """Squared error of implicit feedback, ``sum_observed w (p_u . q_i - 1)^2 + a0 sum_all (p_u . q_i)^2``.
 
     The sum over all pairs is ``trace(P'P Q'Q)``: two small matrices instead of users x items scores.
@@ -69,7 +82,7 @@ def preference_loss(users, items, pairs, weights, unobserved_weight):
     return observed + unobserved_weight * ((users.T @ users) * (items.T @ items)).sum()
 
 
-def prior_loss(rows, priors, strengths):
+def prior_loss(rows: "torch.Tensor", priors: "torch.Tensor", strengths: "torch.Tensor") -> "torch.Tensor":
     """Distance of each row from its prior, ``strength |row - prior|^2``.
 
     Parameters

@@ -1,18 +1,23 @@
 """Products of fixed features with weights that are trained, in torch, by the cheaper of two ways."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from skllmrec._kernels.neural.graph import LinkProduct
+from skllmrec._typing import CsrMatrix
+
+if TYPE_CHECKING:
+    import torch
 
 _SPARSE_COST = 4  # of a stored value, in multiplications of a dense product
-_GAIN = 0.7  # share of the cost of the dense product from which on factors are worth while
+_GAIN = 0.7  # factors are used where they cost less than this share of the dense product
 
 
 @dataclass(frozen=True)
 class FactoredRows:
-    """Features as a table, and as what they were computed from: ``rows = sparse @ right - shift``.
+    """Features as a table, and the factors that it was computed from: ``rows = sparse @ right - shift``.
 
     Parameters
     ----------
@@ -23,14 +28,14 @@ class FactoredRows:
     """
 
     rows: np.ndarray
-    sparse: object = None
+    sparse: CsrMatrix | None = None
     right: np.ndarray | None = None
     shift: np.ndarray | None = None
 
     @property
-    def has_cheap_factors(self):
-        """Whether two products, the first with few numbers, cost less than one with the table."""
-        if self.sparse is None:
+    def has_cheap_factors(self) -> bool:
+        """Whether a sparse and a small dense product cost less than one with the table."""
+        if self.sparse is None or self.right is None:
             return False
         return self.right.size + _SPARSE_COST * self.sparse.nnz < _GAIN * self.rows.size
 
@@ -38,8 +43,8 @@ class FactoredRows:
 class FeatureProduct:
     """Affine maps of features, whose weights and biases may require gradients.
 
-    Texts have few words of many: ``sparse (right W) - shift W + b`` takes a fraction of the time of ``rows W + b``,
-    and its gradients do, too.
+    A text has few of the words of a vocabulary: ``sparse (right W) - shift W + b`` and its gradients take a fraction of
+    the time of ``rows W + b``.
 
     Parameters
     ----------
@@ -61,18 +66,18 @@ class FeatureProduct:
             [7.5000]])
     """
 
-    def __init__(self, features, device):
+    def __init__(self, features: FactoredRows, device: "torch.device") -> None:
         import torch
 
         def tensor(array):
             return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(device)
 
         self.rows, self._factors = tensor(features.rows), None
-        if features.has_cheap_factors:
+        if features.sparse is not None and features.has_cheap_factors:
             matrix = LinkProduct.of(features.sparse.astype(np.float32), device)
             self._factors = matrix, tensor(features.right), tensor(features.shift)
 
-    def affine(self, weights, biases):
+    def affine(self, weights: "torch.Tensor", biases: "torch.Tensor") -> "torch.Tensor":
         """Multiply by the transpose of weights, and add biases.
 
         Parameters

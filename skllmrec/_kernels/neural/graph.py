@@ -3,22 +3,27 @@
 import functools
 import warnings
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
 from skllmrec._kernels.neural.precision import full_precision, in_full
+from skllmrec._typing import CsrMatrix
+
+if TYPE_CHECKING:
+    import torch
 
 _NATIVE = ("cpu", "cuda")  # devices on which torch multiplies by sparse rows
 
 
-def mean_matrix(links):
+def mean_matrix(links: CsrMatrix) -> sparse.csr_matrix:
     """Divide each row by its number of stored entries: a product with it averages over neighbours.
 
     Parameters
     ----------
     links : csr_matrix of shape (n_users, n_items)
-        What is stored is a link, whatever its value.
+        Each stored entry is a link, whatever its value.
 
     Returns
     -------
@@ -37,13 +42,13 @@ def mean_matrix(links):
     return sparse.csr_matrix((values, links.indices, links.indptr), links.shape)
 
 
-def normalised_links(links):
+def normalised_links(links: CsrMatrix) -> sparse.csr_matrix:
     """Divide each link of u and i by ``sqrt(d_u d_i)``, with d the number of links.
 
     Parameters
     ----------
     links : csr_matrix of shape (n_users, n_items)
-        What is stored is a link, whatever its value.
+        Each stored entry is a link, whatever its value.
 
     Returns
     -------
@@ -85,7 +90,7 @@ class LinkProduct:
     backward: object
 
     @classmethod
-    def of(cls, matrix, device):
+    def of(cls, matrix: CsrMatrix, device: "torch.device") -> "LinkProduct":
         """Put a CSR matrix on a device.
 
         Parameters
@@ -100,11 +105,11 @@ class LinkProduct:
         return cls(*(_to_tensor(part, device) for part in (matrix, matrix.T.tocsr())))
 
     @property
-    def T(self):  # noqa: N802 - as arrays call it
+    def T(self) -> "LinkProduct":  # noqa: N802 - as arrays call it
         """The same for the transpose."""
         return LinkProduct(self.backward, self.forward)
 
-    def dot(self, dense):
+    def dot(self, dense: "torch.Tensor") -> "torch.Tensor":
         """Multiply.
 
         Parameters
@@ -127,7 +132,7 @@ def _to_tensor(matrix, device):
     if device.type not in _NATIVE:
         places = torch.from_numpy(np.stack(matrix.nonzero()).astype(np.int64))
         return torch.sparse_coo_tensor(places, values, matrix.shape, check_invariants=False).to(device)
-    # as the libraries of both take them: they would convert others at each product
+    # the index types that both devices' libraries use: others would be converted at each product
     index = np.int32 if max(matrix.nnz, *matrix.shape) <= np.iinfo(np.int32).max else np.int64
     indptr, indices = (torch.from_numpy(part.astype(index)) for part in (matrix.indptr, matrix.indices))
     with warnings.catch_warnings():
@@ -153,7 +158,9 @@ def _product_function():
     return Product
 
 
-def propagate(users, items, links, n_layers):
+def propagate(
+    users: "torch.Tensor", items: "torch.Tensor", links: LinkProduct, n_layers: int
+) -> tuple["torch.Tensor", "torch.Tensor"]:
     """Smooth the vectors of both sides along their links, and average over the layers.
 
     With P0, Q0 the given vectors and N the normalised links: ``P(k+1) = N Q(k)``, ``Q(k+1) = N' P(k)``; the result is
@@ -223,8 +230,8 @@ def _propagation_function():
     return Propagation
 
 
-def unit_rows(vectors):
-    """Divide rows by their lengths; what is shorter than 1e-12 becomes not quite as long.
+def unit_rows(vectors: "torch.Tensor") -> "torch.Tensor":
+    """Divide rows by their lengths; rows shorter than 1e-12 are divided by 1e-12.
 
     Parameters
     ----------
@@ -247,7 +254,7 @@ def unit_rows(vectors):
 
 @functools.cache
 def _unit_function():
-    """Torch function of `unit_rows`, in half of the passes that its operations take one by one."""
+    """Torch function of `unit_rows`, with half of the passes over memory that single operations take."""
     import torch
 
     class Unit(torch.autograd.Function):

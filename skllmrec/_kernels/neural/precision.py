@@ -1,15 +1,19 @@
-"""Single precision in the middle of mixed precision, for torch functions that have gradients of their own."""
+"""Single precision inside mixed precision, for torch functions with their own gradients."""
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 
-def full_precision(tensor):
+def full_precision(tensor: "torch.Tensor") -> AbstractContextManager[Any]:
     """Switch mixed precision off, where it is on.
 
     Parameters
     ----------
     tensor : torch.Tensor
-        One on the device in question.
+        A tensor on the device for which to switch it off.
 
     Returns
     -------
@@ -30,8 +34,8 @@ def full_precision(tensor):
     return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
-def in_full(tensor):
-    """Half precision as single precision; all else as it is.
+def in_full(tensor: "torch.Tensor") -> "torch.Tensor":
+    """Convert half precision to single precision; other tensors are returned as they are.
 
     Parameters
     ----------

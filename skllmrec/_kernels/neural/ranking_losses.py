@@ -1,16 +1,28 @@
-"""Losses in torch that rank what a user liked before what is not known of: softmax, BPR, WARP, and their sampling."""
+"""Ranking losses in torch, liked items before others: softmax, BPR, WARP, and the sampling of negatives."""
 
 import functools
+from typing import TYPE_CHECKING
 
 from skllmrec._kernels.neural.precision import full_precision, in_full
 
+if TYPE_CHECKING:
+    import torch
 
-def softmax_loss(users, items, rows, columns, *, inclusion=None, positive=None):
+
+def softmax_loss(
+    users: "torch.Tensor",
+    items: "torch.Tensor",
+    rows: "torch.Tensor",
+    columns: "torch.Tensor",
+    *,
+    inclusion: "torch.Tensor | None" = None,
+    positive: "torch.Tensor | None" = None,
+) -> "torch.Tensor":
     """Cross-entropy of each pair against the candidates that its user is not known to like.
 
     ``-log e^s / (e^s + sum_j e^(s_j) / pi_j)``. Where the candidates are a sample, dividing by the probability pi that
     an item is in it makes the sum an unbiased estimate of the one over the whole catalogue (Horvitz and Thompson): the
-    logQ correction, without which frequent items are held down in a batch of what users liked.
+    logQ correction, without which popular items are penalised in batches of observed pairs.
 
     Parameters
     ----------
@@ -18,8 +30,8 @@ def softmax_loss(users, items, rows, columns, *, inclusion=None, positive=None):
         Vectors over the temperature; the score of a user and an item is the product of their vectors.
     items : torch.Tensor of shape (n_candidates, d)
     rows : torch.Tensor of shape (n_pairs,), int64
-        Row of `users` of each pair. Pairs are distinct, and all that a user likes among the candidates is there: it
-        does not count against him.
+        Row of `users` of each pair. Pairs are distinct, and contain all candidates that their users like: those are not
+        used as negatives.
     columns : torch.Tensor of shape (n_pairs,), int64
         Row of `items` of each pair, -1 where its item is no candidate.
     inclusion : torch.Tensor of shape (n_candidates,), default=None
@@ -62,8 +74,8 @@ def softmax_loss(users, items, rows, columns, *, inclusion=None, positive=None):
 def _candidates_function():
     """Torch function of the scores of pairs, and of the log-sums of the exponentials of all others of their users.
 
-    Of the matrix of all scores there is one copy for each direction, and few passes go over it: products and masks
-    come before and after, where the operations of torch would write a matrix each.
+    There is one copy of the matrix of all scores in each direction, and few passes go over it, where single operations
+    of torch would write a matrix each.
     """
     import torch
 
@@ -92,7 +104,7 @@ def _candidates_function():
     return Candidates
 
 
-def bpr_loss(positive, negative):
+def bpr_loss(positive: "torch.Tensor", negative: "torch.Tensor") -> "torch.Tensor":
     """Negative log-likelihood that a liked item is preferred to another one, ``log(1 + e^(s_j - s))``.
 
     Parameters
@@ -121,7 +133,9 @@ def bpr_loss(positive, negative):
     return softplus(negative - positive)
 
 
-def warp_loss(positive, negatives, liked, n_items, margin=1.0):
+def warp_loss(
+    positive: "torch.Tensor", negatives: "torch.Tensor", liked: "torch.Tensor", n_items: int, margin: float = 1.0
+) -> "torch.Tensor":
     """Hinge of the first drawn item that comes within a margin of a liked one, weighted by its estimated rank.
 
     If the N-th item drawn is the first with ``s_j > s - margin``, about ``R = (I - 1) / N`` items come before the liked
@@ -137,7 +151,7 @@ def warp_loss(positive, negatives, liked, n_items, margin=1.0):
     liked : torch.Tensor of shape (n_pairs, n_draws), bool
         Draws that do not count, because the user is known to like the item.
     n_items : int
-        I, what is drawn from.
+        I, the number of items that draws are made from.
     margin : float, default=1.0
 
     Returns
@@ -163,8 +177,8 @@ def warp_loss(positive, negatives, liked, n_items, margin=1.0):
     return weight * (margin - positive + negatives.gather(1, first)[:, 0])
 
 
-def is_linked(users, items, keys, n_items):
-    """Whether pairs are among the known ones.
+def is_linked(users: "torch.Tensor", items: "torch.Tensor", keys: "torch.Tensor", n_items: int) -> "torch.Tensor":
+    """Return whether pairs are among the known ones.
 
     Parameters
     ----------
@@ -193,7 +207,7 @@ def is_linked(users, items, keys, n_items):
     return keys[places] == wanted
 
 
-def first_unknown(items, liked):
+def first_unknown(items: "torch.Tensor", liked: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor"]:
     """Take the first of some draws that the user is not known to like.
 
     Parameters

@@ -1,15 +1,18 @@
 """Weights of a blend of scores, chosen on held-out interactions."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from scipy import optimize
 
 from skllmrec._kernels.selection.held_out import CUTOFF, list_quality
 from skllmrec._kernels.topk.exact import topk_dense
+from skllmrec._typing import CsrMatrix, FloatArray
 
 _ROUNDS = 20  # a weight is a multiple of 1/20 at the finest
 
 
-def ranking_gain(scores, held_out, seen):
+def ranking_gain(scores: FloatArray, held_out: CsrMatrix, seen: CsrMatrix) -> FloatArray:
     """NDCG at 20 of the held-out columns of each row, ranked among all that were not seen.
 
     Parameters
@@ -26,10 +29,10 @@ def ranking_gain(scores, held_out, seen):
     return list_quality(positions, held_out)
 
 
-def select_greedily(scores, quality):
+def select_greedily(scores: Sequence[FloatArray], quality: Callable[[FloatArray], float]) -> FloatArray:
     """Choose the weights of a blend by adding one model at a time, with replacement, as long as that helps.
 
-    It begins with the best single model, so that on the data it looks at no model alone is better [1]_.
+    It begins with the best single model, so that no single model is better on the given data [1]_.
 
     Parameters
     ----------
@@ -71,7 +74,7 @@ def select_greedily(scores, quality):
     return kept / kept.sum()
 
 
-def convex_least_squares(predictions, targets, weights):
+def convex_least_squares(predictions: FloatArray, targets: FloatArray, weights: FloatArray) -> FloatArray:
     r"""Non-negative weights of sum 1 that minimise :math:`\sum_r w_r (t_r - \sum_m a_m p_{rm})^2`.
 
     Parameters

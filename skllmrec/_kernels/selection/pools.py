@@ -1,5 +1,6 @@
 """Rankings by several models at once: of all items, or of a pool of candidates for each user where there are many."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ from scipy import sparse
 
 from skllmrec._kernels.selection.blending import ranking_gain
 from skllmrec._kernels.topk.exact import topk_dense
+from skllmrec._typing import CsrMatrix, FloatArray, IntArray
 
 _BLOCK_SCORES = 2**22  # of each model at a time, 32 MB
 
@@ -27,11 +29,11 @@ class Rankings:
     held_out: sparse.csr_matrix
     seen: sparse.csr_matrix
 
-    def gains(self, scores):
-        """NDCG of some scores in the place of those of a model, (n_users,)."""
+    def gains(self, scores: FloatArray) -> FloatArray:
+        """NDCG of each user by given scores, (n_users,)."""
         return ranking_gain(scores, self.held_out, self.seen)
 
-    def among(self, items):
+    def among(self, items: IntArray) -> "Rankings":
         """Rank only some items, for the users who have held-out ones among them.
 
         Parameters
@@ -61,18 +63,18 @@ class PooledRankings(Rankings):
 
     pool: np.ndarray
 
-    def among(self, items):
+    def among(self, items: IntArray) -> "PooledRankings":
         """Rank only some items, as `Rankings.among`; the others count as seen."""
         chosen = np.zeros(max(items.max(), self.pool.max()) + 2, dtype=bool)
         chosen[items] = True
-        kept = chosen[self.pool]  # -1 is the last, which is never chosen
+        kept = chosen[self.pool]  # -1 indexes the last entry, which is never chosen
         held_out = sparse.csr_matrix(self.held_out.toarray() & kept)
         users = np.flatnonzero(np.diff(held_out.indptr))
         scores, left_out = [one[users] for one in self.scores], sparse.csr_matrix(~kept[users])
         return PooledRankings(scores, held_out[users], left_out, self.pool[users])
 
 
-def pool_entries(lists, held_out):
+def pool_entries(lists: list[IntArray], held_out: CsrMatrix) -> tuple[IntArray, IntArray]:
     """Unite lists of items and held-out items, user by user.
 
     Parameters
@@ -102,8 +104,10 @@ def pool_entries(lists, held_out):
     return np.divmod(np.unique(np.concatenate(parts)), n_items)
 
 
-def pool_rankings(models, n_best, held_out, seen):
-    """Score, for each user, the items that one of several models ranks among its best unseen ones, or were held out.
+def pool_rankings(
+    models: Sequence[Callable[[IntArray], FloatArray]], n_best: int, held_out: CsrMatrix, seen: CsrMatrix
+) -> PooledRankings:
+    """Score, for each user, the held-out items and the best unseen items of each model.
 
     Parameters
     ----------
@@ -133,7 +137,7 @@ def pool_rankings(models, n_best, held_out, seen):
     pool = _placed(items, places, shape, -1)
     keys, wanted = users * np.int64(n_items) + items, held_out.tocoo()
     found = np.searchsorted(keys, wanted.row * np.int64(n_items) + wanted.col)
-    held_out = sparse.csr_matrix((np.ones(len(found), dtype=bool), tuple(side[found] for side in places)), shape)
+    held_out = sparse.csr_matrix((np.ones(len(found), dtype=bool), (places[0][found], places[1][found])), shape)
     return PooledRankings(
         [_placed(one, places, shape, 0.0) for one in scores], held_out, sparse.csr_matrix(pool < 0), pool
     )

@@ -1,47 +1,62 @@
-"""Interactions with a known answer: two tribes of users who like two groups of items."""
+"""Interactions with a known answer: two groups of users who like two groups of items."""
+
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import clone
 
-N_USERS, N_ITEMS = 24, 16
-N_UNSEEN = 3  # items of the own group that a user has not rated
+from skllmrec._typing import Array, ArrayLike, Estimator, Frame
+
+N_USERS = 24
+N_ITEMS = 16
+N_UNSEEN = 3  # items that a user likes but has not rated
 _WORDS = ("red apple cherry", "blue ocean river")
 
 
 def _id(kind, prefix, code):
-    """Id of a user or item; every kind sorts like the codes."""
+    """Id of a user or item; ids of every kind sort like the codes."""
     if kind == "str":
         return f"{prefix}{code:03d}"
     return 3 * code + 10 if kind == "int" else code + 0.5
 
 
-class Tribes:
-    """The interactions, laid out for one recommender, which is cloned and pointed at the columns.
+class GroupData:
+    """The interactions, and a clone of a recommender whose parameters name the columns.
 
-    Users and items go by codes: even and odd ones are the two tribes, and their two groups of items. Codes from
-    `N_USERS` or `N_ITEMS` on are users and items that `fit` does not see. Texts and numbers tell the tribe, too. A
-    recommender with an encoder gets the texts, one with features but without an encoder the numbers.
+    Users and items are numbered by codes. Users with even codes like items with even codes, users with odd codes items
+    with odd codes. `fit` does not see the users and items with codes from `N_USERS` or `N_ITEMS` on. Texts and numbers
+    also depend on the group. A recommender with an encoder gets the texts, one with features but without an encoder
+    the numbers.
 
     Parameters
     ----------
     recommender : recommender
+        The recommender to clone.
     kind : {"int", "float", "str"}
-        Ids.
+        Type of the ids.
     describe : bool
-        Give features to a recommender that takes some but has none set.
+        Whether a recommender that accepts features gets them if its parameters do not ask for any.
     **params
-        Parameters for the clone; names that it does not have are left out.
+        Parameters of the clone; those that it does not have are ignored.
     """
 
-    def __init__(self, recommender, *, kind="int", describe=False, **params):
+    def __init__(
+        self,
+        recommender: Estimator,
+        *,
+        kind: Literal["int", "float", "str"] = "int",
+        describe: bool = False,
+        **params: Any,
+    ) -> None:
         known = recommender.get_params(deep=False)
         self.kind = kind
         self.names = ["user_id", "item_id"]
-        columns = {"user": 0, "item": 1}
+        columns: dict[str, Any] = {"user": 0, "item": 1}
         for side in ("user", "item"):
             used = known.get(f"{side}_features") is not None or (describe and f"{side}_features" in known)
             if used:
-                columns[f"{side}_features"] = self._describe(side, known.get(f"{side}_encoder") is not None)
+                columns[f"{side}_features"] = self._add_features(side, known.get(f"{side}_encoder") is not None)
         params = {"random_state": 0, "handle_unknown": "prior", **columns, **params}
         self.recommender = clone(recommender).set_params(
             **{name: value for name, value in params.items() if name in known}
@@ -49,11 +64,14 @@ class Tribes:
         self.has_features = {side: f"{side}_features" in columns for side in ("user", "item")}
         self.has_texts = {side: known.get(f"{side}_encoder") is not None for side in ("user", "item")}
         self.implicit = getattr(recommender, "feedback", "explicit") == "implicit"
-        self.user_codes, self.item_codes, self.y = self._interactions()
+        users, items, ratings = self._interactions()
+        self.user_codes = users
+        self.item_codes = items
+        self.y = ratings
         self.X = self.rows(self.user_codes, self.item_codes)
 
-    def _describe(self, side, as_text):
-        """Lay out the feature columns of a side; returns their column key."""
+    def _add_features(self, side, as_text):
+        """Add the feature columns of the users or items; return their column key."""
         start = len(self.names)
         self.names += [f"{side}_text"] if as_text else [f"{side}_number0", f"{side}_number1"]
         return start if as_text else [start, start + 1]
@@ -68,8 +86,8 @@ class Tribes:
         rows = np.flatnonzero(liked | disliked)
         return users[rows], items[rows], (rating - 3 * self.implicit)[rows]
 
-    def rows(self, users, items):
-        """Rows of X for codes, ndarray of shape (n, n_columns), dtype object if there are texts or strings."""
+    def rows(self, users: ArrayLike, items: ArrayLike) -> Array:
+        """Make the rows of X for codes, an array of shape (n, n_columns); its dtype is object if it holds strings."""
         users, items = np.broadcast_arrays(np.atleast_1d(users), np.atleast_1d(items))
         X = np.empty((len(users), len(self.names)), dtype=object)
         for column, name in enumerate(self.names):
@@ -86,19 +104,19 @@ class Tribes:
             return f"{_WORDS[code % 2]} {side}{code // 2}"
         return float(code % 2 == int(what[-1])) + 0.01 * (code % 5)
 
-    def ids(self, side, codes):
-        """Ids of codes, ndarray of shape (n,)."""
+    def ids(self, side: str, codes: Any) -> Array:
+        """Return the ids of codes, an array of shape (n,)."""
         return np.array(
             [_id(self.kind, side[0], int(code)) for code in codes], dtype=object if self.kind == "str" else None
         )
 
-    def frame(self, make, X=None):
-        """X as a dataframe, made by ``make(dict of columns)``; columns of numbers are numbers."""
+    def frame(self, make: Callable[[dict[str, list[Any]]], Frame], X: Array | None = None) -> Frame:
+        """Convert X to a dataframe with ``make(dict of columns)``; columns of numbers hold numbers."""
         X = self.X if X is None else X
         return make({name: X[:, column].tolist() for column, name in enumerate(self.names)})
 
-    def by_name(self):
-        """Clone of the recommender that is pointed at the columns by name."""
+    def by_name(self) -> Estimator:
+        """Return a clone of the recommender whose parameters select the columns by name."""
         params = self.recommender.get_params(deep=False)
         keys = {}
         for name in ("user", "item", "user_features", "item_features"):
@@ -107,11 +125,11 @@ class Tribes:
                 keys[name] = [self.names[column] for column in key] if isinstance(key, list) else self.names[key]
         return clone(self.recommender).set_params(**keys)
 
-    def fitted(self, X=None, y=None, **fit_params):
-        """Clone of the recommender, fitted on X and y, by default on all interactions."""
+    def fitted(self, X: Array | None = None, y: Array | None = None, **fit_params: Any) -> Estimator:
+        """Fit a clone of the recommender on X and y, by default on all interactions."""
         X, y = (self.X, self.y) if X is None else (X, y)
         return clone(self.recommender).fit(X, y, **fit_params)
 
-    def seen(self, user):
-        """Codes of the items that a user has rated."""
+    def seen(self, user: int) -> Array:
+        """Return the codes of the items that a user has rated."""
         return self.item_codes[self.user_codes == user]
