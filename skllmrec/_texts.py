@@ -1,8 +1,10 @@
 """One column of texts, from whatever container it comes in, as a whole or block by block."""
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator
 
-import numpy as np
+from skllmrec._inputs import Column, as_object_array
+from skllmrec._inputs import cut_blocks as cut_input_blocks
+from skllmrec._typing import Array, Texts
 
 # A block of texts is encoded at once: the larger it is, the better its texts sort into batches of one length, the more
 # memory it takes, and the more is lost when the process is killed. In films' descriptions cut into blocks of this size
@@ -10,7 +12,6 @@ import numpy as np
 BLOCK_TEXTS = 8_192
 BLOCK_CHARS = 1 << 22
 
-_SLICE = 1 << 16  # rows of a container that are looked at together
 _MISSING_REMEDY = "fill missing texts with '' first (pandas: column.fillna(''), polars: column.fill_null(''))"
 
 
@@ -33,7 +34,7 @@ def _is_unicode(text):
     return True
 
 
-def _as_it_is_written(text):
+def _as_plain_str(text):
     """Return the characters of a str, whatever its class makes of them (np.str_, an Enum of texts)."""
     return text if type(text) is str else str.__str__(text)
 
@@ -49,103 +50,38 @@ def _surrogate(name, position, where, value):
     )
 
 
-def _no_texts(name):
-    return ValueError(f"Found no texts (shape=(0,)) while a minimum of 1 is required by {name}.")
+class TextColumn(Column):
+    """A column of texts, checked as a whole.
 
-
-def _refuse_what_is_no_column(texts, name):
-    """Raise for what has no order or no rows.
-
-    Raises
-    ------
-    ValueError
-        If it is a single string, or no array, Series or frame.
-    """
-    if isinstance(texts, (str, bytes)):
-        kind = type(texts).__name__
-        raise ValueError(f"{name} takes one text per row, but got a single {kind} {texts[:40]!r}: put it in a list")
-    if texts is None or isinstance(texts, (Mapping, Set)) or not hasattr(texts, "__array__"):
-        raise ValueError(
-            f"{name} takes a list, array, Series, one-column frame or iterator of texts, but got "
-            f"{type(texts).__name__}: pass a sequence that has an order, e.g. list(texts)"
-        )
-
-
-def _with_shape(texts):
-    """Return a container that knows its number of rows: itself, or an array of it."""
-    shape = getattr(texts, "shape", None)
-    known = isinstance(shape, tuple) and shape and isinstance(shape[0], int)
-    return texts if known else np.asarray(texts, dtype=object)
-
-
-def _label_of(texts, name):
-    """Name of the only column, where it has one.
+    Parameters
+    ----------
+    texts : list, tuple, ndarray, Series or one-column frame of str
+        One text per row.
+    name : str
+        Of the encoder, as the subject of the error messages.
 
     Raises
     ------
     ValueError
-        If there are several columns, or none.
+        If it is no column, or a value is no str or no valid Unicode.
     """
-    if len(texts.shape) == 1:
-        return getattr(texts, "name", None)
-    labels = list(texts.column_names if hasattr(type(texts), "column_names") else getattr(texts, "columns", ()))
-    if len(texts.shape) == 2 and texts.shape[1] == 1:
-        return labels[0] if labels else None
-    columns = f" with columns {labels}" if labels else ""
-    raise ValueError(
-        f"{name} takes one column of texts, but got shape {texts.shape}{columns}: select one column, or join several "
-        'with TextTemplate, e.g. make_pipeline(TextTemplate("{title}. {genres}"), ...)'
+
+    remedy_for_several = (
+        'select one column, or join several with TextTemplate, e.g. make_pipeline(TextTemplate("{title}. {genres}"), '
+        "...)"
     )
+    takes_stacks = False
 
+    def __init__(self, texts: Texts, name: str) -> None:
+        super().__init__(texts, name, "text")
+        self._check()
 
-class _Column:
-    """A column in any container that can be sliced; values are made Python objects a slice at a time."""
+    def __iter__(self) -> Iterator[str]:
+        return map(_as_plain_str, super().__iter__())
 
-    def __init__(self, texts, name):
-        self._name, self._texts, label = name, texts, None
-        if isinstance(texts, (list, tuple)):
-            self._size = len(texts)
-        else:
-            _refuse_what_is_no_column(texts, name)
-            self._texts = _with_shape(texts)
-            label = _label_of(self._texts, name)
-            self._size = self._texts.shape[0]
-        if self._size == 0:
-            raise _no_texts(name)
-        self._where = "" if label is None else f" in column {label!r}"
-
-    def __len__(self):
-        return self._size
-
-    def _read(self, start, stop):
-        """Rows as a 1-D object array; it may share memory with the container."""
-        texts = self._texts
-        if isinstance(texts, (list, tuple)):
-            # np.array would look into nested sequences; fromiter takes every element as it is
-            return np.fromiter(texts[start:stop], dtype=object)
-        if hasattr(texts, "iloc"):
-            part = texts.iloc[start:stop]
-        elif hasattr(texts, "slice"):
-            part = texts.slice(start, min(stop, self._size) - start)
-        else:
-            part = texts[start:stop]
-        return np.asarray(part, dtype=object).reshape(-1)
-
-    def _slices(self):
-        """First position and values of one slice after another."""
-        for start in range(0, self._size, _SLICE):
-            yield start, self._read(start, start + _SLICE)
-
-    def check(self):
-        """Raise for what is not a text.
-
-        Raises
-        ------
-        ValueError
-            If a value is no str or no valid Unicode.
-        """
+    def _check(self):
         n_wrong, wrong, broken = 0, None, None  # position and value of the first that is no str, or no Unicode
-        for start, values in self._slices():
+        for start, values in self.slices():
             places = [place for place, value in enumerate(values) if not isinstance(value, str)]
             n_wrong += len(places)
             if places:
@@ -154,20 +90,15 @@ class _Column:
                 broken = next(((start + i, value) for i, value in enumerate(values) if not _is_unicode(value)), None)
         if wrong:
             raise ValueError(
-                f"{self._name} takes texts only, but {n_wrong} of {self._size} values{self._where} "
+                f"{self.name} takes texts only, but {n_wrong} of {len(self)} values{self.where} "
                 f"{'is not a string' if n_wrong == 1 else 'are not strings'}; the first, at position {wrong[0]}, "
                 f"is {_describe(wrong[1])}"
             )
         if broken:
-            raise _surrogate(self._name, broken[0], self._where, broken[1])
-
-    def values(self):
-        """One text after another; only after `check`."""
-        for _, values in self._slices():
-            yield from map(_as_it_is_written, values)
+            raise _surrogate(self.name, broken[0], self.where, broken[1])
 
 
-def check_texts(texts, *, name):
+def check_texts(texts: Texts, *, name: str) -> Array:
     """Check that the input is one column of texts and return it as an array of str.
 
     Parameters
@@ -176,7 +107,7 @@ def check_texts(texts, *, name):
         One text per row: a NumPy array of shape (n,) or (n, 1), a pandas Series (dtype str, object or
         category), a polars Series, or a frame with one column. ``""`` is a text like any other.
     name : str
-        Who asks, as the subject of the error messages, e.g. ``"LLMTextEncoder"``.
+        Of the encoder, as the subject of the error messages, e.g. ``"LLMTextEncoder"``.
 
     Returns
     -------
@@ -201,9 +132,8 @@ def check_texts(texts, *, name):
     ValueError: LLMTextEncoder takes texts only, but 1 of 2 values is not a string; the first, at position 1,
     is None (NoneType): fill missing texts with '' first (pandas: ...
     """
-    column = _Column(list(texts) if isinstance(texts, Iterator) else texts, name)
-    column.check()
-    return np.fromiter(column.values(), dtype=object, count=len(column))
+    column = TextColumn(list(texts) if isinstance(texts, Iterator) else texts, name)
+    return as_object_array(column, len(column))
 
 
 def _checked(texts, name):
@@ -221,10 +151,10 @@ def _checked(texts, name):
             )
         if not _is_unicode(value):
             raise _surrogate(name, position, " of the iterator", value)
-        yield _as_it_is_written(value)
+        yield _as_plain_str(value)
 
 
-def cut_blocks(texts):
+def cut_blocks(texts: Iterable[str]) -> Iterator[list[str]]:
     """Cut texts into blocks of limited size.
 
     Parameters
@@ -232,9 +162,9 @@ def cut_blocks(texts):
     texts : iterable of str
         Any number of texts.
 
-    Yields
-    ------
-    list of str
+    Returns
+    -------
+    iterator of list of str
         At most `BLOCK_TEXTS` texts of together at most `BLOCK_CHARS` characters; a longer text is a block of its
         own. Where blocks end depends on the texts alone.
 
@@ -244,63 +174,37 @@ def cut_blocks(texts):
     >>> [len(block) for block in cut_blocks(["a film"] * 20_000)]
     [8192, 8192, 3616]
     """
-    block, n_chars = [], 0
-    for text in texts:
-        if block and n_chars + len(text) > BLOCK_CHARS:
-            yield block
-            block, n_chars = [], 0
-        block.append(text)
-        n_chars += len(text)
-        if len(block) == BLOCK_TEXTS:
-            yield block
-            block, n_chars = [], 0
-    if block:
-        yield block
+    return cut_input_blocks(texts, most=BLOCK_TEXTS, most_size=BLOCK_CHARS, size_of=len)
 
 
-def _at_least_one(blocks, name):
-    empty = True
-    for block in blocks:
-        empty = False
-        yield block
-    if empty:
-        raise _no_texts(name)
-
-
-def text_blocks(texts, *, name):
-    """Check a column of texts, as `check_texts` does, and cut it into blocks.
-
-    A container is checked as a whole before the first block is handed out; it is never copied as a whole. The
-    texts of an iterator are checked as they come.
+def open_texts(texts: Texts, *, name: str) -> TextColumn | Iterator[str]:
+    """Check a column of texts, as `check_texts` does, without copying it.
 
     Parameters
     ----------
     texts : list, tuple, iterator, ndarray, Series or one-column frame of str
         One text per row.
     name : str
-        Who asks, as the subject of the error messages.
+        Of the encoder, as the subject of the error messages.
 
     Returns
     -------
-    blocks : iterator of list of str
-        See `cut_blocks`.
-    n_texts : int or None
-        How many texts there are; None for an iterator.
+    TextColumn or iterator of str
+        A container is checked as a whole, and can be iterated over several times. The texts of an iterator are
+        checked as they are taken.
 
     Raises
     ------
     ValueError
-        As `check_texts` does, for an iterator while the blocks are taken; positions count from the first text.
+        As `check_texts` does, for an iterator while texts are taken; positions count from the first text.
 
     Examples
     --------
-    >>> from skllmrec._texts import text_blocks
-    >>> blocks, n_texts = text_blocks((f"film {number}" for number in range(20_000)), name="LLMTextEncoder")
-    >>> [len(block) for block in blocks], n_texts
-    ([8192, 8192, 3616], None)
+    >>> from skllmrec._texts import open_texts
+    >>> column = open_texts(("a film", ""), name="LLMTextEncoder")
+    >>> len(column), list(column)
+    (2, ['a film', ''])
+    >>> list(open_texts(iter(["a film", ""]), name="LLMTextEncoder"))
+    ['a film', '']
     """
-    if isinstance(texts, Iterator):
-        return _at_least_one(cut_blocks(_checked(texts, name)), name), None
-    column = _Column(texts, name)
-    column.check()
-    return cut_blocks(column.values()), len(column)
+    return _checked(texts, name) if isinstance(texts, Iterator) else TextColumn(texts, name)

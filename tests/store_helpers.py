@@ -40,8 +40,18 @@ def texts_like(n):
     return [f"text {i} {'x' * (i % 7)}" for i in range(n)]
 
 
-def fetch(path, texts, identity=IDENTITY, max_bytes=None, **job):
-    return EmbeddingStore(path, max_bytes).fetch(identity, N_DIMS, texts, lambda missing: Job(missing, **job))
+def starting(texts, job=Job, **options):
+    """What the store calls to have the missing ones of some texts encoded."""
+    return lambda missing: job([texts[position] for position in missing], **options)
+
+
+def fetch(path, texts, identity=IDENTITY, max_bytes=None, n_dims=N_DIMS, job=Job, **options):
+    return EmbeddingStore(path, max_bytes).fetch(identity, n_dims, texts, starting(texts, job, **options))
+
+
+def look_up(path, texts, identity=IDENTITY, n_dims=N_DIMS):
+    """Vectors of texts, none of which may be encoded."""
+    return EmbeddingStore(path).fetch(identity, n_dims, texts, must_not_encode)
 
 
 def expected(texts):
@@ -54,12 +64,13 @@ def counts(path):
 
 
 def must_not_encode(missing):
-    raise AssertionError(f"{missing} should have been found")
+    raise AssertionError(f"the inputs at {missing} should have been found")
 
 
 def run_python(code, *arguments, **options):
     """Start a fresh interpreter that has what is in this file."""
-    head = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom store_helpers import *\n"
+    folders = [str(Path(__file__).parent), str(Path(__file__).parent / "store")]
+    head = f"import sys; sys.path[:0] = {folders!r}\nfrom store_helpers import *\n"
     return subprocess.Popen([sys.executable, "-c", head + textwrap.dedent(code), *map(str, arguments)], **options)
 
 
@@ -92,9 +103,7 @@ class WideJob(Job):
 
 
 def wide_fetch(path, texts, max_bytes=None, identity=IDENTITY, **job):
-    job = {"group": 50, **job}
-    store = EmbeddingStore(path, max_bytes)
-    vectors = store.fetch(identity, WIDE, texts, lambda missing: WideJob(missing, **job))
+    vectors = fetch(path, texts, identity, max_bytes, WIDE, WideJob, **{"group": 50, **job})
     np.testing.assert_array_equal(vectors, np.stack([wide_vector(text) for text in texts]))
 
 

@@ -14,8 +14,8 @@ from skllmrec import LLMTextEncoder, _texts
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is read from /proc")
 # A process with texts of 2 kB: 4 MB of them, or 80 MB. To have all of them, or their vectors, at once would show.
 PEAK = """
-from skllmrec import _texts
-_texts.BLOCK_TEXTS = _texts._SLICE = 500
+from skllmrec import _inputs, _texts
+_texts.BLOCK_TEXTS = _inputs._SLICE = 500
 
 def peak():
     return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])

@@ -12,12 +12,13 @@ import skllmrec
 
 ROOT = Path(skllmrec.__file__).parent
 LAYERS = [
-    {"_device", "_free_memory", "_missing", "_optional", "_sklearn", "_texts", "_typing", "exceptions"},
+    {"_device", "_free_memory", "_missing", "_optional", "_sklearn", "_typing", "exceptions"},
     {
         "_drawing",
         "_files",
         "_format",
         "_ids",
+        "_inputs",
         "_kernels",
         "_peak_memory",
         "_progress",
@@ -25,7 +26,7 @@ LAYERS = [
         "_times",
         "_weights",
     },
-    {"_backbone", "_store", "_training", "datasets", "metrics"},
+    {"_backbone", "_store", "_texts", "_training", "datasets", "metrics"},
     {"base", "preprocessing"},
     {"encoders", "language_models", "recommenders"},
     {"inspection", "model_selection", "testing"},

@@ -1,15 +1,22 @@
 """check_texts: every container of one column of texts, and a message for everything else."""
 
 import enum
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from scipy import sparse
 
-from skllmrec import _texts
-from skllmrec._texts import check_texts, cut_blocks, text_blocks
+from skllmrec import _inputs, _texts
+from skllmrec._texts import check_texts, cut_blocks, open_texts
 
 TEXTS = ["a film", "", "電影 🎬"]
+
+
+def text_blocks(texts, *, name):
+    """Blocks of texts as an encoder takes them, and their number where it is known."""
+    column = open_texts(texts, name=name)
+    return cut_blocks(column), None if isinstance(column, Iterator) else len(column)
 
 
 def containers():
@@ -55,7 +62,7 @@ def test_containers(name):
 @pytest.mark.parametrize("name", containers())
 def test_blocks_of_containers(name, size, monkeypatch):
     monkeypatch.setattr(_texts, "BLOCK_TEXTS", size)
-    monkeypatch.setattr(_texts, "_SLICE", 2)
+    monkeypatch.setattr(_inputs, "_SLICE", 2)
     blocks, n_texts = text_blocks(containers()[name], name="Encoder")
     assert n_texts == (None if name == "iterator" else 3)
     blocks = list(blocks)
@@ -67,7 +74,7 @@ def test_blocks_of_containers(name, size, monkeypatch):
 @pytest.mark.parametrize("library", ["pandas str", "pandas string", "pandas arrow", "polars", "arrow", "numpy", "list"])
 def test_missing_text_has_its_position_over_slices(library, position, monkeypatch):
     pd, pl, pa = (pytest.importorskip(name) for name in ("pandas", "polars", "pyarrow"))
-    monkeypatch.setattr(_texts, "_SLICE", 2)
+    monkeypatch.setattr(_inputs, "_SLICE", 2)
     make = {
         "pandas str": lambda texts: pd.Series(texts, dtype="str", index=range(7, 13)),
         "pandas string": lambda texts: pd.Series(texts, dtype="string", index=list("ffffff")),
@@ -138,7 +145,7 @@ def test_other_classes_of_str_become_the_characters_that_they_are():
 
 
 def test_container_is_made_objects_a_slice_at_a_time(monkeypatch):
-    monkeypatch.setattr(_texts, "_SLICE", 10)
+    monkeypatch.setattr(_inputs, "_SLICE", 10)
     monkeypatch.setattr(_texts, "BLOCK_TEXTS", 25)
     sizes, asarray = [], np.asarray
     monkeypatch.setattr(np, "asarray", lambda *args, **kwargs: sizes.append(len(args[0])) or asarray(*args, **kwargs))

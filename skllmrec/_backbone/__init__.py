@@ -1,6 +1,6 @@
 """Language models: found, loaded once per process, run on texts in batches of similar length, pooled.
 
-Whoever encodes reaches transformers through this package only; `language_models` also trains and writes with it.
+Encoders use transformers through this package only; `language_models` also trains and writes with it.
 """
 
 from skllmrec._backbone._batches import pad_batch, plan_batches
@@ -28,13 +28,13 @@ __all__ = [
 ]
 
 
-def unload():
+def unload() -> None:
     """Forget every loaded model and tokenizer; the next use loads them again."""
     unload_models()
     unload_tokenizers()
 
 
-def forget(sha256):
+def forget(sha256: str) -> None:
     """Forget one model, in every precision and on every device, and its tokenizer.
 
     Parameters

@@ -1,13 +1,20 @@
 """Batches: windows of tokens of similar length through a model, pooled; smaller batches where memory runs out."""
 
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from skllmrec._backbone.pooling import pool
 from skllmrec._device import free_memory, is_out_of_memory, keep_freed_memory, to_device
+from skllmrec._typing import Array, FloatArray, IntArray
 
-_affordable = WeakKeyDictionary()  # model -> most padded tokens of a batch, where its device once ran out of memory
+if TYPE_CHECKING:
+    import torch
+
+# model -> most padded tokens of a batch, where its device once ran out of memory
+_affordable: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 
 
 def _batch_size(length, budget):
@@ -15,7 +22,7 @@ def _batch_size(length, budget):
     return max(1, budget // int(length))
 
 
-def plan_batches(lengths, budget):
+def plan_batches(lengths: Sequence[int] | IntArray, budget: int) -> Iterator[slice]:
     """Cut texts, sorted by falling length, into batches of at most `budget` padded tokens.
 
     Parameters
@@ -37,8 +44,10 @@ def plan_batches(lengths, budget):
         start = stop
 
 
-def pad_batch(tokens, pad_id, device):
-    """Lay the tokens of texts out as one array.
+def pad_batch(
+    tokens: list[Any], pad_id: int, device: "torch.device"
+) -> tuple["torch.Tensor", "torch.Tensor | None", Array]:
+    """Put the tokens of texts into one array.
 
     Padding is on the right: there a causal model sees nothing of it, and the positions of the tokens are the same as
     without padding, whichever side the tokenizer would pad for generation.
@@ -48,7 +57,7 @@ def pad_batch(tokens, pad_id, device):
     tokens : list of (list or ndarray) of int, length n
         Token ids, sorted by falling length, none of them empty.
     pad_id : int
-        Token that stands in the padding.
+        Token that fills the padding.
     device : torch.device
 
     Returns
@@ -68,7 +77,9 @@ def pad_batch(tokens, pad_id, device):
     return to_device(input_ids, device), mask, is_token
 
 
-def encode_windows(model, windows, *, encoding, batch_tokens, pad_id):
+def encode_windows(
+    model: Any, windows: list[list[int]], *, encoding: Any, batch_tokens: int, pad_id: int
+) -> FloatArray:
     """Pool the hidden states of windows of tokens.
 
     A batch that is too large for the memory of the device is halved, and so are all batches after it.
@@ -84,7 +95,7 @@ def encode_windows(model, windows, *, encoding, batch_tokens, pad_id):
     batch_tokens : int
         Most padded tokens in one batch.
     pad_id : int
-        Token that stands in the padding.
+        Token that fills the padding.
 
     Returns
     -------
@@ -97,7 +108,8 @@ def encode_windows(model, windows, *, encoding, batch_tokens, pad_id):
     """
     import torch
 
-    parts, start = [], 0
+    parts: list[torch.Tensor] = []
+    start = 0
     keep_freed_memory()
     with torch.inference_mode():
         while start < len(windows):

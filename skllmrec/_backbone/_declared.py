@@ -1,6 +1,7 @@
-"""What a model saved by sentence-transformers declares beside its weights: prompts, pooling, modules behind it."""
+"""Declarations of a model saved by sentence-transformers: prompts, pooling, modules behind the pooling."""
 
 import json
+from pathlib import Path
 
 from skllmrec._weights import MODULES, PROMPTS
 
@@ -28,8 +29,8 @@ def _read_list(path):
     return [entry for entry in _read(path, []) if isinstance(entry, dict)]
 
 
-def read_prompts(path):
-    """Prompts that a model declares by name; an unset one is no prompt.
+def read_prompts(path: Path) -> dict[str, str]:
+    """Return the prompts that a model declares by name, without those that are not set.
 
     Parameters
     ----------
@@ -44,8 +45,8 @@ def read_prompts(path):
     return {name: text for name, text in (declared or {}).items() if isinstance(text, str)}
 
 
-def read_modules(path):
-    """How a model was trained to make a vector out of its hidden states.
+def read_modules(path: Path) -> tuple[str | None, tuple[str, ...]]:
+    """Return how a model was trained to pool its hidden states into a vector.
 
     Parameters
     ----------
@@ -55,11 +56,12 @@ def read_modules(path):
     Returns
     -------
     pooling : str or None
-        In our words; in its own where we have none. None if the model does not say.
+        The name of `pool` where it has one, else the model's own. None if the model declares none.
     others : tuple of str
         Modules behind the pooling that change more than the length of a vector, e.g. ``"Dense"``.
     """
-    pooling, others = None, []
+    pooling: str | None = None
+    others: list[str] = []
     for module in _read_list(path / MODULES):
         kind = str(module.get("type")).rpartition(".")[2]
         if kind == "Pooling":

@@ -1,4 +1,4 @@
-"""What is known of a model without loading its weights."""
+"""The configuration of a model, read without loading its weights."""
 
 import functools
 from dataclasses import dataclass
@@ -6,18 +6,32 @@ from dataclasses import dataclass
 from skllmrec._backbone._declared import read_modules, read_prompts
 from skllmrec._backbone._quiet import loading, quiet
 from skllmrec._backbone._tokenizer import load_tokenizer
+from skllmrec._typing import Path
 from skllmrec._weights import Weights, find_weights
 
 # models whose first token has the position after that of the padding token: RoBERTa and its descendants
 _POSITIONS_AFTER_PADDING = {
-    "camembert", "data2vec-text", "esm", "ibert", "layoutlmv3", "lilt", "longformer", "luke", "markuplm", "mpnet",
-    "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
-}  # fmt: skip
+    "camembert",
+    "data2vec-text",
+    "esm",
+    "ibert",
+    "layoutlmv3",
+    "lilt",
+    "longformer",
+    "luke",
+    "markuplm",
+    "mpnet",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "xmod",
+}
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What the configuration of a model says, known without loading its weights."""
+    """The configuration of a model, read without loading its weights."""
 
     name: str  # as it was asked for
     weights: Weights
@@ -26,11 +40,11 @@ class ModelInfo:
     n_layers: int
     n_special: int  # tokens that the tokenizer adds to every text
     max_length: int | None  # most tokens the model can read; None if there is no limit
-    prompts: dict  # name -> text of the prompts that a sentence-transformers model was trained with
-    pooling: str | None  # that it was trained with; None if it does not say
-    other_modules: tuple  # of a sentence-transformers model, behind the pooling, which nobody applies here
+    prompts: dict[str, str]  # name -> text of the prompts that a sentence-transformers model was trained with
+    pooling: str | None  # that it was trained with; None if it declares none
+    other_modules: tuple[str, ...]  # of a sentence-transformers model, behind the pooling, which are not applied
 
-    def choose_max_length(self, asked, *, n_prompt=0):
+    def choose_max_length(self, asked: int | None, *, n_prompt: int = 0) -> int | None:
         """Choose how many tokens of a text are read.
 
         Parameters
@@ -61,7 +75,7 @@ class ModelInfo:
             )
         return None if max_length is None else int(max_length)
 
-    def check_n_components(self, asked):
+    def check_n_components(self, asked: int | None) -> None:
         """Refuse more dimensions of a vector than the model has.
 
         Parameters
@@ -72,7 +86,7 @@ class ModelInfo:
         Raises
         ------
         ValueError
-            If there are not so many.
+            If the model has fewer.
         """
         if asked is not None and asked > self.n_dims:
             raise ValueError(
@@ -83,7 +97,7 @@ class ModelInfo:
 
 @functools.lru_cache(maxsize=64)
 def _read_config(path, sha256):
-    """Read the configuration of the text part of a model; `sha256` only tells versions of a directory apart."""
+    """Read the configuration of the text part of a model; `sha256` is the version of its directory."""
     from transformers import AutoConfig
 
     with loading, quiet():
@@ -98,7 +112,7 @@ def _n_positions(config):
     return n_rows
 
 
-def model_info(model, *, revision=None):
+def model_info(model: Path, *, revision: str | None = None) -> ModelInfo:
     """Find a model and read its configuration and checksum, not its weights.
 
     Parameters
@@ -122,8 +136,8 @@ def model_info(model, *, revision=None):
     config = _read_config(weights.path, sha256)
     tokenizer = load_tokenizer(weights)
     pooling, other_modules = read_modules(weights.path)
-    limits = (tokenizer.max_length, _n_positions(config))
-    limits = [limit for limit in limits if limit is not None and 0 < limit < 10**9]  # "no limit" is a huge number
+    declared = (tokenizer.max_length, _n_positions(config))
+    limits = [limit for limit in declared if limit is not None and 0 < limit < 10**9]  # "no limit" is a huge number
     return ModelInfo(
         name=str(model),
         weights=weights,

@@ -1,13 +1,18 @@
 """Models whose linear layers compute in 8-bit integers."""
 
+from typing import TYPE_CHECKING, Any
+
 from skllmrec._backbone._replacement import replace_and_compare
 from skllmrec._backbone.layers.int8_linear import can_quantize, quantize_linear_layers
 from skllmrec._device import resolve_device
 
-_LEAST_COSINE = 0.9  # between token vectors before and after; below that something is wrong, not merely rounded
+if TYPE_CHECKING:
+    import torch
+
+_LEAST_COSINE = 0.9  # between token vectors before and after; less is no rounding error
 
 
-def check_int8(device):
+def check_int8(device: str | None) -> "torch.device":
     """Refuse 8-bit integers where they cannot run.
 
     Parameters
@@ -45,7 +50,7 @@ def _mean_cosine(states, expected):
     return torch.cosine_similarity(states, expected, dim=-1).mean().item()
 
 
-def quantize(model):
+def quantize(model: Any) -> Any:
     """Turn the linear layers of a loaded float32 model to 8-bit integers, in place.
 
     Parameters

@@ -1,5 +1,6 @@
 """Texts of one call: tokenised once, cut into windows, encoded group by group."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,8 @@ import numpy as np
 from skllmrec._backbone._batches import encode_windows, plan_batches
 from skllmrec._backbone._model import load_model
 from skllmrec._backbone._tokenizer import load_tokenizer
+from skllmrec._typing import FloatArray, IntArray
+from skllmrec._weights import Weights
 
 _GROUP = 8  # batches that are encoded and stored together
 
@@ -48,7 +51,7 @@ class EncodingJob:
     encoding : Encoding
         What decides the vectors.
     n_dims : int
-        Length of a vector: the first so many dimensions of what the model says.
+        Length of a vector: the first so many dimensions of the pooled states.
     batch_tokens : int
         Most padded tokens in one batch.
     device : str or None
@@ -62,9 +65,21 @@ class EncodingJob:
         Positions of texts that are best encoded together, longest texts first; a partition of all texts.
     """
 
-    def __init__(self, weights, texts, *, encoding, n_dims, batch_tokens, device):
-        self._weights, self._encoding, self._n_dims = weights, encoding, n_dims
-        self._batch_tokens, self._device = batch_tokens, device
+    def __init__(
+        self,
+        weights: Weights,
+        texts: Sequence[str],
+        *,
+        encoding: Encoding,
+        n_dims: int,
+        batch_tokens: int,
+        device: str | None,
+    ) -> None:
+        self._weights = weights
+        self._encoding = encoding
+        self._n_dims = n_dims
+        self._batch_tokens = batch_tokens
+        self._device = device
         self._tokenizer = load_tokenizer(weights)
         self._windows = self._cut([encoding.prompt + text for text in texts])
         self.costs = np.array([sum(map(len, windows)) for windows in self._windows], dtype=np.intp)
@@ -80,8 +95,8 @@ class EncodingJob:
             return self._tokenizer.windows(texts, max_length, prompt=prompt)
         return [[tokens] for tokens in self._tokenizer(texts, max_length)]
 
-    def encode(self, positions):
-        """Vectors of some of the texts.
+    def encode(self, positions: IntArray) -> FloatArray:
+        """Encode some of the texts.
 
         Parameters
         ----------

@@ -1,14 +1,20 @@
 """Language models: loaded once per process, precision and device; they give the hidden states of one layer."""
 
 import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from skllmrec._backbone._int8 import check_int8, quantize
 from skllmrec._backbone._quiet import loading, quiet
 from skllmrec._backbone._replacement import replace_and_compare
 from skllmrec._backbone.layers.packed_linear import can_pack, pack_linear_layers
 from skllmrec._device import resolve_device, resolve_dtype
+from skllmrec._weights import Weights
 
-_models = {}  # (sha256, dtype, device) -> LanguageModel
+if TYPE_CHECKING:
+    import torch
+
+_models: dict[tuple[str, str, str], "LanguageModel"] = {}  # (sha256, dtype, device) -> LanguageModel
 
 
 class _Reached(Exception):  # noqa: N818 - control flow, never seen by users
@@ -18,7 +24,7 @@ class _Reached(Exception):  # noqa: N818 - control flow, never seen by users
 class LanguageModel:
     """A loaded model that gives the hidden states of one layer and computes no layer above it."""
 
-    def __init__(self, path, dtype, device):
+    def __init__(self, path: Path, dtype: str, device: "torch.device") -> None:
         self._model = _load_model(path, resolve_dtype("float32" if dtype == "int8" else dtype)).to(device)
         if dtype == "int8":
             quantize(self._model)
@@ -48,8 +54,8 @@ class LanguageModel:
             layer.register_forward_hook(lambda layer, args, output, number=number: watch(number, layer, output))
         return True
 
-    def hidden_states(self, input_ids, mask, layer):
-        """States after `layer`: 0 is the embeddings, -1 the last layer with its final normalisation.
+    def hidden_states(self, input_ids: "torch.Tensor", mask: "torch.Tensor | None", layer: int) -> "torch.Tensor":
+        """Return the states after `layer`: 0 is the embeddings, -1 the last layer with its final normalisation.
 
         Parameters
         ----------
@@ -91,9 +97,13 @@ def _load_model(path, dtype):
     # a missing pooler is initialised at random: unused here, but it would advance the user's random numbers
     with quiet(), torch.random.fork_rng(devices=[]):
         model, report = AutoModel.from_pretrained(
-            path, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False,
+            path,
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
             output_loading_info=True,
-        )  # fmt: skip
+        )
     if model.config.is_encoder_decoder:
         model = model.get_encoder()
     missing = sorted(name for name in report["missing_keys"] if "pooler" not in name and "decoder." not in name)
@@ -107,7 +117,7 @@ def _load_model(path, dtype):
 
 
 def _packed(model):
-    """Make the linear layers of a model faster; None where that changes what the model says."""
+    """Make the linear layers of a model faster; None where that changes its states."""
 
     def agree(states, expected):
         return states.allclose(expected, rtol=1e-3, atol=1e-4 * expected.abs().max().item())
@@ -116,7 +126,7 @@ def _packed(model):
     return model if same else None
 
 
-def check_precision(dtype, device):
+def check_precision(dtype: str, device: str | None) -> None:
     """Refuse a precision or a device that this machine cannot run, before anything is loaded.
 
     Parameters
@@ -129,7 +139,7 @@ def check_precision(dtype, device):
     Raises
     ------
     ValueError
-        If either is not known or not at hand.
+        If either is not known or not available.
     """
     _resolve(dtype, device)
 
@@ -142,7 +152,7 @@ def _resolve(dtype, device):
     return resolve_device(device)
 
 
-def load_model(weights, *, dtype, device):
+def load_model(weights: Weights, *, dtype: str, device: str | None) -> LanguageModel:
     """Load the model of `weights`, at most once per process, precision and device.
 
     Parameters
@@ -158,22 +168,22 @@ def load_model(weights, *, dtype, device):
     -------
     LanguageModel
     """
-    device = _resolve(dtype, device)
-    key = weights.sha256, dtype, str(device)
+    resolved = _resolve(dtype, device)
+    key = weights.sha256, dtype, str(resolved)
     with loading:
         if key not in _models:
-            _models[key] = LanguageModel(weights.path, dtype, device)
+            _models[key] = LanguageModel(weights.path, dtype, resolved)
         return _models[key]
 
 
-def forget_model(sha256):
+def forget_model(sha256: str) -> None:
     """Forget the model with this checksum."""
     with loading:
         for key in [key for key in _models if key[0] == sha256]:
             del _models[key]
 
 
-def unload_models():
+def unload_models() -> None:
     """Forget every loaded model."""
     with loading:
         _models.clear()

@@ -3,6 +3,7 @@
 import functools
 import logging
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 loading = threading.RLock()
@@ -11,20 +12,20 @@ loading = threading.RLock()
 class _Quiet(logging.Filter):
     """Drop the records of one thread."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.thread = threading.get_ident()
 
-    def filter(self, record):
+    def filter(self, record: logging.LogRecord) -> bool:
         """Keep the records of all other threads."""
         return record.thread != self.thread
 
 
 @contextmanager
-def quiet():
-    """Keep transformers' progress bars and loading reports of this thread off the screen; nobody else's.
+def quiet() -> Iterator[None]:
+    """Keep transformers' progress bars and loading reports of this thread off the screen, not those of other threads.
 
-    Holders of the `loading` lock only: hooks must be taken back in the reverse order.
+    Holders of the `loading` lock only: hooks must be removed in the reverse order.
     """
     from transformers.utils import logging as transformers_logging
 

@@ -1,9 +1,13 @@
-"""What a model says on a few tokens, before and after its layers are replaced."""
+"""States of a model on a few tokens, before and after its layers are replaced."""
 
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 
-def replace_and_compare(model, replace, compare):
+def replace_and_compare(
+    model: Any, replace: Callable[[Any], int], compare: Callable[[Any, Any], Any]
+) -> tuple[int, Any]:
     """Replace layers of a model and compare its states with those that it had.
 
     Parameters

@@ -1,19 +1,21 @@
 """Tokenizers: loaded once per process, shared by threads."""
 
 import threading
+from pathlib import Path
 
 import numpy as np
 
 from skllmrec._backbone._fork import prepare_for_forks
 from skllmrec._backbone._quiet import loading, quiet
+from skllmrec._weights import Weights
 
-_tokenizers = {}  # sha256 -> Tokenizer
+_tokenizers: dict[str, "Tokenizer"] = {}  # sha256 -> Tokenizer
 
 
 class Tokenizer:
     """A tokenizer that several threads may share."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         from transformers import AutoTokenizer
 
         prepare_for_forks()
@@ -24,16 +26,17 @@ class Tokenizer:
         self.n_tokens = len(self._tokenizer)
         self.n_special = self._tokenizer.num_special_tokens_to_add(pair=False)
         pad, end = self._tokenizer.pad_token_id, self._tokenizer.eos_token_id
-        # what stands in the padding does not matter, it is masked; but it must be a token
+        # padding is masked, so that any token will do
         self.pad_id = next((token for token in (pad, end) if token is not None), 0)
         probe = self._tokenizer("a", return_special_tokens_mask=True)
         is_special = np.array(probe["special_tokens_mask"], dtype=bool)
         n_before = int(np.argmin(is_special)) if self.n_special else 0
         n_after = self.n_special - n_before
-        self._before, self._after = probe["input_ids"][:n_before], probe["input_ids"][len(is_special) - n_after :]
+        self._before = probe["input_ids"][:n_before]
+        self._after = probe["input_ids"][len(is_special) - n_after :]
 
-    def __call__(self, texts, max_length):
-        """Token ids of every text with the model's special tokens, at most `max_length` each; None reads all."""
+    def __call__(self, texts: list[str], max_length: int | None) -> list[list[int]]:
+        """Return the token ids of every text with the model's special tokens, at most `max_length` each."""
         return self._encode(texts, truncation=max_length is not None, max_length=max_length)
 
     def _encode(self, texts, **options):
@@ -44,12 +47,12 @@ class Tokenizer:
                 texts, padding=False, return_attention_mask=False, return_token_type_ids=False, verbose=False, **options
             )["input_ids"]
 
-    def prompt_ids(self, prompt):
-        """Token ids of a prompt alone; of the space after it, many tokenizers make a part of the next word."""
+    def prompt_ids(self, prompt: str) -> list[int]:
+        """Return the token ids of a prompt without the space after it, which many tokenizers add to the next word."""
         return self._encode([prompt.rstrip()], add_special_tokens=False)[0] if prompt else []
 
-    def windows(self, texts, max_length, *, prompt=""):
-        """Token ids of consecutive windows of every text, which together hold all of it.
+    def windows(self, texts: list[str], max_length: int, *, prompt: str = "") -> list[list[list[int]]]:
+        """Return the token ids of consecutive windows of every text, which together hold all of it.
 
         Parameters
         ----------
@@ -58,7 +61,7 @@ class Tokenizer:
         max_length : int
             Most tokens of a window, of which the special tokens and the prompt leave room for one at least.
         prompt : str, default=""
-            What stands at the beginning of every window.
+            The beginning of every window.
 
         Returns
         -------
@@ -80,7 +83,7 @@ class Tokenizer:
         return found
 
 
-def load_tokenizer(weights):
+def load_tokenizer(weights: Weights) -> Tokenizer:
     """Load the tokenizer of `weights`, at most once per process."""
     sha256 = weights.sha256
     with loading:
@@ -89,13 +92,13 @@ def load_tokenizer(weights):
         return _tokenizers[sha256]
 
 
-def forget_tokenizer(sha256):
+def forget_tokenizer(sha256: str) -> None:
     """Forget the tokenizer with this checksum."""
     with loading:
         _tokenizers.pop(sha256, None)
 
 
-def unload_tokenizers():
+def unload_tokenizers() -> None:
     """Forget every loaded tokenizer."""
     with loading:
         _tokenizers.clear()

@@ -2,15 +2,20 @@
 
 import shutil
 import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from skllmrec._backbone._model import _load_model
 from skllmrec._backbone._quiet import loading, quiet
 from skllmrec._backbone._tokenizer import load_tokenizer
-from skllmrec._weights import PROMPTS, TOKENIZER_FILES
+from skllmrec._weights import PROMPTS, TOKENIZER_FILES, Weights
+
+if TYPE_CHECKING:
+    import torch
 
 
 def _stack_of(model):
-    """Find the one list of layers that are as many as the configuration says; None if it is not recognised."""
+    """Find the only list of as many layers as the configuration states; None if it is not recognised."""
     from torch.nn import ModuleList
 
     n_layers = model.config.get_text_config().num_hidden_layers
@@ -48,7 +53,7 @@ class TrainableModel:
         If the tokenizer does not fit the model, or the model is no single stack of layers.
     """
 
-    def __init__(self, weights, device):
+    def __init__(self, weights: Weights, device: "torch.device") -> None:
         import torch
 
         self.weights = weights
@@ -61,15 +66,17 @@ class TrainableModel:
                 f"{type(self.module).__name__} in {weights.path} cannot be tuned: its layers are not one list of "
                 f"{self.module.config.get_text_config().num_hidden_layers}"
             )
-        self.n_layers, self.first, self._entry = len(self._stack), 0, None
+        self.n_layers = len(self._stack)
+        self.first = 0
+        self._entry: Any = None
 
-    def train_all(self):
+    def train_all(self) -> None:
         """Let every parameter be trained but those of a pooler, which no vector depends on."""
         for name, parameter in self.module.named_parameters():
             parameter.requires_grad_("pooler" not in name)
 
-    def train_last(self, n_layers):
-        """Let the last layers be trained; the others are skipped from now on, and `states` wants what they gave.
+    def train_last(self, n_layers: int) -> None:
+        """Let the last layers be trained; the others are skipped from now on, and `states` takes their output.
 
         Parameters
         ----------
@@ -84,14 +91,14 @@ class TrainableModel:
         self._stack[self.first].register_forward_pre_hook(self._enter, with_kwargs=True)
 
     def _enter(self, layer, args, options):
-        """Put given states in the place of what a layer would be handed."""
+        """Replace the input of a layer by given states."""
         if self._entry is None:
             return None
         if args:
             return (self._entry, *args[1:]), options
         return args, {**options, "hidden_states": self._entry}
 
-    def add_adapters(self, rank):
+    def add_adapters(self, rank: int) -> None:
         """Let low-rank adapters of all linear layers be trained instead of the weights.
 
         Parameters
@@ -117,8 +124,10 @@ class TrainableModel:
             warnings.simplefilter("ignore", FutureWarning)  # peft asks for an attribute that transformers has renamed
             self.module = peft.get_peft_model(self.module, config)
 
-    def states(self, input_ids, mask, entry=None):
-        """Last hidden states.
+    def states(
+        self, input_ids: "torch.Tensor", mask: "torch.Tensor | None", entry: "torch.Tensor | None" = None
+    ) -> "torch.Tensor":
+        """Return the last hidden states.
 
         Parameters
         ----------
@@ -139,7 +148,7 @@ class TrainableModel:
         finally:
             self._entry = None
 
-    def save(self, folder):
+    def save(self, folder: Path) -> None:
         """Write the model and its tokenizer as a plain transformers directory; adapters are merged into the weights.
 
         Parameters

@@ -1,9 +1,20 @@
 """Pooling: from one vector per token to one vector per text."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
 POOLINGS = ("mean", "cls", "max", "last", "weighted_mean")
 
 
-def pool(hidden, mask=None, *, pooling="mean", skip_first_token=False):
+def pool(
+    hidden: "torch.Tensor",
+    mask: "torch.Tensor | None" = None,
+    *,
+    pooling: str = "mean",
+    skip_first_token: bool = False,
+) -> "torch.Tensor":
     r"""Pool the hidden states of a batch of texts over their tokens.
 
     With :math:`h_t` the state of token :math:`t = 1, \dots, T` of a text,
@@ -54,7 +65,7 @@ def pool(hidden, mask=None, *, pooling="mean", skip_first_token=False):
     mask = mask.bool()
     position = mask.cumsum(dim=1)  # 1, 2, ... over the tokens of each text, wherever the padding is
     length = position[:, -1:]
-    first = 1
+    first: int | torch.Tensor = 1
     if skip_first_token:
         mask = mask & ((position > 1) | (length == 1))
         first = torch.where(length > 1, 2, 1)

@@ -1,4 +1,4 @@
-"""The embedding store: text to vector, content-addressed, shared by threads and processes."""
+"""The embedding store: input to vector, content-addressed, shared by threads and processes."""
 
 from skllmrec._store._store import EmbeddingStore
 

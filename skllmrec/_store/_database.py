@@ -1,4 +1,4 @@
-"""The SQLite file of an embedding store: rows with checksums, and claims on texts being encoded."""
+"""The SQLite file of an embedding store: rows with checksums, and claims on inputs being encoded."""
 
 import hashlib
 import os
@@ -6,13 +6,16 @@ import sqlite3
 import time
 import uuid
 import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from skllmrec._store._locks import exclusive, is_alive
+from skllmrec._store._locks import Owner, exclusive, is_alive
 from skllmrec._store._schema import APPLICATION, VERSION, damage, prepare
+from skllmrec._typing import FloatArray
 from skllmrec.exceptions import StoreError, StoreWarning
 
 FILE = "embeddings.sqlite"
@@ -35,13 +38,13 @@ _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR} 
 TROUBLE = sqlite3.DatabaseError, UnicodeDecodeError
 
 
-def is_damage(error):
+def is_damage(error: BaseException) -> bool:
     """Whether an error of SQLite means that the file is no (sound) database."""
     return isinstance(error, UnicodeDecodeError) or (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in _DAMAGE
 
 
-def is_sound(digest, vector, checksum):
-    """Whether a row is as it was written: a sound vector under the wrong text is found out too."""
+def is_sound(digest: Any, vector: Any, checksum: Any) -> bool:
+    """Whether a row is as it was written; a sound vector under the wrong digest is not."""
     return isinstance(digest, bytes) and isinstance(vector, bytes) and checksum == _checksum(digest, vector)
 
 
@@ -50,7 +53,7 @@ def _checksum(digest, vector):
 
 
 def _place(rows, positions, vectors):
-    """Put the vectors of sound rows into their places; gives the digests that were found, and their rows."""
+    """Copy the vectors of sound rows to their positions; returns the digests that were found, and their rows."""
     n_dims = vectors.shape[1]
     rows = [row for row in rows if is_sound(*row[1:]) and row[1] in positions and len(row[2]) == 4 * n_dims]
     values = np.frombuffer(b"".join([vector for _, _, vector, _ in rows]), dtype="<f4")
@@ -79,7 +82,7 @@ class Database:
         If the file is damaged: it is set aside, and a new one is started.
     """
 
-    def __init__(self, directory, *, replace=True):
+    def __init__(self, directory: Path, *, replace: bool = True) -> None:
         self.directory = Path(directory)
         self.path = self.directory / FILE
         try:
@@ -99,7 +102,7 @@ class Database:
             ) from error
 
     def _alone(self):
-        """Nobody else opens or renames the file meanwhile."""
+        """Keep other threads and processes from opening or renaming the file meanwhile."""
         return exclusive(self.directory / "lock")
 
     def _connect(self):
@@ -123,36 +126,38 @@ class Database:
         self.execute("PRAGMA synchronous = NORMAL")
         self.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}").fetchall()
 
-    def execute(self, sql, parameters=()):
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run one statement."""
         return self._connection.execute(sql, parameters)
 
-    def execute_whole(self, sql):
-        """Run a pragma that works step by step; `execute` would leave it after the first."""
+    def execute_whole(self, sql: str) -> None:
+        """Run a pragma that works step by step to its end; `execute` would run the first step only."""
         self._connection.executescript(sql)
 
-    def value(self, sql, parameters=()):
-        """First column of the first row that a statement gives, on a sound file always one.
+    def value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        """Return the first column of the first row of a statement, of which a sound file has at least one.
 
         Raises
         ------
         sqlite3.DatabaseError
-            If it gives none: the file is damaged.
+            If there is no row: the file is damaged.
         """
         row = self.execute(sql, parameters).fetchone()
         if row is None:
             raise damage(f"nothing was found by {sql}")
         return row[0]
 
-    def close(self):
+    def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
-    def set_aside(self, error):
+    def set_aside(self, error: BaseException) -> None:
         """Close the connection and rename the file, in which `error` showed damage, so that a new one is started."""
         self.close()
         with self._alone():
-            if self.path.exists() and os.stat(self.path).st_ino == self._inode:  # else somebody has done it already
+            if (
+                self.path.exists() and os.stat(self.path).st_ino == self._inode
+            ):  # else another process has done it already
                 self._rename(error)
 
     def _rename(self, error):
@@ -167,8 +172,8 @@ class Database:
         )
 
     @contextmanager
-    def transaction(self):
-        """All that happens inside is written, or nothing of it; others who write wait."""
+    def transaction(self) -> Iterator[None]:
+        """Write all changes of the block, or none of them; other writers wait."""
         self.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -177,7 +182,9 @@ class Database:
             if self._connection.in_transaction:
                 self.execute("ROLLBACK")
 
-    def each_block(self, sql, values, parameters=(), *, size=_CHUNK):
+    def each_block(
+        self, sql: str, values: Sequence[Any], parameters: Sequence[Any] = (), *, size: int = _CHUNK
+    ) -> Iterator[list[tuple[Any, ...]]]:
         """Run a statement that ends in a condition on some values, in blocks that fit into one query.
 
         Parameters
@@ -202,18 +209,18 @@ class Database:
             marks = "(" + ",".join("?" * len(part)) + ")"
             yield self.execute(sql.format(marks), (*parameters, *part)).fetchall()
 
-    def run_blocks(self, sql, values, parameters=()):
-        """Run a statement that gives no rows on some values: see `each_block`."""
+    def run_blocks(self, sql: str, values: Sequence[Any], parameters: Sequence[Any] = ()) -> None:
+        """Run a statement without results on some values: see `each_block`."""
         for _ in self.each_block(sql, values, parameters):
             pass
 
-    def read(self, positions, vectors):
-        """Read the vectors of some texts.
+    def read(self, positions: dict[bytes, int], vectors: FloatArray) -> dict[bytes, int]:
+        """Read the vectors of some inputs.
 
         Parameters
         ----------
         positions : dict of bytes to int
-            Digest of each text, and the row of `vectors` that is its place.
+            Digest of each input, and its row in `vectors`.
         vectors : ndarray of shape (n, n_dims), dtype float32
             Receives the vectors.
 
@@ -226,15 +233,15 @@ class Database:
         blocks = self.each_block("SELECT id FROM vectors WHERE digest IN {}", list(positions))
         places = sorted(row for rows in blocks for (row,) in rows)
         size = max(1, _CHUNK_BYTES // (4 * vectors.shape[1] or 1))
-        found = {}
+        found: dict[bytes, int] = {}
         for rows in self.each_block(
             "SELECT id, digest, vector, checksum FROM vectors WHERE id IN {}", places, size=size
         ):
             found |= _place(rows, positions, vectors)
         return found
 
-    def touch(self, rows):
-        """Note that some rows are in use, where that was not noted within the last hour.
+    def touch(self, rows: list[int]) -> None:
+        """Record the time of use of some rows, where it was not recorded within the last hour.
 
         Parameters
         ----------
@@ -248,22 +255,24 @@ class Database:
             with self.transaction():
                 self.run_blocks("UPDATE uses SET used = ? WHERE id IN {}", stale, (now,))
 
-    def take(self, positions, vectors, owner):
-        """Read what is there and claim what nobody is encoding, in one step.
+    def take(
+        self, positions: dict[bytes, int], vectors: FloatArray, owner: Owner
+    ) -> tuple[dict[bytes, int], set[bytes]]:
+        """Read what is stored and claim what no other call is encoding, in one step.
 
         Parameters
         ----------
         positions, vectors
             As for `read`.
         owner : Owner
-            Who claims.
+            The call that claims.
 
         Returns
         -------
         found : dict of bytes to int
             As `read` returns.
         claimed : set of bytes
-            Digests that are now `owner`'s to encode. The others are being encoded by somebody who is alive.
+            Digests that `owner` has to encode now. The others are being encoded by another owner who is alive.
         """
         with self.transaction():
             # whatever is written from now on may be what this owner waits for: `evict` spares it
@@ -281,27 +290,27 @@ class Database:
         return found, set(claimed)
 
     def _taken(self, digests, owner):
-        """Digests that others who are alive have claimed; claims of the dead are deleted."""
-        claims = {}
+        """Digests that other live owners have claimed; claims of dead ones are deleted."""
+        claims: dict[Any, Any] = {}
         for rows in self.each_block("SELECT digest, owner FROM claims WHERE digest IN {}", digests):
             claims.update(rows)
         dead = self.dead(set(claims.values()) - {owner.id})
         self._connection.executemany("DELETE FROM claims WHERE owner IS ?", [(other,) for other in dead])
         return {digest for digest, other in claims.items() if other != owner.id and other not in dead}
 
-    def dead(self, owners, *, clear=True):
-        """Those of some owners who are not alive; damaged ids are nobody's."""
+    def dead(self, owners: Iterable[Any], *, clear: bool = True) -> set[Any]:
+        """Return those of some owners who are not alive; a damaged id counts as dead."""
         return {o for o in owners if not (isinstance(o, bytes) and is_alive(self.directory, o, clear=clear))}
 
-    def write(self, identity, digests, blobs):
-        """Write vectors and give up the claims on their texts, all of it or nothing.
+    def write(self, identity: str, digests: Sequence[bytes], blobs: Sequence[bytes]) -> None:
+        """Write vectors and release the claims on their inputs, in one transaction.
 
         Parameters
         ----------
         identity : str
-            What, besides the text, the vectors depend on.
+            What, besides the input, the vectors depend on.
         digests : sequence of bytes, length n
-            The texts.
+            Keys of the inputs.
         blobs : sequence of bytes, length n
             Their vectors, little-endian float32.
         """
@@ -315,18 +324,18 @@ class Database:
             self.run_blocks(_ENTER, digests, (space, now, now))
             self.run_blocks("DELETE FROM claims WHERE digest IN {}", digests)
 
-    def release(self, owner):
-        """Give up all claims of `owner`."""
+    def release(self, owner: bytes) -> None:
+        """Release all claims of `owner`."""
         with self.transaction():
             self.execute("DELETE FROM claims WHERE owner = ?", (owner,))
             self.execute("DELETE FROM running WHERE owner = ?", (owner,))
 
-    def count(self, name, number):
-        """Raise one of the counters that never fall."""
+    def count(self, name: str, number: int) -> None:
+        """Add to one of the counters, which never decrease."""
         self.execute("UPDATE counters SET value = CAST(value AS INTEGER) + ? WHERE name = ?", (number, name))
 
-    def totals(self):
-        """Numbers of texts stored, of encodings ever written, of texts removed, of encoders, and of open claims."""
+    def totals(self) -> tuple[int, ...]:
+        """Count vectors stored, vectors ever written, vectors removed, encoders, and open claims."""
         return self.execute(
             "SELECT (SELECT count(*) FROM uses), "
             "(SELECT coalesce(sum(CAST(value AS INTEGER)), 0) FROM counters WHERE name = 'encoded'), "
@@ -334,10 +343,10 @@ class Database:
             "(SELECT count(*) FROM spaces), (SELECT count(*) FROM claims)"
         ).fetchone()
 
-    def file_bytes(self):
-        """Bytes of the file, once its journal has been copied into it."""
+    def file_bytes(self) -> int:
+        """Return the bytes of the file, once its journal has been copied into it."""
         return self.value("PRAGMA page_count") * self.value("PRAGMA page_size")
 
-    def used_bytes(self):
-        """Bytes of the file that hold something; the rest is room for new vectors."""
+    def used_bytes(self) -> int:
+        """Return the bytes of the file that are in use; the rest is free for new vectors."""
         return self.file_bytes() - self.value("PRAGMA freelist_count") * self.value("PRAGMA page_size")

@@ -1,17 +1,21 @@
-"""The way of one call through the store: read, claim, encode, write."""
+"""The steps of one call of the store: read, claim, encode, write."""
 
 import sqlite3
 import time
 import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from skllmrec._store._database import TROUBLE, Database, is_damage
 from skllmrec._store._locks import Owner
 from skllmrec._store._removal import evict
+from skllmrec._typing import FloatArray, IntArray
 from skllmrec.exceptions import StoreError, StoreWarning
 
-_PAUSES = 0.01, 0.25  # seconds between two looks at what others are encoding: first, longest
+_PAUSES = 0.01, 0.25  # seconds between two checks of what others are encoding: first, longest
 _ATTEMPTS = 3
 _GROWTH = 1.1  # by which a file that cannot shrink yet may grow before the next attempt
 
@@ -24,29 +28,33 @@ class Fetch:
     directory : Path
         Of the store.
     identity : str
-        What, besides the text, the vectors depend on.
+        What, besides the input, the vectors depend on.
     digests : list of bytes, length n
-        The texts, distinct.
+        Keys of the inputs, distinct.
     vectors : ndarray of shape (n, n_dims), dtype float32
         Receives the vectors.
     max_bytes : int or None
         Limit of the file.
     """
 
-    def __init__(self, directory, identity, digests, vectors, max_bytes):
-        self._directory, self._identity, self._vectors = directory, identity, vectors
+    def __init__(
+        self, directory: Path, identity: str, digests: list[bytes], vectors: FloatArray, max_bytes: int | None
+    ) -> None:
+        self._directory = directory
+        self._identity = identity
+        self._vectors = vectors
         self._missing = {digest: row for row, digest in enumerate(digests)}
-        self._used = []  # rows of the file whose vectors were read
-        self._max_bytes = self._evict_above = max_bytes
-        self._database = Database(directory)
-        self._owner = None
+        self._used: list[int] = []  # rows of the file whose vectors were read
+        self._max_bytes = max_bytes
+        self._evict_above = max_bytes
+        self._database: Any = Database(directory)
+        self._owner: Owner | None = None
 
-    def run(self, texts, start):
+    def run(self, start: Callable[[IntArray], Any]) -> None:
         """Fill all rows of `vectors`.
 
         Parameters
         ----------
-        texts : list of str
         start : callable
             See `EmbeddingStore.fetch`.
         """
@@ -55,18 +63,18 @@ class Fetch:
         if not self._missing:
             return
         digests = list(self._missing)
-        job = start([texts[row] for row in self._missing.values()])
+        job = start(np.fromiter(self._missing.values(), dtype=np.intp, count=len(self._missing)))
         place = {digest: position for position, digest in enumerate(digests)}
         for group in job.groups:
             self._encode_free(job, place, [digests[position] for position in group])
         pause, longest = _PAUSES
-        while self._missing:  # somebody else is encoding these, or died while doing so
+        while self._missing:  # another call is encoding these, or its process died while doing so
             if not self._encode_free(job, place, list(self._missing)):
                 time.sleep(pause)
                 pause = min(2 * pause, longest)
 
     def _encode_free(self, job, place, digests):
-        """Encode those of some texts that nobody else is encoding; True if any was read or encoded."""
+        """Encode those of some inputs that no other call is encoding; True if any was read or encoded."""
         wanted = {digest: self._missing[digest] for digest in digests if digest in self._missing}
         found, claimed = self._try(
             lambda database: database.take(wanted, self._vectors, self._own()), instead=({}, set(wanted))
@@ -103,7 +111,7 @@ class Fetch:
             self._evict_above = self._max_bytes if size <= self._max_bytes else int(_GROWTH * size)
 
     def _try(self, operation, instead):
-        """Run an operation; a damaged file is replaced, any other trouble ends the use of the store."""
+        """Run an operation; a damaged file is replaced, any other failure ends the use of the store."""
         for attempt in range(_ATTEMPTS):
             if self._database is None:
                 break
@@ -114,7 +122,7 @@ class Fetch:
         return instead
 
     def _tidy(self, operation):
-        """Run an operation that no vector depends on: only damage is worth a word, and a new file."""
+        """Run an operation that no vector depends on: only damage causes a warning, and a new file."""
         if self._database is not None:
             try:
                 operation(self._database)
@@ -138,14 +146,14 @@ class Fetch:
         self._database.close()
         self._database = None
         warnings.warn(
-            f"the embedding store {self._directory} failed ({error}): texts of this call are encoded and returned, but "
-            "not kept. Free some disk space, or give memory= another directory",
+            f"the embedding store {self._directory} failed ({error}): vectors of this call are computed and returned, "
+            "but not kept. Free some disk space, or give memory= another directory",
             StoreWarning,
             stacklevel=2,
         )
 
-    def close(self):
-        """Note what was used, give up what is claimed but not encoded, keep to the limit, and close the file."""
+    def close(self) -> None:
+        """Record what was used, release claims that were not encoded, keep to the limit, and close the file."""
         try:
             if self._used:
                 self._tidy(lambda database: database.touch(self._used))

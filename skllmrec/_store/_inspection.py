@@ -1,9 +1,13 @@
-"""What is in a store: encoders with their texts."""
+"""The content of a store: encoders and their numbers of vectors."""
 
 import hashlib
 import json
 from datetime import UTC, datetime
 from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skllmrec._store._database import Database
 
 
 def _moment(seconds):
@@ -14,7 +18,7 @@ def _moment(seconds):
         return None
 
 
-def encoder_id(identity):
+def encoder_id(identity: bytes) -> str:
     """Short name of an encoder: the start of the SHA-256 of its identity as the store writes it."""
     return hashlib.sha256(identity).hexdigest()[:12]
 
@@ -34,8 +38,8 @@ def _parse_identity(identity):
         return None  # damaged
 
 
-def list_encoders(database):
-    """List what each encoder has in the file.
+def list_encoders(database: "Database") -> list[dict[str, Any]]:
+    """List the encoders whose vectors are in the file.
 
     Parameters
     ----------
@@ -54,7 +58,7 @@ def list_encoders(database):
             "CAST(max(used) AS INTEGER) FROM uses GROUP BY space"
         ).fetchall()
     }
-    encoders = []
+    encoders: list[tuple[int, dict[str, Any]]] = []
     for space, identity in _spaces(database).items():
         texts, size, written, used = sums.get(space, (0, 0, None, None))
         dates = {"first_use": _moment(written), "last_use": _moment(used)}
@@ -63,7 +67,7 @@ def list_encoders(database):
     return [encoder for _, encoder in sorted(encoders, key=itemgetter(0), reverse=True)]
 
 
-def find_encoder(database, encoder):
+def find_encoder(database: "Database", encoder: str | dict[str, Any]) -> int:
     """Find the number in the file of an encoder.
 
     Parameters
@@ -81,13 +85,12 @@ def find_encoder(database, encoder):
     ValueError
         If there is none, or several.
     """
-    identity = None if isinstance(encoder, str) else json.dumps(encoder, sort_keys=True).encode()
     ids = {space: (encoder_id(written), written) for space, written in _spaces(database).items()}
-    found = [
-        space
-        for space, (name, written) in ids.items()
-        if (encoder and name.startswith(encoder) if identity is None else written == identity)
-    ]
+    if isinstance(encoder, str):
+        found = [space for space, (name, _) in ids.items() if encoder and name.startswith(encoder)]
+    else:
+        identity = json.dumps(encoder, sort_keys=True).encode()
+        found = [space for space, (_, written) in ids.items() if written == identity]
     if len(found) != 1:
         there = ", ".join(sorted(name for name, _ in ids.values())) or "none"
         what = "no encoder" if not found else f"{len(found)} encoders"

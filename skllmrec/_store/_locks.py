@@ -1,33 +1,36 @@
 """File locks that the operating system releases when a process ends, however it ends."""
 
 import os
+import sys
 import weakref
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-try:
-    import fcntl
-except ImportError:  # Windows
+if sys.platform == "win32":
     import msvcrt
+else:
+    import fcntl
 
-_held = weakref.WeakSet()  # open files with a lock, which a forked child must let go
+_held: weakref.WeakSet[Any] = weakref.WeakSet()  # open files with a lock, which a forked child must close
 
 
 class _LockFile:
-    """An open file whose lock is its holder's, and that a WeakSet can hold."""
+    """An open file with a lock of the operating system, which a WeakSet can hold."""
 
     def __init__(self, path, mode):
         self._file = open(path, mode)  # noqa: SIM115 - open for as long as the lock is held
 
     @property
-    def closed(self):
+    def closed(self) -> bool:
         """Whether it has been closed."""
         return self._file.closed
 
-    def lock(self, *, wait):
-        """Lock it, in every process; False if somebody else has done so and `wait` is off."""
+    def lock(self, *, wait: bool) -> bool:
+        """Lock it against all processes; False if another holds the lock and `wait` is off."""
         try:
-            if os.name == "nt":
+            if sys.platform == "win32":
                 msvcrt.locking(self._file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
             else:
                 fcntl.flock(self._file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -36,26 +39,26 @@ class _LockFile:
         _held.add(self)
         return True
 
-    def has_name(self, path):
+    def has_name(self, path: Path) -> bool:
         """Whether it is the file of that name, and not one that was removed since."""
         with suppress(OSError):
             return os.path.samestat(os.fstat(self._file.fileno()), os.stat(path))
         return False
 
-    def release(self):
+    def release(self) -> None:
         """Unlock and close it."""
         _held.discard(self)
-        if os.name != "nt" and not self._file.closed:
+        if sys.platform != "win32" and not self._file.closed:
             fcntl.flock(self._file, fcntl.LOCK_UN)  # closing is not enough while a forked child has it open
         self._file.close()
 
-    def forget(self):
+    def forget(self) -> None:
         """Close it in a forked child, which would otherwise keep a dead parent's lock."""
         self._file.close()
 
 
 def _wait_for(path):
-    """Lock the file that has the name `path`: who removed it, and who made it anew, is waited for too."""
+    """Lock the file that has the name `path`, also where another process removes or recreates it meanwhile."""
     while True:
         file = _LockFile(path, "ab")
         try:
@@ -69,7 +72,7 @@ def _wait_for(path):
 
 
 @contextmanager
-def exclusive(path, *, remove=False):
+def exclusive(path: Path, *, remove: bool = False) -> Iterator[None]:
     """Hold the lock file `path`; other threads and processes wait.
 
     Parameters
@@ -77,7 +80,7 @@ def exclusive(path, *, remove=False):
     path : Path
         Created where it is missing.
     remove : bool, default=False
-        Remove it in the end; whoever waits makes it anew.
+        Remove it in the end; a process that waits creates it anew.
     """
     file = _wait_for(path)
     try:
@@ -97,7 +100,7 @@ def _remove(file, path):
 
 
 class Owner:
-    """Somebody who encodes texts and is known to be alive by a locked file.
+    """A call that encodes inputs, known to be alive by a locked file.
 
     Unlike a process number or a heartbeat, the lock can be neither reused nor late: it is gone at the moment the
     process is, and stays while a slow model works.
@@ -108,27 +111,27 @@ class Owner:
         Where the files of all owners are.
     """
 
-    def __init__(self, directory):
+    def __init__(self, directory: Path) -> None:
         self.id = os.urandom(16)
         self._path = owners_folder(directory) / self.id.hex()
         self._path.parent.mkdir(exist_ok=True)
         self._file = _LockFile(self._path, "xb")
         self._file.lock(wait=False)
 
-    def close(self):
-        """Stop being an owner; in a forked child, to which it never belonged, do nothing."""
+    def close(self) -> None:
+        """Release the lock and remove the file; in a forked child, which never held the lock, do nothing."""
         if not self._file.closed:
             self._file.release()
             with suppress(OSError):  # the folder may be gone
                 self._path.unlink()
 
 
-def owners_folder(directory):
-    """Folder of the files of all owners."""
+def owners_folder(directory: Path) -> Path:
+    """Return the folder of the files of all owners."""
     return Path(directory) / "owners"
 
 
-def is_alive(directory, owner, *, clear=True):
+def is_alive(directory: Path, owner: bytes, *, clear: bool = True) -> bool:
     """Whether an owner still holds its lock.
 
     Parameters
@@ -138,7 +141,7 @@ def is_alive(directory, owner, *, clear=True):
     owner : bytes
         Its id.
     clear : bool, default=True
-        Delete what is left of a dead one.
+        Delete the file of a dead one.
 
     Returns
     -------

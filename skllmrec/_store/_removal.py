@@ -1,9 +1,13 @@
-"""What goes from a store: the least recently used when it is too large, and what its owner prunes."""
+"""Removal from a store: the least recently used vectors when it is too large, and what its owner prunes."""
 
 import math
 import sqlite3
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skllmrec._store._database import Database
 
 _BATCH = 2000  # rows deleted in one transaction: others who write wait no longer
 _SLACK = 0.9  # evict down to this part of the limit, so that not every call evicts
@@ -19,7 +23,7 @@ def _delete(database, rows, newest):
     for start in range(0, len(rows), _BATCH):
         part = rows[start : start + _BATCH]
         with database.transaction():
-            # a number may have gone to a new vector meanwhile: its serial tells
+            # a new vector may have the id meanwhile: its serial is then larger
             same = "SELECT id FROM uses WHERE CAST(serial AS INTEGER) <= ? AND id IN {}"
             part = [row for found in database.each_block(same, part, (newest,)) for (row,) in found]
             database.run_blocks("DELETE FROM vectors WHERE id IN {}", part)
@@ -98,7 +102,7 @@ def _remove(database, condition, parameters, *, goal=None, dry_run=False):
     return removed, total
 
 
-def evict(database, max_bytes):
+def evict(database: "Database", max_bytes: int) -> None:
     """Delete the least recently used vectors of a file that has grown beyond a limit, and shrink it.
 
     What has been written since the start of a call that still runs, in any process, stays: it may be waited for.
@@ -113,8 +117,8 @@ def evict(database, max_bytes):
     shrink(database, max_bytes)
 
 
-def shrink(database, max_bytes):
-    """Give empty pages beyond a limit back to the disk; below it they are room for new vectors."""
+def shrink(database: "Database", max_bytes: int) -> None:
+    """Return empty pages beyond a limit to the disk; below it they are used for new vectors."""
     over = database.value("PRAGMA page_count") - max_bytes // database.value("PRAGMA page_size")
     over = min(over, database.value("PRAGMA freelist_count"))
     if over <= 0:
@@ -129,7 +133,14 @@ def shrink(database, max_bytes):
     database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
-def prune(database, *, cutoff=None, space=None, max_bytes=None, dry_run=False):
+def prune(
+    database: "Database",
+    *,
+    cutoff: float | None = None,
+    space: int | None = None,
+    max_bytes: int | None = None,
+    dry_run: bool = False,
+) -> tuple[int, int]:
     """Delete the vectors that meet all conditions, least recently used first.
 
     Parameters
@@ -151,8 +162,8 @@ def prune(database, *, cutoff=None, space=None, max_bytes=None, dry_run=False):
     size : int
         Their bytes.
     """
-    conditions = {"used < ?": cutoff, "space = ?": space}
-    conditions = {condition: value for condition, value in conditions.items() if value is not None}
+    limits: dict[str, Any] = {"used < ?": cutoff, "space = ?": space}
+    conditions = {condition: value for condition, value in limits.items() if value is not None}
     condition = " AND ".join(["1", *conditions])
     removed, size = _remove(database, condition, tuple(conditions.values()), goal=max_bytes, dry_run=dry_run)
     if not dry_run:

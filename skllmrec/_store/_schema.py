@@ -1,4 +1,4 @@
-"""The tables of a store, and the way from an older version to the present one."""
+"""The tables of a store, and the migration from an older version."""
 
 import sqlite3
 import time
@@ -50,15 +50,15 @@ _CREATE = """
 """
 
 
-def damage(message):
+def damage(message: str) -> sqlite3.DatabaseError:
     """Make the error that SQLite raises on damage, for damage that it does not see."""
     error = sqlite3.DatabaseError(message)
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     return error
 
 
-def prepare(connection):
-    """Make the tables in an empty file, or bring those of an older version up to date, all of it or nothing.
+def prepare(connection: sqlite3.Connection) -> tuple[int, int] | None:
+    """Create the tables in an empty file, or migrate those of an older version, completely or not at all.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def prepare(connection):
     Returns
     -------
     tuple of int or None
-        Application and version of a file that is not ours, or newer than this code; None if it can be used.
+        Application and version of a file of another program or of newer code; None if it can be used.
 
     Raises
     ------

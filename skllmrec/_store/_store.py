@@ -1,12 +1,15 @@
-"""EmbeddingStore: look texts up, encode what nobody has encoded yet, keep the vectors."""
+"""EmbeddingStore: look vectors up by fingerprints of their inputs, encode what is missing, keep the vectors."""
 
 import hashlib
 import json
 import os
+import pathlib
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
-from pathlib import Path
+from datetime import timedelta
+from typing import Any
 
 import numpy as np
 
@@ -16,18 +19,23 @@ from skllmrec._store._inspection import find_encoder, list_encoders
 from skllmrec._store._removal import prune
 from skllmrec._store._units import parse_bytes, parse_seconds
 from skllmrec._store._verification import list_set_aside, verify
+from skllmrec._typing import FloatArray, IntArray, Path
 from skllmrec.exceptions import StoreError
 
 _LEAST_LIMIT = 1_000_000  # bytes; an empty file is a tenth of it
 
-_hits = Counter()  # directory -> texts found, in this process
+_hits: Counter[str] = Counter()  # directory -> inputs found, in this process
+
+
+def _as_bytes(fingerprint):
+    return fingerprint.encode(errors="surrogatepass") if isinstance(fingerprint, str) else fingerprint
 
 
 class EmbeddingStore:
-    """Vectors of texts on disk, shared by threads and processes.
+    """Vectors of texts and other inputs on disk, shared by threads and processes.
 
-    A vector is filed under the SHA-256 of the text and of all that it depends on, so that a changed model or
-    parameter never meets an old vector. A text that several processes want at the same time is encoded by one of
+    A vector is stored under the SHA-256 of the input and of all that it depends on, so that a changed model or
+    parameter never meets an old vector. An input that several processes want at the same time is encoded by one of
     them; when that one is killed, another takes over. What has been written survives a kill; every vector has a
     checksum, and a damaged one is encoded again. The directory must be on a local disk.
 
@@ -89,37 +97,44 @@ class EmbeddingStore:
     >>> folder.cleanup()
     """
 
-    def __init__(self, path, max_bytes=None):
+    def __init__(self, path: Path, max_bytes: int | str | None = None) -> None:
         self.path = os.fspath(path)
         self.max_bytes = None if max_bytes is None else parse_bytes(max_bytes, "max_bytes", minimum=_LEAST_LIMIT)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         limit = "" if self.max_bytes is None else f", max_bytes={self.max_bytes}"
         return f"{type(self).__name__}({self.path!r}{limit})"
 
     @property
     def _directory(self):
-        return Path(self.path).expanduser()
+        return pathlib.Path(self.path).expanduser()
 
-    def fetch(self, identity, n_dims, texts, start):
-        """Find the vectors of texts, encoding those that are not there.
+    def fetch(
+        self,
+        identity: dict[str, Any],
+        n_dims: int,
+        fingerprints: Iterable[bytes | str],
+        start: Callable[[IntArray], Any],
+    ) -> FloatArray:
+        """Find the vectors of inputs, encoding those that are not there.
 
         Parameters
         ----------
         identity : dict
-            What, besides the text, a vector depends on: anything that json can write.
+            What, besides the input, a vector depends on: anything that json can write.
         n_dims : int
             Length of a vector.
-        texts : list of str
-            Distinct texts.
+        fingerprints : iterable of (bytes or str), length n_inputs
+            What identifies each input, all distinct: a text itself, or a digest of the content of a larger input. A
+            str is taken as its UTF-8.
         start : callable
-            ``start(missing)`` is called, if at all, once with the list of texts that have no vector. It returns
-            an object with ``groups`` (a list of ndarray of int: positions in `missing` to encode together) and
-            ``encode(positions)`` -> ndarray of shape (len(positions), n_dims).
+            ``start(missing)`` is called, if at all, once with the positions (ndarray of int) of the inputs that
+            have no vector. It returns an object with ``groups`` (a list of ndarray of int: positions in `missing` to
+            encode together) and ``encode(positions)`` -> ndarray of shape (len(positions), n_dims).
 
         Returns
         -------
-        ndarray of shape (len(texts), n_dims), dtype float32
+        ndarray of shape (n_inputs, n_dims), dtype float32
 
         Raises
         ------
@@ -131,23 +146,23 @@ class EmbeddingStore:
         StoreWarning
             If the file was damaged and is started anew, or new vectors could not be written (disk full).
         """
-        identity = json.dumps(identity, sort_keys=True)
-        prefix = hashlib.sha256(identity.encode()).digest()
-        digests = [hashlib.sha256(prefix + text.encode(errors="surrogatepass")).digest() for text in texts]
-        vectors = np.empty((len(texts), n_dims), dtype=np.float32)
-        call = Fetch(self._directory, identity, digests, vectors, self.max_bytes)
+        written = json.dumps(identity, sort_keys=True)
+        prefix = hashlib.sha256(written.encode()).digest()
+        digests = [hashlib.sha256(prefix + _as_bytes(fingerprint)).digest() for fingerprint in fingerprints]
+        vectors = np.empty((len(digests), n_dims), dtype=np.float32)
+        call = Fetch(self._directory, written, digests, vectors, self.max_bytes)
         n_encoded = 0
 
-        def counted(missing):
+        def counted(missing: IntArray) -> Any:
             nonlocal n_encoded
             n_encoded = len(missing)
             return start(missing)
 
         try:
-            call.run(texts, counted)
+            call.run(counted)
         finally:
             call.close()
-        _hits[str(self._directory)] += len(texts) - n_encoded
+        _hits[str(self._directory)] += len(digests) - n_encoded
         return vectors
 
     @contextmanager
@@ -164,16 +179,16 @@ class EmbeddingStore:
         finally:
             database.close()
 
-    def stats(self):
+    def stats(self) -> dict[str, int]:
         """Count what is in the store and what it has been used for.
 
         Returns
         -------
         dict
-            ``texts`` (vectors stored now), ``encoded`` (vectors ever written: above ``texts`` where one was removed
-            or encoded again), ``removed`` (vectors evicted or pruned), ``encoders`` (combinations of model and
-            parameters), ``claims`` (texts that are being encoded now), ``bytes`` (size of the files) and ``hits``
-            (texts that this process found in the store).
+            ``texts`` (vectors stored now, of inputs of any kind), ``encoded`` (vectors ever written: above ``texts``
+            where one was removed or encoded again), ``removed`` (vectors evicted or pruned), ``encoders``
+            (combinations of model and parameters), ``claims`` (inputs that are being encoded now), ``bytes`` (size of
+            the files) and ``hits`` (inputs that this process found in the store).
 
         Raises
         ------
@@ -189,7 +204,7 @@ class EmbeddingStore:
         """Bytes of the file and its journal."""
         return sum(file.stat().st_size for file in self._directory.glob(FILE + "*") if ".damaged-" not in file.name)
 
-    def inspect(self):
+    def inspect(self) -> dict[str, Any]:
         """List what is in the store.
 
         Returns
@@ -216,10 +231,18 @@ class EmbeddingStore:
             "set_aside": [path.name for path in list_set_aside(self._directory)],
         }
 
-    def prune(self, *, older_than=None, encoder=None, max_bytes=None, dry_run=False):
-        """Remove vectors that nobody needs any longer, and give their space back to the disk.
+    def prune(
+        self,
+        *,
+        older_than: float | str | timedelta | None = None,
+        encoder: str | dict[str, Any] | None = None,
+        max_bytes: int | str | None = None,
+        dry_run: bool = False,
+    ) -> dict[str, int]:
+        """Remove vectors that are no longer needed, and give their space back to the disk.
 
-        Only what meets every condition goes; at least one must be given. What a running call may wait for stays. A
+        Only vectors that meet every condition are removed; at least one must be given. A vector that a running call
+        may wait for stays. A
         vector that was removed is encoded again when it is wanted.
 
         Parameters
@@ -231,7 +254,7 @@ class EmbeddingStore:
         max_bytes : int, str or None, default=None
             Remove the least recently used until the file is no larger than this; a text such as ``"2GB"`` will do.
         dry_run : bool, default=False
-            Only count what would go.
+            Only count what would be removed.
 
         Returns
         -------
@@ -242,7 +265,7 @@ class EmbeddingStore:
         Raises
         ------
         ValueError
-            If no condition is given, one of them makes no sense, or the store has no such encoder.
+            If no condition is given, one of them is invalid, or the store has no such encoder.
         StoreError
             If the directory cannot be written, or the file is damaged or of another program.
         """
@@ -251,7 +274,7 @@ class EmbeddingStore:
                 "prune() without a condition would remove everything: give older_than=, encoder= or max_bytes= "
                 "(max_bytes=0 if everything is meant)"
             )
-        conditions = {}
+        conditions: dict[str, Any] = {}
         if older_than is not None:
             conditions["cutoff"] = time.time() - parse_seconds(older_than, "older_than")
         if max_bytes is not None:
@@ -263,8 +286,8 @@ class EmbeddingStore:
             texts, size = prune(database, **conditions, dry_run=dry_run)
         return {"texts": texts, "bytes": size, "before": before, "after": self._size()}
 
-    def verify(self, *, repair=False):
-        """Compare every vector with its checksum, and look for what killed processes have left.
+    def verify(self, *, repair: bool = False) -> dict[str, Any]:
+        """Compare every vector with its checksum, and look for claims and files that killed processes have left.
 
         All vectors are read, a few seconds for each GB. The store can be used meanwhile.
 

@@ -4,11 +4,16 @@ import math
 import re
 from datetime import timedelta
 from numbers import Real
+from typing import Any
 
-_SIZES = {"": 1, "b": 1, **{f"{p}b": 1000**i for i, p in enumerate("kmgt", 1)},
-          **{f"{p}ib": 1024**i for i, p in enumerate("kmgt", 1)}}  # fmt: skip
+_SIZES = {
+    "": 1,
+    "b": 1,
+    **{f"{prefix}b": 1000**power for power, prefix in enumerate("kmgt", 1)},
+    **{f"{prefix}ib": 1024**power for power, prefix in enumerate("kmgt", 1)},
+}
 _AGES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_MOST = 2**62  # what a file or a clock of 64 bits can hold
+_MOST = 2**62  # a file or a clock of 64 bits holds no more
 
 
 def _parse(text, units):
@@ -17,7 +22,7 @@ def _parse(text, units):
     return float(match[1]) * units[match[2]] if match and match[2] in units else math.nan
 
 
-def parse_bytes(value, name, *, minimum=0):
+def parse_bytes(value: int | str, name: str, *, minimum: int = 0) -> int:
     """Read a number of bytes, in an int or a text such as "2GB".
 
     Parameters
@@ -38,7 +43,7 @@ def parse_bytes(value, name, *, minimum=0):
     ValueError
         If the value is no size, or less than `minimum`.
     """
-    number = math.nan
+    number: Any = math.nan
     if isinstance(value, str):
         number = _parse(value, _SIZES)
     elif isinstance(value, Real) and not isinstance(value, bool):
@@ -49,7 +54,7 @@ def parse_bytes(value, name, *, minimum=0):
     return int(number)
 
 
-def parse_seconds(value, name):
+def parse_seconds(value: float | str | timedelta, name: str) -> float:
     """Read an age in seconds, in a number, a timedelta or a text such as "30d".
 
     Parameters
@@ -68,7 +73,7 @@ def parse_seconds(value, name):
     ValueError
         If the value is no age.
     """
-    number = math.nan
+    number: Any = math.nan
     if isinstance(value, timedelta):
         number = value.total_seconds()
     elif isinstance(value, str):
@@ -82,7 +87,7 @@ def parse_seconds(value, name):
     return float(number)
 
 
-def show_bytes(number):
+def show_bytes(number: float) -> str:
     """Write a number of bytes for people: 1234567 is "1.2 MB"."""
     for unit in ("B", "kB", "MB", "GB"):
         if number < 1000:

@@ -1,4 +1,4 @@
-"""What is wrong with a store, and how it is put right."""
+"""Checks of a store and their repair."""
 
 import json
 import sqlite3
@@ -6,17 +6,19 @@ import warnings
 from contextlib import closing, suppress
 from itertools import groupby, islice
 from operator import itemgetter
+from pathlib import Path
+from typing import Any
 
 from skllmrec._store._database import FILE, TROUBLE, Database, is_damage, is_sound
 from skllmrec._store._locks import owners_folder
 from skllmrec.exceptions import StoreError, StoreWarning
 
 _BATCH = 1000  # rows checked in one query
-_FURTHEST = 2**40  # rows that a hole may be long
+_FURTHEST = 2**40  # largest number of rows that are skipped
 
 
-def check_file(database):
-    """Ask SQLite what is wrong with the structure of the file; None if nothing is."""
+def check_file(database: Database) -> str | None:
+    """Return what SQLite finds wrong with the structure of the file; None if nothing."""
     try:
         message = database.value("PRAGMA integrity_check(1)")
     except TROUBLE as error:
@@ -29,7 +31,7 @@ def _unsound(rows):
     return [row for row, *content in rows if not is_sound(*content)]
 
 
-def check_rows(database, *, repair):
+def check_rows(database: Database, *, repair: bool) -> tuple[int, int]:
     """Compare every vector with its checksum.
 
     Parameters
@@ -51,7 +53,7 @@ def check_rows(database, *, repair):
         damaged += len(bad)
         sound += len(rows) - len(bad)
         if repair and bad:
-            with database.transaction():  # somebody may have written them anew meanwhile
+            with database.transaction():  # another process may have written them anew meanwhile
                 again = "SELECT id, digest, vector, checksum FROM vectors WHERE id IN {}"
                 bad = [row for rows in database.each_block(again, bad) for row in _unsound(rows)]
                 database.run_blocks("DELETE FROM vectors WHERE id IN {}", bad)
@@ -62,8 +64,8 @@ def check_rows(database, *, repair):
     return sound, damaged
 
 
-def check_uses(database, *, repair):
-    """Count vectors without a note of their use, and notes without a vector; with `repair`, put them right."""
+def check_uses(database: Database, *, repair: bool) -> int:
+    """Count vectors without a record of their use, and records without a vector; with `repair`, correct them."""
     missing = "FROM vectors WHERE id NOT IN (SELECT id FROM uses)"
     surplus = "FROM uses WHERE id NOT IN (SELECT id FROM vectors)"
     n_wrong = sum(database.value(f"SELECT count(*) {rows}") for rows in (missing, surplus))
@@ -74,14 +76,14 @@ def check_uses(database, *, repair):
     return n_wrong
 
 
-def check_owners(database, *, repair):
-    """Count what dead encoders have left.
+def check_owners(database: Database, *, repair: bool) -> tuple[int, int]:
+    """Count claims and files of processes that have died.
 
     Parameters
     ----------
     database : Database
     repair : bool
-        Delete it. It blocks nobody: this is for tidiness.
+        Delete them. They block no other process.
 
     Returns
     -------
@@ -93,7 +95,7 @@ def check_owners(database, *, repair):
     files = set()
     with suppress(FileNotFoundError):
         for path in owners_folder(database.directory).iterdir():
-            with suppress(ValueError):  # not ours
+            with suppress(ValueError):  # not a file of an owner
                 files.add(bytes.fromhex(path.name))
     dead = database.dead({*claims, *running, *files}, clear=repair)
     if repair and dead:
@@ -103,13 +105,13 @@ def check_owners(database, *, repair):
     return sum(claims.get(owner, 0) for owner in dead), len(files & dead)
 
 
-def list_set_aside(directory):
-    """Damaged files that have been set aside, journals left out."""
+def list_set_aside(directory: Path) -> list[Path]:
+    """List damaged files that have been set aside, without their journals."""
     return sorted(path for path in directory.glob(f"{FILE}.damaged-????????") if path.is_file())
 
 
 def _readable(connection):
-    """Rows of a damaged file, over the holes in it."""
+    """Rows of a damaged file that can be read, before and behind its damaged parts."""
     start, skip = 0, 1
     # rowid, not id: the definition of the table may be what is damaged
     query = "SELECT rowid, digest, vector, checksum, space FROM vectors WHERE rowid >= ? ORDER BY rowid"
@@ -135,10 +137,10 @@ def _identities(connection):
     return identities
 
 
-def salvage(path, database):
-    """Take over into a store what a damaged file still holds, and delete the file.
+def salvage(path: Path, database: Database) -> int:
+    """Copy the sound vectors of a damaged file into a store, and delete the file.
 
-    A row is taken over if its checksum is right, so that a wrong vector cannot be among them.
+    A row is copied if its checksum is correct, so that no wrong vector is among them.
 
     Parameters
     ----------
@@ -149,7 +151,7 @@ def salvage(path, database):
     Returns
     -------
     int
-        Number of vectors taken over.
+        Number of vectors copied.
     """
     n_rows = 0
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -166,7 +168,7 @@ def salvage(path, database):
 
 
 def _open(directory, *, repair):
-    """Open a file and look for damage in its structure; with `repair`, a damaged one is set aside for a new one.
+    """Open a file and check its structure; with `repair`, a damaged one is set aside and a new one is made.
 
     Returns
     -------
@@ -192,8 +194,8 @@ def _open(directory, *, repair):
     return Database(directory) if repair else None, str(trouble)
 
 
-def verify(directory, *, repair):
-    """Check a store from the structure of its file to what dead processes have left.
+def verify(directory: Path, *, repair: bool) -> dict[str, Any]:
+    """Check a store: the structure of its file, its vectors, and what processes that died have left.
 
     Parameters
     ----------
@@ -206,9 +208,9 @@ def verify(directory, *, repair):
         See `EmbeddingStore.verify`.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", StoreWarning)  # that a file is set aside: the report says it
+        warnings.simplefilter("ignore", StoreWarning)  # that a file is set aside is in the report
         database, trouble = _open(directory, repair=repair)
-    report = {"sound": 0, "damaged": 0, "file": trouble, "uses": 0, "dead_claims": 0, "dead_owners": 0}
+    report: dict[str, Any] = {"sound": 0, "damaged": 0, "file": trouble, "uses": 0, "dead_claims": 0, "dead_owners": 0}
     aside = list_set_aside(directory)
     report |= {"set_aside": [path.name for path in aside], "salvaged": 0}
     if database is None:

@@ -1,5 +1,6 @@
-"""The contracts: BaseRecommender and BaseTextEncoder."""
+"""The contracts: BaseRecommender, BaseEncoder and BaseTextEncoder."""
 
+from skllmrec.base._encoder import BaseEncoder
 from skllmrec.base._factors import BaseFactorRecommender
 from skllmrec.base._feature_table import FeatureTable
 from skllmrec.base._interactions import InteractionRows, Interactions
@@ -8,6 +9,7 @@ from skllmrec.base._side import Entities
 from skllmrec.base._text_encoder import BaseTextEncoder
 
 __all__ = [
+    "BaseEncoder",
     "BaseFactorRecommender",
     "BaseRecommender",
     "BaseTextEncoder",

@@ -10,6 +10,8 @@ from skllmrec._backbone.layers.int8_linear import INT8_RECIPE
 from skllmrec._backbone.pooling import POOLINGS
 from skllmrec._device import DTYPES
 from skllmrec._sklearn import HasMethods, Interval, StrOptions
+from skllmrec._store import EmbeddingStore
+from skllmrec._typing import Path
 from skllmrec._weights import find_weights
 from skllmrec.base import BaseTextEncoder
 
@@ -19,7 +21,7 @@ class LLMTextEncoder(BaseTextEncoder):
 
     It takes what :class:`~sklearn.feature_extraction.text.TfidfVectorizer` takes, so that the two are
     interchangeable in a Pipeline. Every distinct text of a call is encoded once, in batches of texts of similar
-    length. The model is named, never held: its weights live in a registry of the process and are in no clone,
+    length. The model is named, never stored: its weights are in a registry of the process and are in no clone,
     no pickle and no grid search candidate.
 
     Parameters
@@ -30,9 +32,9 @@ class LLMTextEncoder(BaseTextEncoder):
         brings the default model) and on the hub. Code that comes with a model is never run.
     pooling : {"mean", "cls", "max", "last", "weighted_mean"}, default="mean"
         How token vectors become a text vector; ``"last"`` and ``"weighted_mean"`` suit causal models. A directory
-        saved by sentence-transformers says what the model was trained with (``1_Pooling``); this is not taken over,
-        but where it is another one than the default, a warning says so. Nor are the modules behind the pooling
-        applied (``2_Dense``), of which a warning tells as well.
+        saved by sentence-transformers records what the model was trained with (``1_Pooling``). This is not used, but
+        a warning states where it is another one than the default. Nor are the modules behind the pooling
+        applied (``2_Dense``); a warning names them.
     layer : int, default=-1
         Which hidden states: 0 is the token embeddings, -1 the last layer; layers above it are not computed.
     skip_first_token : bool, default=False
@@ -49,7 +51,7 @@ class LLMTextEncoder(BaseTextEncoder):
         Tokens that are read at once, special tokens and prompt included. At most what the model can read, which is
         also the meaning of None.
     overflow : {"truncate", "mean"}, default="truncate"
-        What becomes of longer texts.
+        How longer texts are treated.
 
         - "truncate": the rest is not read.
         - "mean": the text is cut into consecutive windows of `max_length` tokens, each with special tokens and
@@ -97,8 +99,8 @@ class LLMTextEncoder(BaseTextEncoder):
 
     Notes
     -----
-    Calls from several threads share one model. torch computes with as many threads as ``torch.get_num_threads()`` says,
-    which is left alone: joblib's processes are given their share of the cores, but of n Python threads that encode at
+    Calls from several threads share one model. torch computes with ``torch.get_num_threads()`` threads, a number that
+    is not changed: joblib's processes are given their share of the cores, but of n Python threads that encode at
     once each uses all of them, and ``torch.set_num_threads(1)`` is faster there. A forked child of a process that has
     loaded a model computes on one thread, since torch would wait forever for the threads of its parent.
 
@@ -142,24 +144,24 @@ class LLMTextEncoder(BaseTextEncoder):
 
     def __init__(
         self,
-        model="sentence-transformers/all-MiniLM-L6-v2",
+        model: Path = "sentence-transformers/all-MiniLM-L6-v2",
         *,
-        pooling="mean",
-        layer=-1,
-        skip_first_token=False,
-        prompt=None,
-        prompt_name=None,
-        max_length=256,
-        overflow="truncate",
-        n_components=None,
-        normalize=False,
-        batch_tokens=1024,
-        device=None,
-        dtype="float32",
-        revision=None,
-        memory=None,
-        verbose=False,
-    ):
+        pooling: str = "mean",
+        layer: int = -1,
+        skip_first_token: bool = False,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        max_length: int | None = 256,
+        overflow: str = "truncate",
+        n_components: int | None = None,
+        normalize: bool = False,
+        batch_tokens: int = 1024,
+        device: str | None = None,
+        dtype: str = "float32",
+        revision: str | None = None,
+        memory: Path | EmbeddingStore | None = None,
+        verbose: bool = False,
+    ) -> None:
         self.model = model
         self.pooling = pooling
         self.layer = layer
@@ -194,7 +196,7 @@ class LLMTextEncoder(BaseTextEncoder):
         return info.n_dims if self.n_components is None else int(self.n_components)
 
     def _compare_with_training(self, info):
-        """Warn where a saved sentence-transformers model says that its vectors are made in another way."""
+        """Warn where a saved sentence-transformers model declares that its vectors are made in another way."""
         # other poolings than the default, and other layers, are chosen on purpose
         if info.pooling not in {None, self.pooling} and self.pooling == "mean" and self.layer in {-1, info.n_layers}:
             warnings.warn(

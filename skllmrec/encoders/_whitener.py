@@ -1,6 +1,7 @@
 """EmbeddingWhitener: centre, rotate, truncate, whiten and normalise vectors."""
 
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
 from scipy import linalg, sparse
@@ -10,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skllmrec._format import VersionedStateMixin
 from skllmrec._sklearn import Interval, fit_context, validate_data
+from skllmrec._typing import FloatArray, Matrix, Rows
 
 
 def _mean(X):
@@ -68,6 +70,10 @@ def _directions(X, mean, k):
     directions = directions * np.sign(strongest)[:, None]
     missing = k - len(variances)
     return np.pad(variances, (0, missing)), np.pad(directions, ((0, missing), (0, 0)))
+
+
+def _as_dense(X):
+    return X.toarray() if sparse.issparse(X) else X
 
 
 class EmbeddingWhitener(ClassNamePrefixFeaturesOutMixin, TransformerMixin, VersionedStateMixin, BaseEstimator):
@@ -141,14 +147,16 @@ class EmbeddingWhitener(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Versi
         "normalize": ["boolean"],
     }
 
-    def __init__(self, n_components=None, *, center=True, whiten=False, normalize=True):
+    def __init__(
+        self, n_components: int | None = None, *, center: bool = True, whiten: bool = False, normalize: bool = True
+    ) -> None:
         self.n_components = n_components
         self.center = center
         self.whiten = whiten
         self.normalize = normalize
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Rows | Matrix, y: Any = None) -> Self:
         """Learn mean and directions.
 
         Parameters
@@ -175,12 +183,13 @@ class EmbeddingWhitener(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Versi
             )
         self.n_components_ = d if self.n_components is None else self.n_components
         self.mean_ = _mean(X) if self.center else np.zeros(d)
-        self.components_ = self.explained_variance_ = None
+        self.components_: Any = None
+        self.explained_variance_: Any = None
         if self.whiten or self.n_components is not None:
             self.explained_variance_, self.components_ = _directions(X, self.mean_, self.n_components_)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Rows | Matrix) -> FloatArray:
         """Centre, project and scale vectors.
 
         Parameters
@@ -205,7 +214,7 @@ class EmbeddingWhitener(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Versi
         dtype = X.dtype
         if self.components_ is None:
             # centred in double precision: the mean is often much longer than what is left
-            vectors = (X.toarray() if sparse.issparse(X) else X) - self.mean_
+            vectors = _as_dense(X) - self.mean_
         else:
             weights = self.components_.T
             if self.whiten:

@@ -12,8 +12,9 @@ from store_helpers import (
     WIDE,
     WideJob,
     encoded,
-    must_not_encode,
+    look_up,
     run_python,
+    starting,
     texts_like,
     wait_for,
     wide_fetch,
@@ -42,7 +43,7 @@ def which_are_there(path, texts):
 
     with suppress(Stop):
         EmbeddingStore(path).fetch(IDENTITY, WIDE, texts, look)
-    return [text for text in texts if text not in set(missing)]
+    return [text for position, text in enumerate(texts) if position not in set(missing)]
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_what_a_running_call_waits_for_stays(tmp_path, monkeypatch):
             return super().encode(positions)
 
     def wait_for_all():
-        return EmbeddingStore(store, LIMIT).fetch(IDENTITY, WIDE, texts, lambda m: Slow(m, log=log, group=1))
+        return EmbeddingStore(store, LIMIT).fetch(IDENTITY, WIDE, texts, starting(texts, Slow, log=log, group=1))
 
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(wait_for_all)
@@ -226,7 +227,7 @@ def test_limit_belongs_to_the_object(tmp_path):
     texts = texts_like(1500)
     wide_fetch(tmp_path, texts[:10], max_bytes=LIMIT)
     wide_fetch(tmp_path, texts)
-    assert EmbeddingStore(tmp_path).fetch(IDENTITY, WIDE, texts, must_not_encode).shape == (1500, WIDE)
+    assert look_up(tmp_path, texts, n_dims=WIDE).shape == (1500, WIDE)
     assert file_size(tmp_path) > LIMIT
 
 

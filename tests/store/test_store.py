@@ -23,9 +23,11 @@ from store_helpers import (
     counts,
     expected,
     fetch,
+    look_up,
     must_not_encode,
     run_python,
     scribble,
+    starting,
     texts_like,
     wait_for,
     wide_fetch,
@@ -54,7 +56,7 @@ def test_identity_separates_vectors(tmp_path):
     assert counts(tmp_path) == (10, 10)
     assert EmbeddingStore(tmp_path).stats()["encoders"] == 2
     reordered = dict(reversed(IDENTITY.items()))  # the same identity, written in another order
-    assert_array_equal(EmbeddingStore(tmp_path).fetch(reordered, N_DIMS, texts, must_not_encode), expected(texts))
+    assert_array_equal(look_up(tmp_path, texts, identity=reordered), expected(texts))
 
 
 def test_vectors_of_another_length_under_the_same_identity(tmp_path):
@@ -177,7 +179,7 @@ def test_failing_encoder_gives_its_claims_back(tmp_path):
 
     texts = texts_like(20)
     with pytest.raises(MemoryError):
-        EmbeddingStore(tmp_path).fetch(IDENTITY, N_DIMS, texts, Failing)
+        fetch(tmp_path, texts, job=Failing)
     assert counts(tmp_path) == (10, 10)
     assert EmbeddingStore(tmp_path).stats()["claims"] == 0
     assert_array_equal(fetch(tmp_path, texts), expected(texts))
@@ -199,7 +201,7 @@ def test_flipped_bit_is_noticed_and_repaired(tmp_path, column, bit):
     assert_array_equal(fetch(tmp_path, texts, log=log), expected(texts))
     assert len(log.read_text().splitlines()) == 1
     assert counts(tmp_path) == (8, 9)
-    assert_array_equal(EmbeddingStore(tmp_path).fetch(IDENTITY, N_DIMS, texts, must_not_encode), expected(texts))
+    assert_array_equal(look_up(tmp_path, texts), expected(texts))
 
 
 @pytest.mark.parametrize("value", [None, 7, "text", b"short", b"x" * 4 * N_DIMS])
@@ -247,7 +249,7 @@ def test_damaged_file_is_set_aside_and_rebuilt(tmp_path, damage):
         assert_array_equal(fetch(tmp_path, texts), expected(texts))
     assert len(list(tmp_path.glob("*.damaged-????????"))) == 1
     assert counts(tmp_path) == (200, 200)
-    assert_array_equal(EmbeddingStore(tmp_path).fetch(IDENTITY, N_DIMS, texts, must_not_encode), expected(texts))
+    assert_array_equal(look_up(tmp_path, texts), expected(texts))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -349,14 +351,14 @@ def test_file_that_is_replaced_meanwhile(tmp_path):
                 os.rename(tmp_path / _database.FILE, tmp_path / "aside")
             return super().encode(positions)
 
-    assert_array_equal(EmbeddingStore(tmp_path).fetch(IDENTITY, N_DIMS, texts, Disturbed), expected(texts))
+    assert_array_equal(fetch(tmp_path, texts, job=Disturbed), expected(texts))
     assert_array_equal(fetch(tmp_path, texts), expected(texts))
     assert counts(tmp_path)[0] == 15
 
 
 def test_store_is_a_path_for_copies_and_pickles(tmp_path):
     store = EmbeddingStore(tmp_path)
-    store.fetch(IDENTITY, N_DIMS, ["a"], Job)
+    store.fetch(IDENTITY, N_DIMS, ["a"], starting(["a"]))
     assert len(pickle.dumps(store)) < 300
     for copy in (deepcopy(store), pickle.loads(pickle.dumps(store))):  # noqa: S301 - our own
         assert_array_equal(copy.fetch(IDENTITY, N_DIMS, ["a"], must_not_encode), expected(["a"]))

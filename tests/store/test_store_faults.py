@@ -18,14 +18,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from store_helpers import (
-    IDENTITY,
-    N_DIMS,
     WIDE,
     Job,
     counts,
     expected,
     fetch,
-    must_not_encode,
+    look_up,
     run_python,
     texts_like,
     wait_for,
@@ -244,11 +242,11 @@ def test_folder_that_is_deleted_meanwhile(tmp_path):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StoreWarning)
-        got = EmbeddingStore(path).fetch(IDENTITY, N_DIMS, texts, Disturbed)
+        got = fetch(path, texts, job=Disturbed)
     assert_array_equal(got, expected(texts))
     assert_array_equal(fetch(path, texts), expected(texts))
     assert counts(path)[0] == 30
-    EmbeddingStore(path).fetch(IDENTITY, N_DIMS, texts, must_not_encode)
+    look_up(path, texts)
 
 
 @pytest.mark.parametrize("name", ["with space", "目录 Ünïcode 🎬", "100% ?#&=;'\"", "." + "x" * 200])
@@ -256,7 +254,7 @@ def test_folder_that_is_deleted_meanwhile(tmp_path):
 def test_folder_with_an_odd_name(tmp_path, name):
     path, texts = tmp_path / name, texts_like(10)
     fetch(path, texts)
-    assert_array_equal(EmbeddingStore(path).fetch(IDENTITY, N_DIMS, texts, must_not_encode), expected(texts))
+    assert_array_equal(look_up(path, texts), expected(texts))
     assert (path / _database.FILE).exists()
     assert EmbeddingStore(path).verify()["sound"] == 10
 
@@ -273,7 +271,7 @@ def test_folder_below_the_home_folder(tmp_path, monkeypatch):
 )
 def test_odd_text(tmp_path, text):
     assert_array_equal(fetch(tmp_path, [text, "b"]), expected([text, "b"]))
-    EmbeddingStore(tmp_path).fetch(IDENTITY, N_DIMS, ["b", text], must_not_encode)
+    look_up(tmp_path, ["b", text])
 
 
 # ------------------------------------------------------------------------------------------- forks
@@ -319,7 +317,7 @@ def test_child_forked_while_encoding(tmp_path):
 
     Forking.children = []
     try:
-        assert_array_equal(EmbeddingStore(tmp_path).fetch(IDENTITY, N_DIMS, texts, Forking), expected(texts))
+        assert_array_equal(fetch(tmp_path, texts, job=Forking), expected(texts))
         assert list((tmp_path / "owners").iterdir()) == []
         fetch(tmp_path, texts_like(20))
     finally:
@@ -363,5 +361,5 @@ def test_wide_vectors_come_in_small_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr(_database, "_CHUNK_BYTES", 5000)  # four vectors of 1 kB
     texts = texts_like(50)
     wide_fetch(tmp_path, texts)
-    got = EmbeddingStore(tmp_path).fetch(IDENTITY, WIDE, texts[::-1], must_not_encode)
+    got = look_up(tmp_path, texts[::-1], n_dims=WIDE)
     assert_array_equal(got, np.stack([wide_vector(text) for text in texts[::-1]]))

@@ -7,7 +7,18 @@ import sqlite3
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from store_helpers import IDENTITY, N_DIMS, WIDE, counts, expected, fetch, must_not_encode, texts_like, wide_vector
+from store_helpers import (
+    IDENTITY,
+    N_DIMS,
+    WIDE,
+    counts,
+    expected,
+    fetch,
+    look_up,
+    must_not_encode,
+    texts_like,
+    wide_vector,
+)
 
 from skllmrec._store import EmbeddingStore, _database
 from skllmrec.exceptions import StoreError, StoreWarning
@@ -90,7 +101,7 @@ def test_migration_that_is_cut_short_starts_again(tmp_path, monkeypatch):
     with pytest.raises(StoreError):
         EmbeddingStore(tmp_path).stats()
     monkeypatch.undo()
-    assert_array_equal(EmbeddingStore(tmp_path).fetch(IDENTITY, N_DIMS, texts, must_not_encode), expected(texts))
+    assert_array_equal(look_up(tmp_path, texts), expected(texts))
 
 
 def test_newer_version_is_left_alone(tmp_path):

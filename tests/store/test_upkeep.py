@@ -15,9 +15,11 @@ from store_helpers import (
     counts,
     expected,
     fetch,
+    look_up,
     must_not_encode,
     run_python,
     scribble,
+    starting,
     texts_like,
     wait_for,
     wide_fetch,
@@ -173,7 +175,7 @@ def test_verify_finds_damaged_rows_and_removes_them(tmp_path):
         report = store.verify(repair=repair)
         assert (report["sound"], report["damaged"], report["file"]) == (*found, None)
     missing = []
-    store.fetch(IDENTITY, N_DIMS, texts, lambda wanted: missing.extend(wanted) or Job(wanted))
+    store.fetch(IDENTITY, N_DIMS, texts, starting(texts, lambda wanted: missing.extend(wanted) or Job(wanted)))
     assert sorted(missing) == sorted(texts[i - 1] for i in (3, 17, 30))
     assert counts(tmp_path) == (50, 53)
 
@@ -191,7 +193,7 @@ def test_verify_does_not_delete_a_row_that_was_written_anew_meanwhile(tmp_path, 
 
     monkeypatch.setattr(_database.Database, "transaction", disturbed)
     assert EmbeddingStore(tmp_path).verify(repair=True)["damaged"] == 1
-    EmbeddingStore(tmp_path).fetch(IDENTITY, N_DIMS, texts, must_not_encode)
+    look_up(tmp_path, texts)
 
 
 def test_verify_finds_what_a_killed_process_left(tmp_path):

@@ -1,7 +1,13 @@
 """Exchange the linear layers of a model for layers that compute the same in another way."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-def replace_linear_layers(model, make_layer):
+if TYPE_CHECKING:
+    import torch
+
+
+def replace_linear_layers(model: "torch.nn.Module", make_layer: Callable[[Any], Any]) -> int:
     """Replace the linear layers of a model, in place.
 
     Parameters

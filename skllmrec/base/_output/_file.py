@@ -1,16 +1,19 @@
-"""A .npy file of vectors, written block by block, that a killed process can take up again."""
+"""A .npy file of vectors, written block by block, that can be resumed after the process was killed."""
 
 import hashlib
 import json
 import os
+import pathlib
 import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
 from skllmrec._format import FORMATS, check_format
 from skllmrec._store._locks import exclusive
+from skllmrec._typing import FloatArray, Path
 from skllmrec.exceptions import VectorFileError
 
 _FORMAT = f"skllmrec vectors {FORMATS['vectors']}"
@@ -19,10 +22,10 @@ _CHUNK = 1 << 20  # bytes that are read at once
 _KEYS = {"encoder", "identity", "size", "texts", "texts_sha256", "vectors_crc32"}
 
 
-def _digest_of(texts, digest):
-    """Add texts to a SHA-256, each with its length, so that other cuts give other sums."""
-    for text in texts:
-        data = text.encode()
+def _add_to_digest(fingerprints, digest):
+    """Add fingerprints of inputs to a SHA-256, each with its length, so that other cuts give other sums."""
+    for fingerprint in fingerprints:
+        data = fingerprint.encode() if isinstance(fingerprint, str) else fingerprint
         digest.update(len(data).to_bytes(8, "little"))
         digest.update(data)
 
@@ -35,11 +38,11 @@ def _changes(then, now):
 
 
 class VectorFile:
-    """The file `path`, with one row of float32 for each text, in the order of the texts.
+    """The file `path`, with one row of float32 for each input, in the order of the inputs.
 
-    While it grows it is called ``<path>.partial``; ``<path>.json`` says which encoder and which texts its rows come
+    While it grows it is called ``<path>.partial``; ``<path>.json`` records which encoder and which inputs its rows come
     from, and stays beside the finished file. What is written is on the disk before the json file counts it, and the
-    json file is replaced as a whole: whenever the process is killed, the rows that are counted are there and right.
+    json file is replaced as a whole: whenever the process is killed, the rows that are counted are present and correct.
     While one process has the file open (``<path>.lock``), others wait.
 
     Parameters
@@ -49,9 +52,11 @@ class VectorFile:
     encoder : str
         Name of the encoder.
     identity : dict
-        All that a vector depends on besides its text: anything that json can write.
+        All that a vector depends on besides its input: anything that json can write.
     n_dims : int
         Length of a vector.
+    kinds : str, default="texts"
+        What the inputs are called in messages. The json file counts inputs of any kind under the key ``texts``.
 
     Attributes
     ----------
@@ -67,8 +72,10 @@ class VectorFile:
         On entering, if a newer version of the package made the file.
     """
 
-    def __init__(self, path, *, encoder, identity, n_dims):
-        self.path = Path(path).expanduser()
+    def __init__(
+        self, path: Path, *, encoder: str, identity: dict[str, Any], n_dims: int, kinds: str = "texts"
+    ) -> None:
+        self.path = pathlib.Path(path).expanduser()
         if self.path.suffix != ".npy":
             raise VectorFileError(f"out={str(path)!r} does not name a .npy file: choose a name that ends in .npy")
         if not self.path.parent.is_dir():
@@ -78,11 +85,16 @@ class VectorFile:
         self._lock = self.path.with_name(f"{self.path.name}.lock")
         self._held = ExitStack()
         self._made_by = json.loads(json.dumps({"encoder": encoder, "identity": identity, "size": n_dims}))
-        self._n_dims, self._texts, self._file = n_dims, hashlib.sha256(), None
-        self.n_done = self._n_rows = 0
-        self._expected, self._checksum = None, 0  # digest of the texts of the rows that are there, CRC of these rows
+        self._n_dims = n_dims
+        self._kinds = kinds
+        self._digest = hashlib.sha256()  # of the fingerprints of the inputs so far
+        self._file: Any = None
+        self.n_done = 0
+        self._n_rows = 0
+        self._expected = None  # digest of the inputs of the rows that are there
+        self._checksum = 0  # CRC of these rows
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self._held.enter_context(exclusive(self._lock, remove=True))
         try:
             self._open()
@@ -91,7 +103,7 @@ class VectorFile:
             raise
         return self
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if kind is not None and self._n_rows == 0:  # nothing to keep
             self._file.close()
             self._partial.unlink(missing_ok=True)
@@ -105,9 +117,9 @@ class VectorFile:
         path = self.path if self._finished else self._partial
         mode = "rb" if self._finished else "r+b" if path.exists() else "w+b"
         self._file = self._held.enter_context(open(path, mode, buffering=0))  # noqa: SIM115 - closed on exit
-        begun = self._file.seek(0, os.SEEK_END) > 0 and (about is None or about["texts"] > 0)
-        if self._finished or begun:
-            self._take_up(about)
+        has_rows = self._file.seek(0, os.SEEK_END) > 0 and (about is None or about["texts"] > 0)
+        if self._finished or has_rows:
+            self._resume(about)
         else:
             self._save_about()
             self._write_header()
@@ -119,12 +131,12 @@ class VectorFile:
         self._start = self._file.tell()
 
     def _read_about(self):
-        """Read what the json file says.
+        """Read the json file.
 
         Raises
         ------
         VectorFileError
-            If it is not ours.
+            If another program wrote it.
         FileVersionError
             If a newer version of the package wrote it.
         """
@@ -144,8 +156,8 @@ class VectorFile:
         )
 
     def _save_about(self):
-        """Say what the rows are, all at once."""
-        about = {"format": _FORMAT, **self._made_by, "texts": self._n_rows, "texts_sha256": self._texts.hexdigest()}
+        """Record what the rows are, in a file that is replaced as a whole."""
+        about = {"format": _FORMAT, **self._made_by, "texts": self._n_rows, "texts_sha256": self._digest.hexdigest()}
         about["vectors_crc32"] = self._checksum
         fresh = self._about.with_name(f"{self._about.name}.new")
         with open(fresh, "w", encoding="utf-8") as file:
@@ -154,8 +166,8 @@ class VectorFile:
             os.fsync(file.fileno())
         os.replace(fresh, self._about)
 
-    def _take_up(self, about):
-        """Go on with the rows of a file that is there.
+    def _resume(self, about):
+        """Continue with the rows of a file that is there.
 
         Raises
         ------
@@ -173,7 +185,7 @@ class VectorFile:
             self._refuse(f"is damaged: its {self._n_rows} vectors are not those that were written")
 
     def _is_sound(self):
-        """Whether the rows that were counted are there, bit for bit."""
+        """Whether the rows that were counted are present, bit for bit."""
         self._file.seek(0)
         try:
             np.lib.format.read_magic(self._file)
@@ -190,46 +202,46 @@ class VectorFile:
     def _n_bytes(self):
         return self._n_rows * self._n_dims * _DTYPE.itemsize
 
-    def unfinished(self, blocks):
-        """Blocks of texts that have no vectors yet; the texts that have are compared with those of the rows.
+    def unfinished(self, blocks: Iterable[Any]) -> Iterator[Any]:
+        """Blocks of inputs that have no vectors yet; the inputs that have are compared with those of the rows.
 
         Parameters
         ----------
-        blocks : iterable of list of str
-            All texts, from the first.
+        blocks : iterable of Block
+            All inputs, from the first.
 
         Yields
         ------
-        list of str
-            To be encoded and handed to `append` before the next is taken.
+        Block
+            To be encoded and passed to `append` before the next is taken.
 
         Raises
         ------
         VectorFileError
-            If the texts are not those that the rows come from.
+            If the inputs are not those that the rows come from.
         """
         row, known = 0, self.n_done
         for block in blocks:
             n_known = min(known - row, len(block))
             if n_known > 0:
-                _digest_of(block[:n_known], self._texts)
+                _add_to_digest(block[:n_known].fingerprints, self._digest)
                 row += n_known
                 if row == known:
                     self._compare()
                 block = block[n_known:]
             if block and self._finished:
-                self._refuse(f"has vectors of {known} texts, and here are more")
+                self._refuse(f"has vectors of {known} {self._kinds}, and here are more")
             if block:
                 yield block
         if row < known:
-            self._refuse(f"has vectors of {known} texts, and here are only {row}")
+            self._refuse(f"has vectors of {known} {self._kinds}, and here are only {row}")
 
     def _compare(self):
-        if self._texts.hexdigest() != self._expected:
-            self._refuse(f"has vectors of other texts: the first {self.n_done} differ from those given now")
+        if self._digest.hexdigest() != self._expected:
+            self._refuse(f"has vectors of other {self._kinds}: the first {self.n_done} differ from those given now")
 
     def _refuse(self, why):
-        """Say that the file stays as it is.
+        """Raise the error that leaves the file as it is.
 
         Raises
         ------
@@ -239,15 +251,15 @@ class VectorFile:
         path = self.path if self._finished else self._partial
         raise VectorFileError(f"{path} {why}. Delete it to start anew, or choose another name")
 
-    def append(self, texts, vectors):
+    def append(self, block: Any, vectors: FloatArray) -> None:
         """Write the vectors of the next block.
 
         Parameters
         ----------
-        texts : list of str
-            The block.
-        vectors : ndarray of shape (len(texts), n_dims), dtype float32
-            One row for each text.
+        block : Block
+            The inputs, with their fingerprints.
+        vectors : ndarray of shape (len(block), n_dims), dtype float32
+            One row for each input.
 
         Raises
         ------
@@ -256,14 +268,14 @@ class VectorFile:
         """
         try:
             self._file.seek(self._start + self._n_bytes())
-            data = memoryview(np.ascontiguousarray(vectors, dtype=_DTYPE)).cast("B")
+            data = np.ascontiguousarray(vectors, dtype=_DTYPE).data.cast("B")
             rest = data
             while rest:
                 rest = rest[self._file.write(rest) :]
             os.fsync(self._file.fileno())
             self._checksum = zlib.crc32(data, self._checksum)
-            _digest_of(texts, self._texts)
-            self._n_rows += len(texts)
+            _add_to_digest(block.fingerprints, self._digest)
+            self._n_rows += len(block)
             self._save_about()
         except OSError as error:
             raise VectorFileError(
@@ -271,12 +283,12 @@ class VectorFile:
                 "are kept"
             ) from error
 
-    def result(self):
+    def result(self) -> FloatArray:
         """Give the finished file its name and map it into memory.
 
         Returns
         -------
-        memmap of shape (n_texts, n_dims), dtype float32
+        memmap of shape (n_inputs, n_dims), dtype float32
             Read-only.
 
         Raises

@@ -3,11 +3,14 @@
 import json
 import os
 from numbers import Integral, Real
+from typing import Any
 
 from sklearn.preprocessing import normalize as unit_rows
 
 from skllmrec._remote_api import RemoteAPI, parse_base_url
 from skllmrec._sklearn import HasMethods, Interval, StrOptions
+from skllmrec._store import EmbeddingStore
+from skllmrec._typing import FloatArray, IntArray, Path
 from skllmrec.base import BaseTextEncoder
 from skllmrec.encoders.remote._job import EmbeddingJob
 
@@ -18,10 +21,12 @@ _OWN = {"model", "input", "dimensions", "encoding_format"}  # fields of a reques
 class _UnitJob:
     """A job whose vectors are scaled to unit length."""
 
-    def __init__(self, job):
-        self._job, self.costs, self.groups = job, job.costs, job.groups
+    def __init__(self, job: EmbeddingJob) -> None:
+        self._job = job
+        self.costs = job.costs
+        self.groups = job.groups
 
-    def encode(self, positions):
+    def encode(self, positions: IntArray) -> FloatArray:
         """Encode the texts at `positions`; a zero vector stays zero."""
         return unit_rows(self._job.encode(positions), copy=False)
 
@@ -29,11 +34,11 @@ class _UnitJob:
 class RemoteTextEncoder(BaseTextEncoder):
     """Encode texts with a model behind an OpenAI-compatible ``/v1/embeddings`` server.
 
-    vLLM, text-embeddings-inference, Ollama, llama.cpp and most hosted services speak this protocol. Every distinct
+    vLLM, text-embeddings-inference, Ollama, llama.cpp and most hosted services implement this protocol. Every distinct
     text of a call is sent once, with others of similar length, several requests at a time; with `memory` no text is
     paid for twice. Requests that may succeed later (429, 5xx, time-outs, cut connections) are repeated after waits
     that double, or that the server names. An answer is used only if it has one finite vector of the right length
-    for every text, each told by its index.
+    for every text, each identified by its index.
 
     A blank text (empty or white space, after `prompt`) is not sent, as many servers refuse it: its vector is zero.
 
@@ -95,7 +100,7 @@ class RemoteTextEncoder(BaseTextEncoder):
 
     Examples
     --------
-    A stand-in for a server, whose vectors are the counts of the vowels:
+    A small server, whose vectors are the counts of the vowels:
 
     >>> import json, threading
     >>> from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -145,23 +150,23 @@ class RemoteTextEncoder(BaseTextEncoder):
 
     def __init__(
         self,
-        model,
+        model: str,
         *,
-        base_url="http://127.0.0.1:8000/v1",
-        api_key_env=None,
-        prompt=None,
-        dimensions=None,
-        extra_body=None,
-        normalize=False,
-        encoding_format="float",
-        max_batch_texts=64,
-        max_batch_chars=100_000,
-        n_concurrent=4,
-        timeout=60.0,
-        max_retries=6,
-        memory=None,
-        verbose=False,
-    ):
+        base_url: str = "http://127.0.0.1:8000/v1",
+        api_key_env: str | None = None,
+        prompt: str | None = None,
+        dimensions: int | None = None,
+        extra_body: dict[str, Any] | None = None,
+        normalize: bool = False,
+        encoding_format: str = "float",
+        max_batch_texts: int = 64,
+        max_batch_chars: int = 100_000,
+        n_concurrent: int = 4,
+        timeout: float = 60.0,
+        max_retries: int = 6,
+        memory: Path | EmbeddingStore | None = None,
+        verbose: bool = False,
+    ) -> None:
         self.model = model
         self.base_url = base_url
         self.api_key_env = api_key_env

@@ -1,20 +1,23 @@
-"""Embeddings of texts from a server: requests of limited size, and every answer checked before it is believed."""
+"""Embeddings of texts from a server: requests of limited size, and every answer is checked before it is used."""
 
 import base64
 import re
+from typing import Any
 
 import numpy as np
 
+from skllmrec._remote_api import RemoteAPI
+from skllmrec._typing import FloatArray, IntArray
 from skllmrec.exceptions import RemoteAPIError
 
 _PATH = "embeddings"
 _ROUNDS = 4  # requests of each thread in a group: few enough to lose little, enough to keep all threads busy
 _SHOWN = 40  # characters of a text in a message
-# servers that do not know 413 say it in words
+# servers that do not use 413 state it in the message
 _TOO_LARGE = re.compile(r"too (many|large|long|big)|maximum|exceed|batch size|(context|input|sequence) length", re.I)
 
 
-def cut_batches(lengths, *, max_texts, max_chars):
+def cut_batches(lengths: IntArray, *, max_texts: int, max_chars: int) -> list[slice]:
     """Cut texts, in the order they are in, into batches.
 
     Parameters
@@ -84,13 +87,13 @@ def _entries_in_order(answer, n_texts):
     return [entries[place] for place in np.argsort(indices)]
 
 
-def read_embeddings(answer, *, n_texts, n_dims):
+def read_embeddings(answer: dict[str, Any], *, n_texts: int, n_dims: int | None) -> FloatArray:
     """Read the vectors out of an answer of ``/v1/embeddings``.
 
     Parameters
     ----------
     answer : dict
-        What the server has answered.
+        The answer of the server, from JSON.
     n_texts : int
         Texts that were sent.
     n_dims : int or None
@@ -104,7 +107,7 @@ def read_embeddings(answer, *, n_texts, n_dims):
     Raises
     ------
     ValueError
-        If anything is not as it should be: number, indices, lengths or values.
+        If number, indices, lengths or values are not as expected.
 
     Examples
     --------
@@ -160,9 +163,23 @@ class EmbeddingJob:
         Positions to encode together.
     """
 
-    def __init__(self, api, texts, *, request, n_dims, max_texts, max_chars, n_concurrent):
-        self._api, self._texts, self._request, self._n_dims = api, texts, request, n_dims
-        self._max_texts, self._max_chars = max_texts, max_chars
+    def __init__(
+        self,
+        api: RemoteAPI,
+        texts: list[str],
+        *,
+        request: dict[str, Any],
+        n_dims: int | None,
+        max_texts: int,
+        max_chars: int,
+        n_concurrent: int,
+    ) -> None:
+        self._api = api
+        self._texts = texts
+        self._request = request
+        self._n_dims = n_dims
+        self._max_texts = max_texts
+        self._max_chars = max_chars
         self.costs = np.fromiter(map(len, texts), dtype=np.intp, count=len(texts))
         order = np.argsort(self.costs, kind="stable")
         cuts = self._cut(order)
@@ -170,7 +187,7 @@ class EmbeddingJob:
         firsts = [cut.start for cut in cuts[::per_group]]
         self.groups = np.split(order, firsts[1:]) if firsts else []
 
-    def encode(self, positions):
+    def encode(self, positions: IntArray) -> FloatArray:
         """Encode the texts at `positions`, a few requests at a time.
 
         Returns

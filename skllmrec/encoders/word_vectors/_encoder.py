@@ -4,6 +4,7 @@ import os
 import warnings
 from array import array
 from collections import defaultdict
+from collections.abc import Callable
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy import sparse
 from sklearn.utils import check_random_state
 
 from skllmrec._sklearn import Interval, StrOptions
+from skllmrec._typing import FloatArray, IntArray, Path, RandomState
 from skllmrec.base import BaseTextEncoder
 from skllmrec.encoders.word_vectors._files import WordVectors, find_word_vectors, load_word_vectors
 from skllmrec.encoders.word_vectors._identity import describe_analyzer, digest
@@ -48,12 +50,13 @@ def _count_words(texts, analyze):
 class _PoolingJob:
     """Texts on their way to vectors, a group at a time."""
 
-    def __init__(self, texts, pool):
-        self._texts, self._pool = texts, pool
+    def __init__(self, texts: list[str], pool: Callable[[list[str]], FloatArray]) -> None:
+        self._texts = texts
+        self._pool = pool
         self.costs = np.array([text.count(" ") + 1 for text in texts], dtype=np.int64)
         self.groups = [np.arange(i, min(i + _GROUP, len(texts))) for i in range(0, len(texts), _GROUP)]
 
-    def encode(self, positions):
+    def encode(self, positions: IntArray) -> FloatArray:
         """Pool the words of the texts at `positions`."""
         return self._pool([self._texts[i] for i in positions])
 
@@ -62,7 +65,7 @@ class WordVectorEncoder(BaseTextEncoder):
     r"""Encode texts as the mean of the vectors of their words: pre-trained ones, or Word2Vec trained on the texts.
 
     Words without their order, at a hundred thousand titles a second on one core. It takes what
-    :class:`~sklearn.feature_extraction.text.TfidfVectorizer` takes. Pre-trained vectors are named, never held: they
+    :class:`~sklearn.feature_extraction.text.TfidfVectorizer` takes. Pre-trained vectors are named, never stored: they
     are read once per process, and a fitted encoder pickles to its word weights; `transform` finds the vectors of
     words that no training text had. Vectors trained in `fit` are part of the fitted encoder.
 
@@ -83,13 +86,13 @@ class WordVectorEncoder(BaseTextEncoder):
         directions that all texts share are removed. Frequencies are those of the texts of `fit`; a word that they
         do not have gets the weight of frequency 0, the largest.
     analyzer : {"word"} or callable, default="word"
-        What takes a text apart. "word" means the words of
+        What splits a text into words. "word" means the words of
         :class:`~skllmrec.preprocessing.TextAnalyzer` (scikit-learn's for text with spaces, pairs of characters for
         Chinese and Japanese: vectors trained on words want ``TextAnalyzer("jieba")``). A callable gets a text and
         returns a list of words. Where `transform` writes a file (`out`), it is a TextAnalyzer or a function of a
         module, not a lambda: the file names what its vectors depend on.
     lowercase : bool, default=True
-        Lower-case the text before it is taken apart; False for vectors that tell "Apple" from "apple". A
+        Lower-case the text before it is split; False for vectors that distinguish "Apple" and "apple". A
         callable `analyzer` decides by itself.
     sif_weight : float, default=1e-3
         The a of ``pooling="sif"``: a word with this share of all words weighs one half.
@@ -182,21 +185,21 @@ class WordVectorEncoder(BaseTextEncoder):
 
     def __init__(
         self,
-        vectors=None,
+        vectors: Path | None = None,
         *,
-        pooling="mean",
-        analyzer="word",
-        lowercase=True,
-        sif_weight=1e-3,
-        remove_components=1,
-        normalize=False,
-        n_components=100,
-        window=5,
-        min_count=2,
-        epochs=20,
-        random_state=None,
-        verbose=False,
-    ):
+        pooling: str = "mean",
+        analyzer: str | Callable[[str], list[str]] = "word",
+        lowercase: bool = True,
+        sif_weight: float = 1e-3,
+        remove_components: int = 1,
+        normalize: bool = False,
+        n_components: int = 100,
+        window: int = 5,
+        min_count: int = 2,
+        epochs: int = 20,
+        random_state: RandomState = None,
+        verbose: bool = False,
+    ) -> None:
         self.vectors = vectors
         self.pooling = pooling
         self.analyzer = analyzer

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from skllmrec._typing import FloatArray, IntArray
 from skllmrec._weights import file_sha256
 from skllmrec.encoders.word_vectors._formats import files_of, read_word_vectors
 from skllmrec.exceptions import ModelNotFoundError
@@ -29,7 +30,7 @@ _PACKAGES = {
 _MAX_LOADED = 2  # tables are large
 _ROWS = 1 << 16  # checked at a time
 
-_loaded = {}  # SHA-256 -> WordVectors, the last used last
+_loaded: dict[str, "WordVectors"] = {}  # SHA-256 -> WordVectors, the last used last
 _lock = threading.Lock()
 
 
@@ -45,21 +46,21 @@ class WordVectors:
         Floating point, in any memory order.
     """
 
-    rows: dict
-    matrix: np.ndarray
+    rows: dict[str, int]
+    matrix: FloatArray
 
     @property
-    def n_dims(self):
+    def n_dims(self) -> int:
         """Length of a vector."""
         return self.matrix.shape[1]
 
-    def take(self, rows):
+    def take(self, rows: IntArray) -> FloatArray:
         """Copy vectors out of the matrix.
 
         Parameters
         ----------
         rows : ndarray of int
-            Which.
+            Rows of the matrix.
 
         Returns
         -------
@@ -77,7 +78,7 @@ class WordVectorFiles:
     path: Path
 
     @cached_property
-    def sha256(self):
+    def sha256(self) -> str:
         """SHA-256 (hex) of the contents of all files."""
         lines = "\n".join(file_sha256(file) for file in files_of(self.path))
         return hashlib.sha256(lines.encode()).hexdigest()
@@ -101,7 +102,7 @@ def _in_package(name):
     return path
 
 
-def find_word_vectors(name):
+def find_word_vectors(name: str | os.PathLike[str]) -> WordVectorFiles:
     """Find word vectors: a file or folder, or the name of some that an installed package carries.
 
     Parameters
@@ -156,7 +157,7 @@ def _check_finite(matrix, path):
             )
 
 
-def load_word_vectors(files):
+def load_word_vectors(files: WordVectorFiles) -> WordVectors:
     """Read word vectors, or return those that this process has read before.
 
     Parameters

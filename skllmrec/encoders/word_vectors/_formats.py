@@ -8,12 +8,14 @@ from collections import Counter
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from skllmrec._optional import import_optional
+from skllmrec._typing import FloatArray
 
-_HEAD = 1 << 16  # bytes that tell the format
+_HEAD = 1 << 16  # bytes from which the format is recognised
 _CHUNK = 1 << 20
 _BLOCK = 2048  # lines that are parsed together
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r"))
@@ -150,7 +152,7 @@ def _next_lines(file):
 
 
 def _read_text(file, path, header):
-    """Read lines of a word and its numbers, from where the file stands."""
+    """Read lines of a word and its numbers, from the present position of the file."""
     number, n_dims = (1, None) if header is None else (2, header[1])
     words, buffer = [], bytearray()
     while lines := _next_lines(file):
@@ -163,7 +165,7 @@ def _read_text(file, path, header):
 
 
 def _read_binary(file, path, header):
-    """Read words, each followed by its numbers in little-endian float32, from where the file stands."""
+    """Read words, each followed by its numbers in little-endian float32, from the present position of the file."""
     n_words, n_dims = header
     words, buffer, chunk, start = [], bytearray(), b"", 0
     while len(words) < n_words:
@@ -194,11 +196,11 @@ def _read_binary(file, path, header):
 class _SafeUnpickler(pickle.Unpickler):
     """Unpickles dictionaries, lists, numbers, text, arrays and one class without behaviour; calls nothing else."""
 
-    def __init__(self, file):
+    def __init__(self, file: Any) -> None:
         super().__init__(file)
         self.stand_in = type("StandIn", (), {})
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         """Return the few names that a KeyedVectors file needs.
 
         Raises
@@ -274,8 +276,8 @@ def _read_words(path):
     return [_decode(line.rstrip(b"\r"), f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
 
 
-def files_of(path):
-    """Name all files that word vectors at a path consist of.
+def files_of(path: Path) -> list[Path]:
+    """List all files that word vectors at a path consist of.
 
     Parameters
     ----------
@@ -332,7 +334,7 @@ def _read_with_header(file, path, rest, header):
 
 
 def _read_file(path):
-    """Words and vectors of one file, whose format is told by its first bytes."""
+    """Words and vectors of one file, whose format is recognised by its first bytes."""
     with _open(path) as file:
         head = file.read(_HEAD)
         _refuse_other_formats(head, path)
@@ -347,7 +349,7 @@ def _read_file(path):
         return _read_with_header(file, path, rest, header)
 
 
-def read_word_vectors(path):
+def read_word_vectors(path: Path) -> tuple[list[str], FloatArray]:
     """Read word vectors in any known format.
 
     Parameters

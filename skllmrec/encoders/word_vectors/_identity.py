@@ -1,17 +1,21 @@
-"""What the vectors of a WordVectorEncoder depend on, as values that are the same in the next process."""
+"""The identity of a WordVectorEncoder: values that its vectors depend on and that are equal in every process."""
 
 import hashlib
 import inspect
 import json
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from importlib.metadata import version
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
+from skllmrec._typing import Array
 
-def digest(words, *arrays):
+
+def digest(words: Iterable[str], *arrays: Array) -> str:
     """SHA-256 (hex) of words and of arrays with a row for each, or of arrays alone.
 
     Parameters
@@ -27,9 +31,9 @@ def digest(words, *arrays):
     """
     sha256 = hashlib.sha256(json.dumps(list(words)).encode())
     for array in arrays:
-        array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-        sha256.update(f"{array.dtype.str} {array.shape}".encode())
-        sha256.update(array.reshape(-1).view(np.uint8))
+        written = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        sha256.update(f"{written.dtype.str} {written.shape}".encode())
+        sha256.update(written.reshape(-1).view(np.uint8).data)
     return sha256.hexdigest()
 
 
@@ -58,14 +62,14 @@ def _as_function(analyzer):
     return None
 
 
-def describe_analyzer(analyzer):
+def describe_analyzer(analyzer: Any) -> dict[str, Any]:
     """Describe a callable analyzer so that another process describes the same one alike, and no other.
 
     Parameters
     ----------
     analyzer : callable
         An object with ``get_params`` whose parameters json can write, such as TextAnalyzer; or a function that
-        stands in a module.
+        is defined at the top of a module.
 
     Returns
     -------
@@ -80,8 +84,8 @@ def describe_analyzer(analyzer):
     found = _as_estimator(analyzer) if hasattr(analyzer, "get_params") else _as_function(analyzer)
     if found is None:
         raise ValueError(
-            f"out= is a file, which another process may take up, but nothing says what analyzer={analyzer!r:.80} does "
-            "that this process would recognise: use analyzer=TextAnalyzer(...), a function written with def in a "
+            f"out= is a file, which another process may continue, but analyzer={analyzer!r:.80} cannot be described so "
+            "that this process would recognise it: use analyzer=TextAnalyzer(...), a function written with def in a "
             "module, or an array as out="
         )
     return found

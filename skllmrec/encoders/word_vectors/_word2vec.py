@@ -1,13 +1,16 @@
-"""Word2Vec trained on the corpus at hand, by gensim."""
+"""Word2Vec trained on given texts by gensim."""
 
 import numpy as np
 
 from skllmrec._optional import import_optional
+from skllmrec._typing import FloatArray
 
 _MAX_SENTENCE = 10_000  # gensim drops what is beyond, silently
 
 
-def train_word2vec(sentences, *, n_components, window, min_count, epochs, seed):
+def train_word2vec(
+    sentences: list[list[str]], *, n_components: int, window: int, min_count: int, epochs: int, seed: int
+) -> tuple[list[str], FloatArray]:
     """Train skip-gram Word2Vec with five negative samples; the same sentences and seed give the same vectors.
 
     Parameters

@@ -3,11 +3,13 @@
 import numpy as np
 from scipy import sparse
 
+from skllmrec._typing import Array, ArrayLike, CsrMatrix, FloatArray
+
 POOLINGS = ("mean", "tfidf", "sif")
 _RANK_TOL = 1e-10  # eigenvalues below this share of the largest are rounding
 
 
-def smooth_idf(document_frequency, n_texts):
+def smooth_idf(document_frequency: ArrayLike, n_texts: int) -> Array:
     r"""Inverse document frequency as scikit-learn's ``smooth_idf`` has it: :math:`\ln\frac{1 + n}{1 + df} + 1`.
 
     Parameters
@@ -30,7 +32,7 @@ def smooth_idf(document_frequency, n_texts):
     return np.log((1 + n_texts) / (1 + np.asarray(document_frequency))) + 1
 
 
-def sif_weights(counts, n_words, a):
+def sif_weights(counts: ArrayLike, n_words: int, a: float) -> Array:
     r"""Weight of a word by smooth inverse frequency: :math:`a / (a + p)`, p its share of the words [1]_, eq. 3.
 
     Parameters
@@ -59,7 +61,9 @@ def sif_weights(counts, n_words, a):
     return a / (a + np.asarray(counts) / max(n_words, 1))
 
 
-def pool_words(occurrences, vectors, weights=None, *, divide_by="weight"):
+def pool_words(
+    occurrences: CsrMatrix, vectors: FloatArray, weights: FloatArray | None = None, *, divide_by: str = "weight"
+) -> Array:
     r"""Weighted mean of the vectors of a text's words, repetitions counted.
 
     :math:`\sum_t w_t v_t / \sum_t w_t` over the words t of a text, or divided by their number.
@@ -84,6 +88,8 @@ def pool_words(occurrences, vectors, weights=None, *, divide_by="weight"):
     --------
     >>> import numpy as np
     >>> from scipy import sparse
+
+    from skllmrec._typing import Array, ArrayLike, CsrMatrix, FloatArray
     >>> from skllmrec.encoders.word_vectors.pooling import pool_words
     >>> occurrences = sparse.csr_array([[1, 3], [0, 0]])
     >>> pool_words(occurrences, np.array([[4.0, 0.0], [0.0, 8.0]]))
@@ -101,7 +107,7 @@ def pool_words(occurrences, vectors, weights=None, *, divide_by="weight"):
     return sums / np.where(total > 0, total, 1.0)[:, None]
 
 
-def leading_directions(gram, n_directions):
+def leading_directions(gram: FloatArray, n_directions: int) -> FloatArray:
     """Leading right singular vectors of a matrix X, not centred, from its Gram matrix X'X.
 
     Parameters
@@ -131,7 +137,7 @@ def leading_directions(gram, n_directions):
     return found * np.where(np.take_along_axis(found, largest, axis=1) < 0, -1.0, 1.0)
 
 
-def remove_directions(X, directions):
+def remove_directions(X: FloatArray, directions: FloatArray) -> FloatArray:
     """Take the projection on orthonormal directions out of every row: X - X U'U.
 
     Parameters
@@ -157,7 +163,7 @@ def remove_directions(X, directions):
     return X - np.einsum("nk,kd->nd", projections, directions)
 
 
-def select_columns(occurrences, kept):
+def select_columns(occurrences: CsrMatrix, kept: Array) -> CsrMatrix:
     """Columns of a matrix with split entries, their order within a row unchanged.
 
     Parameters
@@ -175,6 +181,8 @@ def select_columns(occurrences, kept):
     --------
     >>> import numpy as np
     >>> from scipy import sparse
+
+    from skllmrec._typing import Array, ArrayLike, CsrMatrix, FloatArray
     >>> from skllmrec.encoders.word_vectors.pooling import select_columns
     >>> select_columns(sparse.csr_array([[1, 2, 3]]), np.array([True, False, True])).toarray()
     array([[1, 3]])
