@@ -92,6 +92,8 @@ class Database:
                         raise
                     self._rename(error)
                     self._connect()
+        except StoreError:  # an OSError that names the remedy already
+            raise
         except (OSError, *TROUBLE) as error:
             raise StoreError(
                 f"the embedding store memory={str(self.directory)!r} cannot be used ({error}): choose a directory on "

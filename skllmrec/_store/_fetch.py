@@ -9,7 +9,7 @@ import numpy as np
 from skllmrec._store._database import TROUBLE, Database, is_damage
 from skllmrec._store._locks import Owner
 from skllmrec._store._removal import evict
-from skllmrec.exceptions import StoreError, StoreWarning
+from skllmrec.exceptions import StoreWarning
 
 _PAUSES = 0.01, 0.25  # seconds between two looks at what others are encoding: first, longest
 _ATTEMPTS = 3
@@ -133,7 +133,7 @@ class Fetch:
                 self._database = Database(self._directory)
                 self._used.clear()  # rows of the other file
                 return
-            except (StoreError, OSError) as second:
+            except OSError as second:
                 error = second
         self._database.close()
         self._database = None

@@ -8,6 +8,7 @@ import numpy as np
 
 from skllmrec import __version__
 from skllmrec._format import FORMATS, check_format
+from skllmrec.exceptions import CheckpointError
 
 _FILE = "training.safetensors"
 _STATE = "state"  # key of the JSON text in the header
@@ -87,7 +88,7 @@ class Checkpoint:
 
         Raises
         ------
-        ValueError
+        CheckpointError
             If the file is damaged or belongs to a training of another configuration.
         FileVersionError
             If a newer version of the package wrote it, or one before 0.1.0.
@@ -101,7 +102,7 @@ class Checkpoint:
                 header = json.loads(file.metadata()[_STATE])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         except (SafetensorError, TypeError, KeyError, json.JSONDecodeError) as error:
-            raise ValueError(
+            raise CheckpointError(
                 f"{self.path} is not a checkpoint of a training, or is damaged ({error}): delete it to start anew"
             ) from error
         check_format("training", header.get("format"), self.path, header.get("version"))
@@ -152,7 +153,7 @@ def _compare(saved, present, path):
     ]
     if differences:
         more = f"; and {len(differences) - 5} more" if len(differences) > 5 else ""
-        raise ValueError(
+        raise CheckpointError(
             f"{path} belongs to a training of another configuration ({'; '.join(differences[:5])}{more}): "
             "choose another checkpoint directory, or delete this file to start anew. Nothing was overwritten"
         )

@@ -8,10 +8,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from skllmrec._progress import progress_bar
-
-
-class DivergenceError(ValueError):
-    """A loss or a parameter is not finite any more."""
+from skllmrec.exceptions import DivergenceError
 
 
 @dataclass
@@ -97,10 +94,11 @@ def train(
     Raises
     ------
     DivergenceError
-        If a loss or a parameter is not finite. A ValueError, as the others.
+        If a loss or a parameter is not finite.
+    CheckpointError
+        If the checkpoint is damaged or belongs to another configuration.
     ValueError
-        If nothing can be trained, an epoch has no batches, the score is nan, or the checkpoint is damaged or belongs to
-        another configuration.
+        If nothing can be trained, an epoch has no batches, the score is nan.
 
     Examples
     --------

@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.request import urlopen
 
+from skllmrec.exceptions import FileFormatError
+
 _CHUNK = 1 << 18  # bytes
 _SLOWEST = 20  # a download may take this many times its time-out in all
 _PIP_SECONDS = 90
@@ -107,12 +109,12 @@ def check_digest(content, expected, name, algorithm="sha256"):
 
     Raises
     ------
-    ValueError
+    FileFormatError
         If it is another one: the content is damaged, incomplete, or not what its name says.
     """
     found = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
     if found != expected:
-        raise ValueError(f"{name} is damaged or another file: its {algorithm} is {found}, expected {expected}")
+        raise FileFormatError(f"{name} is damaged or another file: its {algorithm} is {found}, expected {expected}")
 
 
 def write_atomically(path, write):

@@ -203,8 +203,7 @@ def fetch_movielens_100k(*, data_home=None, as_frame=True, return_X_y=False, dow
     Raises
     ------
     DatasetNotFoundError
-        If no source can be reached: says what was tried and how to place the file by hand. It is a ValueError
-        and an OSError.
+        If no source can be reached: says what was tried and how to place the file by hand.
     ValueError
         If `timeout` is not a positive number.
     ImportError

@@ -12,6 +12,7 @@ from skllmrec._device import DTYPES
 from skllmrec._sklearn import HasMethods, Interval, StrOptions
 from skllmrec._weights import find_weights
 from skllmrec.base import BaseTextEncoder
+from skllmrec.exceptions import CheckpointError
 
 
 class LLMTextEncoder(BaseTextEncoder):
@@ -242,7 +243,7 @@ class LLMTextEncoder(BaseTextEncoder):
     def _start(self, texts):
         weights = find_weights(self.model, revision=self.revision)
         if weights.sha256 != self.weights_sha256_:
-            raise ValueError(
+            raise CheckpointError(
                 f"the files of the model {self.model!s} in {weights.path} have changed since fit (SHA-256 "
                 f"{weights.sha256[:12]}..., then {self.weights_sha256_[:12]}...): new vectors would not match the "
                 "old ones. Restore the model that was used, or fit again"

@@ -11,7 +11,7 @@ from pathlib import Path
 from skllmrec._store._units import parse_bytes
 from skllmrec._weights import Weights, file_sha256
 from skllmrec.datasets import get_data_home
-from skllmrec.exceptions import ModelNotFoundError
+from skllmrec.exceptions import CheckpointError, ModelNotFoundError
 
 SIZE_VARIABLE = "SKLLMREC_MODEL_CACHE_SIZE"
 _DEFAULT_SIZE = "10GB"
@@ -153,7 +153,7 @@ def open_checkpoint(path, sha256, *, name):
     ------
     ModelNotFoundError
         If the folder is gone.
-    ValueError
+    CheckpointError
         If its files have changed.
     """
     weights = Weights(Path(path), "checkpoint")
@@ -165,7 +165,7 @@ def open_checkpoint(path, sha256, *, name):
             "checkpoint_dir= keeps them in a folder of your own"
         )
     if weights.sha256 != sha256:
-        raise ValueError(
+        raise CheckpointError(
             f"the files in {weights.path} have changed since {name} was fitted (SHA-256 {weights.sha256[:12]}..., then "
             f"{sha256[:12]}...): new vectors would not match the old ones. Restore them, or fit again"
         )
