@@ -2,13 +2,13 @@
 
 import hashlib
 import subprocess
-import sys
 import threading
 import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
+from fresh_process import run_python
 from pandas.testing import assert_frame_equal
 
 from skllmrec.datasets import _download, _movielens, fetch_movielens_100k
@@ -316,5 +316,4 @@ def test_importing_and_failing_without_pandas():
         "try: make_interactions()\n"
         "except ImportError as error: print(error)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert 'pip install "skllmrec[demo]"' in done.stdout
+    assert 'pip install "skllmrec[demo]"' in run_python(code)[0]

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from letter_encoder import run_python
+from letter_encoder import start_python
 
 from skllmrec._store._locks import exclusive
 
@@ -70,6 +70,6 @@ def test_forked_child_does_not_remove_the_file_of_its_parent(tmp_path):
         if child:
             print(path.exists())
     """
-    process = run_python(code, tmp_path / "lock", stdout=subprocess.PIPE, text=True)
+    process = start_python(code, tmp_path / "lock", stdout=subprocess.PIPE, text=True)
     assert process.communicate()[0].split() == ["True", "False"]
     assert process.returncode == 0

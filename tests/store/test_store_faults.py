@@ -26,7 +26,7 @@ from store_helpers import (
     expected,
     fetch,
     must_not_encode,
-    run_python,
+    start_python,
     texts_like,
     wait_for,
     wide_fetch,
@@ -51,7 +51,7 @@ def test_killed_at_any_moment(tmp_path, max_bytes):
     rng = np.random.default_rng(0)
     store, log = tmp_path / "store", tmp_path / "log"
     for _ in range(4):
-        processes = [run_python(code, store, max_bytes) for _ in range(2)]
+        processes = [start_python(code, store, max_bytes) for _ in range(2)]
         wait_for((store / _database.FILE).exists)
         for process in processes:
             time.sleep(rng.uniform(0.0, 0.5))
@@ -92,7 +92,7 @@ def test_many_readers_and_writers(tmp_path):
             list(pool.map(work, range(3 * int(sys.argv[3]), 3 * int(sys.argv[3]) + 3)))
     """
     store, log = tmp_path / "store", tmp_path / "log"
-    processes = [run_python(code, store, log, number) for number in range(3)]
+    processes = [start_python(code, store, log, number) for number in range(3)]
     reports = []
     while any(process.poll() is None for process in processes):
         reports.append(EmbeddingStore(store).verify())
@@ -225,7 +225,7 @@ def test_limit_on_the_size_of_files(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
         fill_and_free(sys.argv[1], lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard)))
     """
-    process = run_python(code, tmp_path / "store", stderr=subprocess.PIPE, text=True)
+    process = start_python(code, tmp_path / "store", stderr=subprocess.PIPE, text=True)
     _, errors = process.communicate()
     assert process.returncode == 0, errors
 
@@ -349,7 +349,7 @@ def test_child_forked_while_another_thread_holds_the_lock(tmp_path):
         forked.set()
         holding.result(20)
     try:
-        done = run_python("fetch(sys.argv[1], ['a'])", tmp_path)
+        done = start_python("fetch(sys.argv[1], ['a'])", tmp_path)
         assert done.wait(30) == 0
     finally:
         os.kill(child, signal.SIGKILL)
