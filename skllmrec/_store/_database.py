@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from skllmrec._store._locks import exclusive, is_alive
+from skllmrec._files import exclusive
+from skllmrec._store._locks import is_alive
 from skllmrec._store._schema import APPLICATION, VERSION, damage, prepare
 from skllmrec.exceptions import StoreError, StoreWarning
 

@@ -1,12 +1,12 @@
 """A training on disk: one safetensors file, replaced as a whole, so that a kill at any moment leaves a valid one."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 
 from skllmrec import __version__
+from skllmrec._files import replacing
 from skllmrec._format import FORMATS, check_format
 from skllmrec.exceptions import CheckpointError
 
@@ -56,20 +56,25 @@ class Checkpoint:
         tensors : dict of str to torch.Tensor
         state, configuration : dict
             As JSON.
+
+        Raises
+        ------
+        CheckpointError
+            If the file cannot be written; the one written before is kept.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         header = {"format": FORMATS["training"], "version": __version__}
         header |= {"state": state, "configuration": self._full(configuration)}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path.with_suffix(".unfinished")
         try:
-            save_file(_apart(tensors), unfinished, {_STATE: json.dumps(header)})
-            _to_disk(unfinished)
-            os.replace(unfinished, self.path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        _to_disk(self.path.parent)
+            with replacing(self.path, single_writer=True, durable=True) as temporary:
+                save_file(_apart(tensors), temporary, {_STATE: json.dumps(header)})
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(
+                f"{self.path} cannot be written ({error}): make room, or choose a folder that you may write to. The "
+                "checkpoint written before is kept"
+            ) from error
 
     def read(self, configuration):
         """Read the file.
@@ -130,17 +135,6 @@ def _apart(tensors):
         apart[name] = tensor.clone() if memory in taken else tensor
         taken.add(memory)
     return apart
-
-
-def _to_disk(path):
-    """Wait until a file, or the names in a folder, survive a power cut."""
-    if os.name == "nt" and path.is_dir():
-        return  # folders cannot be opened there, and renames are written through
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _compare(saved, present, path):

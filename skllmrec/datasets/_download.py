@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.request import urlopen
 
 from skllmrec.exceptions import FileFormatError
@@ -115,25 +114,3 @@ def check_digest(content, expected, name, algorithm="sha256"):
     found = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
     if found != expected:
         raise FileFormatError(f"{name} is damaged or another file: its {algorithm} is {found}, expected {expected}")
-
-
-def write_atomically(path, write):
-    """Write a file so that no reader ever sees a part of it.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file; its folder is made if need be.
-    write : callable
-        Gets the path of a temporary file beside it.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be written to.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-        temporary = Path(folder, path.name)
-        write(temporary)
-        temporary.replace(path)

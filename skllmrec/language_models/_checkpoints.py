@@ -2,8 +2,8 @@
 
 import hashlib
 import os
+import secrets
 import shutil
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -66,8 +66,10 @@ def save_checkpoint(save, directory=None, *, name):
     ------
     ValueError
         If the environment variable is no size.
+    CheckpointError
+        If the folder cannot be made.
     OSError
-        If the folder cannot be written.
+        If a file cannot be written.
 
     Examples
     --------
@@ -80,13 +82,17 @@ def save_checkpoint(save, directory=None, *, name):
     """
     parent = cache_folder() if directory is None else Path(directory).expanduser().absolute()
     max_bytes = parse_bytes(os.environ.get(SIZE_VARIABLE, _DEFAULT_SIZE), SIZE_VARIABLE, minimum=_LEAST_SIZE)
-    parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f"{_HIDDEN}unfinished-", dir=parent))
+    unfinished = parent / f"{_HIDDEN}unfinished-{secrets.token_hex(8)}"
+    try:
+        unfinished.mkdir(parents=True)
+    except OSError as error:
+        raise CheckpointError(
+            f"no model can be saved in {parent} ({error}): name a folder that you may write to with checkpoint_dir="
+        ) from error
     try:
         save(unfinished)
         target = parent / f"{name}-{_content_sha256(unfinished)[:_DIGITS]}"
         if not target.exists():
-            unfinished.chmod(0o755)  # a temporary folder is for its owner only
             _move(unfinished, target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

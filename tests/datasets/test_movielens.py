@@ -11,6 +11,7 @@ import pytest
 from fresh_process import run_python
 from pandas.testing import assert_frame_equal
 
+from skllmrec._files import replacing
 from skllmrec.datasets import _download, _movielens, fetch_movielens_100k
 from skllmrec.datasets._movielens_format import parse_original, parse_recbole, readable_title, split_year
 from skllmrec.exceptions import DatasetNotFoundError
@@ -279,13 +280,9 @@ def test_pip_that_fails_says_why(tmp_path, monkeypatch):
 
 def test_interrupted_writing_leaves_nothing(tmp_path):
     path = tmp_path / "cache" / "file"
-
-    def write(temporary):
+    with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
         temporary.write_text("half")
         raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        _download.write_atomically(path, write)
     assert list(path.parent.iterdir()) == []
 
 

@@ -33,7 +33,8 @@ from store_helpers import (
     wide_vector,
 )
 
-from skllmrec._store import EmbeddingStore, _database, _locks
+from skllmrec._files import exclusive
+from skllmrec._store import EmbeddingStore, _database
 from skllmrec.exceptions import StoreError, StoreWarning
 
 needs_kill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill -9")
@@ -335,7 +336,7 @@ def test_child_forked_while_another_thread_holds_the_lock(tmp_path):
     held, forked = threading.Event(), threading.Event()
 
     def hold():
-        with _locks.exclusive(tmp_path / "lock"):
+        with exclusive(tmp_path / "lock"):
             held.set()
             assert forked.wait(20)
 
