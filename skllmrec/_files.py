@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,10 +10,10 @@ from pathlib import Path
 
 from skllmrec._typing import Path as PathLike
 
-try:
-    import fcntl
-except ImportError:  # Windows
+if sys.platform == "win32":
     import msvcrt
+else:
+    import fcntl
 
 
 @contextmanager
@@ -92,7 +93,7 @@ class LockFile:
     def lock(self, *, wait: bool) -> bool:
         """Lock it for all processes; False if another one holds the lock and `wait` is off."""
         try:
-            if os.name == "nt":
+            if sys.platform == "win32":
                 msvcrt.locking(self._file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
             else:
                 fcntl.flock(self._file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -110,7 +111,7 @@ class LockFile:
     def release(self) -> None:
         """Unlock and close it."""
         _held.discard(self)
-        if os.name != "nt" and not self._file.closed:
+        if sys.platform != "win32" and not self._file.closed:
             fcntl.flock(self._file, fcntl.LOCK_UN)  # closing is not enough while a forked child has it open
         self._file.close()
 
