@@ -1,11 +1,17 @@
 """Where models run and in which precision."""
 
 from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
 
 DTYPES = ("float32", "bfloat16", "float16")
 
 
-def resolve_device(device):
+def resolve_device(device: "str | torch.device | None") -> "torch.device":
     """Find the torch device for a parameter `device`.
 
     Parameters
@@ -31,7 +37,8 @@ def resolve_device(device):
     import torch
 
     if device is None:
-        return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        return torch.device("cpu") if found is None else found
     try:
         resolved = torch.device(device)
         torch.empty(0, device=resolved)
@@ -44,7 +51,7 @@ def resolve_device(device):
     return resolved
 
 
-def resolve_dtype(dtype):
+def resolve_dtype(dtype: str) -> "torch.dtype":
     """Find the torch dtype for a parameter `dtype`.
 
     Parameters
@@ -74,7 +81,7 @@ def resolve_dtype(dtype):
     return getattr(torch, dtype)
 
 
-def has_bfloat16(device):
+def has_bfloat16(device: "torch.device") -> bool:
     """Whether a device multiplies matrices of bfloat16 by instructions of its own, faster than those of float32.
 
     Parameters
@@ -103,7 +110,7 @@ def has_bfloat16(device):
     return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
 
 
-def to_device(array, device):
+def to_device(array: NDArray[Any], device: "torch.device") -> "torch.Tensor":
     """Send an array to a torch device.
 
     On its way to a GPU it goes through pinned memory, so that the processor need not wait for the copy.
@@ -135,7 +142,7 @@ def to_device(array, device):
     return tensor.to(device)
 
 
-def is_out_of_memory(error):
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that a device has run out of memory.
 
     Parameters
@@ -161,7 +168,7 @@ def is_out_of_memory(error):
     )
 
 
-def free_memory(device):
+def free_memory(device: "torch.device") -> None:
     """Give the memory that torch keeps for later allocations back to an accelerator.
 
     Parameters
@@ -172,17 +179,17 @@ def free_memory(device):
     import torch
 
     backend = getattr(torch, device.type, None)  # torch.cuda, torch.mps, torch.xpu
-    if hasattr(backend, "empty_cache"):
+    if backend is not None and hasattr(backend, "empty_cache"):
         backend.empty_cache()
 
 
 @cache
-def keep_freed_memory():
+def keep_freed_memory() -> None:
     """Let the C library keep the memory of a batch for the next one, on the CPU; once per process.
 
     glibc gives free memory at the end of its heap back to the system, and takes it again page by page with the next
     tensor, for which encoding waits. How much it keeps follows the largest block that it once mapped and unmapped,
-    up to 32 MB; nobody writes to this one, so it costs nothing. Other C libraries take no notice.
+    up to 32 MB; nobody writes to this one, so it costs nothing. It has no effect on other C libraries.
     """
     import torch
 

@@ -1,13 +1,15 @@
-"""What all pictures share: colours that everybody can tell apart, quiet axes."""
+"""What all figures share: colours that people with any colour vision can distinguish, and plain axes."""
+
+from typing import Any
 
 from skllmrec._optional import import_optional
 
-# colours that people with any colour vision tell apart (Okabe and Ito 2008), with a marker each
+# colours for any colour vision (Okabe and Ito 2008), each with a marker
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 
 
-def point_style(position):
+def point_style(position: int) -> dict[str, Any]:
     """Colour and marker of the series at a position, as keywords of ``Axes.plot``."""
     return {
         "color": COLOURS[position % len(COLOURS)],
@@ -16,7 +18,7 @@ def point_style(position):
     }
 
 
-def new_axes(purpose):
+def new_axes(purpose: str) -> Any:
     """Make a figure and return its axes.
 
     Parameters
@@ -37,8 +39,8 @@ def new_axes(purpose):
     return pyplot.subplots(figsize=(7, 4.6), layout="constrained")[1]
 
 
-def tidy(ax):
-    """Take away the upper and the right frame line, and put a faint grid behind the data."""
+def tidy(ax: Any) -> None:
+    """Remove the upper and the right spine, and draw a faint grid behind the data."""
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     ax.grid(alpha=0.25, linewidth=0.7)

@@ -1,4 +1,4 @@
-"""How much memory a process could still take, told by the operating system and by the limits of its container."""
+"""How much memory a process could still take, as the operating system and the limits of its container allow."""
 
 import os
 from contextlib import suppress
@@ -11,21 +11,23 @@ _GROUPS = (
 )
 
 
-def free_memory(*, proc="/proc", groups="/sys/fs/cgroup"):
+def free_memory(
+    *, proc: str | os.PathLike[str] = "/proc", groups: str | os.PathLike[str] = "/sys/fs/cgroup"
+) -> int | None:
     """Return the bytes that this process could take now: the least of what the machine and its containers have left.
 
     Parameters
     ----------
     proc, groups : path-like
-        Where Linux tells about memory and control groups.
+        Where Linux reports on memory and control groups.
 
     Returns
     -------
     free : int or None
-        None where nobody says.
+        None if the system reports none of these figures.
     """
-    told = [_left_on_machine(Path(proc)), *_left_in_groups(Path(proc), Path(groups))]
-    return min((left for left in told if left is not None), default=None)
+    free = [_left_on_machine(Path(proc)), *_left_in_groups(Path(proc), Path(groups))]
+    return min((left for left in free if left is not None), default=None)
 
 
 def _left_on_machine(proc):
@@ -39,7 +41,7 @@ def _left_on_machine(proc):
 
 
 def _left_in_groups(proc, groups):
-    """Yield what is left in the group of this process and in the groups that it is inside of."""
+    """Yield what is left in the group of this process and in the groups that contain it."""
     try:
         mine = [line.split(":", 2) for line in (proc / "self" / "cgroup").read_text(encoding="utf-8").splitlines()]
     except OSError:

@@ -1,14 +1,16 @@
 """Ids of users and items: read them from X, compare them by value, map them to positions."""
 
 import numbers
+from typing import Any
 
 import numpy as np
 
 from skllmrec._missing import is_missing
 from skllmrec._sklearn import is_frame, take_columns
+from skllmrec._typing import Array, Column, Ids, IntArray, Rows
 
 
-def column(X, key, *, name="column"):
+def column(X: Rows, key: Column, *, name: str = "column") -> Array:
     """Read one column of ids, by name or position, as a normalised array.
 
     Parameters
@@ -50,7 +52,7 @@ def column(X, key, *, name="column"):
     return normalise_ids(take_columns(X, key), name=label)
 
 
-def normalise_ids(values, *, name="ids"):
+def normalise_ids(values: Ids, *, name: str = "ids") -> Array:
     """Turn ids of any container and dtype into one of three comparable forms.
 
     Parameters
@@ -149,12 +151,12 @@ def _kind(ids):
     return "strings" if ids.dtype == object else "numbers"
 
 
-def shown(value):
+def shown(value: Any) -> str:
     """Return an id as a plain Python value, as error messages show it: 7 and not np.int64(7)."""
     return repr(value.item() if hasattr(value, "item") else value)
 
 
-def missing_id(ids):
+def missing_id(ids: Array) -> int | float | None:
     """Return the value that pads lists of these ids: None (strings), NaN (floats), the minimum of int64."""
     if ids.dtype == object:
         return None
@@ -172,18 +174,18 @@ class IdIndex:
 
     __slots__ = ("_lookup", "ids")
 
-    def __init__(self, ids):
+    def __init__(self, ids: Array) -> None:
         self.ids = ids
-        self._lookup = None
+        self._lookup: Any = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.ids)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return IdIndex, (self.ids,)  # the look-up is made again when it is needed
 
     @classmethod
-    def from_values(cls, values):
+    def from_values(cls, values: Array) -> tuple["IdIndex", IntArray]:
         """Index the sorted distinct ids among `values`; returns the index and the position of each value."""
         if values.dtype != object:
             ids, codes = np.unique(values, return_inverse=True)
@@ -191,7 +193,7 @@ class IdIndex:
         index = cls(np.array(sorted(set(values)), dtype=object))
         return index, index.encode(values)
 
-    def encode(self, values):
+    def encode(self, values: Ids) -> IntArray:
         """Position of each id, -1 where it is unknown; ids compare by value, not by dtype.
 
         Parameters
@@ -208,7 +210,7 @@ class IdIndex:
             return np.full(len(values), -1, dtype=np.intp)  # a string never equals a number
         return self._encode_strings(values) if values.dtype == object else self._encode_numbers(values)
 
-    def check_kind(self, values, *, name="ids"):
+    def check_kind(self, values: Array, *, name: str = "ids") -> None:
         """Refuse strings where the known ids are numbers and the other way round: none of them could be known.
 
         Raises
@@ -236,7 +238,7 @@ class IdIndex:
         place = np.minimum(np.searchsorted(ordered, values), len(self) - 1)
         return np.where(ordered[place] == values, order[place], -1)
 
-    def extended(self, new_ids):
+    def extended(self, new_ids: Ids) -> "IdIndex":
         """Return an index with the unknown ones among `new_ids` appended, in sorted order.
 
         Raises

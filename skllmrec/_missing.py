@@ -1,9 +1,12 @@
 """What counts as missing, whatever library a value comes from."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 
-def is_missing(value):
+def is_missing(value: Any) -> bool:
     """Whether a value is None, NaN, NaT or NA.
 
     NA of pandas compares to neither true nor false; its type is known without importing pandas.
@@ -13,7 +16,7 @@ def is_missing(value):
     return not isinstance(value, str) and np.ndim(value) == 0 and bool(value != value)
 
 
-def missing_mask(values):
+def missing_mask(values: NDArray[Any]) -> NDArray[np.bool_]:
     """Which values of an array are missing.
 
     Parameters

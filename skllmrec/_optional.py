@@ -1,9 +1,10 @@
-"""Import an optional dependency, or say exactly how to install it."""
+"""Import an optional dependency, or report how to install it."""
 
 from importlib import import_module
+from typing import Any
 
 
-def import_optional(module, *, extra, purpose):
+def import_optional(module: str, *, extra: str, purpose: str) -> Any:
     """Import `module`; where it is missing, name the purpose and the extra that brings it.
 
     Parameters

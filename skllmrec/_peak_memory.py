@@ -9,7 +9,7 @@ _SAMPLE_SECONDS = 0.01
 
 
 def _status_bytes(name):
-    """Read a count of bytes of this process, e.g. ``"VmRSS"``; None where the system does not tell."""
+    """Read a count of bytes of this process, e.g. ``"VmRSS"``; None where the system does not report it."""
     try:
         with open(_STATUS, encoding="ascii") as status:
             return next((int(line.split()[1]) * 1024 for line in status if line.startswith(name)), None)
@@ -18,7 +18,7 @@ def _status_bytes(name):
 
 
 def _reset_peak():
-    """Let the kernel's peak start again from what is resident now; False where it does not (Linux alone does)."""
+    """Reset the peak that the kernel counts to what is resident now; False where it cannot (only Linux can)."""
     try:
         with open(_RESET, "w", encoding="ascii") as file:
             file.write("5")
@@ -27,8 +27,8 @@ def _reset_peak():
     return True
 
 
-def _give_back():
-    """Hand freed memory back to the system: what an earlier fit left behind must not hide what this one takes."""
+def _release_freed():
+    """Return freed memory to the system: what an earlier fit has freed must not hide what this one takes."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -56,8 +56,8 @@ class PeakMemory:
 
     megabytes = float("nan")
 
-    def __enter__(self):
-        _give_back()
+    def __enter__(self) -> "PeakMemory":
+        _release_freed()
         self._exact = _reset_peak()
         self._start = self._peak = _status_bytes("VmRSS")
         self._over = threading.Event()
@@ -70,7 +70,7 @@ class PeakMemory:
         while not self._over.wait(_SAMPLE_SECONDS):
             self._peak = max(self._peak, _status_bytes("VmRSS"))
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         if self._start is None:
             return
         if self._exact:

@@ -1,16 +1,20 @@
 """A progress bar with rate and remaining time, where it is wanted and tqdm is installed."""
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
-def progress_bar(total, *, description, unit, enabled, initial=0):
+def progress_bar(
+    total: int | None, *, description: str, unit: str, enabled: bool, initial: int = 0
+) -> Iterator[Callable[..., Any]]:
     """Show how far a loop is.
 
     Parameters
     ----------
     total : int or None
-        Steps of the whole loop; None if nobody knows: steps and rate are shown then, no remaining time.
+        Steps of the whole loop; None if it is unknown: then steps and rate are shown, no remaining time.
     description : str
         What is going on, e.g. ``"encoding"``.
     unit : str

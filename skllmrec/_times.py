@@ -4,9 +4,10 @@ import numpy as np
 
 from skllmrec._missing import missing_mask
 from skllmrec._sklearn import is_frame, take_columns
+from skllmrec._typing import Array, Column, IntArray, Rows
 
 
-def read_times(X, key):
+def read_times(X: Rows, key: Column) -> Array:
     """Read a column of times.
 
     Parameters
@@ -46,7 +47,7 @@ def read_times(X, key):
     return values
 
 
-def time_codes(X, key):
+def time_codes(X: Rows, key: Column) -> IntArray:
     """Rank the distinct times of a column: 0 is the earliest, equal times have equal codes.
 
     Parameters

@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from skllmrec._typing import Path as PathLike
 from skllmrec.exceptions import ModelNotFoundError
 
 _WEIGHTS = "*.safetensors"
@@ -28,7 +29,7 @@ _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _HUB_TIMEOUT = 5.0  # seconds until the hub counts as out of reach
 _ON = {"1", "ON", "YES", "TRUE"}
 
-_checksums = {}  # (path, size, mtime in ns) -> SHA-256
+_checksums: dict[tuple[str, int, int], str] = {}  # (path, size, mtime in ns) -> SHA-256
 _checksums_lock = threading.Lock()
 
 
@@ -40,7 +41,7 @@ class Weights:
     source: str  # where they were found, for messages
 
     @property
-    def sha256(self):
+    def sha256(self) -> str:
         """SHA-256 (hex) of the names and contents of all weight, tokenizer and configuration files."""
         files = sorted({file for pattern in _FILES for file in self.path.glob(pattern) if file.is_file()})
         lines = (f"{file_sha256(file)} {file.name}\n" for file in files)
@@ -51,7 +52,7 @@ class _NotHere(Exception):  # noqa: N818 - control flow, never seen by users
     """One place does not have the model; the message says why."""
 
 
-def file_sha256(path):
+def file_sha256(path: PathLike) -> str:
     """SHA-256 of a file, remembered in this process until its size or its modification time changes.
 
     Parameters
@@ -74,7 +75,7 @@ def file_sha256(path):
         return _checksums[key]
 
 
-def is_offline():
+def is_offline() -> bool:
     """Whether HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE forbids to ask the hub."""
     return any(os.environ.get(name, "").upper() in _ON for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"))
 
@@ -157,7 +158,7 @@ _PLACES = {
 }
 
 
-def find_weights(model, *, revision=None):
+def find_weights(model: PathLike, *, revision: str | None = None) -> Weights:
     """Find the files of a language model by name: directory, hub cache, installed package, hub, in this order.
 
     Parameters

@@ -1,11 +1,10 @@
 """A text encoder without a model: counts of letters; slow, forgetful or broken on demand. Fresh processes import it."""
 
-import subprocess
-import sys
-import textwrap
 import time
-from pathlib import Path
+from functools import partial
+from pathlib import Path  # noqa: F401 - for start_python
 
+import fresh_process
 import numpy as np
 
 from skllmrec.base import BaseTextEncoder
@@ -60,7 +59,4 @@ class LetterJob:
         return expected(texts)
 
 
-def run_python(code, *arguments, **options):
-    """Start a fresh interpreter that has the helpers of this file."""
-    head = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom letter_encoder import *\n"
-    return subprocess.Popen([sys.executable, "-c", head + textwrap.dedent(code), *map(str, arguments)], **options)
+start_python = partial(fresh_process.start_python, helpers="letter_encoder")

@@ -1,16 +1,15 @@
 """A stand-in for a model, and what the tests of the store do with it, in this and in other processes."""
 
 import os
-import subprocess
-import sys
-import textwrap
 import time
-from pathlib import Path
+from functools import partial
+from pathlib import Path  # noqa: F401 - for start_python
 
+import fresh_process
 import numpy as np
 
 from skllmrec._store import EmbeddingStore
-from skllmrec.exceptions import StoreError  # noqa: F401 - for run_python
+from skllmrec.exceptions import StoreError  # noqa: F401 - for start_python
 
 N_DIMS = 4
 IDENTITY = {"model": "length", "layer": -1}
@@ -67,11 +66,7 @@ def must_not_encode(missing):
     raise AssertionError(f"the inputs at {missing} should have been found")
 
 
-def run_python(code, *arguments, **options):
-    """Start a fresh interpreter that has what is in this file."""
-    folders = [str(Path(__file__).parent), str(Path(__file__).parent / "store")]
-    head = f"import sys; sys.path[:0] = {folders!r}\nfrom store_helpers import *\n"
-    return subprocess.Popen([sys.executable, "-c", head + textwrap.dedent(code), *map(str, arguments)], **options)
+start_python = partial(fresh_process.start_python, helpers="store_helpers")
 
 
 def wait_for(condition, seconds=30):

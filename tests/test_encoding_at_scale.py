@@ -6,7 +6,7 @@ import weakref
 
 import numpy as np
 import pytest
-from letter_encoder import LETTERS, LetterEncoder, expected, run_python, texts_like
+from letter_encoder import LETTERS, LetterEncoder, expected, start_python, texts_like
 from numpy.testing import assert_array_equal
 
 from skllmrec import LLMTextEncoder, _texts
@@ -43,7 +43,7 @@ print(peak())
 
 
 def peak_of(n, kind, path):
-    output = run_python(PEAK, n, kind, path, stdout=subprocess.PIPE, text=True).communicate()[0]
+    output = start_python(PEAK, n, kind, path, stdout=subprocess.PIPE, text=True).communicate()[0]
     return int(output)
 
 

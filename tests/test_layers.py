@@ -2,11 +2,10 @@
 
 import ast
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from fresh_process import run_python
 
 import skllmrec
 
@@ -97,5 +96,4 @@ def test_importing_every_package_loads_nothing_heavy():
     heavy = ("torch", "transformers", "numba", "pandas", "polars", "pyarrow", "matplotlib", "tqdm", "skops")
     packages = ["skllmrec", *(f"skllmrec.{name}" for name in skllmrec._PACKAGES)]
     code = IMPORT_WITHOUT.format(heavy=heavy, packages=packages)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    run_python(code)

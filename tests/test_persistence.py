@@ -1,14 +1,13 @@
 """A fitted recommender on disk: its arrays and little more, no weights, the same predictions in a fresh process."""
 
 import shutil
-import subprocess
 import sys
-import textwrap
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from fresh_process import run_python
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.pipeline import make_pipeline
@@ -108,20 +107,12 @@ assert "torch" not in sys.modules, "known items need no language model"
 """
 
 
-def run(code, *args):
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), *map(str, args)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_fresh_process_predicts_the_same_without_the_model(fitted, tmp_path):
     recommender, file, folder, frame = fitted
     frame.iloc[:500].to_pickle(tmp_path / "rows.pkl")
     folder.rename(folder.with_name("away"))
     try:
-        run(LOAD, file, tmp_path / "rows.pkl", tmp_path / "out.npz")
+        run_python(LOAD, file, tmp_path / "rows.pkl", tmp_path / "out.npz")
     finally:
         folder.with_name("away").rename(folder)
     out = np.load(tmp_path / "out.npz")
@@ -142,7 +133,7 @@ def test_fresh_process_encodes_new_items(fitted, tmp_path):
     recommender, file, _, frame = fitted
     rows = frame.iloc[:3].assign(item_id=[-1, -2, -3], title=["a dog", "", "red storm"])
     rows.to_pickle(tmp_path / "rows.pkl")
-    run(NEW_ITEM, file, tmp_path / "rows.pkl", tmp_path / "out.npy")
+    run_python(NEW_ITEM, file, tmp_path / "rows.pkl", tmp_path / "out.npy")
     assert_allclose(np.load(tmp_path / "out.npy"), recommender.predict(rows), rtol=1e-4)
 
 
@@ -187,6 +178,6 @@ def test_recommend_for_many_users_stays_within_memory(tmp_path):
     recommender = FeatureMFRecommender(16, feedback="implicit", max_iter=1, random_state=0).fit(rows)
     assert recommender.seen_.shape == (n_users, n_items)
     joblib.dump(recommender, tmp_path / "file")
-    extra = int(run(RECOMMEND, tmp_path / "file"))
+    extra = int(run_python(RECOMMEND, tmp_path / "file")[0])
     assert extra > 2**20, "the lists alone take more: this is not the peak of recommend"
     assert extra < 2**30, f"recommend took {extra / 2**20:.0f} MiB more"

@@ -3,12 +3,11 @@
 import itertools
 import math
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
+from fresh_process import run_python
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skllmrec._training import Checkpoint, DivergenceError, Recipe, index_batches, train, training_constraints
@@ -501,10 +500,7 @@ train(network, index_batches(N_ROWS, 8), killing_loss, Recipe(3, 0.02), checkpoi
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="SIGKILL is a thing of POSIX")
 @pytest.mark.parametrize(("kill_step", "kill_write"), [(7, -1), (-1, 9), (-1, 0)], ids=["step", "write", "first"])
 def test_killed_training_ends_like_one_that_ran_through(tmp_path, kill_step, kill_write):
-    command = [sys.executable, "-c", KILLED, str(tmp_path), str(kill_step), str(kill_write)]
-    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == -9, done.stderr
+    run_python(KILLED, tmp_path, kill_step, kill_write, status=-9)
     resumed, training = fit(Recipe(3, 0.02), checkpoint=Checkpoint(tmp_path))
     whole, _ = fit(Recipe(3, 0.02))
     assert_same_weights(resumed, whole)

@@ -10,6 +10,7 @@ from skllmrec._backbone._replacement import replace_and_compare
 from skllmrec._backbone.layers.packed_linear import can_pack, pack_linear_layers
 from skllmrec._device import resolve_device, resolve_dtype
 from skllmrec._weights import Weights
+from skllmrec.exceptions import FileFormatError
 
 if TYPE_CHECKING:
     import torch
@@ -108,7 +109,7 @@ def _load_model(path, dtype):
         model = model.get_encoder()
     missing = sorted(name for name in report["missing_keys"] if "pooler" not in name and "decoder." not in name)
     if missing:
-        raise ValueError(
+        raise FileFormatError(
             f"the weights in {path} lack {len(missing)} tensors of {type(model).__name__}, e.g. {missing[0]!r}, and "
             "random ones would be used instead: save the whole model with save_pretrained"
         )

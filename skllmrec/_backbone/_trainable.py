@@ -9,6 +9,7 @@ from skllmrec._backbone._model import _load_model
 from skllmrec._backbone._quiet import loading, quiet
 from skllmrec._backbone._tokenizer import load_tokenizer
 from skllmrec._weights import PROMPTS, TOKENIZER_FILES, Weights
+from skllmrec.exceptions import FileFormatError
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +27,7 @@ def _stack_of(model):
 def _check_vocabulary(model, tokenizer, path):
     n_known, n_used = model.get_input_embeddings().num_embeddings, tokenizer.n_tokens
     if n_used > n_known:
-        raise ValueError(
+        raise FileFormatError(
             f"the tokenizer in {path} has {n_used:,} tokens, but the model has embeddings for {n_known:,}: they do not "
             "belong together. Restore the tokenizer that the model was trained with"
         )
@@ -49,8 +50,10 @@ class TrainableModel:
 
     Raises
     ------
+    FileFormatError
+        If the tokenizer does not fit the model.
     ValueError
-        If the tokenizer does not fit the model, or the model is no single stack of layers.
+        If the model is no single stack of layers.
     """
 
     def __init__(self, weights: Weights, device: "torch.device") -> None:

@@ -10,7 +10,7 @@ from urllib.request import getproxies, proxy_bypass
 
 _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[a-z0-9._:%-]*")
-_PATH = re.compile(r"[!-~]*")  # what may stand in a request line: the rest has to be percent-encoded
+_PATH = re.compile(r"[!-~]*")  # allowed in a request line: the rest has to be percent-encoded
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")  # surely the name of a variable; anything else may be a key by mistake
 _KEY = re.compile(r"[!-~]+")
 
@@ -37,18 +37,18 @@ class Address:
     path: str
 
     @property
-    def origin(self):
+    def origin(self) -> str:
         """Scheme, host and, where it is not the usual one, port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}" + ("" if self.port == _PORTS[self.scheme] else f":{self.port}")
 
     @property
-    def url(self):
+    def url(self) -> str:
         """The address in one way of writing."""
         return self.origin + self.path
 
     @property
-    def is_loopback(self):
+    def is_loopback(self) -> bool:
         """Whether it is this computer, by its name or number."""
         if self.host == "localhost" or self.host.endswith(".localhost"):
             return True
@@ -66,11 +66,11 @@ class Proxy:
     port: int
     authorization: str | None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Proxy({self.host}:{self.port})"  # without the password
 
 
-def parse_base_url(base_url):
+def parse_base_url(base_url: str) -> Address:
     """Read the address of a service.
 
     Parameters
@@ -130,7 +130,7 @@ def _without_password(url):
     return re.sub(r"[^/]*@", "...@", re.split("[?#]", url)[0])
 
 
-def find_proxy(address):
+def find_proxy(address: Address) -> Proxy | None:
     """Find the proxy that the environment names for an address; there is none for this computer.
 
     Parameters
@@ -169,7 +169,7 @@ def _basic_authorization(parts):
     return "Basic " + base64.b64encode(secret).decode()
 
 
-def read_key(variable):
+def read_key(variable: str | None) -> str | None:
     """Read a key from the environment.
 
     Parameters
@@ -195,7 +195,7 @@ def read_key(variable):
     if _KEY.fullmatch(key):
         return key
     if key:
-        del key  # a report of the error that shows local variables shall not show it
+        del key  # reports that show local variables must not show it
         raise ValueError(
             f"the environment variable that api_key_env= names, {shown}, holds spaces, line breaks or characters "
             "outside of ASCII, so it is no key: set it anew"
@@ -206,11 +206,11 @@ def read_key(variable):
     )
 
 
-def check_privacy(address, variable):
-    """Refuse to send a key in the clear.
+def check_privacy(address: Address, variable: str | None) -> None:
+    """Refuse to send a key without encryption.
 
-    A warning would come when the key is on its way already, and get lost in the workers of a search. Numbers and
-    names of local networks are no exception: who else listens there is not known here.
+    A warning would come after the key was sent, and would be lost in the workers of a search. Numbers and names of
+    local networks are no exception: others may listen there.
 
     Parameters
     ----------

@@ -4,12 +4,13 @@ import json
 import random
 import threading
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.client import HTTPException, IncompleteRead
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from skllmrec import __version__
 from skllmrec._remote_api._address import check_privacy, parse_base_url, read_key
@@ -18,12 +19,12 @@ from skllmrec.exceptions import RemoteAPIError
 
 _FIRST_WAIT = 1.0  # seconds, doubled with every try: six waits make about a minute, the unit of most rate limits
 _LONGEST_WAIT = 120.0  # seconds; a server that asks for more is left alone
-_SHOWN = 300  # characters of a server's message
+_SHOWN = 300  # characters of a server's message in an error
 _LOOK = 0.2  # seconds between two looks at the threads: where a wait cannot be interrupted, Ctrl-C waits so long
 
 # 408 time-out, 409 conflict, 424 a backend failed (text-embeddings-inference), 425 too early, 429 too many requests
 _PASSING = {408, 409, 424, 425, 429}
-_BUSY = {429, 503}  # holds for every request, not only for the one that was told
+_BUSY = {429, 503}  # holds for every request, not only for the one that was refused
 _REMEDIES = {
     400: "check model, parameters and texts against what the server says",
     401: "check the key in the environment variable that api_key_env= names",
@@ -36,11 +37,11 @@ _REMEDIES = {
 
 
 class _Trouble(NamedTuple):
-    """Why a try failed: what to say about it, whether another try may help, and when."""
+    """Why a try failed: message and remedy, whether another try may help, and when."""
 
     what: str
     remedy: str
-    passes: bool = False
+    passes: bool = False  # with time, so that another try may help
     status: int | None = None
     detail: str = ""
     seconds: float | None = None  # that the server asks to wait
@@ -55,7 +56,7 @@ def _seconds_to_wait(headers):
 
 
 def _message(body):
-    """Find what a server says in an error: the usual places in JSON, else the text."""
+    """Find the message of an error: in the usual fields of JSON, else the whole text."""
     text = body[: 2**16].decode("utf-8", errors="replace")
     with suppress(ValueError, RecursionError):
         found = json.loads(body)
@@ -105,35 +106,46 @@ class RemoteAPI:
     skllmrec.exceptions.RemoteAPIError: http://127.0.0.1:9/v1/embeddings cannot be reached (...
     """
 
-    def __init__(self, base_url, *, api_key_env=None, n_concurrent=4, timeout=60.0, max_retries=6, sleep=None):
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key_env: str | None = None,
+        n_concurrent: int = 4,
+        timeout: float = 60.0,
+        max_retries: int = 6,
+        sleep: Callable[[float], Any] | None = None,
+    ) -> None:
         self._address = parse_base_url(base_url)
         check_privacy(self._address, api_key_env)
         read_key(api_key_env)
         self._api_key_env = api_key_env
-        self._n_concurrent, self._timeout, self._max_retries = n_concurrent, timeout, max_retries
+        self._n_concurrent = n_concurrent
+        self._timeout = timeout
+        self._max_retries = max_retries
         self._connections = Connections(
             self._address, api_key_env=api_key_env, user_agent=f"skllmrec/{__version__}", timeout=timeout
         )
         self._stopped = threading.Event()
-        self._sleep = self._stopped.wait if sleep is None else sleep
+        self._sleep: Callable[[float], Any] = self._stopped.wait if sleep is None else sleep
         self._free_at = 0.0  # monotonic time at which a busy server may be asked again
         self._was_reached = False
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"RemoteAPI({self.url!r})"
 
     @property
-    def url(self):
+    def url(self) -> str:
         """Address of the service, in one way of writing."""
         return self._address.url
 
-    def post_json(self, path, body):
+    def post_json(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Send an object, and again where that may help.
 
         Parameters
         ----------
         path : str
-            What is asked, below the address, e.g. ``"embeddings"``.
+            Path below the address, e.g. ``"embeddings"``.
         body : dict
             Anything that json can write.
 
@@ -165,7 +177,7 @@ class RemoteAPI:
         tries = "" if n_tries == 1 else f" in {n_tries} tries"
         raise RemoteAPIError(f"{self.url}/{path} {answer.what}{tries}: {answer.remedy}", answer.status, answer.detail)
 
-    def map(self, function, items):
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """Call a function that sends requests for each of several items, a few at a time.
 
         Parameters
@@ -194,7 +206,7 @@ class RemoteAPI:
             self.stop()
             raise
 
-    def stop(self):
+    def stop(self) -> None:
         """Cut the requests under way, end all waiting, and send nothing any more."""
         self._stopped.set()
         self._connections.stop()
@@ -207,7 +219,7 @@ class RemoteAPI:
                 return function(item)
             except BaseException as error:
                 failures.append(error)
-                self.stop()  # here, not where it is noticed: no thread shall begin another request meanwhile
+                self.stop()  # here, not where it is noticed: until then other threads would begin requests
                 raise
 
         executor = ThreadPoolExecutor(min(self._n_concurrent, len(items)), thread_name_prefix="RemoteAPI")
@@ -236,7 +248,7 @@ class RemoteAPI:
             return None
         if trouble.seconds is not None and trouble.seconds > _LONGEST_WAIT:
             return None
-        # jitter: clients that were refused together shall not come back together
+        # jitter: clients that were refused together must not come back together
         if trouble.seconds is not None:
             return trouble.seconds * random.uniform(1.0, 1.1)  # noqa: S311
         return min(_FIRST_WAIT * 2 ** (n_tries - 1), _LONGEST_WAIT / 1.5) * random.uniform(0.5, 1.5)  # noqa: S311
@@ -245,7 +257,7 @@ class RemoteAPI:
         """Send once; what the server answers, or why there is no answer.
 
         No error of the connection leaves this method, so that none is the cause of another: their frames hold
-        what was sent.
+        texts and key.
         """
         trouble = None
         try:
@@ -302,7 +314,7 @@ class RemoteAPI:
         return found
 
     def _refusal(self, answer):
-        """Say what an answer with another status than 200 means."""
+        """Describe an answer with another status than 200."""
         status, detail = answer.status, self._clean(_message(answer.body))
         what = f"answered {status} {self._clean(answer.reason)}" + (f" ({detail!r})" if detail else "")
         if 300 <= status < 400:

@@ -1,4 +1,4 @@
-"""Connections to one server: kept open between requests, all cut at once when somebody stops."""
+"""Connections to one server: kept open between requests, all cut at once by `stop`."""
 
 import socket
 import ssl
@@ -7,10 +7,10 @@ import time
 import weakref
 import zlib
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException, HTTPSConnection, IncompleteRead, RemoteDisconnected
+from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPSConnection, IncompleteRead, RemoteDisconnected
 from typing import NamedTuple
 
-from skllmrec._remote_api._address import find_proxy, read_key
+from skllmrec._remote_api._address import Address, find_proxy, read_key
 
 _LARGEST_BODY = 2**28  # bytes; the vectors of 2,048 texts are less
 _CONNECT_TIMEOUT = 10.0  # seconds
@@ -19,27 +19,27 @@ _PIECE = 2**16
 _CLOSED = RemoteDisconnected, ConnectionResetError, ConnectionAbortedError, BrokenPipeError
 
 
-class UnreachableError(OSError):
-    """No connection was made: nothing was sent."""
+class UnreachableError(ConnectionError):
+    """No connection was made: nothing was sent. Internal: `RemoteAPI` raises a `RemoteAPIError` instead."""
 
 
 class UntrustedError(UnreachableError):
-    """The certificate of a server cannot be verified: nothing was sent."""
+    """The certificate of a server cannot be verified: nothing was sent. Internal, as its base class."""
 
 
 class StoppedError(RuntimeError):
-    """Somebody has stopped all requests."""
+    """All requests were stopped. Internal: `RemoteAPI` raises a `RemoteAPIError` instead."""
 
 
 class Answer(NamedTuple):
-    """What a server answered.
+    """The answer of a server.
 
     Parameters
     ----------
     status : int
         Status code.
     reason : str
-        What it is called.
+        Reason phrase.
     headers : http.client.HTTPMessage
         Headers.
     body : bytes
@@ -50,7 +50,7 @@ class Answer(NamedTuple):
 
     status: int
     reason: str
-    headers: object
+    headers: HTTPMessage
     body: bytes
     has_end: bool
 
@@ -125,7 +125,7 @@ class Connections:
     api_key_env : str or None
         Environment variable that holds the key.
     user_agent : str
-        What the client calls itself.
+        Name and version of the client.
     timeout : float
         Seconds that a request may take.
 
@@ -135,22 +135,26 @@ class Connections:
         If the environment names a proxy of an unknown kind.
     """
 
-    def __init__(self, address, *, api_key_env, user_agent, timeout):
-        self._address, self._api_key_env, self._user_agent, self._timeout = address, api_key_env, user_agent, timeout
+    def __init__(self, address: Address, *, api_key_env: str | None, user_agent: str, timeout: float) -> None:
+        self._address = address
+        self._api_key_env = api_key_env
+        self._user_agent = user_agent
+        self._timeout = timeout
         self._proxy = find_proxy(address)
         self._lock = threading.Lock()
-        self._idle, self._busy = [], set()
+        self._idle: list[HTTPConnection] = []
+        self._busy: set[socket.socket] = set()
         self._is_stopped = False
-        self._tls = None
+        self._tls: ssl.SSLContext | None = None
         weakref.finalize(self, _close_all, self._idle)
 
-    def post(self, path, payload):
+    def post(self, path: str, payload: bytes) -> Answer:
         """Send a request, over a connection that is open already where there is one.
 
         Parameters
         ----------
         path : str
-            What is asked, below the address.
+            Path below the address.
         payload : bytes
             JSON.
 
@@ -174,13 +178,13 @@ class Connections:
                 return self._exchange(kept, path, payload)
         return self._exchange(self._connect(), path, payload)
 
-    def stop(self):
+    def stop(self) -> None:
         """Cut all requests that are under way and refuse others."""
         with self._lock:
             self._is_stopped = True
             for sock in self._busy:
                 with suppress(OSError):
-                    # not the method of a TLS socket, which would take its state from under the thread that reads
+                    # the method of a TLS socket would remove the state that the reading thread uses
                     socket.socket.shutdown(sock, socket.SHUT_RDWR)
             _close_all(self._idle)
 
@@ -252,7 +256,7 @@ class Connections:
         try:
             connection.request("POST", target, body=payload, headers=self._headers(through))
         except BaseException as error:
-            # the frames below hold the key: no debugger, log or crash report that keeps local variables shall meet it
+            # the frames below hold the key: it must not reach a debugger, log or crash report
             raise error.with_traceback(None)  # noqa: B904 - it is the same error
 
     def _headers(self, through_proxy):

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from skllmrec._store._locks import Owner, exclusive, is_alive
+from skllmrec._files import exclusive
+from skllmrec._store._locks import Owner, is_alive
 from skllmrec._store._schema import APPLICATION, VERSION, damage, prepare
 from skllmrec._typing import FloatArray
 from skllmrec.exceptions import StoreError, StoreWarning
@@ -95,6 +96,8 @@ class Database:
                         raise
                     self._rename(error)
                     self._connect()
+        except StoreError:  # an OSError that names the remedy already
+            raise
         except (OSError, *TROUBLE) as error:
             raise StoreError(
                 f"the embedding store memory={str(self.directory)!r} cannot be used ({error}): choose a directory on "

@@ -13,7 +13,7 @@ from skllmrec._store._database import TROUBLE, Database, is_damage
 from skllmrec._store._locks import Owner
 from skllmrec._store._removal import evict
 from skllmrec._typing import FloatArray, IntArray
-from skllmrec.exceptions import StoreError, StoreWarning
+from skllmrec.exceptions import StoreWarning
 
 _PAUSES = 0.01, 0.25  # seconds between two checks of what others are encoding: first, longest
 _ATTEMPTS = 3
@@ -141,7 +141,7 @@ class Fetch:
                 self._database = Database(self._directory)
                 self._used.clear()  # rows of the other file
                 return
-            except (StoreError, OSError) as second:
+            except OSError as second:
                 error = second
         self._database.close()
         self._database = None

@@ -1,14 +1,15 @@
 """The state of a training on disk: one safetensors file, replaced as a whole, so that it is valid at any moment."""
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skllmrec import __version__, _typing
+from skllmrec._files import replacing
 from skllmrec._format import FORMATS, check_format
+from skllmrec.exceptions import CheckpointError
 
 if TYPE_CHECKING:
     import torch
@@ -61,20 +62,25 @@ class Checkpoint:
         tensors : dict of str to torch.Tensor
         state, configuration : dict
             As JSON.
+
+        Raises
+        ------
+        CheckpointError
+            If the file cannot be written; the one written before is kept.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         header = {"format": FORMATS["training"], "version": __version__}
         header |= {"state": state, "configuration": self._full(configuration)}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path.with_suffix(".unfinished")
         try:
-            save_file(_apart(tensors), unfinished, {_STATE: json.dumps(header)})
-            _to_disk(unfinished)
-            os.replace(unfinished, self.path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        _to_disk(self.path.parent)
+            with replacing(self.path, single_writer=True, durable=True) as temporary:
+                save_file(_apart(tensors), temporary, {_STATE: json.dumps(header)})
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(
+                f"{self.path} cannot be written ({error}): make room, or choose a folder that you may write to. The "
+                "checkpoint written before is kept"
+            ) from error
 
     def read(self, configuration: dict[str, Any]) -> "tuple[dict[str, torch.Tensor], dict[str, Any]] | None":
         """Read the file.
@@ -93,7 +99,7 @@ class Checkpoint:
 
         Raises
         ------
-        ValueError
+        CheckpointError
             If the file is damaged or belongs to a training of another configuration.
         FileVersionError
             If a newer version of the package wrote it, or one before 0.1.0.
@@ -107,7 +113,7 @@ class Checkpoint:
                 header = json.loads(file.metadata()[_STATE])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         except (SafetensorError, TypeError, KeyError, json.JSONDecodeError) as error:
-            raise ValueError(
+            raise CheckpointError(
                 f"{self.path} is not a checkpoint of a training, or is damaged ({error}): delete it to start anew"
             ) from error
         check_format("training", header.get("format"), self.path, header.get("version"))
@@ -137,17 +143,6 @@ def _apart(tensors):
     return apart
 
 
-def _to_disk(path):
-    """Flush a file, or the entries of a folder, to the disk."""
-    if os.name == "nt" and path.is_dir():
-        return  # Windows cannot open folders, and writes renames through
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _compare(saved, present, path):
     """Raise an error for a checkpoint of another configuration; the message lists the differences."""
     saved, present = _flat(saved), _flat(present)
@@ -158,7 +153,7 @@ def _compare(saved, present, path):
     ]
     if differences:
         more = f"; and {len(differences) - 5} more" if len(differences) > 5 else ""
-        raise ValueError(
+        raise CheckpointError(
             f"{path} belongs to a training of another configuration ({'; '.join(differences[:5])}{more}): "
             "choose another checkpoint directory, or delete this file to start anew. Nothing was overwritten"
         )

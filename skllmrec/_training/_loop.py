@@ -12,13 +12,10 @@ import numpy as np
 from skllmrec._progress import progress_bar
 from skllmrec._training._checkpoint import Checkpoint
 from skllmrec._training._recipe import Recipe
+from skllmrec.exceptions import DivergenceError
 
 if TYPE_CHECKING:
     import torch
-
-
-class DivergenceError(ValueError):
-    """A loss or a parameter became infinite or NaN."""
 
 
 @dataclass
@@ -113,10 +110,11 @@ def train(
     Raises
     ------
     DivergenceError
-        If a loss or a parameter is not finite; a subclass of ValueError.
+        If a loss or a parameter is not finite.
+    CheckpointError
+        If the checkpoint is damaged or belongs to another configuration.
     ValueError
-        If nothing can be trained, an epoch has no batches, the score is nan, or the checkpoint is damaged or belongs to
-        another configuration.
+        If nothing can be trained, an epoch has no batches, the score is nan.
 
     Examples
     --------

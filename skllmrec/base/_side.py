@@ -272,6 +272,8 @@ def _explained(call, table, name, ids, *targets):
     """Call an encoder; where it fails on a missing value, say whose it is, as most encoders do not."""
     try:
         return call(table, *targets)
+    except OSError:  # storage or network, also as a ValueError: missing values are not the reason
+        raise
     except (ValueError, TypeError, AttributeError) as error:
         cells = np.asarray(table, dtype=object).reshape(len(table), -1)
         missing = np.argwhere(missing_mask(cells))

@@ -15,6 +15,7 @@ from skllmrec._kernels.warm_up import load_compiled
 from skllmrec._peak_memory import PeakMemory
 from skllmrec._sklearn import take_rows
 from skllmrec._typing import Array, ArrayLike, Estimator, IntArray, Rows
+from skllmrec.exceptions import SkllmrecError
 from skllmrec.inspection._binned import mean_and_error
 from skllmrec.metrics import Metric, rank_test_users, recall_at_k
 from skllmrec.metrics._registry import takes
@@ -122,7 +123,7 @@ def _by_popularity(ranked, k):
     return {"mean": mean, "error": error, "n_users": n, "low": low, "high": high}
 
 
-class FoldError(ValueError):
+class FoldError(SkllmrecError, ValueError):
     """An estimator failed on a fold.
 
     Parameters

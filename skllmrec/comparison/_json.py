@@ -9,6 +9,7 @@ from skllmrec._format import FORMATS, check_format
 from skllmrec._optional import import_optional
 from skllmrec._typing import Path
 from skllmrec.comparison._checkpoint import plain
+from skllmrec.exceptions import FileFormatError
 
 if TYPE_CHECKING:
     from skllmrec.comparison._result import Comparison
@@ -70,7 +71,7 @@ def read_document(path: Path) -> dict[str, Any]:
 
     Raises
     ------
-    ValueError
+    FileFormatError
         If the file is not JSON, or not of this schema.
     FileVersionError
         If a newer version of the package wrote it.
@@ -79,13 +80,15 @@ def read_document(path: Path) -> dict[str, Any]:
         try:
             document = json.load(file)
         except ValueError as error:
-            raise ValueError(f"{path} is not JSON: {error}") from error
+            raise FileFormatError(f"{path} is not JSON: {error}") from error
     schema = document.get("schema") if isinstance(document, dict) else None
     kind, _, number = str(schema).rpartition("/")
     if kind == SCHEMA.rpartition("/")[0] and number.isdigit():
         check_format("comparison", int(number), path, document.get("settings", {}).get("versions", {}).get("skllmrec"))
     elif schema != SCHEMA:
-        raise ValueError(f"{path} has schema {schema!r}, not {SCHEMA!r}: it was not written by this version's to_json")
+        raise FileFormatError(
+            f"{path} has schema {schema!r}, not {SCHEMA!r}: it was not written by this version's to_json"
+        )
     pd = import_optional("pandas", extra="demo", purpose="Comparison.from_json")
     parts = {
         name: pd.DataFrame(document[name] or None, columns=None if document[name] else _EMPTY[name]) for name in _FRAMES

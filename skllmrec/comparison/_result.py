@@ -284,7 +284,7 @@ class Comparison:
 
         Raises
         ------
-        ValueError
+        FileFormatError
             If the file is not JSON of this schema.
         """
         from skllmrec.comparison._json import read_document

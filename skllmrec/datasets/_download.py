@@ -5,12 +5,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.request import urlopen
 
 from skllmrec._typing import Path as PathLike
+from skllmrec.exceptions import FileFormatError
 
 _CHUNK = 1 << 18  # bytes
 _MAX_TIMEOUTS = 20  # limit of the whole download, as a multiple of its time-out
@@ -110,31 +109,9 @@ def check_digest(content: bytes, expected: str, name: str, algorithm: str = "sha
 
     Raises
     ------
-    ValueError
-        If the digest differs: the content is damaged, incomplete, or another file.
+    FileFormatError
+        If it is another one: the content is damaged, incomplete, or not what its name says.
     """
     found = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
     if found != expected:
-        raise ValueError(f"{name} is damaged or another file: its {algorithm} is {found}, expected {expected}")
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file in one step, so that a reader never sees an incomplete file.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file; its folder is created if it does not exist.
-    write : callable
-        Takes the path of a temporary file and writes it.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be written to.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-        temporary = Path(folder, path.name)
-        write(temporary)
-        temporary.replace(path)
+        raise FileFormatError(f"{name} is damaged or another file: its {algorithm} is {found}, expected {expected}")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from skllmrec._optional import import_optional
 from skllmrec._typing import Path as PathLike
 from skllmrec.datasets._bunch import check_key, complete, make_bunch
-from skllmrec.exceptions import DatasetNotFoundError
+from skllmrec.exceptions import DatasetNotFoundError, FileFormatError
 
 _SUFFIXES = (".parquet", ".csv")
 _DUPLICATES = ("keep", "last", "sum")
@@ -25,7 +25,7 @@ def _read(path, keys):
         table = _read_file(path, keys)
     except (ValueError, OSError) as error:  # errors of pandas and pyarrow are among these
         advice = "save it as UTF-8" if isinstance(error, UnicodeDecodeError) else "check the file"
-        raise ValueError(f"{path} cannot be read ({str(error).strip()}): {advice}.") from error
+        raise FileFormatError(f"{path} cannot be read ({str(error).strip()}): {advice}.") from error
     if len(table) == 0:
         raise ValueError(f"{path} has no rows.")
     return table
@@ -191,9 +191,11 @@ def load_interactions(
     Raises
     ------
     DatasetNotFoundError
-        If the folder or its interactions do not exist; it is a ValueError and an OSError.
+        If the folder or its interactions do not exist.
+    FileFormatError
+        If a file cannot be read.
     ValueError
-        If a file cannot be read or has no rows, a column does not exist, an id is missing, an id has two rows among the
+        If a file has no rows, a column does not exist, an id is missing, an id has two rows among the
         items or users, ids are stored as different types, or the target is not a finite number.
     ImportError
         If pandas or (for parquet) pyarrow is not installed.

@@ -14,10 +14,11 @@ from zlib import error as zlib_error
 
 import numpy as np
 
+from skllmrec._files import replacing
 from skllmrec._optional import import_optional
 from skllmrec._typing import Path as PathLike
 from skllmrec.datasets._bunch import make_bunch
-from skllmrec.datasets._download import check_digest, download, download_wheel, write_atomically
+from skllmrec.datasets._download import check_digest, download, download_wheel
 from skllmrec.datasets._home import get_data_home
 from skllmrec.datasets._movielens_format import parse_original, parse_recbole
 from skllmrec.exceptions import DatasetNotFoundError
@@ -81,7 +82,8 @@ def _save(path, tables):
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **columns)
     digest = hashlib.sha256(buffer.getvalue()).hexdigest()
-    write_atomically(path, lambda temporary: temporary.write_bytes(f"{digest}\n".encode() + buffer.getvalue()))
+    with replacing(path) as temporary:
+        temporary.write_bytes(f"{digest}\n".encode() + buffer.getvalue())
 
 
 def _load(path):
@@ -213,8 +215,7 @@ def fetch_movielens_100k(
     Raises
     ------
     DatasetNotFoundError
-        If no source can be reached: the message lists the attempts and how to provide the file. It is a ValueError
-        and an OSError.
+        If no source can be reached: the message lists the attempts and how to provide the file.
     ValueError
         If `timeout` is not a positive number.
     ImportError

@@ -14,6 +14,7 @@ from skllmrec._store import EmbeddingStore
 from skllmrec._typing import Path
 from skllmrec._weights import find_weights
 from skllmrec.base import BaseTextEncoder
+from skllmrec.exceptions import CheckpointError
 
 
 class LLMTextEncoder(BaseTextEncoder):
@@ -244,7 +245,7 @@ class LLMTextEncoder(BaseTextEncoder):
     def _start(self, texts):
         weights = find_weights(self.model, revision=self.revision)
         if weights.sha256 != self.weights_sha256_:
-            raise ValueError(
+            raise CheckpointError(
                 f"the files of the model {self.model!s} in {weights.path} have changed since fit (SHA-256 "
                 f"{weights.sha256[:12]}..., then {self.weights_sha256_[:12]}...): new vectors would not match the "
                 "old ones. Restore the model that was used, or fit again"

@@ -2,8 +2,8 @@
 
 import hashlib
 import os
+import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,7 +14,7 @@ from skllmrec import _typing
 from skllmrec._store._units import parse_bytes
 from skllmrec._weights import Weights, file_sha256
 from skllmrec.datasets import get_data_home
-from skllmrec.exceptions import ModelNotFoundError
+from skllmrec.exceptions import CheckpointError, ModelNotFoundError
 
 SIZE_VARIABLE = "SKLLMREC_MODEL_CACHE_SIZE"
 _DEFAULT_SIZE = "10GB"
@@ -69,8 +69,10 @@ def save_checkpoint(save: Callable[[Path], Any], directory: _typing.Path | None 
     ------
     ValueError
         If the environment variable is not a size.
+    CheckpointError
+        If the folder cannot be made.
     OSError
-        If the folder cannot be written.
+        If a file cannot be written.
 
     Examples
     --------
@@ -83,13 +85,17 @@ def save_checkpoint(save: Callable[[Path], Any], directory: _typing.Path | None 
     """
     parent = cache_folder() if directory is None else Path(directory).expanduser().absolute()
     max_bytes = parse_bytes(os.environ.get(SIZE_VARIABLE, _DEFAULT_SIZE), SIZE_VARIABLE, minimum=_LEAST_SIZE)
-    parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f"{_HIDDEN}unfinished-", dir=parent))
+    unfinished = parent / f"{_HIDDEN}unfinished-{secrets.token_hex(8)}"
+    try:
+        unfinished.mkdir(parents=True)
+    except OSError as error:
+        raise CheckpointError(
+            f"no model can be saved in {parent} ({error}): name a folder that you may write to with checkpoint_dir="
+        ) from error
     try:
         save(unfinished)
         target = parent / f"{name}-{_content_sha256(unfinished)[:_DIGITS]}"
         if not target.exists():
-            unfinished.chmod(0o755)  # a temporary folder is for its owner only
             _move(unfinished, target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -156,7 +162,7 @@ def open_checkpoint(path: _typing.Path, sha256: str, *, name: str) -> Weights:
     ------
     ModelNotFoundError
         If the folder is gone.
-    ValueError
+    CheckpointError
         If its files have changed.
     """
     weights = Weights(Path(path), "checkpoint")
@@ -168,7 +174,7 @@ def open_checkpoint(path: _typing.Path, sha256: str, *, name: str) -> Weights:
             "checkpoint_dir= keeps them in a folder of your own"
         )
     if weights.sha256 != sha256:
-        raise ValueError(
+        raise CheckpointError(
             f"the files in {weights.path} have changed since {name} was fitted (SHA-256 {weights.sha256[:12]}..., then "
             f"{sha256[:12]}...): new vectors would not match the old ones. Restore them, or fit again"
         )

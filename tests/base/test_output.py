@@ -8,7 +8,7 @@ import threading
 
 import numpy as np
 import pytest
-from letter_encoder import LETTERS, LetterEncoder, expected, run_python, texts_like
+from letter_encoder import LETTERS, LetterEncoder, expected, start_python, texts_like
 from numpy.testing import assert_array_equal
 
 from skllmrec import _texts
@@ -238,7 +238,7 @@ def test_full_disk_keeps_what_was_written(encoder, path):
         except ValueError as error:
             print(error)
     """
-    message = run_python(code, path, stdout=subprocess.PIPE, text=True).communicate()[0]
+    message = start_python(code, path, stdout=subprocess.PIPE, text=True).communicate()[0]
     assert "vectors.npy.partial cannot be written" in message
     assert "make room and call again" in message
     assert_array_equal(encoder.transform(TEXTS, out=path), expected(TEXTS))
@@ -283,7 +283,7 @@ print(n_kills)
 @pytest.mark.parametrize("seed", range(2))
 def test_killed_at_random_moments_until_it_is_done(encoder, path, seed):
     texts = texts_like(200, n_distinct=150)
-    process = run_python(KILLED, encoder.log, path, seed, stdout=subprocess.PIPE)
+    process = start_python(KILLED, encoder.log, path, seed, stdout=subprocess.PIPE)
     try:
         n_kills = int(process.communicate(timeout=120)[0])
     finally:

@@ -23,7 +23,7 @@ from skllmrec.model_selection import PerUserKFold
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path, capsys):
     log, folder = tmp_path / "log.txt", tmp_path / "folds"
     log.with_suffix(".wait").touch()
-    process = subprocess.Popen([sys.executable, str(Path(__file__).with_name("scripted.py")), str(log), str(folder)])
+    process = subprocess.Popen([sys.executable, str(Path(__file__).parents[1] / "scripted.py"), str(log), str(folder)])
     try:
         deadline = time.monotonic() + 240
         while not log.with_suffix(".waits").exists():

@@ -1,7 +1,5 @@
 """Fingerprints: equal in every process, different where the result may differ."""
 
-import os
-import subprocess
 import sys
 from functools import partial
 
@@ -10,6 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from fresh_process import run_python
 from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
@@ -42,10 +41,9 @@ def build():
 
 def test_the_same_in_another_process():
     code = "from test_fingerprint import build, Fingerprint; f = Fingerprint(build()); print(f.digest, f.unknown)"
-    environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": os.path.dirname(__file__)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    output, errors = run_python(code, environment={"PYTHONHASHSEED": "1"})
     here = Fingerprint(build())
-    assert done.stdout.split() == [here.digest, "[]"], done.stderr
+    assert output.split() == [here.digest, "[]"], errors
     assert here.unknown == []
 
 

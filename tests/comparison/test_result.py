@@ -11,7 +11,6 @@ import pytest
 from scripted import Scripted, integer_data
 
 from skllmrec import compare_recommenders
-from skllmrec._files import replacing
 from skllmrec.base import FeatureTable
 from skllmrec.comparison import Comparison
 from skllmrec.comparison._plots import gain_plot, pool_bins, popularity_plot
@@ -279,22 +278,6 @@ def test_gain_plot_writes_the_gains(comparison):
     assert "reference" in texts
     assert f"{100 * comparison.value('x', 'ndcg', 'gain'):+.1f} %" in texts
     assert ax.get_xlabel() == "gain of ndcg@5 over 'ids <&> more' in %, with 90 % interval over users"
-
-
-def test_a_file_is_written_whole_or_not_at_all(tmp_path):
-    target = tmp_path / "file.txt"
-    target.write_text("old")
-    with pytest.raises(RuntimeError), replacing(target) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
-    assert target.read_text() == "old"
-    with target.open() as reader:
-        with replacing(target) as temporary:
-            temporary.write_text("new")
-            assert target.read_text() == "old"
-        assert reader.read() == "old"  # who had opened the old file reads it to its end
-    assert target.read_text() == "new"
-    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_figures_of_the_gains_stand_before_the_line_at_zero(comparison):

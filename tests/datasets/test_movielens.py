@@ -2,15 +2,16 @@
 
 import hashlib
 import subprocess
-import sys
 import threading
 import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
+from fresh_process import run_python
 from pandas.testing import assert_frame_equal
 
+from skllmrec._files import replacing
 from skllmrec.datasets import _download, _movielens, fetch_movielens_100k
 from skllmrec.datasets._movielens_format import parse_original, parse_recbole, readable_title, split_year
 from skllmrec.exceptions import DatasetNotFoundError
@@ -279,13 +280,9 @@ def test_pip_that_fails_says_why(tmp_path, monkeypatch):
 
 def test_interrupted_writing_leaves_nothing(tmp_path):
     path = tmp_path / "cache" / "file"
-
-    def write(temporary):
+    with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
         temporary.write_text("half")
         raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        _download.write_atomically(path, write)
     assert list(path.parent.iterdir()) == []
 
 
@@ -316,5 +313,4 @@ def test_importing_and_failing_without_pandas():
         "try: make_interactions()\n"
         "except ImportError as error: print(error)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert 'pip install "skllmrec[demo]"' in done.stdout
+    assert 'pip install "skllmrec[demo]"' in run_python(code)[0]

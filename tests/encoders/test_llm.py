@@ -3,12 +3,12 @@
 import itertools
 import pickle
 import shutil
-import subprocess
 import sys
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from fresh_process import run_python
 from joblib import Parallel, delayed
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -254,7 +254,7 @@ def test_pickle_works_in_a_fresh_process_and_holds_no_weights(tiny_bert, tmp_pat
         "import pickle, sys, numpy as np; encoder = pickle.load(open(sys.argv[1], 'rb'));"
         "np.save(sys.argv[2], encoder.transform(sys.argv[3:]))"
     )
-    subprocess.run([sys.executable, "-c", code, tmp_path / "encoder", tmp_path / "out.npy", *SENTENCES], check=True)
+    run_python(code, tmp_path / "encoder", tmp_path / "out.npy", *SENTENCES)
     assert_allclose(np.load(tmp_path / "out.npy"), vectors, rtol=1e-5, atol=1e-6)
 
 

@@ -4,7 +4,6 @@ import json
 import math
 import pickle
 import subprocess
-import sys
 import threading
 import traceback
 from functools import partial
@@ -13,6 +12,7 @@ import joblib
 import numpy as np
 import pytest
 from embedding_server import KEY, N_DIMS, body, changed, cut, redirect, serving, slow, status, vector_of
+from fresh_process import start_python
 from joblib.externals.loky import get_reusable_executor
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -333,8 +333,9 @@ def test_two_processes_send_each_text_once(tmp_path):
     with serving(delay=0.05) as server:
         processes = []
         for name in "ab":
-            command = [sys.executable, "-c", ENCODE, server.url, tmp_path / "store", tmp_path / f"{name}.npy"]
-            processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+            arguments = server.url, tmp_path / "store", tmp_path / f"{name}.npy"
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+            processes.append(start_python(ENCODE, *arguments, **pipes))
         assert [process.stdout.readline() for process in processes] == ["ready\n"] * 2
         for process in processes:
             process.stdin.write(json.dumps(TEXTS) + "\n")

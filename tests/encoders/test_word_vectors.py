@@ -1,14 +1,13 @@
 """WordVectorEncoder: the contract, the poolings from loops over words, training, Chinese, persistence, bad input."""
 
-import os
 import pickle
-import subprocess
 import sys
 from importlib.util import find_spec
 
 import joblib
 import numpy as np
 import pytest
+from fresh_process import run_python
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -228,8 +227,7 @@ np.save(sys.argv[1], encoder.fit_transform(sys.argv[2:]))
 @needs_gensim
 def test_training_is_the_same_in_every_process(tmp_path):
     here = WordVectorEncoder(**TRAINED, pooling="sif").fit_transform(SENTENCES)
-    command = [sys.executable, "-c", TRAIN, tmp_path / "out.npy", *SENTENCES]
-    subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": "1"}, capture_output=True)
+    run_python(TRAIN, tmp_path / "out.npy", *SENTENCES, environment={"PYTHONHASHSEED": "1"})
     assert_array_equal(np.load(tmp_path / "out.npy"), here)
     other = WordVectorEncoder(**{**TRAINED, "random_state": 1}, pooling="sif").fit_transform(SENTENCES)
     assert np.abs(other - here).max() > 1e-3
@@ -292,9 +290,7 @@ assert not {"torch", "gensim", "pandas"} & (set(sys.modules) - before), "nothing
 def test_fresh_process_encodes_the_same(known, tmp_path):
     encoders = [WordVectorEncoder(known[0], pooling="sif"), WordVectorEncoder(**{**TRAINED, "n_components": 6})]
     joblib.dump([encoder.fit(SENTENCES) for encoder in encoders], tmp_path / "encoders")
-    command = [sys.executable, "-c", LOAD, tmp_path / "encoders", tmp_path / "out.npy", *SENTENCES]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run_python(LOAD, tmp_path / "encoders", tmp_path / "out.npy", *SENTENCES)
     assert_array_equal(np.load(tmp_path / "out.npy"), [encoder.transform(SENTENCES) for encoder in encoders])
 
 

@@ -1,11 +1,9 @@
-import os
-import subprocess
-import sys
 import threading
 import time
 
 import numpy as np
 import pytest
+from fresh_process import run_python
 from scipy import sparse
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -243,5 +241,4 @@ def test_thread_count_follows_the_environment(monkeypatch, variables, expected):
 
 
 def test_importing_the_kernels_does_not_import_numba():
-    code = "import skllmrec._kernels.als.feature_als, sys; sys.exit('numba' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], env=os.environ, check=False).returncode == 0
+    run_python("import skllmrec._kernels.als.feature_als, sys; sys.exit('numba' in sys.modules)")

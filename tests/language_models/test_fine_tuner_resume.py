@@ -1,12 +1,11 @@
 """LLMFineTuner(checkpoint_dir=...): a killed training goes on; other configurations are refused, nothing is lost."""
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fresh_process import run_python
 from numpy.testing import assert_allclose
 from safetensors.numpy import load_file
 from tuning_data import make_catalogue
@@ -27,9 +26,7 @@ FAST = {
 ALL_KEPT = {"trainable": "all", "objective": "contrastive", "early_stopping": False}
 
 KILLED = """
-import os, signal, sys
-
-sys.path[:0] = {path!r}
+import os, signal
 from test_fine_tuner_resume import fit
 from skllmrec._training import _loop
 
@@ -82,12 +79,8 @@ def test_a_killed_training_goes_on_to_the_same_weights(n_steps, params, teachabl
     """
     whole = fit(teachable_bert, tmp_path / "whole", **params)
     n_whole = len(steps)
-    code = KILLED.format(
-        path=[str(Path(__file__).parent), str(Path(__file__).parents[1])],
-        n_steps=n_steps, model=str(teachable_bert), folder=str(tmp_path / "killed"), params=params,
-    )  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    killed = {"n_steps": n_steps, "model": str(teachable_bert), "folder": str(tmp_path / "killed")}
+    run_python(KILLED.format(**killed, params=params), status=-signal.SIGKILL)
     assert not (tmp_path / "killed" / "models").exists()
     steps.clear()
     resumed = fit(teachable_bert, tmp_path / "killed", **params)

@@ -4,12 +4,11 @@ import math
 import os
 import pickle
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fresh_process import run_python
 from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.numpy import load_file
 from sklearn.base import clone
@@ -350,10 +349,7 @@ small(folder, max_iter=3, batch_size=8).fit(DOCUMENTS)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="SIGKILL is a thing of POSIX")
 def test_killed_training_ends_like_one_that_ran_through(tmp_path):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "killed"), "12"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    run_python(KILLED, tmp_path / "killed", 12, status=-signal.SIGKILL)
     assert os.listdir(tmp_path / "killed") == ["training.safetensors"]
     records = []
     resumed = small(tmp_path / "killed", max_iter=3, batch_size=8, callbacks=[records.append]).fit(DOCUMENTS)

@@ -4,8 +4,6 @@ import os
 import pickle
 import shutil
 import signal
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 from chat_server import chat_answer, chatting
 from embedding_server import KEY, body, cut, slow, status
+from fresh_process import run_python
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -276,7 +275,7 @@ def test_what_was_written_before_a_failure_is_kept(server, tmp_path):
 KILLED = """
 import os, signal, sys
 from skllmrec import LLMProfileWriter
-from skllmrec.language_models import _text_cache
+from skllmrec.language_models.profiles import _text_cache
 
 write, n_calls = _text_cache.TextCache.write, iter(range(99))
 
@@ -293,9 +292,7 @@ writer.fit_transform([f"film {number}" for number in range(20)])
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="SIGKILL is a thing of POSIX")
 def test_kill_loses_nothing_that_was_written(server, tmp_path):
-    command = [sys.executable, "-c", KILLED, server.url, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    run_python(KILLED, server.url, tmp_path, status=-signal.SIGKILL)
     assert len(server.requests) == 8
     remote(server, memory=tmp_path).fit_transform([f"film {number}" for number in range(20)])
     assert len(server.requests) == 20

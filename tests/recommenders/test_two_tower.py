@@ -3,14 +3,13 @@
 import os
 import pickle
 import signal
-import subprocess
-import sys
 import tracemalloc
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fresh_process import run_python
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
@@ -521,9 +520,7 @@ def test_a_fitted_model_needs_no_torch_and_loads_without_code(tmp_path):
     known = frame.drop(columns="device").assign(device="phone")
     (tmp_path / "model").write_bytes(pickle.dumps(model))
     (tmp_path / "rows").write_bytes(pickle.dumps((known, model.predict(known))))
-    command = [sys.executable, "-c", LOADED, str(tmp_path / "model"), str(tmp_path / "rows")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    run_python(LOADED, tmp_path / "model", tmp_path / "rows")
     skops.io.dump(model, tmp_path / "model.skops")
     types = skops.io.get_untrusted_types(file=tmp_path / "model.skops")
     assert [name for name in types if not name.startswith("skllmrec.")] == ["scipy.sparse._csr.csr_matrix"]
@@ -556,10 +553,7 @@ def resumable(folder, **params):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="SIGKILL is a thing of POSIX")
 def test_a_killed_fit_ends_like_one_that_ran_through(tmp_path):
-    command = [sys.executable, "-c", KILLED, str(tmp_path), "25"]  # in the third epoch
-    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    run_python(KILLED, tmp_path, 25, status=-signal.SIGKILL)  # in the third epoch
     frame = with_targets(make_rows())
     assert [file.name for file in tmp_path.iterdir()] == ["training.safetensors"]
     resumed, whole = resumable(tmp_path).fit(frame), resumable(None).fit(frame)

@@ -13,7 +13,7 @@ from store_helpers import (
     WideJob,
     encoded,
     look_up,
-    run_python,
+    start_python,
     starting,
     texts_like,
     wait_for,
@@ -138,7 +138,7 @@ def test_what_a_running_call_waits_for_stays(tmp_path, monkeypatch):
 def test_call_that_was_killed_spares_nothing(tmp_path):
     store, log = tmp_path / "store", tmp_path / "log"
     code = "wide_fetch(sys.argv[1], texts_like(5), log=Path(sys.argv[2]), pause=60)"
-    process = run_python(code, store, log)
+    process = start_python(code, store, log)
     try:
         wait_for(log.exists)
     finally:
@@ -157,7 +157,7 @@ def test_processes_share_a_limited_store(tmp_path):
         for _ in range(15):
             wide_fetch(sys.argv[1], [f"text {i}" for i in rng.permutation(1500)[:150]], max_bytes=1_000_000, group=20)
     """
-    processes = [run_python(code, tmp_path, seed) for seed in range(3)]
+    processes = [start_python(code, tmp_path, seed) for seed in range(3)]
     assert [process.wait(120) for process in processes] == [0, 0, 0]
     wide_fetch(tmp_path, ["last"], max_bytes=LIMIT)
     assert file_size(tmp_path) <= LIMIT

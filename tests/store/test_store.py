@@ -25,8 +25,8 @@ from store_helpers import (
     fetch,
     look_up,
     must_not_encode,
-    run_python,
     scribble,
+    start_python,
     starting,
     texts_like,
     wait_for,
@@ -104,7 +104,7 @@ def test_threads_share_a_cold_store(tmp_path):
 def test_kill_loses_nothing_written_and_blocks_nobody(tmp_path):
     store, log, texts = tmp_path / "store", tmp_path / "log", texts_like(40)
     code = "fetch(sys.argv[1], texts_like(40), log=sys.argv[2], pause=0.2)"
-    process = run_python(code, store, log)
+    process = start_python(code, store, log)
     try:
         wait_for(lambda: log.exists() and len(log.read_text().splitlines()) >= 15)  # two groups done, the third claimed
     finally:
@@ -125,7 +125,7 @@ def test_kill_loses_nothing_written_and_blocks_nobody(tmp_path):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill -9")
 def test_waiting_for_a_process_that_is_killed(tmp_path):
     store, log, texts = tmp_path / "store", tmp_path / "log", texts_like(5)
-    process = run_python("fetch(sys.argv[1], texts_like(5), log=sys.argv[2], pause=60)", store, log)
+    process = start_python("fetch(sys.argv[1], texts_like(5), log=sys.argv[2], pause=60)", store, log)
     try:
         wait_for(log.exists)
         with ThreadPoolExecutor(1) as pool:
@@ -153,7 +153,7 @@ def test_forked_child_does_not_keep_its_parents_claims_alive(tmp_path):
         print(owner.id.hex(), child, flush=True)
         os._exit(0)
     """
-    process = run_python(code, tmp_path, stdout=subprocess.PIPE, text=True)
+    process = start_python(code, tmp_path, stdout=subprocess.PIPE, text=True)
     owner, child = process.stdout.readline().split()
     process.wait()
     process.stdout.close()
@@ -303,7 +303,7 @@ def test_directory_that_may_not_be_written_is_an_error(tmp_path):
         if folder.owner() == tmp_path.owner() and "pytest" in folder.name:
             folder.chmod(0o755)
     tmp_path.chmod(0o555)
-    process = run_python(code, tmp_path, stdout=subprocess.PIPE, text=True)
+    process = start_python(code, tmp_path, stdout=subprocess.PIPE, text=True)
     shown, _ = process.communicate()
     tmp_path.chmod(0o755)
     assert "Permission denied" in shown

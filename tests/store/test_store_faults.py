@@ -24,14 +24,15 @@ from store_helpers import (
     expected,
     fetch,
     look_up,
-    run_python,
+    start_python,
     texts_like,
     wait_for,
     wide_fetch,
     wide_vector,
 )
 
-from skllmrec._store import EmbeddingStore, _database, _locks
+from skllmrec._files import exclusive
+from skllmrec._store import EmbeddingStore, _database
 from skllmrec.exceptions import StoreError, StoreWarning
 
 needs_kill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill -9")
@@ -49,7 +50,7 @@ def test_killed_at_any_moment(tmp_path, max_bytes):
     rng = np.random.default_rng(0)
     store, log = tmp_path / "store", tmp_path / "log"
     for _ in range(4):
-        processes = [run_python(code, store, max_bytes) for _ in range(2)]
+        processes = [start_python(code, store, max_bytes) for _ in range(2)]
         wait_for((store / _database.FILE).exists)
         for process in processes:
             time.sleep(rng.uniform(0.0, 0.5))
@@ -90,7 +91,7 @@ def test_many_readers_and_writers(tmp_path):
             list(pool.map(work, range(3 * int(sys.argv[3]), 3 * int(sys.argv[3]) + 3)))
     """
     store, log = tmp_path / "store", tmp_path / "log"
-    processes = [run_python(code, store, log, number) for number in range(3)]
+    processes = [start_python(code, store, log, number) for number in range(3)]
     reports = []
     while any(process.poll() is None for process in processes):
         reports.append(EmbeddingStore(store).verify())
@@ -223,7 +224,7 @@ def test_limit_on_the_size_of_files(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
         fill_and_free(sys.argv[1], lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard)))
     """
-    process = run_python(code, tmp_path / "store", stderr=subprocess.PIPE, text=True)
+    process = start_python(code, tmp_path / "store", stderr=subprocess.PIPE, text=True)
     _, errors = process.communicate()
     assert process.returncode == 0, errors
 
@@ -333,7 +334,7 @@ def test_child_forked_while_another_thread_holds_the_lock(tmp_path):
     held, forked = threading.Event(), threading.Event()
 
     def hold():
-        with _locks.exclusive(tmp_path / "lock"):
+        with exclusive(tmp_path / "lock"):
             held.set()
             assert forked.wait(20)
 
@@ -347,7 +348,7 @@ def test_child_forked_while_another_thread_holds_the_lock(tmp_path):
         forked.set()
         holding.result(20)
     try:
-        done = run_python("fetch(sys.argv[1], ['a'])", tmp_path)
+        done = start_python("fetch(sys.argv[1], ['a'])", tmp_path)
         assert done.wait(30) == 0
     finally:
         os.kill(child, signal.SIGKILL)

@@ -17,8 +17,8 @@ from store_helpers import (
     fetch,
     look_up,
     must_not_encode,
-    run_python,
     scribble,
+    start_python,
     starting,
     texts_like,
     wait_for,
@@ -198,7 +198,7 @@ def test_verify_does_not_delete_a_row_that_was_written_anew_meanwhile(tmp_path, 
 
 def test_verify_finds_what_a_killed_process_left(tmp_path):
     store, log = tmp_path / "store", tmp_path / "log"
-    process = run_python("fetch(sys.argv[1], texts_like(5), log=sys.argv[2], pause=60)", store, log)
+    process = start_python("fetch(sys.argv[1], texts_like(5), log=sys.argv[2], pause=60)", store, log)
     try:
         wait_for(log.exists)
         alive = EmbeddingStore(store).verify(repair=True)  # nothing of a living one is touched

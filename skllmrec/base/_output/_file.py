@@ -11,10 +11,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from skllmrec._files import exclusive, replacing
 from skllmrec._format import FORMATS, check_format
-from skllmrec._store._locks import exclusive
 from skllmrec._typing import FloatArray, Path
-from skllmrec.exceptions import VectorFileError
+from skllmrec.exceptions import StorageError, VectorFileError
 
 _FORMAT = f"skllmrec vectors {FORMATS['vectors']}"
 _DTYPE = np.dtype("<f4")
@@ -95,9 +95,18 @@ class VectorFile:
         self._checksum = 0  # CRC of these rows
 
     def __enter__(self) -> Self:
-        self._held.enter_context(exclusive(self._lock, remove=True))
         try:
+            self._held.enter_context(exclusive(self._lock, remove=True))
             self._open()
+        except StorageError:  # an OSError that names the remedy already
+            self._held.close()
+            raise
+        except OSError as error:
+            self._held.close()
+            raise VectorFileError(
+                f"{self.path} cannot be written ({error}): choose a folder on a disk with free space that you may "
+                "write to"
+            ) from error
         except BaseException:
             self._held.close()
             raise
@@ -159,12 +168,8 @@ class VectorFile:
         """Record what the rows are, in a file that is replaced as a whole."""
         about = {"format": _FORMAT, **self._made_by, "texts": self._n_rows, "texts_sha256": self._digest.hexdigest()}
         about["vectors_crc32"] = self._checksum
-        fresh = self._about.with_name(f"{self._about.name}.new")
-        with open(fresh, "w", encoding="utf-8") as file:
-            json.dump(about, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, self._about)
+        with replacing(self._about, single_writer=True, durable=True) as temporary:
+            temporary.write_text(json.dumps(about, indent=1), encoding="utf-8")
 
     def _resume(self, about):
         """Continue with the rows of a file that is there.
@@ -296,6 +301,15 @@ class VectorFile:
         VectorFileError
             If the file cannot be finished.
         """
+        try:
+            self._finish()
+            return np.load(self.path, mmap_mode="r")
+        except OSError as error:
+            raise VectorFileError(
+                f"{self.path} cannot be finished ({error}): make room and call again, the vectors are kept"
+            ) from error
+
+    def _finish(self):
         if not self._finished:
             # rows of a block that was written but not counted when the process was killed
             self._file.truncate(self._start + self._n_bytes())
@@ -303,4 +317,3 @@ class VectorFile:
             os.fsync(self._file.fileno())
             self._file.close()  # some systems do not rename open files
             os.replace(self._partial, self.path)
-        return np.load(self.path, mmap_mode="r")

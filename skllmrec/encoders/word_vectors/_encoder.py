@@ -26,6 +26,7 @@ from skllmrec.encoders.word_vectors.pooling import (
     sif_weights,
     smooth_idf,
 )
+from skllmrec.exceptions import CheckpointError
 from skllmrec.preprocessing import TextAnalyzer
 
 _GROUP = 4096  # texts that are pooled together
@@ -341,7 +342,7 @@ class WordVectorEncoder(BaseTextEncoder):
             return WordVectors(self.vocabulary_, self.word_vectors_)
         files = find_word_vectors(self.vectors)
         if files.sha256 != self.vectors_sha256_:
-            raise ValueError(
+            raise CheckpointError(
                 f"the word vectors {self.vectors!s} in {files.path} have changed since fit (SHA-256 "
                 f"{files.sha256[:12]}..., then {self.vectors_sha256_[:12]}...): new vectors would not match the old "
                 "ones. Restore the file that was used, or fit again"

@@ -14,7 +14,7 @@ import numpy as np
 from skllmrec._typing import FloatArray, IntArray
 from skllmrec._weights import file_sha256
 from skllmrec.encoders.word_vectors._formats import files_of, read_word_vectors
-from skllmrec.exceptions import ModelNotFoundError
+from skllmrec.exceptions import FileFormatError, ModelNotFoundError
 
 # name -> Python package that carries the vectors, its folder, and the only files accepted from it
 _PACKAGES = {
@@ -151,7 +151,7 @@ def _check_finite(matrix, path):
     for start in range(0, len(matrix), _ROWS):
         finite = np.isfinite(matrix[start : start + _ROWS]).all(axis=1)
         if not finite.all():
-            raise ValueError(
+            raise FileFormatError(
                 f"{path}, row {start + int(finite.argmin())}: the vector is not finite: repair the array, or leave "
                 "the word out"
             )
@@ -172,7 +172,7 @@ def load_word_vectors(files: WordVectorFiles) -> WordVectors:
 
     Raises
     ------
-    ValueError
+    FileFormatError
         If the files cannot be read; see `read_word_vectors`.
 
     Warns

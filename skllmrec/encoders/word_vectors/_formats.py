@@ -14,6 +14,7 @@ import numpy as np
 
 from skllmrec._optional import import_optional
 from skllmrec._typing import FloatArray
+from skllmrec.exceptions import FileFormatError
 
 _HEAD = 1 << 16  # bytes from which the format is recognised
 _CHUNK = 1 << 20
@@ -44,7 +45,7 @@ def _open(path):
             with gzip.open(file) as unpacked:
                 yield unpacked
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise ValueError(f"{path} is a damaged gzip file ({error}): {_AGAIN}") from error
+            raise FileFormatError(f"{path} is a damaged gzip file ({error}): {_AGAIN}") from error
 
 
 def _header(line):
@@ -81,22 +82,24 @@ def _decode(word, where):
     try:
         return word.decode()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{where}: the word {word[:40]!r} is not UTF-8: convert the file, e.g. with iconv") from error
+        raise FileFormatError(
+            f"{where}: the word {word[:40]!r} is not UTF-8: convert the file, e.g. with iconv"
+        ) from error
 
 
 def _bad_line(line, number, n_dims, path):
     """Raise the error of a line that does not hold a word and its numbers."""
     where, fields = f"{path}, line {number}", line.split(b" ")
     if len(fields) <= n_dims:
-        raise ValueError(
+        raise FileFormatError(
             f"{where} has {len(fields) - 1} numbers after the word, and {n_dims} were expected: the file is cut off "
             f"or damaged there, {_AGAIN}"
         )
     for field in fields[-n_dims:]:
         if not _are_numbers([field]):
-            raise ValueError(f"{where}: {field[:40]!r} is not a number: {_AGAIN}")
+            raise FileFormatError(f"{where}: {field[:40]!r} is not a number: {_AGAIN}")
     if len(fields) > n_dims + 1 and _are_numbers(fields[-n_dims - 1 : -n_dims]):
-        raise ValueError(f"{where} has more than the {n_dims} numbers that were expected after the word: {_AGAIN}")
+        raise FileFormatError(f"{where} has more than the {n_dims} numbers that were expected after the word: {_AGAIN}")
 
 
 def _split_line(line, number, n_dims, path):
@@ -122,12 +125,12 @@ def _parse_lines(lines, first, n_dims, path):
     if numbers.size != len(lines) * n_dims:
         for number, line in enumerate(lines, start=first):
             _bad_line(line, number, n_dims, path)
-        raise ValueError(f"{path}, lines {first} to {first + len(lines) - 1} hold something that is not a number")
+        raise FileFormatError(f"{path}, lines {first} to {first + len(lines) - 1} hold something that is not a number")
     numbers = numbers.reshape(len(lines), n_dims)
     finite = np.isfinite(numbers).all(axis=1)
     if not finite.all():
         row = int(finite.argmin())
-        raise ValueError(f"{path}, line {first + row}: the vector of {pairs[row][0]!r} is not finite: {_AGAIN}")
+        raise FileFormatError(f"{path}, line {first + row}: the vector of {pairs[row][0]!r} is not finite: {_AGAIN}")
     return [word for word, _ in pairs], numbers
 
 
@@ -135,7 +138,7 @@ def _guess_dims(lines, path):
     """Numbers on a line without a header: words may hold spaces, so the most frequent length counts."""
     n_dims = max(Counter(line.count(b" ") for line in lines).items(), key=lambda item: (item[1], item[0]))[0]
     if n_dims == 0:
-        raise ValueError(
+        raise FileFormatError(
             f"{path} holds no word vectors in a known format: expected lines of a word and its numbers, separated by "
             "spaces"
         )
@@ -181,7 +184,7 @@ def _read_binary(file, path, header):
         buffer += chunk[end + 1 : stop]
         start = stop
     if len(words) == n_words and (chunk[start:].strip() or file.read(_CHUNK).strip()):
-        raise ValueError(
+        raise FileFormatError(
             f"{path}: the header states {n_words} words of {n_dims} dimensions, but the file goes on after them: the "
             f"header is wrong, {_AGAIN}"
         )
@@ -189,7 +192,7 @@ def _read_binary(file, path, header):
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
         number = int(finite.argmin())
-        raise ValueError(f"{path}, word {number + 1}: the vector of {words[number]!r} is not finite: {_AGAIN}")
+        raise FileFormatError(f"{path}, word {number + 1}: the vector of {words[number]!r} is not finite: {_AGAIN}")
     return words, vectors
 
 
@@ -222,7 +225,7 @@ def _load_array(path):
     except FileNotFoundError:
         raise
     except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{path} is not a NumPy array that can be read ({error}): {_AGAIN}") from error
+        raise FileFormatError(f"{path} is not a NumPy array that can be read ({error}): {_AGAIN}") from error
 
 
 def _read_keyed_vectors(file, path):
@@ -231,14 +234,16 @@ def _read_keyed_vectors(file, path):
         saved = _SafeUnpickler(file).load()
         words, vectors = list(saved.index_to_key), vars(saved).get("vectors")
     except Exception as error:  # a damaged pickle raises anything
-        raise ValueError(
+        raise FileFormatError(
             f"{path} is no file of gensim's KeyedVectors that can be read without running code ({error}): load it "
             f"with gensim if you trust it, and {_SAVE_FORMAT}"
         ) from error
     if vectors is None:
         aside = Path(f"{path}.vectors.npy")
         if not aside.is_file():
-            raise ValueError(f"{path} keeps its vectors in {aside.name}, which is missing: copy it to the same folder")
+            raise FileFormatError(
+                f"{path} keeps its vectors in {aside.name}, which is missing: copy it to the same folder"
+            )
         vectors = _load_array(aside)
     return words, vectors
 
@@ -248,12 +253,12 @@ def _one_file(folder, patterns):
 
     Raises
     ------
-    ValueError
+    FileFormatError
         If there is none, or more than one.
     """
     found = sorted(file for pattern in patterns for file in folder.glob(pattern))
     if len(found) != 1:
-        raise ValueError(
+        raise FileFormatError(
             f"{folder} holds {len(found)} files like {' or '.join(patterns)}, and one was expected: a folder of word "
             "vectors has an array (*.npy, a row for each word) and its words (*.txt, a line for each, or *.parquet)"
         )
@@ -266,9 +271,9 @@ def _read_words(path):
         try:
             table = parquet.read_table(path)
         except (OSError, ValueError) as error:
-            raise ValueError(f"{path} is not a Parquet file that can be read ({error}): {_AGAIN}") from error
+            raise FileFormatError(f"{path} is not a Parquet file that can be read ({error}): {_AGAIN}") from error
         if table.num_columns != 1:
-            raise ValueError(f"{path} has the columns {table.column_names}: write the words as the only column")
+            raise FileFormatError(f"{path} has the columns {table.column_names}: write the words as the only column")
         return table.column(0).to_pylist()
     lines = path.read_bytes().split(b"\n")
     if lines[-1] == b"":
@@ -290,7 +295,7 @@ def files_of(path: Path) -> list[Path]:
 
     Raises
     ------
-    ValueError
+    FileFormatError
         If a folder does not hold exactly one array and one list of words.
     """
     if path.is_dir():
@@ -302,14 +307,14 @@ def files_of(path: Path) -> list[Path]:
 def _refuse_other_formats(head, path):
     """Raise an error for a file that begins like one that cannot be read."""
     if not head.strip():
-        raise ValueError(f"{path} is empty: {_AGAIN}")
+        raise FileFormatError(f"{path} is empty: {_AGAIN}")
     if head.startswith(b"PK\x03\x04"):
-        raise ValueError(f"{path} is a zip archive: unpack it and name the file inside")
+        raise FileFormatError(f"{path} is a zip archive: unpack it and name the file inside")
     if head.startswith(b"\x93NUMPY"):
-        raise ValueError(f"{path} is an array without its words: name a folder with it and its words, one a line")
+        raise FileFormatError(f"{path} is an array without its words: name a folder with it and its words, one a line")
     first = head.partition(b"\n")[0]
     if any(byte in first for byte in _CONTROL) and not _is_pickle(head):
-        raise ValueError(
+        raise FileFormatError(
             f"{path} holds no word vectors in a known format (GloVe or word2vec text, word2vec binary, "
             f"KeyedVectors): load it with the library that wrote it, and {_SAVE_FORMAT}"
         )
@@ -322,11 +327,13 @@ def _is_pickle(head):
 def _read_with_header(file, path, rest, header):
     """Read word2vec's formats, from the end of the header on; `rest` is how the file continues."""
     if 0 in header:
-        raise ValueError(f"{path}, line 1: the header states {header[0]} words of {header[1]} dimensions: {_AGAIN}")
+        raise FileFormatError(
+            f"{path}, line 1: the header states {header[0]} words of {header[1]} dimensions: {_AGAIN}"
+        )
     read = _read_binary if _is_binary(rest, header[1]) else _read_text
     words, vectors = read(file, path, header)
     if len(words) != header[0]:
-        raise ValueError(
+        raise FileFormatError(
             f"{path}: the header states {header[0]} words of {header[1]} dimensions, but {len(words)} follow: the "
             f"file is cut off or its header is wrong, {_AGAIN}"
         )
@@ -368,7 +375,7 @@ def read_word_vectors(path: Path) -> tuple[list[str], FloatArray]:
 
     Raises
     ------
-    ValueError
+    FileFormatError
         If the file is empty, cut off, damaged, not UTF-8, holds what is not finite, or is in no known format; the
         message names file, line and remedy.
     """
@@ -379,12 +386,12 @@ def read_word_vectors(path: Path) -> tuple[list[str], FloatArray]:
         words, vectors = _read_file(path)
     if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype.kind != "f" or not vectors.shape[1]:
         found = f"{vectors.dtype} of shape {vectors.shape}" if isinstance(vectors, np.ndarray) else type(vectors)
-        raise ValueError(f"{path} holds an array of {found}: expected floating point numbers, a row for each word")
+        raise FileFormatError(f"{path} holds an array of {found}: expected floating point numbers, a row for each word")
     if len(words) != len(vectors):
-        raise ValueError(
+        raise FileFormatError(
             f"{path} holds {len(words)} words and {len(vectors)} vectors: the files do not belong together"
         )
     wrong = next((number for number, word in enumerate(words) if not isinstance(word, str)), None)
     if wrong is not None:
-        raise ValueError(f"{path}: word {wrong + 1} is {words[wrong]!r}, not text: write the words as text")
+        raise FileFormatError(f"{path}: word {wrong + 1} is {words[wrong]!r}, not text: write the words as text")
     return words, vectors

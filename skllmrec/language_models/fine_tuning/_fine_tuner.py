@@ -294,9 +294,11 @@ class LLMFineTuner(CheckpointEncoder):
         ------
         ValueError
             If a parameter is invalid, a row is not a string, targets are missing, do not fit the texts or the
-            objective, are not finite, or hold nothing to learn from; if the tokenizer does not fit the model; or if
-            `checkpoint_dir` is a file, or holds a training on the same data with other parameters. Nothing is
-            overwritten then.
+            objective, are not finite, or hold nothing to learn from; or if `checkpoint_dir` is a file.
+        CheckpointError
+            If `checkpoint_dir` holds a training on the same data with other parameters; nothing is overwritten.
+        FileFormatError
+            If the tokenizer does not fit the model.
         TypeError
             If one of the callbacks cannot be called, or the augmenter is a class.
         ImportError

@@ -275,8 +275,12 @@ class LLMPretrainer(CheckpointEncoder):
         ------
         ValueError
             If a parameter is invalid, a row is no string, the corpus is empty or has no two texts of two sentences for
-            "nsp", `model` cannot be trained with these objectives or has another model's tokenizer, `checkpoint_dir`
-            is a file or holds a training of another configuration (nothing is overwritten), or the training diverges.
+            "nsp", `model` cannot be trained with these objectives or has another model's tokenizer, or
+            `checkpoint_dir` is a file.
+        CheckpointError
+            If `checkpoint_dir` holds a training of another configuration; nothing is overwritten.
+        DivergenceError
+            If the loss is not finite any more.
         TypeError
             If one of the callbacks cannot be called.
         ModelNotFoundError
@@ -302,7 +306,9 @@ class LLMPretrainer(CheckpointEncoder):
         Raises
         ------
         ValueError
-            If a row is no string, or the saved model has changed since `fit`.
+            If a row is no string.
+        CheckpointError
+            If the saved model has changed since `fit`.
         ModelNotFoundError
             If the saved model is gone.
         """

@@ -19,6 +19,7 @@ from skllmrec._sklearn import HasMethods, Interval, StrOptions, all_or_nothing, 
 from skllmrec._texts import check_texts
 from skllmrec._typing import Array, Texts
 from skllmrec._weights import find_weights
+from skllmrec.exceptions import CheckpointError
 from skllmrec.language_models.profiles._chat import ChatWriter
 from skllmrec.language_models.profiles._generator import Answer, Generator, load_generator
 from skllmrec.language_models.profiles._profile_text import clean_profile
@@ -269,7 +270,9 @@ class LLMProfileWriter(
         Raises
         ------
         ValueError
-            If a row is no string, or the weights have changed since `fit`.
+            If a row is no string.
+        CheckpointError
+            If the weights have changed since `fit`.
         RemoteAPIError
             If the server fails for good; what it has written by then is in `memory`.
 
@@ -342,7 +345,7 @@ class LLMProfileWriter(
             return ChatWriter(self._api(), request, n_concurrent=int(self.n_concurrent))
         weights = find_weights(self.model)
         if weights.sha256 != self.weights_sha256_:
-            raise ValueError(
+            raise CheckpointError(
                 f"the files of the model {self.model!s} in {weights.path} have changed since fit: restore the model "
                 "that was used, or fit again"
             )

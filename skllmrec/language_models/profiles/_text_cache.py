@@ -105,6 +105,8 @@ class TextCache:
                 connection = self._connect()
             with closing(connection):
                 yield connection
+        except StoreError:  # an OSError that names the remedy already
+            raise
         except (OSError, sqlite3.Error) as error:
             raise StoreError(
                 f"the texts in memory={str(self._path.parent)!r} cannot be read or written ({error}): choose a "
