@@ -9,7 +9,7 @@ from skllmrec._cli import store
 from skllmrec._cli.compare import command as compare
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """Run a command.
 
     Parameters
