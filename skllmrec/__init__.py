@@ -5,6 +5,18 @@ model is first loaded.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what type checkers see instead of `__getattr__`
+    from skllmrec.comparison import *  # noqa: F403
+    from skllmrec.datasets import *  # noqa: F403
+    from skllmrec.encoders import *  # noqa: F403
+    from skllmrec.inspection import *  # noqa: F403
+    from skllmrec.language_models import *  # noqa: F403
+    from skllmrec.metrics import *  # noqa: F403
+    from skllmrec.model_selection import *  # noqa: F403
+    from skllmrec.preprocessing import *  # noqa: F403
+    from skllmrec.recommenders import *  # noqa: F403
 
 __version__ = "0.1.0"
 
@@ -74,13 +86,15 @@ _PUBLIC = {
     "segment_by_popularity": "metrics",
     "serendipity": "metrics",
 }
-_PACKAGES = ("base", "comparison", "datasets", "encoders", "exceptions", "inspection", "language_models", "metrics",
-             "model_selection", "preprocessing", "recommenders", "testing")  # fmt: skip
+_PACKAGES = (
+    *("base", "comparison", "datasets", "encoders", "exceptions", "inspection", "language_models", "metrics"),
+    *("model_selection", "preprocessing", "recommenders", "testing"),
+)
 
 __all__ = sorted([*_PUBLIC, *_PACKAGES, "__version__"])
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
     if name in _PACKAGES:
@@ -88,5 +102,5 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return __all__

@@ -86,3 +86,27 @@ def test_public_object_has_an_example(path):
     if inspect.isclass(obj) and issubclass(obj, Exception):
         return
     assert ">>> " in "\n".join(get_doc_object(obj)["Examples"]), f"{path} has no example that runs"
+
+
+def unannotated(path):
+    """Paths of what is public at `path` and lacks the type of a parameter or of what it returns."""
+    found = own_callables(path)
+    for where, obj in list(found.items()):
+        if inspect.isclass(obj):
+            del found[where]
+            if "__init__" in vars(obj):
+                found[f"{where}.__init__"] = inspect.unwrap(vars(obj)["__init__"])
+    for where, function in found.items():
+        signature = inspect.signature(function)
+        parameters = [p for name, p in signature.parameters.items() if name not in ("self", "cls")]
+        lacking = [parameter.name for parameter in parameters if parameter.annotation is parameter.empty]
+        if signature.return_annotation is signature.empty:
+            lacking.append("return")
+        if lacking:
+            yield f"{where}: {', '.join(lacking)}"
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_public_signatures_are_annotated(path):
+    lacking = list(unannotated(path))
+    assert not lacking, "without a type:\n" + "\n".join(lacking)

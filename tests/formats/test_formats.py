@@ -121,6 +121,7 @@ def test_comparison_is_read(release):
         assert found[estimator, metric] == pytest.approx(mean, rel=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:.*of another configuration:UserWarning")  # of the source they were made with
 def test_folds_of_a_comparison_stay_as_they_are(release):
     folder, expected = release
     files = {path: path.read_bytes() for path in (folder / "comparison").glob("*.npz")}

@@ -26,6 +26,9 @@ from skllmrec.metrics import (
     recall_at_k,
 )
 
+# RecTools inverts a bool by ~, which Python deprecates from 3.12 on
+pytestmark = pytest.mark.filterwarnings("ignore:Bitwise inversion:DeprecationWarning")
+
 peer = pytest.importorskip("rectools.metrics", reason="RecTools is missing: pip install --no-deps RecTools")
 
 N_USERS, N_ITEMS, LENGTH = 60, 50, 12
