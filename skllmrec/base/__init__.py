@@ -1,10 +1,10 @@
 """The contracts: BaseRecommender and BaseTextEncoder."""
 
+from skllmrec.base._entities import Entities
 from skllmrec.base._factors import BaseFactorRecommender
 from skllmrec.base._feature_table import FeatureTable
 from skllmrec.base._interactions import Interactions
 from skllmrec.base._recommender import BaseRecommender
-from skllmrec.base._side import Entities
 from skllmrec.base._text_encoder import BaseTextEncoder
 
 __all__ = [

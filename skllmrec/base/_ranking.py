@@ -9,9 +9,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skllmrec._ids import missing_id
 from skllmrec._kernels.topk.exact import topk_dense
-from skllmrec.base._history import Rules, interactions_of, read_history, rows_of
-from skllmrec.base._interactions import merge
-from skllmrec.base._side import Entities
+from skllmrec.base._entities import Entities
+from skllmrec.base._history import read_history
+from skllmrec.base._interactions import interactions_of, merge, rows_of
+from skllmrec.base._rules import Rules
 
 _BLOCK_SCORES = 2**22  # scores of one block of recommend: 32 MiB of float64
 
@@ -63,7 +64,7 @@ class RankingMixin:
             If ids are strings where fit saw numbers, or the other way round.
         """
         check_is_fitted(self)
-        users = self._listeners(users, history)
+        users = self._target_users(users, history)
         items = self._candidates(candidates)
         rules = Rules(allow, deny, ids=items.ids, n_users=len(users))
         items = items.take(rules.candidates)
@@ -141,7 +142,7 @@ class RankingMixin:
             raise ValueError("candidates are empty: pass at least one item, or None for all items of fit")
         return items
 
-    def _listeners(self, users, history):
+    def _target_users(self, users, history):
         """Entities of those whom lists are for, with their histories."""
         if users is None and history is None:
             raise ValueError("recommend needs users, or the history of people who are not known")

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from skllmrec._kernels.item_item.neighbors import centred_rows
 from skllmrec.base import BaseRecommender
-from skllmrec.base._side import stack
+from skllmrec.base._matrices import stack
 
 TIE_BREAK = 1e-6  # share of the popularity in a score: ranks what nothing in the history speaks for
 
@@ -119,17 +119,17 @@ class ItemToItemRecommender(BaseRecommender):
         return self._score_prepared(users, self._prepare_items(items))
 
     def _score_prepared(self, users, prepared):
-        sums = spoken_for(self._histories(users), prepared.columns)
+        sums = history_sums(self._histories(users), prepared.columns)
         return (sums if prepared.picked is None else sums[:, prepared.picked]) + prepared.offsets
 
 
-def spoken_for(histories, columns):
+def history_sums(histories, columns):
     """Sum over histories, dense: of as many leading columns as there are items of fit."""
     sums = histories[:, : columns.shape[0]].astype(columns.dtype) @ columns
     return sums.toarray() if sparse.issparse(sums) else sums
 
 
-def assembled(parts, shape):
+def place_columns(parts, shape):
     """Put columns at their places among others, which are zero.
 
     Parameters

@@ -8,7 +8,8 @@ from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer
 
 from skllmrec import FeatureMFRecommender, PopularityRecommender
-from skllmrec.base._history import Rules, interactions_of
+from skllmrec.base._interactions import interactions_of
+from skllmrec.base._rules import Rules
 from skllmrec.exceptions import UnknownIdError
 
 TEXTS = {"alien": "space horror", "dune": "space desert", "heat": "city crime", "ronin": "city crime", "up": "balloon"}
@@ -47,7 +48,7 @@ def test_history_equals_the_fold_in_of_a_new_user_and_leaves_the_model(explicit)
     before = copy.deepcopy(vars(explicit))
     (scores,) = scores_of(explicit, history=[{"heat": 5.0, "dune": 2.0}])
     folded = copy.deepcopy(explicit)
-    with_history = explicit._user_vectors(explicit._listeners(None, [{"heat": 5.0, "dune": 2.0}]))
+    with_history = explicit._user_vectors(explicit._target_users(None, [{"heat": 5.0, "dune": 2.0}]))
     folded.partial_fit([["new", "heat", ""], ["new", "dune", ""]], [5.0, 2.0])
     np.testing.assert_allclose(with_history[0, :3], folded.user_factors_[-1], rtol=1e-5)
     assert scores["heat"] > scores["dune"]

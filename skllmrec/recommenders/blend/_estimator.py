@@ -293,7 +293,7 @@ class BlendRecommender(BaseComposition, BaseRecommender):
             reference = part._candidates(self._reference)
             for start in range(0, len(users), _BLOCK_USERS):
                 block = users[start : start + _BLOCK_USERS]
-                self._levels[number, block] = levels(part, part._listeners(self.users_[block], None), reference)
+                self._levels[number, block] = levels(part, part._target_users(self.users_[block], None), reference)
 
     def _fit_interactions(self, interactions):
         # the parts learn, each from the rows themselves
@@ -327,9 +327,9 @@ class BlendRecommender(BaseComposition, BaseRecommender):
     def _shared(self, entities, read):
         return _Shared(**vars(entities), parts=tuple(read(part) for part in self.estimators_))
 
-    def _listeners(self, users, history):
-        entities = super()._listeners(users, history)
-        return self._shared(entities, lambda part: part._listeners(users, history))
+    def _target_users(self, users, history):
+        entities = super()._target_users(users, history)
+        return self._shared(entities, lambda part: part._target_users(users, history))
 
     def _candidates(self, candidates):
         entities = super()._candidates(candidates)

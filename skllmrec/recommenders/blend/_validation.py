@@ -56,7 +56,7 @@ class _Scores:
     """Standardised scores that a part gives some users for some items, for a few users at a time."""
 
     def __init__(self, part, users, items, reference):
-        self._part, self._users = part, part._listeners(users, None)
+        self._part, self._users = part, part._target_users(users, None)
         self._levels = levels(part, self._users, part._candidates(reference))
         self._usual = usual_spread(self._levels)
         self._items = part._prepare_items(part._candidates(items))

@@ -4,7 +4,7 @@ import numpy as np
 
 from skllmrec._kernels.als.feature_als import Entities as FactorSide
 from skllmrec._kernels.als.feature_als import FactorModel, fold_in
-from skllmrec.base._history import interactions_of
+from skllmrec.base._interactions import interactions_of
 from skllmrec.recommenders._factor_tables import FactorTableRecommender
 
 

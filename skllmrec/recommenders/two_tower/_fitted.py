@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skllmrec._kernels.feature_map import STRENGTHS, FeatureMap, choose_strength, factorise_features, fit_map
 from skllmrec.base import Interactions
-from skllmrec.base._history import interactions_of
+from skllmrec.base._interactions import interactions_of
 from skllmrec.recommenders._factor_tables import FactorTableRecommender
 
 _OTHER = {"user": "item", "item": "user"}
