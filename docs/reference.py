@@ -6,7 +6,7 @@ import skllmrec
 
 # in the order in which a newcomer meets them
 ORDER = ("recommenders", "encoders", "language_models", "preprocessing", "datasets", "metrics", "model_selection",
-         "inspection", "comparison", "base", "testing", "exceptions")  # fmt: skip
+         "inspection", "comparison", "base", "retrieval", "testing", "exceptions")  # fmt: skip
 
 
 def section(package):

@@ -20,6 +20,7 @@ _PUBLIC = {
     "EmbeddingMapDisplay": "inspection",
     "EmbeddingStore": "encoders",
     "EmbeddingWhitener": "encoders",
+    "ExactIndex": "retrieval",
     "FeatureMFRecommender": "recommenders",
     "FrontierDisplay": "inspection",
     "HistoryText": "preprocessing",
@@ -46,6 +47,7 @@ _PUBLIC = {
     "TextCleaner": "preprocessing",
     "TextTemplate": "preprocessing",
     "TwoTowerRecommender": "recommenders",
+    "VectorIndex": "retrieval",
     "WordVectorEncoder": "encoders",
     "by_segment": "metrics",
     "catalog_coverage": "metrics",
@@ -75,7 +77,7 @@ _PUBLIC = {
     "serendipity": "metrics",
 }
 _PACKAGES = ("base", "comparison", "datasets", "encoders", "exceptions", "inspection", "language_models", "metrics",
-             "model_selection", "preprocessing", "recommenders", "testing")  # fmt: skip
+             "model_selection", "preprocessing", "recommenders", "retrieval", "testing")  # fmt: skip
 
 __all__ = sorted([*_PUBLIC, *_PACKAGES, "__version__"])
 

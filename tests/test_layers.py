@@ -14,7 +14,7 @@ ROOT = Path(skllmrec.__file__).parent
 LAYERS = [
     {"_device", "_free_memory", "_missing", "_optional", "_sklearn", "_texts", "_typing", "exceptions"},
     {"_drawing", "_files", "_ids", "_kernels", "_peak_memory", "_progress", "_remote_api", "_times", "_weights"},
-    {"_backbone", "_store", "_training", "datasets", "metrics"},
+    {"_backbone", "_store", "_training", "datasets", "metrics", "retrieval"},
     {"base", "preprocessing"},
     {"encoders", "language_models", "recommenders"},
     {"inspection", "model_selection", "testing"},

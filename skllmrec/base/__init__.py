@@ -4,6 +4,7 @@ from skllmrec.base._entities import Entities
 from skllmrec.base._factors import BaseFactorRecommender
 from skllmrec.base._feature_table import FeatureTable
 from skllmrec.base._interactions import Interactions
+from skllmrec.base._ranker import Ranker
 from skllmrec.base._recommender import BaseRecommender
 from skllmrec.base._text_encoder import BaseTextEncoder
 
@@ -14,4 +15,5 @@ __all__ = [
     "Entities",
     "FeatureTable",
     "Interactions",
+    "Ranker",
 ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skllmrec._ids import IdIndex
+from skllmrec.base._matrices import stack
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,28 @@ class Entities:
         history = None if self.history is None else self.history.take(positions)
         return Entities(self.ids[positions], self.codes[positions], features, rows, history)
 
+    def joined(self, other):
+        """Append other entities, without histories.
+
+        Parameters
+        ----------
+        other : Entities
+
+        Returns
+        -------
+        Entities
+        """
+        ids, codes = np.concatenate([self.ids, other.ids]), np.concatenate([self.codes, other.codes])
+        described = [part.features for part in (self, other) if part.features is not None]
+        if not described:
+            return Entities(ids, codes)
+        n_before = 0 if self.features is None else self.features.shape[0]
+        rows = [
+            np.full(len(part), -1, dtype=np.intp) if part.rows is None else np.where(part.rows < 0, -1, part.rows + n)
+            for part, n in ((self, 0), (other, n_before))
+        ]
+        return Entities(ids, codes, stack(described), np.concatenate(rows))
+
     def fill(self, known, new, default):
         """Assemble one row for each entity: known[code], new[row], or the default.
 
@@ -100,11 +123,5 @@ def _needed(features, rows):
 
 
 def concatenate(first, second):
-    """Entities of two parts; those of the second that stand in the first already are left out."""
-    second = second.take(np.flatnonzero(IdIndex(first.ids).encode(second.ids) < 0))
-    ids = np.concatenate([first.ids, second.ids])
-    codes = np.concatenate([first.codes, second.codes])
-    if second.features is None:
-        return Entities(ids, codes)
-    rows = np.concatenate([np.full(len(first), -1, dtype=np.intp), second.rows])
-    return Entities(ids, codes, second.features, rows)
+    """Entities of two parts; those of the second that are in the first already are left out."""
+    return first.joined(second.take(np.flatnonzero(IdIndex(first.ids).encode(second.ids) < 0)))

@@ -150,6 +150,10 @@ class PairwiseRecommender(BaseRecommender):
         rows = _select(self._user_matrix, users), _select(self._item_matrix, items)
         return np.asarray(self.estimator_.predict(_join(*rows, self._product)), dtype=np.float64).ravel()
 
+    @property
+    def _can_compare_items(self):
+        return self.item_features is not None  # ids alone make no two items alike
+
     def _similarity_block(self, queries, items):
         return _dense(normalize(_select(self._item_matrix, queries)) @ normalize(_select(self._item_matrix, items)).T)
 

@@ -91,7 +91,7 @@ def test_unknown_items_of_a_history_are_of_no_effect_or_an_error(implicit):
 def test_history_in_blocks_equals_history_at_once(implicit, monkeypatch):
     histories = [["heat"], [], ["alien", "up"], ["dune"]]
     whole = implicit.recommend(history=histories, n_items=4)
-    monkeypatch.setattr("skllmrec.base._ranking._BLOCK_SCORES", 6)
+    monkeypatch.setattr("skllmrec.base._search.BLOCK_SCORES", 6)
     parts = implicit.recommend(history=histories, n_items=4)
     np.testing.assert_array_equal(whole[0], parts[0])
     np.testing.assert_allclose(whole[1], parts[1], rtol=1e-5)
@@ -109,7 +109,7 @@ def test_allow_and_deny_for_everybody():
 
 def test_allow_and_deny_user_by_user(monkeypatch):
     recommender = PopularityRecommender(feedback="implicit").fit(ROWS)
-    monkeypatch.setattr("skllmrec.base._ranking._BLOCK_SCORES", 5)  # one user at a time
+    monkeypatch.setattr("skllmrec.base._search.BLOCK_SCORES", 5)  # one user at a time
     ids, scores = recommender.recommend(
         ["ann", "bob", "new"], 5, allow=[["up", "heat"], [], ["dune", "ronin"]], deny=[["up"], [], ["none of it"]]
     )
@@ -118,7 +118,7 @@ def test_allow_and_deny_user_by_user(monkeypatch):
 
 
 def test_lists_for_each_user_are_read_for_few_users_at_a_time(implicit, monkeypatch):
-    monkeypatch.setattr("skllmrec.base._ranking._BLOCK_SCORES", 5)
+    monkeypatch.setattr("skllmrec.base._search.BLOCK_SCORES", 5)
     asked, left_out = [], Rules.left_out
     monkeypatch.setattr(Rules, "left_out", lambda self, rows: asked.append(len(rows)) or left_out(self, rows))
     implicit.recommend(["ann", "bob", "cem"], 1)
