@@ -86,35 +86,44 @@ class Ranker:
         self._recommender, self._index = recommender, index
         self._sources = [_Source(candidates)]
         self._lock = threading.RLock()
-        self._prepared = self._prepare(is_filled=False)
+        self._prepared = self._prepare()
 
     def __getstate__(self):
         with self._lock:
             prepared = self._current()
             index = self._index if prepared.search.owns_index else prepared.search.index
-            alive = None if index is None else prepared.alive
-            return {"_recommender": self._recommender, "_sources": self._sources, "_index": index, "_alive": alive}
+            held = None if index is None else (prepared.items, prepared.alive)  # what the positions of the index are
+            return {"_recommender": self._recommender, "_sources": self._sources, "_index": index, "_held": held}
 
     def __setstate__(self, state):
-        alive = state.pop("_alive")
+        held = state.pop("_held")
         vars(self).update(state)
         self._lock = threading.RLock()
-        self._prepared = self._prepare(is_filled=True, alive=alive)
+        self._prepared = self._prepare(held)
 
     # -- preparation ------------------------------------------------------------------------------------------
 
-    def _prepare(self, *, is_filled, alive=None):
-        """Prepare the candidates for the present state of the recommender."""
+    def _prepare(self, held=None):
+        """Prepare the candidates for the present state of the recommender.
+
+        Parameters
+        ----------
+        held : tuple of (Entities, ndarray or None), default=None
+            Candidates whose vectors the index holds already, and which of them were not removed.
+        """
         (first, *later), model = self._sources, self._recommender
         if first.given is None and self._index is None and not later and not len(first.dropped):
             return prepared_models.of(model)
         check_is_fitted(model)
         snapshot = wait_for_snapshot(model)
         attributes = dict(vars(snapshot))
-        items = first.read(snapshot)
-        for source in later:
-            items = concatenate(items, source.read(snapshot))
-        search = snapshot._prepare_search(items, self._index, is_filled=is_filled)
+        if held is not None:
+            items, alive = held
+        else:
+            items, alive = first.read(snapshot), None
+            for source in later:
+                items = concatenate(items, source.read(snapshot))
+        search = snapshot._prepare_search(items, self._index, is_filled=held is not None)
         return Prepared(snapshot, attributes, items, search, alive)
 
     def _current(self):
@@ -130,7 +139,7 @@ class Ranker:
                         f"the recommender has changed, and {type(search.index).__name__} has no method fit: make a new "
                         "index of the new vectors, and a ranker of it"
                     )
-                self._prepared = self._prepare(is_filled=False)
+                self._prepared = self._prepare()
             return self._prepared
 
     @property
@@ -246,7 +255,7 @@ class Ranker:
             search = prepared.search.extended(items)
             self._sources.append(source)
             if search.owns_index and self._is_worn(len(items)):
-                self._n_changed, self._prepared = 0, self._prepare(is_filled=False)
+                self._n_changed, self._prepared = 0, self._prepare()
                 return
             alive = prepared.alive
             if alive is not None:
@@ -282,7 +291,7 @@ class Ranker:
             for source in self._sources:
                 source.dropped = np.concatenate([source.dropped.astype(ids.dtype), ids])
             if search.owns_index and self._is_worn(len(ids)):
-                self._n_changed, self._prepared = 0, self._prepare(is_filled=False)
+                self._n_changed, self._prepared = 0, self._prepare()
                 return
             alive[places] = False
             self._prepared = replace(prepared, search=search, alive=alive)

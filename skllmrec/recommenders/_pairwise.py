@@ -19,7 +19,7 @@ def _select(matrix, entities):
     if len(unknown) == 0:
         return rows
     if sparse.issparse(matrix):
-        rows = sparse.diags_array((entities.codes >= 0).astype(matrix.dtype)) @ rows
+        rows = sparse.diags_array((entities.codes >= 0).astype(np.float64)) @ rows
         if entities.features is not None:
             place = (np.ones(len(unknown)), (unknown, entities.rows[unknown]))
             rows = rows + sparse.csr_array(place, (len(entities), entities.features.shape[0])) @ entities.features
