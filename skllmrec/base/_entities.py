@@ -68,6 +68,7 @@ class Entities:
         Parameters
         ----------
         other : Entities
+            They come last.
 
         Returns
         -------

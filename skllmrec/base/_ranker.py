@@ -271,6 +271,7 @@ class Ranker:
         Parameters
         ----------
         ids : array-like of shape (n_removed,)
+            Ids of candidates.
 
         Raises
         ------

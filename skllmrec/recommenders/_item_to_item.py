@@ -12,7 +12,7 @@ from skllmrec._kernels.item_item.neighbors import centred_rows
 from skllmrec.base import BaseRecommender
 from skllmrec.base._matrices import stack
 
-TIE_BREAK = 1e-6  # share of the popularity in a score: ranks what nothing in the history speaks for
+TIE_BREAK = 1e-6  # share of the popularity in a score: orders items that are related to nothing in the history
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,12 @@ class ItemToItemRecommender(BaseRecommender):
         """Return what each item of fit speaks for `Entities` of items, (n_trained, n_items)."""
 
     def _begin_count(self, weights):
-        """Take down how popular the items of fit are."""
+        """Store the popularity of the items of fit."""
         self._popularity, self._total = np.empty(0), weights.sum() or 1.0
         self._count(weights)
 
     def _count(self, weights):
-        """Take down how popular items are that were not there at the last call, by the total of fit."""
+        """Store the popularity of items that arrived since the last call, relative to the total at fit."""
         counts = np.asarray(weights.sum(axis=0)).ravel()
         self._popularity = np.append(self._popularity, counts[len(self._popularity) :] / self._total)
 
@@ -124,7 +124,7 @@ class ItemToItemRecommender(BaseRecommender):
 
 
 def history_sums(histories, columns):
-    """Sum over histories, dense: of as many leading columns as there are items of fit."""
+    """Sum the columns of the items of each history, dense; items that were not in fit do not count."""
     sums = histories[:, : columns.shape[0]].astype(columns.dtype) @ columns
     return sums.toarray() if sparse.issparse(sums) else sums
 

@@ -29,6 +29,8 @@ class VectorIndex(Protocol):
     True
     """
 
+    def __init__(self) -> None: ...
+
     def search(self, vectors: FloatArray, k: int, excluded: CsrMatrix) -> tuple[IntArray, FloatArray]:
         """Find the k vectors of the index with the highest inner products.
 

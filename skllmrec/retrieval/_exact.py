@@ -120,6 +120,7 @@ class ExactIndex:
         Parameters
         ----------
         positions : array-like of int
+            Positions that were not removed before.
         """
         parts, removed = self._state
         self._state = parts, np.union1d(removed, np.asarray(positions, dtype=np.intp))

@@ -34,23 +34,29 @@ class ItemVectors:
         return (self.vectors == self.vectors[:1]).all(axis=0)
 
     @cached_property
+    def varying(self):
+        """Columns that differ between items; one at least."""
+        return ~self.constant if not self.constant.all() else np.ones(len(self.constant), dtype=bool)
+
+    @cached_property
     def _longest(self):
         return _norms(self.vectors).max(initial=0)
 
     @cached_property
     def by_norm(self):
-        """Order of the items by falling norm without the constant columns, vectors in that order, and tiles.
+        """Order of the items by falling norm, their vectors in that order, and tiles, without the constant columns.
 
         A tile is the first item, the one after the last, and the highest norm.
         """
-        norms = _norms(self.vectors[:, ~self.constant])
+        varying = np.ascontiguousarray(self.vectors[:, self.varying])
+        norms = _norms(varying)
         order = np.argsort(-norms, kind="stable")
         edges, width = [0], _FIRST_TILE
         while edges[-1] < len(order):
             edges.append(min(edges[-1] + width, len(order)))
             width = min(edges[-1], _LAST_TILE)
         tiles = [(first, last, norms[order[first]]) for first, last in pairwise(edges)]
-        return order, np.ascontiguousarray(self.vectors[order]), tiles
+        return order, varying[order], tiles
 
     @cached_property
     def _scan_order(self):
@@ -76,6 +82,17 @@ class ItemVectors:
         room = 8 * vectors.shape[1] * precision * _norms(user_vectors) * self._longest
         shift = user_vectors[:, constant].astype(np.float64) @ vectors[0, constant].astype(np.float64)
         return shift + room, _norms(user_vectors[:, ~constant])
+
+    def varying_part(self, user_vectors):
+        """Vectors of users without the constant columns of the items, and the room and reach of these.
+
+        Constant columns do not change the order of the items of a user; no product, rounded, is above ``room + reach
+        norm``.
+        """
+        vectors = np.ascontiguousarray(user_vectors[:, self.varying])
+        reach = _norms(vectors)
+        precision = np.finfo(np.result_type(user_vectors, self.vectors)).eps
+        return vectors, 8 * vectors.shape[1] * precision * reach * self._longest, reach
 
 
 def _as_floats(vectors):
@@ -165,22 +182,24 @@ def topk_factors(user_vectors, item_vectors, k, seen):
     (indptr, indices), (positions, best) = _sorted_rows(seen), _empty_lists(len(user_vectors), k, dtype)
     if len(user_vectors) <= _FEW_USERS:
         vectors, order, edges, norms = items.scan_order()
-        unbounded = np.zeros(len(user_vectors)), np.ones(len(user_vectors))
-        shift, reach = unbounded if np.isinf(norms[0]) else items.bounds(user_vectors)
-        loops.scan_items(user_vectors, vectors, order, edges, norms, shift, reach, indptr, indices, best, positions)
+        scanned, room, reach = user_vectors, np.zeros(len(user_vectors)), np.ones(len(user_vectors))
+        if np.isfinite(norms[0]):  # by norm
+            scanned, room, reach = items.varying_part(user_vectors)
+        loops.scan_items(scanned, vectors, order, edges, norms, room, reach, indptr, indices, best, positions)
         loops.sort_heaps(0, len(user_vectors), best, positions)
+        loops.score_again(0, len(user_vectors), user_vectors, items.vectors, best, positions)
         return positions, best
     order, vectors, tiles = items.by_norm
-    shift, reach = items.bounds(user_vectors)
+    varying, room, reach = items.varying_part(user_vectors)
 
     def select(first, last):
         users, n_users = np.arange(first, last), last - first
         for start, stop, highest in tiles:
-            n_users = loops.keep_hopeful(users, n_users, shift, reach, highest, best)
+            n_users = loops.keep_hopeful(users, n_users, room, reach, highest, best)
             columns = vectors[start:stop].T
             for block in range(0, n_users, _BLOCK_USERS):
                 rows = users[block : min(block + _BLOCK_USERS, n_users)]
-                scores = user_vectors[rows] @ columns
+                scores = varying[rows] @ columns
                 loops.offer_scores(scores, rows, order[start:stop], indptr, indices, best, positions)
         loops.sort_heaps(first, last, best, positions)
         loops.score_again(first, last, user_vectors, items.vectors, best, positions)
