@@ -17,6 +17,7 @@ ORDER = (
     "inspection",
     "comparison",
     "base",
+    "retrieval",
     "testing",
     "exceptions",
 )

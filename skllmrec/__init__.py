@@ -32,6 +32,7 @@ _PUBLIC = {
     "EmbeddingMapDisplay": "inspection",
     "EmbeddingStore": "encoders",
     "EmbeddingWhitener": "encoders",
+    "ExactIndex": "retrieval",
     "FeatureMFRecommender": "recommenders",
     "FrontierDisplay": "inspection",
     "HistoryText": "preprocessing",
@@ -58,6 +59,7 @@ _PUBLIC = {
     "TextCleaner": "preprocessing",
     "TextTemplate": "preprocessing",
     "TwoTowerRecommender": "recommenders",
+    "VectorIndex": "retrieval",
     "WordVectorEncoder": "encoders",
     "by_segment": "metrics",
     "catalog_coverage": "metrics",
@@ -88,7 +90,7 @@ _PUBLIC = {
 }
 _PACKAGES = (
     *("base", "comparison", "datasets", "encoders", "exceptions", "inspection", "language_models", "metrics"),
-    *("model_selection", "preprocessing", "recommenders", "testing"),
+    *("model_selection", "preprocessing", "recommenders", "retrieval", "testing"),
 )
 
 __all__ = sorted([*_PUBLIC, *_PACKAGES, "__version__"])

@@ -1,6 +1,7 @@
 """Every private or moving scikit-learn name the package uses, in one place."""
 
 import functools
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -38,6 +39,7 @@ __all__ = [
     "Interval",
     "StrOptions",
     "all_or_nothing",
+    "changing_thread",
     "check_feature_names",
     "check_feature_names_in",
     "check_n_features",
@@ -47,6 +49,7 @@ __all__ = [
     "fit_progress",
     "get_tags",
     "is_frame",
+    "n_changes",
     "num_rows",
     "output_container",
     "take_columns",
@@ -60,6 +63,45 @@ __all__ = [
 _CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
 
+class _Changes:
+    """Which estimators a method is changing right now, and how many such calls there have been."""
+
+    def __init__(self):
+        self.n_begun = 0
+        self._lock = threading.Lock()
+        self._threads: dict[int, int] = {}
+
+    @contextmanager
+    def __call__(self, estimator):
+        key = id(estimator)
+        with self._lock:
+            self.n_begun += 1
+            outer = key in self._threads  # fit calls fit of a base class
+            self._threads.setdefault(key, threading.get_ident())
+        try:
+            yield
+        finally:
+            if not outer:
+                with self._lock:
+                    del self._threads[key]
+
+    def thread(self, estimator):
+        return self._threads.get(id(estimator))
+
+
+_changes = _Changes()
+
+
+def changing_thread(estimator: Any) -> int | None:
+    """Identity of the thread in which a method with `all_or_nothing` is changing an estimator, None without one."""
+    return _changes.thread(estimator)
+
+
+def n_changes() -> int:
+    """Count the calls, in this process, of methods with `all_or_nothing` that have begun."""
+    return _changes.n_begun
+
+
 def all_or_nothing(method: Callable[..., Any]) -> Callable[..., Any]:
     """Make a method of an estimator leave all attributes as they were if it fails or is interrupted."""
 
@@ -67,7 +109,8 @@ def all_or_nothing(method: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(estimator, *args, **kwargs):
         before, state = dict(vars(estimator)), vars(estimator)
         try:
-            return method(estimator, *args, **kwargs)
+            with _changes(estimator):
+                return method(estimator, *args, **kwargs)
         except BaseException:
             ongoing = {name: state[name] for name in _CALLBACK_STATE if name in state}
             state.clear()

@@ -25,7 +25,7 @@ LAYERS = [
         "_times",
         "_weights",
     },
-    {"_backbone", "_store", "_texts", "_training", "datasets", "metrics"},
+    {"_backbone", "_store", "_texts", "_training", "datasets", "metrics", "retrieval"},
     {"base", "preprocessing"},
     {"encoders", "language_models", "recommenders"},
     {"inspection", "model_selection", "testing"},

@@ -5,10 +5,9 @@ from abc import abstractmethod
 import numpy as np
 from sklearn.preprocessing import normalize
 
-from skllmrec._kernels.topk.exact import ItemVectors, topk_factors
 from skllmrec.base._recommender import BaseRecommender
+from skllmrec.base._search import SimilarVectorSearch, VectorSearch
 
-_BLOCK_USERS = 2**14  # of recommend: the scores of all items are never there at the same time
 _BLOCK_PAIRS = 2**16  # of predict, whose vectors are there at the same time
 
 
@@ -46,10 +45,7 @@ class BaseFactorRecommender(BaseRecommender):
         """Return the vectors of `Entities` of items, ndarray of shape (n_items, n_columns)."""
 
     def _score_block(self, users, items):
-        return self._score_prepared(users, self._prepare_items(items))
-
-    def _score_prepared(self, users, prepared):
-        return self._user_vectors(users) @ prepared.vectors.T
+        return self._user_vectors(users) @ self._item_vectors(items).T
 
     def _score_pairs(self, users, items):
         scores = np.empty(len(users))
@@ -60,20 +56,17 @@ class BaseFactorRecommender(BaseRecommender):
             scores[rows] = np.einsum("ij,ij->i", *vectors, dtype=np.float64)
         return scores
 
-    def _prepare_items(self, items):
-        return ItemVectors(self._item_vectors(items))
+    def _prepare_search(self, items, index=None, *, is_filled=False):
+        return VectorSearch(self, items, index, is_filled=is_filled)
 
-    def _users_at_once(self, n_items):
-        return _BLOCK_USERS
-
-    def _rank(self, users, prepared, n_items, seen):
-        vectors = self._user_vectors(users)
-        if (len(vectors), len(prepared)) != seen.shape:  # compiled loops trust the shapes
-            raise ValueError(
-                f"{type(self).__name__} gave vectors of {len(vectors)} users and {len(prepared)} items, asked for "
-                f"{seen.shape[0]} and {seen.shape[1]}: _user_vectors and _item_vectors return one row for each entity"
-            )
-        return topk_factors(vectors, prepared, n_items, seen)
+    def _similarity_vectors(self, items):
+        """Return vectors of unit length whose inner products are similarities, ndarray of shape (n_items, d)."""
+        return normalize(self._item_vectors(items))
 
     def _similarity_block(self, queries, items):
-        return normalize(self._item_vectors(queries)) @ normalize(self._item_vectors(items)).T
+        return self._similarity_vectors(queries) @ self._similarity_vectors(items).T
+
+    def _prepare_similarity(self, items):
+        if type(self)._similarity_block is not BaseFactorRecommender._similarity_block:  # a subclass has its own
+            return super()._prepare_similarity(items)
+        return SimilarVectorSearch(self._similarity_vectors, items)

@@ -280,3 +280,34 @@ def merge(
     weights = np.concatenate([part.data for part in parts])
     ratings = None if known_ratings is None else np.concatenate([known_ratings, added_ratings])
     return aggregate(users, items, weights, ratings, added.shape)
+
+
+def rows_of(matrix, codes):
+    """Rows of a CSR matrix, an empty one where the code is -1."""
+    picked = matrix[np.maximum(codes, 0)]
+    if (codes >= 0).all():
+        return picked
+    kept = np.repeat(codes >= 0, np.diff(picked.indptr))
+    indptr = np.r_[0, np.cumsum(kept)][picked.indptr]
+    return sparse.csr_matrix((picked.data[kept], picked.indices[kept], indptr), shape=picked.shape)
+
+
+def interactions_of(weights, ratings, codes):
+    """Rows of interactions, empty ones where the code is -1.
+
+    Parameters
+    ----------
+    weights : csr_matrix of shape (n_rows, n_columns)
+    ratings : ndarray of shape (weights.nnz,) or None
+        Of the stored pairs.
+    codes : ndarray of int
+
+    Returns
+    -------
+    weights : csr_matrix of shape (n_codes, n_columns)
+    ratings : ndarray of shape (weights.nnz,) or None
+        Of the pairs that were taken.
+    """
+    if ratings is not None:
+        ratings = rows_of(sparse.csr_matrix((ratings, weights.indices, weights.indptr), weights.shape), codes).data
+    return rows_of(weights, codes), ratings

@@ -1,27 +1,37 @@
 """Ranked lists of a fitted recommender: block by block, so that memory stays bounded."""
 
 from dataclasses import replace
-from numbers import Integral
 
 import numpy as np
-from scipy import sparse
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.metaestimators import available_if
 
-from skllmrec._ids import missing_id
-from skllmrec._kernels.topk.exact import topk_dense
-from skllmrec.base._history import Rules, interactions_of, read_history, rows_of
-from skllmrec.base._interactions import merge
-from skllmrec.base._side import Entities
+from skllmrec._typing import Array, FloatArray, Frame, Ids, Rows
+from skllmrec.base._entities import Entities
+from skllmrec.base._history import read_history
+from skllmrec.base._interactions import interactions_of, merge
+from skllmrec.base._prepared import prepared_models
+from skllmrec.base._ranker import Ranker
+from skllmrec.base._search import BlockSearch, SimilaritySearch
 
-_BLOCK_SCORES = 2**22  # scores of one block of recommend: 32 MiB of float64
+
+def _compares_items(recommender):
+    return recommender._can_compare_items
 
 
 class RankingMixin:
     """`recommend` and `similar_items` on the hooks of `BaseRecommender`."""
 
     def recommend(
-        self, users=None, n_items=10, *, candidates=None, exclude_seen=True, history=None, allow=None, deny=None
-    ):
+        self,
+        users: Ids | Rows | None = None,
+        n_items: int = 10,
+        *,
+        candidates: Ids | Rows | None = None,
+        exclude_seen: bool = True,
+        history: object | None = None,
+        allow: object | None = None,
+        deny: object | None = None,
+    ) -> tuple[Array, FloatArray]:
         """Rank items for users.
 
         Parameters
@@ -62,26 +72,39 @@ class RankingMixin:
         TypeError
             If ids are strings where fit saw numbers, or the other way round.
         """
-        check_is_fitted(self)
-        users = self._listeners(users, history)
-        items = self._candidates(candidates)
-        rules = Rules(allow, deny, ids=items.ids, n_users=len(users))
-        items = items.take(rules.candidates)
-        _check_n_items(n_items, len(items))
-        prepared = self._prepare_items(items)
-        blocks = []
-        # lists for each user may leave nearly all candidates out, and then count like scores
-        n_users = _few_rows(len(items)) if rules.by_user else self._users_at_once(len(items))
-        for rows in _blocks(len(users), n_users):
-            block = users.take(rows)
-            left_out = self._seen_among(block, items) if exclude_seen else _nothing(len(block), len(items))
-            forbidden = rules.left_out(rows)
-            left_out = left_out if forbidden is None else left_out + forbidden
-            blocks.append(self._rank(block, prepared, n_items, left_out))
-        return _ranked_ids(items.ids, blocks, n_items)
+        ranker = prepared_models.of(self) if candidates is None else Ranker(self, candidates)
+        return ranker.rank(users, n_items, exclude_seen=exclude_seen, history=history, allow=allow, deny=deny)
 
-    def similar_items(self, items=None, n_items=10, *, features=None):
-        """Find the items most like some items, or most like what a text says.
+    def ranker(self, candidates: Ids | Rows | None = None, index: object | None = None) -> Ranker:
+        """Prepare candidates for many calls.
+
+        Parameters
+        ----------
+        candidates : array-like of shape (n_candidates,), rows laid out like X, or a tuple of both, default=None
+            As in `recommend`. None: all of `items_`, those among them that later fits bring.
+        index : VectorIndex, default=None
+            What searches the vectors of the candidates instead of an exact search, see
+            `skllmrec.retrieval.VectorIndex`. Only for recommenders whose score is an inner product.
+
+        Returns
+        -------
+        Ranker
+            Its method `rank` answers as `recommend` does.
+
+        Raises
+        ------
+        TypeError
+            If there is an index, but the score is no inner product.
+        ValueError
+            If the index does not hold as many vectors as there are candidates.
+        """
+        return Ranker(self, candidates, index)
+
+    @available_if(_compares_items)
+    def similar_items(
+        self, items: Ids | Rows | None = None, n_items: int = 10, *, features: Rows | Frame | None = None
+    ) -> tuple[Array, FloatArray]:
+        """Find the items that are most similar to some items, or to what a text describes.
 
         Parameters
         ----------
@@ -108,32 +131,23 @@ class RankingMixin:
             If not one of `items` and `features` is given, fit saw no features, or `n_items` exceeds the number of
             items.
         """
-        check_is_fitted(self)
-        queries = self._queries(items, features)
-        known = self._candidates(None)
-        _check_n_items(n_items, len(known))
-        blocks = []
-        for rows in _blocks(len(queries), _few_rows(len(known))):
-            block = queries.take(rows)
-            own = np.flatnonzero(block.codes >= 0)
-            itself = sparse.csr_matrix((np.ones(len(own)), (own, block.codes[own])), shape=(len(block), len(known)))
-            similarity = _checked(self._similarity_block(block, known), self, "_similarity_block", itself.shape)
-            blocks.append(topk_dense(similarity, n_items, itself))
-        return _ranked_ids(known.ids, blocks, n_items)
+        prepared = prepared_models.of(self)
+        return prepared.similar(prepared.model._queries(items, features), n_items)
 
     def _queries(self, items, features):
-        """Entities that `similar_items` shall find the like of."""
+        """Entities of the items to compare with."""
         if (items is None) == (features is None):
-            raise ValueError("similar_items takes either items or features: what shall the items be like?")
+            raise ValueError("similar_items takes either items or features: pass one of them")
         if items is None:
             return self._item_side.described(features)
         return self._item_side.read(items, handle_unknown=self._handle_unknown)
 
-    def _similarity_block(self, queries, items):
-        """Return the similarity of every pair of two `Entities` of items, ndarray (n_queries, n_items)."""
-        raise AttributeError(f"{type(self).__name__} has no representation of items that could be compared")
+    @property
+    def _can_compare_items(self):
+        """Whether there is a similarity of items."""
+        return hasattr(self, "_similarity_block")
 
-    def _candidates(self, candidates):
+    def _read_candidates(self, candidates):
         if candidates is None:
             return Entities(self.items_, np.arange(len(self.items_)))
         items = self._item_side.read(candidates, handle_unknown=self._handle_unknown, distinct=True)
@@ -141,7 +155,7 @@ class RankingMixin:
             raise ValueError("candidates are empty: pass at least one item, or None for all items of fit")
         return items
 
-    def _listeners(self, users, history):
+    def _target_users(self, users, history):
         """Entities of those whom lists are for, with their histories."""
         if users is None and history is None:
             raise ValueError("recommend needs users, or the history of people who are not known")
@@ -171,23 +185,21 @@ class RankingMixin:
             return weights, ratings
         return merge(weights, ratings, users.history.weights, users.history.ratings)
 
-    def _seen_among(self, users, items):
-        """Find what each user has seen, in positions of the candidates."""
-        seen = rows_of(self.seen_, users.codes)
-        if users.history is not None:  # merged, not added: a sum of sparse matrices drops weights of zero
-            seen, _ = merge(seen, None, users.history.weights, None)
-        position = np.full(len(self.items_), -1, dtype=np.intp)
-        known = np.flatnonzero(items.codes >= 0)
-        position[items.codes[known]] = known
-        columns = position[seen.indices]
-        kept = columns >= 0
-        indptr = np.r_[0, np.cumsum(kept)][seen.indptr]
-        columns = columns[kept]
-        return sparse.csr_matrix((np.ones(len(columns)), columns, indptr), shape=(len(users), len(items)))
+    def _prepare_histories(self):
+        """Compute, on a copy of this recommender that is used for ranking only, what histories need again and again."""
 
-    def _users_at_once(self, n_items):
-        """Return how many users `_rank` shall get at a time, so that its scores fit into memory."""
-        return _few_rows(n_items)
+    def _prepare_search(self, items, index=None, *, is_filled=False):
+        """Prepare `Entities` of items to be searched for the best ones."""
+        if index is not None:
+            raise TypeError(
+                f"the score of {type(self).__name__} is no inner product of vectors, so that index= cannot search for "
+                "it: make the ranker without an index"
+            )
+        return BlockSearch(self, items)
+
+    def _prepare_similarity(self, items):
+        """Prepare `Entities` of items to be searched for similar ones."""
+        return SimilaritySearch(self, items)
 
     def _prepare_items(self, items):
         """Compute what `_score_prepared` needs of the candidates, once for all blocks of users."""
@@ -196,53 +208,3 @@ class RankingMixin:
     def _score_prepared(self, users, prepared):
         """Return the scores of all pairs of `Entities` of users and of what `_prepare_items` made of the items."""
         return self._score_block(users, prepared)
-
-    def _rank(self, users, prepared, n_items, seen):
-        """Positions and scores of the best unseen candidates, each (n_users, n_items)."""
-        scores = _checked(self._score_prepared(users, prepared), self, "_score_block", seen.shape)
-        return topk_dense(scores, n_items, seen)
-
-
-def _checked(scores, recommender, hook, expected):
-    """Check what a hook of a subclass returned: compiled loops trust its shape and that it holds numbers."""
-    scores = np.asarray(scores)
-    where = f"{type(recommender).__name__}.{hook}"
-    if scores.shape != expected:
-        raise ValueError(f"{where} returned shape {scores.shape}: it was asked for the scores of {expected} pairs")
-    if scores.dtype not in (np.float32, np.float64):
-        scores = scores.astype(np.float64)
-    if not np.isfinite(scores).all():
-        raise ValueError(f"{where} returned NaN or inf: the score of every pair must be finite, also of new ids")
-    return scores
-
-
-def _few_rows(n_columns):
-    return max(1, _BLOCK_SCORES // n_columns)
-
-
-def _blocks(n, size):
-    for start in range(0, n, size):
-        yield np.arange(start, min(start + size, n))
-
-
-def _check_n_items(n_items, n_candidates):
-    if not isinstance(n_items, Integral) or n_items < 1:
-        raise ValueError(f"n_items must be a positive integer, got {n_items!r}")
-    if n_items > n_candidates:
-        raise ValueError(
-            f"n_items={n_items} exceeds the {n_candidates} candidates: ask for at most {n_candidates} items"
-        )
-
-
-def _nothing(n_rows, n_columns):
-    return sparse.csr_matrix((n_rows, n_columns))
-
-
-def _ranked_ids(ids, blocks, n_items):
-    """Turn blocks of positions into ids, and pad."""
-    if not blocks:
-        return np.empty((0, n_items), dtype=ids.dtype), np.empty((0, n_items))
-    positions, scores = (np.concatenate(part) for part in zip(*blocks, strict=True))
-    ranked = ids[positions]
-    ranked[positions < 0] = missing_id(ids)
-    return ranked, scores.astype(np.float64)

@@ -6,6 +6,7 @@ from numbers import Integral
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skllmrec._format import VersionedStateMixin
@@ -35,6 +36,10 @@ from skllmrec.metrics import make_ranking_scorer
 _BLOCK_ROWS = 256  # rows of X whose pairs are scored through one block
 
 
+def _folds_in(recommender):
+    return recommender._can_fold_in
+
+
 class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEstimator, metaclass=ABCMeta):
     """What all recommenders share: reading X and y, encoding features, ranking, folding in.
 
@@ -44,8 +49,10 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
     - ``_fit_interactions(interactions)``: learn from an `Interactions`;
     - ``_score_block(users, items)``: the scores of two `Entities`, ndarray of shape (n_users, n_items);
 
-    and, where it can do better than the defaults, ``_score_pairs(users, items)``,
-    ``_partial_fit_interactions(interactions, users, items)`` and ``_similarity_block(queries, items)``.
+    and, where it can do better than the default, ``_score_pairs(users, items)``. Two more methods exist only if a
+    subclass implements what they stand on: `partial_fit` on ``_partial_fit_interactions(interactions, users, items)``
+    with the positions of the users and items that got new interactions, `similar_items` on ``_similarity_block(queries,
+    items)``, the similarity of every pair of two `Entities` of items, ndarray of shape (n_queries, n_items).
 
     Attributes
     ----------
@@ -112,10 +119,6 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
         For recommenders that read more columns than ids and features, such as the time; see `InteractionRows.column`.
         """
 
-    def _partial_fit_interactions(self, interactions, users, items):
-        """Fold new interactions in; `users` and `items` are the positions that got some."""
-        raise AttributeError(f"{type(self).__name__} cannot fold in new interactions: call fit on all of them")
-
     # -- fit --------------------------------------------------------------------------------------------------
 
     @with_callbacks
@@ -157,7 +160,10 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
                 raise TypeError(f"{name} must be a FeatureTable(frame, key=...), got {type(table).__name__}")
         keys = {side: ColumnKey.resolve(X, getattr(self, side), name=side) for side in ("user", "item")}
         if np.array_equal(keys["user"].positions, keys["item"].positions):
-            raise ValueError(f"user={self.user!r} and item={self.item!r} name the same column: choose two columns")
+            raise ValueError(
+                f"user={self.user!r} and item={self.item!r} name the same column: user and item must be different "
+                "columns"
+            )
         self._check_columns(X)
         X, ids, weights, ratings = self._read_rows(X, y, sample_weight, keys)
         indexed = [IdIndex.from_values(values) for values in ids]
@@ -174,6 +180,7 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
         self._fit_interactions(interactions)
         return self
 
+    @available_if(_folds_in)
     @all_or_nothing
     def partial_fit(self, X, y=None, *, sample_weight=None):
         """Fold in new interactions, users and items without retraining; on an unfitted estimator it is `fit`.
@@ -279,6 +286,11 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
     def items_(self):
         """Ids of the items, in the order of their positions."""
         return self._item_side.index.ids
+
+    @property
+    def _can_fold_in(self):
+        """Whether new interactions can be folded in."""
+        return hasattr(self, "_partial_fit_interactions")
 
     @property
     def _feedback(self):

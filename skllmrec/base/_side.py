@@ -1,93 +1,15 @@
-"""One side of the interactions, users or items: their features, and whom a call is about."""
-
-from dataclasses import dataclass
+"""One side of the interactions, users or items: index of ids, feature columns, fitted encoder."""
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import clone
 
 from skllmrec._ids import IdIndex, normalise_ids, shown
 from skllmrec._missing import missing_mask
 from skllmrec._sklearn import is_frame, take_rows
 from skllmrec.base._columns import ColumnKey
+from skllmrec.base._entities import Entities, concatenate
+from skllmrec.base._matrices import as_matrix, stack
 from skllmrec.exceptions import UnknownIdError
-
-
-@dataclass(frozen=True)
-class Entities:
-    """Users or items that a call is about.
-
-    Parameters
-    ----------
-    ids : ndarray of shape (n,)
-        Their ids.
-    codes : ndarray of shape (n,), intp
-        Position among the known ids, -1 for new ones.
-    features : ndarray or csr_matrix of shape (n_new, n_features), or None
-        Encoded features of the distinct new ids; None where nothing is known about them.
-    rows : ndarray of shape (n,), intp
-        Row of `features` of each new id, -1 for known ones.
-    history : History or None
-        Of users: what they did besides what training saw.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skllmrec.base import Entities
-    >>> known, new = np.array([[1.0], [2.0]]), np.array([[9.0]])
-    >>> items = Entities(np.array(["heat", "dune"]), np.array([1, -1]), new, np.array([-1, 0]))
-    >>> items.fill(known, new, default=0.0)
-    array([[2.],
-           [9.]])
-    """
-
-    ids: np.ndarray
-    codes: np.ndarray
-    features: object = None
-    rows: np.ndarray | None = None
-    history: object = None
-
-    def __len__(self):
-        return len(self.ids)
-
-    def take(self, positions):
-        """Select some of the entities.
-
-        Parameters
-        ----------
-        positions : ndarray of shape (n_selected,), intp
-            Which ones, in which order.
-
-        Returns
-        -------
-        Entities
-            With the features of those that are selected: a block of a long table costs what the block asks for.
-        """
-        features, rows = _needed(self.features, None if self.rows is None else self.rows[positions])
-        history = None if self.history is None else self.history.take(positions)
-        return Entities(self.ids[positions], self.codes[positions], features, rows, history)
-
-    def fill(self, known, new, default):
-        """Assemble one row for each entity: known[code], new[row], or the default.
-
-        Parameters
-        ----------
-        known : ndarray of shape (n_known, n_columns)
-            A row for each known id.
-        new : ndarray of shape (n_new, n_columns) or None
-            A row for each row of `features`.
-        default : ndarray of shape (n_columns,)
-            For new ids where `new` is None.
-
-        Returns
-        -------
-        ndarray of shape (n, n_columns)
-        """
-        out = np.empty((len(self), known.shape[1]), dtype=known.dtype)
-        is_known = self.codes >= 0
-        out[is_known] = known[self.codes[is_known]]
-        out[~is_known] = default if new is None else new[self.rows[~is_known]]
-        return out
 
 
 class Side:
@@ -145,7 +67,7 @@ class Side:
             return None
         table, ids = take_rows(self.feature_key.read(X), rows), take_rows(self.read_ids(X), rows)
         if self.encoder is not None:
-            table = _explained(self.encoder.transform, table, self.name, ids)
+            table = _call_encoder(self.encoder.transform, table, self.name, ids)
         return as_matrix(table, self.name, ids)
 
     def entities(self, ids, X=None, *, handle_unknown="prior"):
@@ -198,7 +120,7 @@ class Side:
         table = features if hasattr(features, "shape") else np.array(features, dtype=object)
         positions = np.arange(len(table))
         if self.encoder is not None:
-            table = _explained(self.encoder.transform, table, self.name, positions)
+            table = _call_encoder(self.encoder.transform, table, self.name, positions)
         matrix = as_matrix(table, self.name, positions)
         return Entities(positions, np.full(len(positions), -1, dtype=np.intp), matrix, positions)
 
@@ -219,7 +141,7 @@ class Side:
         """
         if isinstance(given, tuple) and len(given) == 2 and np.ndim(given[1]) == 2:
             known = self.read(given[0], handle_unknown="error", distinct=distinct)
-            return _concatenated(known, self.read(given[1], handle_unknown=handle_unknown, distinct=distinct))
+            return concatenate(known, self.read(given[1], handle_unknown=handle_unknown, distinct=distinct))
         X = given if hasattr(given, "shape") else np.array(given, dtype=object)
         if len(X.shape) == 2:
             ids = self.read_ids(X)
@@ -232,21 +154,6 @@ class Side:
         return self.entities(ids, X, handle_unknown=handle_unknown)
 
 
-def _needed(features, rows):
-    """Features that rows name, and their places among these; None and None where no row is one of a new id."""
-    if features is None:
-        return None, rows
-    is_new = rows >= 0
-    used, places = np.unique(rows[is_new], return_inverse=True)
-    if len(used) == features.shape[0]:
-        return features, rows
-    if len(used) == 0:
-        return None, None
-    renumbered = rows.copy()  # they may be a view of those of all entities
-    renumbered[is_new] = places
-    return features[used], renumbered
-
-
 def first_rows(codes, n):
     """Position of the first row of each code 0..n-1; every code must occur."""
     return np.unique(codes, return_index=True)[1][:n]
@@ -257,18 +164,7 @@ def _positions_of_distinct(ids):
     return np.sort(np.unique(codes, return_index=True)[1])
 
 
-def _concatenated(first, second):
-    """Entities of two parts; those of the second that stand in the first already are left out."""
-    second = second.take(np.flatnonzero(IdIndex(first.ids).encode(second.ids) < 0))
-    ids = np.concatenate([first.ids, second.ids])
-    codes = np.concatenate([first.codes, second.codes])
-    if second.features is None:
-        return Entities(ids, codes)
-    rows = np.concatenate([np.full(len(first), -1, dtype=np.intp), second.rows])
-    return Entities(ids, codes, second.features, rows)
-
-
-def _explained(call, table, name, ids, *targets):
+def _call_encoder(call, table, name, ids, *targets):
     """Call an encoder; where it fails on a missing value, say whose it is, as most encoders do not."""
     try:
         return call(table, *targets)
@@ -286,45 +182,6 @@ def _explained(call, table, name, ids, *targets):
             f"({len(missing)} missing values in all): fill them, e.g. with '', or put a TextTemplate before the "
             f"encoder, which said: {error}"
         ) from error
-
-
-def as_matrix(features, name, ids):
-    """Return encoded features of some ids as a finite float64 or float32 matrix, sparse ones as CSR.
-
-    Raises
-    ------
-    ValueError
-        If the features are not numbers, or not finite.
-    """
-    if sparse.issparse(features):
-        matrix = features.tocsr()
-        values = matrix.data
-    else:
-        try:
-            matrix = np.asarray(features)
-            matrix = matrix if matrix.dtype in (np.float32, np.float64) else matrix.astype(np.float64)
-        except (ValueError, TypeError) as error:
-            raise ValueError(
-                f"{name}_features hold values that are not numbers ({error}): give {name}_encoder= a transformer "
-                f"that encodes them, e.g. a LLMTextEncoder or a TfidfVectorizer"
-            ) from error
-        matrix = matrix.reshape(len(matrix), -1)
-        values = matrix
-    if not np.isfinite(values).all():
-        first = np.argwhere(~np.isfinite(values))[0][0]
-        row = np.searchsorted(matrix.indptr, first, side="right") - 1 if sparse.issparse(matrix) else first
-        raise ValueError(
-            f"{name}_features, as encoded, have NaN or inf, first for {name} {shown(ids[row])}: fill missing values, "
-            f"e.g. with a SimpleImputer in {name}_encoder"
-        )
-    return matrix
-
-
-def stack(parts):
-    """Stack encoded feature matrices; sparse if one of them is."""
-    if any(sparse.issparse(part) for part in parts):
-        return sparse.vstack(parts, format="csr")
-    return np.concatenate(parts)
 
 
 def fit_side(name, X, *, id_key, features, encoder, table, ids, targets):
@@ -377,9 +234,9 @@ def fit_side(name, X, *, id_key, features, encoder, table, ids, targets):
     encoder = clone(encoder)
     known, rest = take_rows(values, rows[:trained]), take_rows(values, rows[trained:])
     known_ids, rest_ids = index.ids[:trained], index.ids[trained:]
-    parts = [as_matrix(_explained(encoder.fit_transform, known, name, known_ids, targets), name, known_ids)]
+    parts = [as_matrix(_call_encoder(encoder.fit_transform, known, name, known_ids, targets), name, known_ids)]
     if len(rest_ids):
-        parts.append(as_matrix(_explained(encoder.transform, rest, name, rest_ids), name, rest_ids))
+        parts.append(as_matrix(_call_encoder(encoder.transform, rest, name, rest_ids), name, rest_ids))
     return Side(name, id_key, key, encoder, index), stack(parts)
 
 

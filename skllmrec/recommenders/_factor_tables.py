@@ -72,7 +72,5 @@ class FactorTableRecommender(BaseFactorRecommender):
             # a new dict: a shallow copy of this recommender keeps its own
             self._priors = {**self._priors, side: np.concatenate([prior, new[:, : prior.shape[1]]])}
 
-    def _similarity_block(self, queries, items):
-        vectors = (self._item_vectors(entities)[:, : self.n_components] for entities in (queries, items))
-        queries, items = map(normalize, vectors)
-        return queries @ items.T
+    def _similarity_vectors(self, items):
+        return normalize(self._item_vectors(items)[:, : self.n_components])

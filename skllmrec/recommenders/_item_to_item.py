@@ -10,9 +10,9 @@ from scipy import sparse
 
 from skllmrec._kernels.item_item.neighbors import centred_rows
 from skllmrec.base import BaseRecommender
-from skllmrec.base._side import stack
+from skllmrec.base._matrices import stack
 
-TIE_BREAK = 1e-6  # share of the popularity in a score: ranks what nothing in the history speaks for
+TIE_BREAK = 1e-6  # share of the popularity in a score: orders items that are related to nothing in the history
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,12 @@ class ItemToItemRecommender(BaseRecommender):
         """Return what each item of fit speaks for `Entities` of items, (n_trained, n_items)."""
 
     def _begin_count(self, weights):
-        """Take down how popular the items of fit are."""
+        """Store the popularity of the items of fit."""
         self._popularity, self._total = np.empty(0), weights.sum() or 1.0
         self._count(weights)
 
     def _count(self, weights):
-        """Take down how popular items are that were not there at the last call, by the total of fit."""
+        """Store the popularity of items that arrived since the last call, relative to the total at fit."""
         counts = np.asarray(weights.sum(axis=0)).ravel()
         self._popularity = np.append(self._popularity, counts[len(self._popularity) :] / self._total)
 
@@ -119,17 +119,17 @@ class ItemToItemRecommender(BaseRecommender):
         return self._score_prepared(users, self._prepare_items(items))
 
     def _score_prepared(self, users, prepared):
-        sums = spoken_for(self._histories(users), prepared.columns)
+        sums = history_sums(self._histories(users), prepared.columns)
         return (sums if prepared.picked is None else sums[:, prepared.picked]) + prepared.offsets
 
 
-def spoken_for(histories, columns):
-    """Sum over histories, dense: of as many leading columns as there are items of fit."""
+def history_sums(histories, columns):
+    """Sum the columns of the items of each history, dense; items that were not in fit do not count."""
     sums = histories[:, : columns.shape[0]].astype(columns.dtype) @ columns
     return sums.toarray() if sparse.issparse(sums) else sums
 
 
-def assembled(parts, shape):
+def place_columns(parts, shape):
     """Put columns at their places among others, which are zero.
 
     Parameters

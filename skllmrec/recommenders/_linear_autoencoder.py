@@ -16,7 +16,7 @@ from skllmrec._kernels.item_item.autoencoder import (
     prune,
 )
 from skllmrec._sklearn import Interval, StrOptions
-from skllmrec.recommenders._item_to_item import Candidates, Content, ItemToItemRecommender, assembled
+from skllmrec.recommenders._item_to_item import Candidates, Content, ItemToItemRecommender, place_columns
 
 _RIDGE_OF_HISTORIES = 5.0  # alpha in mean histories; published optima of EASE: 7 (ML-20M), 8 (Netflix), 3.4 (MSD)
 _SHARE_OF_ALPHA = {"cease": 0.1, "l3ae": 1.0}
@@ -226,7 +226,7 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
             parts.append((later, self._new_columns[:, items.codes[later] - n_trained]))
             if items.features is not None:
                 parts.append((new, self._cold_columns(self._content.of(items.features))[:, items.rows[new]]))
-        return assembled(parts, (n_trained, len(items)))
+        return place_columns(parts, (n_trained, len(items)))
 
     def _similarity_block(self, queries, items):
         """Say what each item speaks for the queries: their columns of B; 0 for items outside the fit."""

@@ -11,8 +11,8 @@ from skllmrec._sklearn import Interval
 from skllmrec._times import time_codes
 from skllmrec._typing import Column, Columns, Estimator, Unknown
 from skllmrec.base._columns import ColumnKey
-from skllmrec.base._history import rows_of
-from skllmrec.recommenders._item_to_item import TIE_BREAK, Content, ItemToItemRecommender, assembled, spoken_for
+from skllmrec.base._interactions import rows_of
+from skllmrec.recommenders._item_to_item import TIE_BREAK, Content, ItemToItemRecommender, history_sums, place_columns
 
 
 class MarkovRecommender(ItemToItemRecommender):
@@ -187,7 +187,7 @@ class MarkovRecommender(ItemToItemRecommender):
             parts.append((later, self._backed_off(self._content.vectors[items.codes[later]])))
             if items.features is not None and len(new):
                 parts.append((new, self._backed_off(self._content.of(items.features)[items.rows[new]])))
-        return assembled(parts, (n_trained, len(items))).tocsr()
+        return place_columns(parts, (n_trained, len(items))).tocsr()
 
     def _backed_off(self, vectors):
         """Columns of T of items outside the fit: the similarity of their content, (n_trained, n_columns)."""
@@ -202,7 +202,7 @@ class MarkovRecommender(ItemToItemRecommender):
 
     def _score_prepared(self, users, prepared):
         histories = self._histories(users)
-        scores = spoken_for(histories, prepared.columns)
+        scores = history_sums(histories, prepared.columns)
         left = TIE_BREAK
         if self._content is None:  # back off to what is popular
             left = left + histories[:, : len(self._left)] @ self._left

@@ -10,8 +10,8 @@ from skllmrec._kernels.item_item.neighbors import WEIGHTINGS, inner_products, ne
 from skllmrec._kernels.selection.blending import ranking_gain
 from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, hold_out_entries, is_better, judged_users, take_entries
 from skllmrec._sklearn import Interval, StrOptions
-from skllmrec.base._history import interactions_of
-from skllmrec.recommenders._item_to_item import Content, ItemToItemRecommender, spoken_for
+from skllmrec.base._interactions import interactions_of
+from skllmrec.recommenders._item_to_item import Content, ItemToItemRecommender, history_sums
 
 _SUPPORT = 1.0  # draws what few neighbours say towards the biases
 _WEIGHTS = (0.03, 0.1, 0.3, 1.0, 3.0)  # of the content, that held-out interactions choose from
@@ -261,7 +261,7 @@ class NeighborsRecommender(ItemToItemRecommender):
             block = users[start : start + _JUDGED_AT_ONCE]
             (weights, ratings), (held_out, targets) = (interactions_of(*part, block) for part in (train, test))
             if ratings is None:
-                found.append(ranking_gain(spoken_for(weights, columns), held_out, weights))
+                found.append(ranking_gain(history_sums(weights, columns), held_out, weights))
                 continue
             predicted = self._predicted(weights, ratings, columns, self.mean_ + self.item_biases_)
             pairs = held_out.tocoo()
@@ -300,8 +300,8 @@ class NeighborsRecommender(ItemToItemRecommender):
     def _predicted(self, weights, ratings, columns, offsets):
         """Ratings predicted from those of users."""
         biases, residuals = self._user_biases(weights, ratings)
-        support = spoken_for(weights, columns)
-        scores = spoken_for(residuals.multiply(weights).tocsr(), columns) / (support + _SUPPORT)
+        support = history_sums(weights, columns)
+        scores = history_sums(residuals.multiply(weights).tocsr(), columns) / (support + _SUPPORT)
         return scores + offsets + biases[:, np.newaxis]
 
     def _similarity_block(self, queries, items):

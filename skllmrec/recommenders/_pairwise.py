@@ -19,7 +19,7 @@ def _select(matrix, entities):
     if len(unknown) == 0:
         return rows
     if sparse.issparse(matrix):
-        rows = sparse.diags_array((entities.codes >= 0).astype(matrix.dtype)) @ rows
+        rows = sparse.diags_array((entities.codes >= 0).astype(np.float64)) @ rows
         if entities.features is not None:
             place = (np.ones(len(unknown)), (unknown, entities.rows[unknown]))
             rows = rows + sparse.csr_array(place, (len(entities), entities.features.shape[0])) @ entities.features
@@ -149,6 +149,10 @@ class PairwiseRecommender(BaseRecommender):
     def _predict(self, users, items):
         rows = _select(self._user_matrix, users), _select(self._item_matrix, items)
         return np.asarray(self.estimator_.predict(_join(*rows, self._product)), dtype=np.float64).ravel()
+
+    @property
+    def _can_compare_items(self):
+        return self.item_features is not None  # ids alone make no two items alike
 
     def _similarity_block(self, queries, items):
         return _dense(normalize(_select(self._item_matrix, queries)) @ normalize(_select(self._item_matrix, items)).T)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skllmrec._ids import missing_id
-from skllmrec._typing import Estimator
+from skllmrec._typing import Array, Estimator
 from skllmrec.testing._expectations import TOLERANCE, expect_error, require
 from skllmrec.testing._group_data import N_ITEMS, N_UNSEEN, N_USERS, GroupData
 
@@ -151,6 +151,45 @@ def check_allow_and_deny(recommender: Estimator, personalised: bool) -> None:
     require(np.isin(ids[0], items[:5]).all() and np.isin(ids[1], items[5:]).all(), "a list has items not allowed")
 
 
+def _require_same_lists(found: tuple[Array, Array], expected: tuple[Array, Array], why: str) -> None:
+    assert_array_equal(found[0], expected[0], err_msg=f"{why}: other ids")
+    assert_allclose(found[1], expected[1], **TOLERANCE, err_msg=f"{why}: other scores")
+
+
+def check_ranker_equals_recommend(recommender: Estimator, personalised: bool) -> None:
+    """A `ranker` gives the lists of `recommend`, for histories, rules and new items too, and follows a refit."""
+    data = GroupData(recommender)
+    model = data.fitted()
+    users, items = data.ids("user", [0, 5, 3]), data.ids("item", np.arange(N_ITEMS))
+    liked = [items[[0, 2]], items[[1]], items[[]]]
+    asked = [
+        {},
+        {"exclude_seen": False},
+        {"history": liked},
+        {"deny": items[:5]},
+        {"allow": items[2:9]},
+        {"deny": [items[:2], items[3:4], items[:0]]},
+    ]
+    new = data.rows(0, np.array([9, N_ITEMS, 2, N_ITEMS + 1, 12, 7]))
+    for name, candidates in (("all items", None), ("ids", items[::-1]), ("rows with new items", new)):
+        ranker = model.ranker(candidates)
+        for given in asked:
+            if candidates is new and not set(given) <= {"exclude_seen", "history"}:
+                continue
+            expected = model.recommend(users, 3, candidates=candidates, **given)
+            _require_same_lists(ranker.rank(users, 3, **given), expected, f"a ranker of {name}, {given}")
+        require(len(ranker.candidates_) == (len(new) if candidates is new else N_ITEMS), "candidates_ lacks some")
+        block = ranker.scores(users)
+        best = ranker.rank(users, 3, exclude_seen=False)[1]
+        assert_allclose(np.sort(block, axis=1)[:, ::-1][:, :3], best, **TOLERANCE, err_msg="scores of a ranker")
+    ranker = model.ranker()
+    half = slice(0, len(data.y) // 2)
+    model.fit(data.X[half], data.y[half])
+    known = model.users_[:2]
+    _require_same_lists(ranker.rank(known, 2), model.recommend(known, 2), "a ranker of a recommender fitted again")
+    assert_array_equal(ranker.candidates_, model.items_, err_msg="candidates_ after a second fit")
+
+
 def check_ties_go_by_position(recommender: Estimator, personalised: bool) -> None:
     """Items with equal scores come in the order of the candidates."""
     data = GroupData(recommender)
@@ -238,10 +277,9 @@ def check_similar_items(recommender: Estimator, personalised: bool) -> None:
     data = GroupData(recommender)
     model = data.fitted()
     queries = data.ids("item", np.arange(N_ITEMS))
-    try:
-        ids, scores = model.similar_items(queries, n_items=3)
-    except AttributeError as error:
-        raise SkipTest(str(error)) from error
+    if not hasattr(model, "similar_items"):
+        raise SkipTest("the recommender cannot compare items")
+    ids, scores = model.similar_items(queries, n_items=3)
     require(ids.shape == scores.shape == (N_ITEMS, 3), f"shapes {ids.shape}, {scores.shape}")
     require(scores.dtype == np.float64, f"scores have dtype {scores.dtype}, not float64")
     require(np.isfinite(scores).all(), "a similarity is NaN or inf")
@@ -278,6 +316,7 @@ RANKING_CHECKS: list[Callable[[Estimator, bool], None]] = [
     check_candidates_are_ranked_exactly,
     check_histories_are_excluded,
     check_allow_and_deny,
+    check_ranker_equals_recommend,
     check_ties_go_by_position,
     check_lists_are_padded,
     check_too_many_items,

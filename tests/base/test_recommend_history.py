@@ -8,7 +8,8 @@ from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer
 
 from skllmrec import FeatureMFRecommender, PopularityRecommender
-from skllmrec.base._history import Rules, interactions_of
+from skllmrec.base._interactions import interactions_of
+from skllmrec.base._rules import Rules
 from skllmrec.exceptions import UnknownIdError
 
 TEXTS = {"alien": "space horror", "dune": "space desert", "heat": "city crime", "ronin": "city crime", "up": "balloon"}
@@ -47,7 +48,7 @@ def test_history_equals_the_fold_in_of_a_new_user_and_leaves_the_model(explicit)
     before = copy.deepcopy(vars(explicit))
     (scores,) = scores_of(explicit, history=[{"heat": 5.0, "dune": 2.0}])
     folded = copy.deepcopy(explicit)
-    with_history = explicit._user_vectors(explicit._listeners(None, [{"heat": 5.0, "dune": 2.0}]))
+    with_history = explicit._user_vectors(explicit._target_users(None, [{"heat": 5.0, "dune": 2.0}]))
     folded.partial_fit([["new", "heat", ""], ["new", "dune", ""]], [5.0, 2.0])
     np.testing.assert_allclose(with_history[0, :3], folded.user_factors_[-1], rtol=1e-5)
     assert scores["heat"] > scores["dune"]
@@ -90,7 +91,7 @@ def test_unknown_items_of_a_history_are_of_no_effect_or_an_error(implicit):
 def test_history_in_blocks_equals_history_at_once(implicit, monkeypatch):
     histories = [["heat"], [], ["alien", "up"], ["dune"]]
     whole = implicit.recommend(history=histories, n_items=4)
-    monkeypatch.setattr("skllmrec.base._ranking._BLOCK_SCORES", 6)
+    monkeypatch.setattr("skllmrec.base._search.BLOCK_SCORES", 6)
     parts = implicit.recommend(history=histories, n_items=4)
     np.testing.assert_array_equal(whole[0], parts[0])
     np.testing.assert_allclose(whole[1], parts[1], rtol=1e-5)
@@ -108,7 +109,7 @@ def test_allow_and_deny_for_everybody():
 
 def test_allow_and_deny_user_by_user(monkeypatch):
     recommender = PopularityRecommender(feedback="implicit").fit(ROWS)
-    monkeypatch.setattr("skllmrec.base._ranking._BLOCK_SCORES", 5)  # one user at a time
+    monkeypatch.setattr("skllmrec.base._search.BLOCK_SCORES", 5)  # one user at a time
     ids, scores = recommender.recommend(
         ["ann", "bob", "new"], 5, allow=[["up", "heat"], [], ["dune", "ronin"]], deny=[["up"], [], ["none of it"]]
     )
@@ -117,7 +118,7 @@ def test_allow_and_deny_user_by_user(monkeypatch):
 
 
 def test_lists_for_each_user_are_read_for_few_users_at_a_time(implicit, monkeypatch):
-    monkeypatch.setattr("skllmrec.base._ranking._BLOCK_SCORES", 5)
+    monkeypatch.setattr("skllmrec.base._search.BLOCK_SCORES", 5)
     asked, left_out = [], Rules.left_out
     monkeypatch.setattr(Rules, "left_out", lambda self, rows: asked.append(len(rows)) or left_out(self, rows))
     implicit.recommend(["ann", "bob", "cem"], 1)

@@ -15,7 +15,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skllmrec._ids import IdIndex
 from skllmrec.base import Entities, FeatureTable
 from skllmrec.base._columns import ColumnKey
-from skllmrec.base._side import as_matrix, fit_side, stack
+from skllmrec.base._matrices import as_matrix, stack
+from skllmrec.base._side import fit_side
 from skllmrec.exceptions import UnknownIdError
 
 # rows of users 5 and 7 with items 30, 10, 20

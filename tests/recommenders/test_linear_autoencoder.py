@@ -123,7 +123,7 @@ def test_columns_stay_sparse_where_b_is_pruned():
     for each in (dense, model):
         each.partial_fit(pd.DataFrame({"user": [1], "item": [50], "text": ["red river"]}))
     asked = pd.DataFrame({"item": [99, 50, 3, 7, 0], "text": ["blue plum", "", "", "", ""]})
-    found = [each._columns(each._candidates(asked)) for each in (dense, model)]
+    found = [each._columns(each._read_candidates(asked)) for each in (dense, model)]
     assert found[1].format == "csc" and found[1].dtype == np.float32
     kept = found[1].toarray()
     for column, full in zip(kept.T, found[0].T, strict=True):

@@ -86,8 +86,8 @@ def test_the_last_mention_in_a_history_comes_last():
     turned = model.recommend(history=[[3, 1]], **rule)
     assert not np.allclose(one[1], turned[1])
     user = X[0, 0]
-    after = model._histories(model._listeners([user], [[3]])).toarray()[0]
-    before = model._histories(model._listeners([user], None)).toarray()[0]
+    after = model._histories(model._target_users([user], [[3]])).toarray()[0]
+    before = model._histories(model._target_users([user], None)).toarray()[0]
     expected = 0.5 * before
     expected[list(model.items_).index(3)] = 1.0
     assert_allclose(after, expected)

@@ -40,6 +40,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+from scipy import sparse
 
 from skllmrec._kernels.als.row_solver import SWEEP_STEPS, solve_rows_exactly, squared_error
 from skllmrec._kernels.als.sweeps import Settings, as_regressors, factorise_sides, row_sizes, sweep, two_sides, units_of
@@ -293,6 +294,20 @@ def fit_feature_als(
     return make_model(*minimise(sides, alpha, strengths, max_iter, tol=tol, callback=after_sweep))
 
 
+def _sizes_of(weights, model):
+    return row_sizes(weights, model.unobserved_weight) ** model.nu
+
+
+def _columns_used(weights, others, may_drop):
+    """Leave out the columns without an entry, where only those with entries take part in the solution."""
+    used = np.unique(weights.indices)
+    if not may_drop or len(used) == 0:
+        return weights, others.vectors, others.bias
+    places = np.searchsorted(used, weights.indices)
+    weights = sparse.csr_matrix((weights.data, places, weights.indptr), shape=(weights.shape[0], len(used)))
+    return weights, others.vectors[used], others.bias[used]
+
+
 def fold_in(
     model: FactorModel,
     side: Literal["users", "items"],
@@ -301,6 +316,7 @@ def fold_in(
     *,
     features: Matrix | None = None,
     prior: FloatArray | None = None,
+    gram: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Solve new or changed rows of one side exactly, everything else held fixed.
 
@@ -317,6 +333,8 @@ def fold_in(
         Their predictions are the priors, as for any new row.
     prior : ndarray of shape (n_rows, d or d + 1), default=None
         Priors of the rows, ``[vector, bias]`` for explicit feedback, where there are no `features`. None: zeros.
+    gram : ndarray of shape (d, d), float64, default=None
+        Inner products of the columns of the other side's vectors, where they are known already (implicit feedback).
 
     Returns
     -------
@@ -330,7 +348,9 @@ def fold_in(
     if features is not None and entities.feature_map is not None:
         prior = entities.feature_map.predict(features)
     prior = np.zeros((weights.shape[0], len(units))) if prior is None else prior / units
-    table = np.column_stack([others.vectors, others.bias] if model.explicit else [others.vectors]) / units
+    ridge = entities.ridge_scale * _sizes_of(weights, model)
+    weights, vectors, bias = _columns_used(weights, others, gram is not None or model.explicit)
+    table = np.column_stack([vectors, bias] if model.explicit else [vectors]) / units
     factors, offsets = as_regressors(table, model.explicit)
     solution = solve_rows_exactly(
         weights,
@@ -338,9 +358,10 @@ def fold_in(
         factors,
         start=prior,
         prior=prior,
-        ridge=entities.ridge_scale * row_sizes(weights, model.unobserved_weight) ** model.nu,
+        ridge=ridge,
         unobserved_weight=model.unobserved_weight,
         offsets=offsets,
+        gram=None if gram is None else gram / np.outer(units, units),
     )
     solution = (solution * units).astype(others.vectors.dtype)
     return solution[:, :d], solution[:, d] if model.explicit else np.zeros(len(solution), solution.dtype)

@@ -61,7 +61,28 @@ def _zero_row(n_columns, dtype):
     return row
 
 
-def _as_regressors(factors, unobserved_weight, n_threads):
+def gram_of(factors, n_threads=None):
+    """Compute ``factors.T @ factors`` in double precision, in chunks that do not depend on the number of threads.
+
+    Parameters
+    ----------
+    factors : ndarray of shape (n, d)
+    n_threads : int, default=None
+
+    Returns
+    -------
+    ndarray of shape (d, d), float64
+    """
+    grams = {}
+
+    def square(first, last):
+        grams[first] = (factors[first:last].T @ factors[first:last]).astype(np.float64)
+
+    map_chunks(square, even_chunks(len(factors), max(1, factors.shape[1] // 8)), n_threads)
+    return sum(grams[first] for first in sorted(grams))
+
+
+def _as_regressors(factors, unobserved_weight, n_threads, gram=None):
     """Rotate factors so that ``unobserved_weight * factors.T @ factors`` is diagonal, and align their rows.
 
     Returns the aligned factors, the diagonal, and the rotation, None where the weight is zero.
@@ -70,13 +91,8 @@ def _as_regressors(factors, unobserved_weight, n_threads):
     chunks = even_chunks(len(factors), max(1, d // 8))  # cost of a row in a product with a d x d matrix, in non-zeros
     diagonal, rotation = np.zeros(aligned.shape[1], factors.dtype), None
     if unobserved_weight > 0:
-        grams = {}
-
-        def square(first, last):
-            grams[first] = (factors[first:last].T @ factors[first:last]).astype(np.float64)
-
-        map_chunks(square, chunks, n_threads)
-        values, vectors = np.linalg.eigh(unobserved_weight * sum(grams[first] for first in sorted(grams)))
+        gram = gram_of(factors, n_threads) if gram is None else gram
+        values, vectors = np.linalg.eigh(unobserved_weight * gram)
         diagonal[:d], rotation = np.maximum(values, 0), vectors.astype(factors.dtype)
     map_chunks(lambda first, last: _fill(aligned[first:last], factors[first:last], rotation), chunks, n_threads)
     return aligned, diagonal, rotation
@@ -95,6 +111,7 @@ def solve_rows(
     n_steps: int = SWEEP_STEPS,
     tol: float = _SWEEP_TOL,
     n_threads: int | None = None,
+    gram: FloatArray | None = None,
 ) -> FloatArray:
     """Minimise each row's regularised squared error over its factors, the other side being fixed.
 
@@ -131,6 +148,8 @@ def solve_rows(
         ``sum_j w (t - o)^2 + ridge |prior|^2``.
     n_threads : int, default=None
         None: as many as the process may use. The result does not depend on it.
+    gram : ndarray of shape (d, d), float64, default=None
+        G, where `factors` are only some rows of Q. None: that of `factors`.
 
     Returns
     -------
@@ -150,7 +169,7 @@ def solve_rows(
     csr, targets, ridge = _as_csr(weights, dtype), targets.astype(dtype, copy=False), ridge.astype(dtype, copy=False)
     solution = np.empty((n_rows, d), dtype)
     with serial_blas():
-        factors, gram, rotation = _as_regressors(factors, unobserved_weight, n_threads)
+        factors, gram, rotation = _as_regressors(factors, unobserved_weight, n_threads, gram)
 
         constants = csr, targets, factors, offsets, gram, ridge
         longest = (int(np.diff(csr[0]).max(initial=0)) + 3) // 4 * 4

@@ -4,10 +4,11 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+from scipy import sparse
 
 from skllmrec._kernels.threads import map_chunks, map_rows, serial_blas
 
-_FEW_USERS = 64  # so few are not worth sorting the items for
+_FEW_USERS = 8  # for whom one pass over the vectors takes less than many small matrix products
 _CHUNK_USERS = 2048  # handled by one thread at a time, together
 _BLOCK_USERS = 512  # of one matrix product, whose scores stay in a core's cache
 _FIRST_TILE, _LAST_TILE = 256, 1024  # items of one matrix product: few at first, so that hopeless users leave early
@@ -22,7 +23,7 @@ class ItemVectors:
     """
 
     def __init__(self, vectors):
-        self.vectors = vectors
+        self.vectors, self._was_scanned = _as_floats(vectors), False
 
     def __len__(self):
         return len(self.vectors)
@@ -33,27 +34,70 @@ class ItemVectors:
         return (self.vectors == self.vectors[:1]).all(axis=0)
 
     @cached_property
+    def varying(self):
+        """Columns that differ between items; one at least."""
+        return ~self.constant if not self.constant.all() else np.ones(len(self.constant), dtype=bool)
+
+    @cached_property
+    def _longest(self):
+        return _norms(self.vectors).max(initial=0)
+
+    @cached_property
     def by_norm(self):
-        """Order of the items by falling norm without the constant columns, vectors in that order, and tiles.
+        """Order of the items by falling norm, their vectors in that order, and tiles, without the constant columns.
 
         A tile is the first item, the one after the last, and the highest norm.
         """
-        norms = _norms(self.vectors[:, ~self.constant])
+        varying = np.ascontiguousarray(self.vectors[:, self.varying])
+        norms = _norms(varying)
         order = np.argsort(-norms, kind="stable")
         edges, width = [0], _FIRST_TILE
         while edges[-1] < len(order):
             edges.append(min(edges[-1] + width, len(order)))
             width = min(edges[-1], _LAST_TILE)
         tiles = [(first, last, norms[order[first]]) for first, last in pairwise(edges)]
-        return order, np.ascontiguousarray(self.vectors[order]), tiles
+        return order, varying[order], tiles
+
+    @cached_property
+    def _scan_order(self):
+        """Positions, tile edges and highest norms for `loops.scan_items`, of vectors sorted by norm."""
+        order, vectors, tiles = self.by_norm
+        edges = np.array([*(first for first, _, _ in tiles), len(order)], dtype=np.int64)
+        return vectors, order, edges, np.array([highest for _, _, highest in tiles], dtype=np.float64)
+
+    def scan_order(self):
+        """Vectors, their positions, edges of tiles and highest norms, as `loops.scan_items` takes them.
+
+        The first scan takes the vectors as they are, since sorting them takes as long as many scans.
+        """
+        if self._was_scanned or "by_norm" in vars(self):
+            return self._scan_order
+        self._was_scanned = True
+        return self.vectors, np.arange(len(self)), np.array([0, len(self)]), np.array([np.inf])
 
     def bounds(self, user_vectors):
         """Shift and reach of each user: no score of an item of norm n, rounded, is above ``shift + reach n``."""
-        constant, vectors = self.constant, self.by_norm[1]
+        constant, vectors = self.constant, self.vectors
         precision = np.finfo(np.result_type(user_vectors, vectors)).eps
-        room = 8 * vectors.shape[1] * precision * _norms(user_vectors) * _norms(vectors).max(initial=0)
+        room = 8 * vectors.shape[1] * precision * _norms(user_vectors) * self._longest
         shift = user_vectors[:, constant].astype(np.float64) @ vectors[0, constant].astype(np.float64)
         return shift + room, _norms(user_vectors[:, ~constant])
+
+    def varying_part(self, user_vectors):
+        """Vectors of users without the constant columns of the items, and the room and reach of these.
+
+        Constant columns do not change the order of the items of a user; no product, rounded, is above ``room + reach
+        norm``.
+        """
+        vectors = np.ascontiguousarray(user_vectors[:, self.varying])
+        reach = _norms(vectors)
+        precision = np.finfo(np.result_type(user_vectors, self.vectors)).eps
+        return vectors, 8 * vectors.shape[1] * precision * reach * self._longest, reach
+
+
+def _as_floats(vectors):
+    vectors = np.ascontiguousarray(vectors)
+    return vectors if vectors.dtype in (np.float32, np.float64) else vectors.astype(np.float64)
 
 
 def _norms(vectors):
@@ -133,24 +177,81 @@ def topk_factors(user_vectors, item_vectors, k, seen):
     from skllmrec._kernels.topk import loops
 
     items = item_vectors if isinstance(item_vectors, ItemVectors) else ItemVectors(item_vectors)
-    if len(user_vectors) <= _FEW_USERS:
-        return topk_dense(user_vectors @ items.vectors.T, k, seen)
-    order, vectors, tiles = items.by_norm
-    dtype, (shift, reach) = np.result_type(user_vectors, vectors), items.bounds(user_vectors)
+    user_vectors = _as_floats(user_vectors)
+    dtype = np.result_type(user_vectors, items.vectors)
     (indptr, indices), (positions, best) = _sorted_rows(seen), _empty_lists(len(user_vectors), k, dtype)
+    if len(user_vectors) <= _FEW_USERS:
+        vectors, order, edges, norms = items.scan_order()
+        scanned, room, reach = user_vectors, np.zeros(len(user_vectors)), np.ones(len(user_vectors))
+        if np.isfinite(norms[0]):  # by norm
+            scanned, room, reach = items.varying_part(user_vectors)
+        loops.scan_items(scanned, vectors, order, edges, norms, room, reach, indptr, indices, best, positions)
+        loops.sort_heaps(0, len(user_vectors), best, positions)
+        loops.score_again(0, len(user_vectors), user_vectors, items.vectors, best, positions)
+        return positions, best
+    order, vectors, tiles = items.by_norm
+    varying, room, reach = items.varying_part(user_vectors)
 
     def select(first, last):
         users, n_users = np.arange(first, last), last - first
         for start, stop, highest in tiles:
-            n_users = loops.keep_hopeful(users, n_users, shift, reach, highest, best)
+            n_users = loops.keep_hopeful(users, n_users, room, reach, highest, best)
             columns = vectors[start:stop].T
             for block in range(0, n_users, _BLOCK_USERS):
                 rows = users[block : min(block + _BLOCK_USERS, n_users)]
-                scores = user_vectors[rows] @ columns
+                scores = varying[rows] @ columns
                 loops.offer_scores(scores, rows, order[start:stop], indptr, indices, best, positions)
         loops.sort_heaps(first, last, best, positions)
+        loops.score_again(first, last, user_vectors, items.vectors, best, positions)
 
     starts = range(0, len(user_vectors), _CHUNK_USERS)
     with serial_blas():
         map_chunks(select, [(start, min(start + _CHUNK_USERS, len(user_vectors))) for start in starts])
     return positions, best
+
+
+def leave_out(excluded, columns):
+    """Exclude some columns in every row.
+
+    Parameters
+    ----------
+    excluded : csr_matrix of shape (n_rows, n_columns)
+    columns : ndarray of shape (n_left_out,), intp
+
+    Returns
+    -------
+    csr_matrix of shape (n_rows, n_columns)
+        Ones; an entry may be stored twice.
+    """
+    if len(columns) == 0:
+        return excluded
+    n_rows = excluded.shape[0]
+    places = np.concatenate([excluded.indices, np.tile(columns, n_rows)])
+    owners = np.concatenate(
+        [np.repeat(np.arange(n_rows), np.diff(excluded.indptr)), np.repeat(np.arange(n_rows), len(columns))]
+    )
+    order = np.argsort(owners, kind="stable")
+    indptr = excluded.indptr + len(columns) * np.arange(n_rows + 1)
+    return sparse.csr_matrix((np.ones(len(places)), places[order], indptr), shape=excluded.shape)
+
+
+def join_lists(lists, k):
+    """Join lists of different items, best first, into the k best of each row.
+
+    Parameters
+    ----------
+    lists : list of (positions, scores), each of shape (n_rows, n_listed)
+        The position -1 and the score -inf stand for no item.
+    k : int
+
+    Returns
+    -------
+    positions : ndarray of shape (n_rows, k), intp
+    scores : ndarray of shape (n_rows, k)
+        As from `topk_dense`.
+    """
+    positions, scores = (np.concatenate(part, axis=1) for part in zip(*lists, strict=True))
+    if scores.shape[1] < k:
+        raise ValueError(f"the lists hold {scores.shape[1]} items, {k} are asked for")
+    order = np.lexsort((np.where(positions < 0, np.iinfo(np.intp).max, positions), -scores), axis=1)[:, :k]
+    return np.take_along_axis(positions, order, axis=1), np.take_along_axis(scores, order, axis=1)

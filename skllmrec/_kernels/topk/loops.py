@@ -4,6 +4,9 @@ from numba import njit
 
 from skllmrec._kernels.compiled import INLINED, LOOP
 
+# A sum may be taken in any order, so that it is a few vector instructions; the order depends on its length alone, so
+# that a user and an item have the same score whoever else is scored with them.
+_SUM = {"fastmath": {"reassoc", "contract", "nsz"}}
 _TILE = 64  # a compile-time length, so that comparing a tile with a threshold is a few vector instructions
 
 
@@ -98,3 +101,52 @@ def keep_hopeful(users, n_users, shift, reach, highest_norm, best):
             users[n_kept] = u
             n_kept += 1
     return n_kept
+
+
+@njit(**INLINED, **_SUM)
+def _dot(one, other):
+    total = one[0] * other[0]
+    for column in range(1, len(one)):
+        total += one[column] * other[column]
+    return total
+
+
+@njit(**LOOP)
+def scan_items(user_vectors, vectors, items, edges, norms, shift, reach, seen_indptr, seen_indices, best, positions):
+    """Let the inner products with all vectors into the users' heaps, tile by tile, as long as they can get in.
+
+    Tile t is ``vectors[edges[t] : edges[t + 1]]``, of ``items[...]``, with norms of at most ``norms[t]``, falling; no
+    score is above ``shift + reach * norm``. The heaps are as for `offer_scores`.
+    """
+    for u in range(len(user_vectors)):
+        user, heap, places = user_vectors[u], best[u], positions[u]
+        first, last = seen_indptr[u], seen_indptr[u + 1]
+        for tile in range(len(norms)):
+            if shift[u] + reach[u] * norms[tile] < heap[0]:
+                break
+            for j in range(edges[tile], edges[tile + 1]):
+                score = _dot(user, vectors[j])
+                if score >= heap[0]:
+                    item = items[j]
+                    if (score > heap[0] or item < places[0]) and not _contains(seen_indices, first, last, item):
+                        heap[0], places[0] = score, item
+                        _sift_down(heap, places, 0, len(heap))
+
+
+@njit(**LOOP)
+def score_again(first, last, user_vectors, vectors, best, positions):
+    """Replace the scores of the lists first..last by those of `scan_items`, and restore their order.
+
+    Matrix products round a score differently from one shape of the block to another.
+    """
+    for u in range(first, last):
+        scores, places = best[u], positions[u]
+        for rank in range(len(scores)):
+            place = places[rank]
+            if place < 0:
+                break
+            score, before = _dot(user_vectors[u], vectors[place]), rank - 1
+            while before >= 0 and _worse(scores[before], places[before], score, place):
+                scores[before + 1], places[before + 1] = scores[before], places[before]
+                before -= 1
+            scores[before + 1], places[before + 1] = score, place

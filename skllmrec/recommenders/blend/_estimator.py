@@ -1,14 +1,17 @@
 """BlendRecommender: several recommenders, weighted by what each is good at."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 
+from skllmrec._ids import IdIndex, normalise_ids
 from skllmrec._sklearn import BaseComposition, Interval, all_or_nothing, column_positions, fit_context, take_rows
+from skllmrec._typing import Array, FloatArray, Ids, Rows
 from skllmrec.base import BaseRecommender, Entities
 from skllmrec.recommenders.blend._validation import (
     SEGMENTS,
@@ -24,14 +27,77 @@ _BLOCK_USERS = 4096
 
 
 @dataclass(frozen=True)
-class _Shared(Entities):
-    """Entities, and what each part of the blend makes of them."""
+class _Named(Entities):
+    """Entities, and how a caller named them: what the parts of the blend read again, each for itself."""
 
-    parts: tuple = ()
+    named: tuple = ()
 
     def take(self, positions):
-        taken = vars(Entities.take(self, positions))
-        return _Shared(**taken, parts=tuple(part.take(positions) for part in self.parts))
+        named, start = [], 0
+        for part in self.named:
+            within = positions[(positions >= start) & (positions < start + len(part))] - start
+            named += [part.take(within)] if len(within) else []
+            start += len(part)
+        return _Named(**vars(Entities.take(self, positions)) | {"named": tuple(named)})
+
+    def joined(self, other):
+        return _Named(**vars(Entities.joined(self, other)), named=self.named + other.named)
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Names of some entities: their ids, and rows of a table that holds the columns of those that are not known.
+
+    Where there is a table, `rows` are the positions of the entities in it, -1 for the first ones, named by ids alone.
+    `histories` are None, or one for each user.
+    """
+
+    ids: np.ndarray
+    table: object = None
+    rows: np.ndarray | None = None
+    histories: object = None
+    are_people: bool = True  # False for users of whom nothing but the history is known
+
+    @classmethod
+    def read(cls, given, entities, side, histories=None, *, distinct=False):
+        """Find the rows of `Entities` in what a caller gave: ids, rows of a table, or a tuple of both."""
+        if given is None:
+            return cls(entities.ids, histories=histories, are_people=False)
+        is_tuple = isinstance(given, tuple) and len(given) == 2 and np.ndim(given[1]) == 2
+        table = given[1] if is_tuple else given
+        table = table if hasattr(table, "shape") else np.array(table, dtype=object)
+        if len(table.shape) == 1:
+            return cls(entities.ids, histories=histories)
+        ids = side.read_ids(table)
+        if not is_tuple and len(ids) == len(entities):
+            return cls(entities.ids, table, np.arange(len(ids)), histories)
+        index, codes = IdIndex.from_values(ids)
+        first = np.unique(codes, return_index=True)[1]
+        rows = np.append(first, -1)[index.encode(entities.ids)]
+        if is_tuple:  # ids come first; of candidates, equal ones count once
+            named = IdIndex.from_values(normalise_ids(given[0]))[0] if distinct else given[0]
+            rows[: len(named)] = -1
+        return cls(entities.ids, table, rows, histories)
+
+    def __len__(self):
+        return len(self.ids)
+
+    def take(self, positions):
+        """Select some, in ascending order."""
+        rows = None if self.rows is None else self.rows[positions]
+        histories = None if self.histories is None else [self.histories[position] for position in positions]
+        return replace(self, ids=self.ids[positions], rows=rows, histories=histories)
+
+    @property
+    def given(self):
+        """The names as `recommend` takes them."""
+        if not self.are_people:
+            return None
+        by_id = np.ones(len(self), dtype=bool) if self.rows is None else self.rows < 0
+        if by_id.all():
+            return self.ids
+        rows = take_rows(self.table, self.rows[~by_id])
+        return (self.ids[by_id], rows) if by_id.any() else rows
 
 
 class _Rows:
@@ -239,6 +305,8 @@ class BlendRecommender(BaseComposition, BaseRecommender):
         self._check_estimators()
         super().fit(X, y, sample_weight=sample_weight, user_table=user_table, item_table=item_table)
         tables = {"user_table": user_table, "item_table": item_table}
+        given = [table.frame for table in tables.values() if table is not None]
+        self._table_columns = {name for frame in given for name in frame.columns if isinstance(name, str)}
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         X = self._checked(X, reset=False)
         self._check_columns(X)
@@ -252,6 +320,7 @@ class BlendRecommender(BaseComposition, BaseRecommender):
         self._usual_spreads = [usual_spread(found) for found in self._levels]
         return self
 
+    @available_if(lambda self: self._can_fold_in)
     @all_or_nothing
     def partial_fit(self, X, y=None, *, sample_weight=None):
         """Fold new interactions into every part; the weights stay. On an unfitted blend it is `fit`.
@@ -269,11 +338,6 @@ class BlendRecommender(BaseComposition, BaseRecommender):
         -------
         self : object
             The updated blend.
-
-        Raises
-        ------
-        AttributeError
-            If a part cannot fold in.
         """
         if not hasattr(self, "estimators_"):
             return self.fit(X, y, sample_weight=sample_weight)
@@ -285,15 +349,16 @@ class BlendRecommender(BaseComposition, BaseRecommender):
         return self
 
     def _learn_levels(self, users):
-        """Take down how high and how far apart the scores of some users are, by each part."""
+        """Store the mean and the spread of the scores of some users, by each part."""
         known = self._levels
-        self._levels = np.zeros((len(known), len(self.users_), 2))
-        self._levels[:, : known.shape[1]] = known
+        found = np.zeros((len(known), len(self.users_), 2))
+        found[:, : known.shape[1]] = known
         for number, part in enumerate(self.estimators_ if self._feedback == "implicit" else ()):
-            reference = part._candidates(self._reference)
+            reference = part.ranker(self._reference)
             for start in range(0, len(users), _BLOCK_USERS):
                 block = users[start : start + _BLOCK_USERS]
-                self._levels[number, block] = levels(part, part._listeners(self.users_[block], None), reference)
+                found[number, block] = levels(reference.scores(self.users_[block]))
+        self._levels = found
 
     def _fit_interactions(self, interactions):
         # the parts learn, each from the rows themselves
@@ -322,26 +387,17 @@ class BlendRecommender(BaseComposition, BaseRecommender):
 
     @property
     def _described_by(self):
-        return set().union(*(part._described_by for part in getattr(self, "estimators_", ())))
+        return self._table_columns
 
-    def _shared(self, entities, read):
-        return _Shared(**vars(entities), parts=tuple(read(part) for part in self.estimators_))
+    def _target_users(self, users, history):
+        entities = super()._target_users(users, history)
+        names = _Names.read(users, entities, self._user_side, None if history is None else list(history))
+        return _Named(**vars(entities), named=(names,))
 
-    def _listeners(self, users, history):
-        entities = super()._listeners(users, history)
-        return self._shared(entities, lambda part: part._listeners(users, history))
-
-    def _candidates(self, candidates):
-        entities = super()._candidates(candidates)
+    def _read_candidates(self, candidates):
+        entities = super()._read_candidates(candidates)
         given = self.items_ if candidates is None else candidates  # each part has an order of its own
-        return self._shared(entities, lambda part: part._candidates(given))
-
-    def _pairs(self, X):
-        users, items = super()._pairs(X)
-        pairs = [part._pairs(X) for part in self.estimators_]
-        return _Shared(**vars(users), parts=tuple(u for u, _ in pairs)), _Shared(
-            **vars(items), parts=tuple(i for _, i in pairs)
-        )
+        return _Named(**vars(entities), named=(_Names.read(given, entities, self._item_side, distinct=True),))
 
     def _weights_of(self, items):
         """Weights of the parts for `Entities` of items, (n_items, n_parts)."""
@@ -349,47 +405,120 @@ class BlendRecommender(BaseComposition, BaseRecommender):
         return table[segments(np.append(self._counts, 0)[items.codes], self.few_shot)]
 
     def _prepare_items(self, items):
-        weights = self._weights_of(items).T
-        prepared = [
-            part._prepare_items(own) if share.any() else None
-            for part, own, share in zip(self.estimators_, items.parts, weights, strict=True)
-        ]
-        return list(zip(weights, prepared, strict=True))
+        """Weights of the items, and rankers of them and of the reference items, of each part that has a weight."""
+        prepared = []
+        for part, weights in zip(self.estimators_, self._weights_of(items).T, strict=True):
+            ranker = reference = None
+            if weights.any():
+                first, *others = items.named
+                ranker, reference = part.ranker(first.given), part.ranker(self._reference)
+                for names in others:
+                    ranker.add(names.given)
+            prepared.append((weights, ranker, reference))
+        return prepared
 
     def _score_block(self, users, items):
         return self._score_prepared(users, self._prepare_items(items))
 
     def _score_prepared(self, users, prepared):
+        (names,) = users.named
         blended = np.zeros((len(users), len(prepared[0][0])))
-        for number, (weights, items) in enumerate(prepared):
-            if items is None:  # a part without weight
+        for number, (weights, ranker, reference) in enumerate(prepared):
+            if ranker is None:  # a part without weight
                 continue
-            scores = self.estimators_[number]._score_prepared(users.parts[number], items)
+            scores = ranker.scores(names.given, history=names.histories)
             if self._feedback == "implicit":
-                scores = standardised(scores, self._levels_of(number, users), self._usual_spreads[number])
+                scores = standardised(scores, self._levels_of(number, users, reference), self._usual_spreads[number])
             blended += scores * weights
         return blended
 
-    def _levels_of(self, number, users):
-        """Levels of the scores of users by a part; those of new users and of histories are found now."""
+    def _levels_of(self, number, users, reference):
+        """Levels of the scores of users by a part; those of new users and of histories are computed now."""
         found = self._levels[number][users.codes]
         live = users.codes < 0
         if users.history is not None:
             live = live | (np.diff(users.history.weights.indptr) > 0)
         live = np.flatnonzero(live)
         if len(live):
-            part = self.estimators_[number]
-            found[live] = levels(part, users.parts[number].take(live), part._candidates(self._reference))
+            names = users.named[0].take(live)
+            found[live] = levels(reference.scores(names.given, history=names.histories))
         return found
+
+    def predict(self, X: Rows) -> FloatArray:
+        """Blend the predictions of the parts for each row's pair of user and item.
+
+        Parameters
+        ----------
+        X : dataframe or array-like of shape (n_samples, n_features)
+            Rows laid out as in `fit`; unknown users and items bring their features, if they have any.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            Predicted ratings (explicit feedback) or standardised scores; always finite.
+
+        Raises
+        ------
+        UnknownIdError
+            If a user or item is unknown and `handle_unknown="error"`.
+        """
+        users, items = self._pairs(X)
+        X = self._checked(X, reset=False)
+        distinct, first, places = np.unique(users.ids, return_index=True, return_inverse=True)
+        some = users.take(first)
+        some = _Named(**vars(some), named=(_Names(distinct, X, first),))
+        blended = np.zeros(len(users))
+        for number, (part, weights) in enumerate(zip(self.estimators_, self._weights_of(items).T, strict=True)):
+            if not weights.any():
+                continue
+            scores = part.predict(X)
+            if self._feedback == "implicit":
+                given = self._levels_of(number, some, part.ranker(self._reference))[places]
+                scores = standardised(scores[:, np.newaxis], given, self._usual_spreads[number])[:, 0]
+            blended += scores * weights
+        return blended
+
+    # -- similar items, folding in: where the parts can ---------------------------------------------------------
+
+    @property
+    def _fitted_or_given(self):
+        return getattr(self, "estimators_", None) or [part for _, part in self.estimators]
+
+    @property
+    def _can_fold_in(self):
+        return all(hasattr(part, "partial_fit") for part in self._fitted_or_given)
+
+    @property
+    def _can_compare_items(self):
+        if hasattr(self, "estimators_"):
+            return hasattr(self._heaviest, "similar_items")
+        return all(hasattr(part, "similar_items") for part in self._fitted_or_given)
 
     @property
     def _heaviest(self):
-        """Position of the part that weighs most for frequent items: the one that compares items."""
-        return int(np.argmax(self.weights_["warm"]))
+        """The part that weighs most for frequent items: the one that compares items."""
+        return self.estimators_[int(np.argmax(self.weights_["warm"]))]
 
-    def _queries(self, items, features):
-        return self.estimators_[self._heaviest]._queries(items, features)
+    @available_if(lambda self: self._can_compare_items)
+    def similar_items(
+        self, items: Ids | Rows | None = None, n_items: int = 10, *, features: Rows | None = None
+    ) -> tuple[Array, FloatArray]:
+        """Find similar items by the part that weighs most for frequent items.
 
-    def _similarity_block(self, queries, items):
-        part = self._heaviest
-        return self.estimators_[part]._similarity_block(queries, items.parts[part])
+        Parameters
+        ----------
+        items : array-like of shape (n_queries,), or rows laid out like X of shape (n_queries, n_columns), default=None
+            Ids, or rows that hold the item's columns.
+        n_items : int, default=10
+            Length of each list.
+        features : array-like or dataframe of n_queries rows, default=None
+            Instead of `items`, features alone, as the part reads them.
+
+        Returns
+        -------
+        ids : ndarray of shape (n_queries, n_items)
+            Most similar first, the item itself left out.
+        scores : ndarray of shape (n_queries, n_items), float64
+            Similarities.
+        """
+        return self._heaviest.similar_items(items, n_items, features=features)

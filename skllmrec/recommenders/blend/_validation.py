@@ -31,9 +31,9 @@ def draw_reference(items, generator):
     return np.sort(generator.permutation(items)[:_MAX_REFERENCE])
 
 
-def levels(part, users, reference):
-    """Mean and standard deviation of the scores that a part gives some items, (n_users, 2)."""
-    scores = np.asarray(part._score_block(users, reference), dtype=np.float64)
+def levels(scores):
+    """Mean and standard deviation of the scores of each user, (n_users, 2)."""
+    scores = np.asarray(scores, dtype=np.float64)
     return np.column_stack([scores.mean(axis=1), scores.std(axis=1)])
 
 
@@ -45,8 +45,8 @@ def usual_spread(found):
 def standardised(scores, given, usual):
     """Scores relative to the `levels` of each user.
 
-    Where a part tells the reference items of a user hardly apart, the usual spread stands in: divided by next to
-    nothing, its scores for other items would drown those of all other parts.
+    Where the scores of the reference items of a user hardly differ, the usual spread is used instead: divided by next
+    to nothing, the scores of other items would outweigh those of all other parts.
     """
     spread = np.where(given[:, 1:] < _LEAST_SPREAD * usual, usual, given[:, 1:])
     return (np.asarray(scores, dtype=np.float64) - given[:, :1]) / spread
@@ -56,14 +56,13 @@ class _Scores:
     """Standardised scores that a part gives some users for some items, for a few users at a time."""
 
     def __init__(self, part, users, items, reference):
-        self._part, self._users = part, part._listeners(users, None)
-        self._levels = levels(part, self._users, part._candidates(reference))
+        self._users, self._ranker = users, part.ranker(items)
+        self._levels = levels(part.ranker(reference).scores(users))
         self._usual = usual_spread(self._levels)
-        self._items = part._prepare_items(part._candidates(items))
 
     def __call__(self, rows):
-        found = self._part._score_prepared(self._users.take(rows), self._items)
-        return standardised(found, self._levels[rows], self._usual)
+        scores = self._ranker.scores(take_rows(self._users, rows))
+        return standardised(scores, self._levels[rows], self._usual)
 
 
 class Validation:

@@ -3,7 +3,8 @@
 import numpy as np
 
 from skllmrec._kernels.als.feature_als import FactorModel, FittedSide, fold_in
-from skllmrec.base._history import interactions_of
+from skllmrec._kernels.als.row_solver import gram_of
+from skllmrec.base._interactions import interactions_of
 from skllmrec.recommenders._factor_tables import FactorTableRecommender
 
 
@@ -95,6 +96,10 @@ class PriorFactorRecommender(FactorTableRecommender):
             table = self._folded_in(users, table)
         return np.column_stack([table[:, :-1], table[:, -1] + self.mean_, np.ones(len(table), table.dtype)])
 
+    def _prepare_histories(self):
+        if self.feedback == "implicit":
+            self._item_gram = gram_of(self.item_factors_.astype(np.float64))
+
     def _folded_in(self, users, table):
         """Solve [factors | bias] of users with the history passed to `recommend`."""
         rows = np.flatnonzero(np.diff(users.history.weights.indptr))
@@ -104,7 +109,9 @@ class PriorFactorRecommender(FactorTableRecommender):
             # the prior of a new user is the prediction from their features, or zero without features
             predicted = table[rows, : prior.shape[1]] if users.features is not None else 0.0
             prior = np.where((known >= 0)[:, np.newaxis], prior[known], predicted)
-        vectors, biases = fold_in(self._factor_model(), "users", weights, ratings, prior=prior)
+        vectors, biases = fold_in(
+            self._factor_model(), "users", weights, ratings, prior=prior, gram=getattr(self, "_item_gram", None)
+        )
         table[rows] = np.column_stack([vectors, biases])
         return table
 

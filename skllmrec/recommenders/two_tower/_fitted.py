@@ -17,7 +17,7 @@ from skllmrec._kernels.feature_map import (
 )
 from skllmrec._typing import Array, Column, FloatArray, IntArray, Matrix, Rows
 from skllmrec.base import Interactions
-from skllmrec.base._history import interactions_of
+from skllmrec.base._interactions import interactions_of
 from skllmrec.recommenders._factor_tables import FactorTableRecommender
 
 _OTHER = {"user": "item", "item": "user"}
