@@ -1,10 +1,12 @@
 """Users or items that a call is about."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from skllmrec._ids import IdIndex
+from skllmrec._typing import FloatArray, IntArray
 from skllmrec.base._matrices import stack
 
 
@@ -38,14 +40,14 @@ class Entities:
 
     ids: np.ndarray
     codes: np.ndarray
-    features: object = None
-    rows: np.ndarray | None = None
-    history: object = None
+    features: Any = None
+    rows: Any = None  # ndarray of int, or None
+    history: Any = None
 
     def __len__(self):
         return len(self.ids)
 
-    def take(self, positions):
+    def take(self, positions: IntArray) -> "Entities":
         """Select some of the entities.
 
         Parameters
@@ -62,7 +64,7 @@ class Entities:
         history = None if self.history is None else self.history.take(positions)
         return Entities(self.ids[positions], self.codes[positions], features, rows, history)
 
-    def joined(self, other):
+    def joined(self, other: Any) -> "Entities":
         """Append other entities, without histories.
 
         Parameters
@@ -85,7 +87,7 @@ class Entities:
         ]
         return Entities(ids, codes, stack(described), np.concatenate(rows))
 
-    def fill(self, known, new, default):
+    def fill(self, known: FloatArray, new: FloatArray | None, default: Any) -> FloatArray:
         """Assemble one row for each entity: known[code], new[row], or the default.
 
         Parameters

@@ -4,6 +4,7 @@ import numpy as np
 
 from skllmrec._ids import IdIndex, column, shown
 from skllmrec._sklearn import is_frame
+from skllmrec._typing import Column, Frame
 
 
 class FeatureTable:
@@ -36,7 +37,7 @@ class FeatureTable:
 
     __slots__ = ("_ids", "frame", "key")
 
-    def __init__(self, frame, *, key):
+    def __init__(self, frame: Frame, *, key: Column) -> None:
         if not is_frame(frame):
             raise TypeError(f"FeatureTable needs a dataframe, got {type(frame).__name__}")
         ids = column(frame, key, name="key")
@@ -56,6 +57,6 @@ class FeatureTable:
         return f"FeatureTable({len(self._ids)} rows, key={self.key!r}, columns={list(self.frame.columns)})"
 
     @property
-    def index(self):
+    def index(self) -> IdIndex:
         """Positions of the ids, an IdIndex."""
         return self._ids

@@ -2,6 +2,7 @@
 
 from abc import ABCMeta, abstractmethod
 from numbers import Integral
+from typing import Any, Self, cast
 
 import numpy as np
 from scipy import sparse
@@ -26,6 +27,7 @@ from skllmrec._sklearn import (
     with_callbacks,
     with_types,
 )
+from skllmrec._typing import Array, FloatArray, Rows
 from skllmrec.base._columns import ColumnKey
 from skllmrec.base._feature_table import FeatureTable
 from skllmrec.base._interactions import InteractionRows, Interactions, aggregate, check_feedback, merge
@@ -124,7 +126,9 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=False)
     @all_or_nothing
-    def fit(self, X, y=None, *, sample_weight=None, user_table=None, item_table=None):
+    def fit(
+        self, X: Rows, y: Any = None, *, sample_weight: Any = None, user_table: Any = None, item_table: Any = None
+    ) -> Self:
         """Learn from interactions.
 
         Parameters
@@ -172,7 +176,7 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
         targets = Interactions(users, items, observed, ratings).targets
         user_side, user_features = self._fit_side(X, keys, "user", user_table, indexed[0], targets)
         item_side, item_features = self._fit_side(X, keys, "item", item_table, indexed[1], targets.T.tocsr())
-        observed.resize(len(user_side.index), len(item_side.index))
+        observed.resize(len(user_side.index), len(item_side.index))  # type: ignore[call-arg, arg-type]
         rows = InteractionRows(X, user_codes, item_codes, passed)
         features = user_features, item_features
         interactions = Interactions(user_side.index, item_side.index, observed, ratings, *features, rows)
@@ -182,7 +186,7 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
 
     @available_if(_folds_in)
     @all_or_nothing
-    def partial_fit(self, X, y=None, *, sample_weight=None):
+    def partial_fit(self, X: Rows, y: Any = None, *, sample_weight: Any = None) -> Self:
         """Fold in new interactions, users and items without retraining; on an unfitted estimator it is `fit`.
 
         Parameters
@@ -221,7 +225,7 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
 
     # -- inference --------------------------------------------------------------------------------------------
 
-    def predict(self, X):
+    def predict(self, X: Rows) -> FloatArray:
         """Score each row's pair of user and item.
 
         Parameters
@@ -242,7 +246,7 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
         users, items = self._pairs(X)
         return np.asarray(self._score_pairs(users, items), dtype=np.float64)
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: Rows, y: Any = None, sample_weight: Any = None) -> float:
         """Measure the predictions on X.
 
         Parameters
@@ -262,9 +266,10 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
             excluded.
         """
         if self._feedback == "explicit":
-            return super().score(X, y, sample_weight)
+            return float(super().score(X, y, sample_weight))
         check_is_fitted(self)
-        return make_ranking_scorer("ndcg", k=10)(self, self._checked(X, reset=False), y)
+        ndcg = make_ranking_scorer("ndcg", k=10)(self, self._checked(X, reset=False), y)
+        return float(cast("float", ndcg))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -278,12 +283,12 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
 
     # properties, because joblib writes an array once for every attribute that holds it
     @property
-    def users_(self):
+    def users_(self) -> Array:
         """Ids of the users, in the order of their positions."""
         return self._user_side.index.ids
 
     @property
-    def items_(self):
+    def items_(self) -> Array:
         """Ids of the items, in the order of their positions."""
         return self._item_side.index.ids
 

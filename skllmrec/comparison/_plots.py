@@ -147,7 +147,7 @@ def scatter_plot(comparison: "Comparison", x: str, y: str, *, ax: Any = None) ->
         )
     points = np.array([[row_x["mean"], row_y["mean"]] for row_x, row_y in zip(rows_x, rows_y, strict=True)])
     upward = points * [-1 if lower_is_better(comparison, metric) else 1 for metric in (x, y)]
-    kept = points[FrontierDisplay(diversity=upward[:, 0], accuracy=upward[:, 1], names=None).on_frontier]
+    kept = points[FrontierDisplay(diversity=upward[:, 0], accuracy=upward[:, 1], names=[]).on_frontier]
     ax.plot(*kept[np.argsort(kept[:, 0], kind="stable")].T, color="0.6", linewidth=1, linestyle="--", zorder=1)
     ax.set_xlabel(x)
     ax.set_ylabel(y)

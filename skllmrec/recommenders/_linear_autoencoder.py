@@ -2,6 +2,7 @@
 
 from functools import partial
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -16,6 +17,7 @@ from skllmrec._kernels.item_item.autoencoder import (
     prune,
 )
 from skllmrec._sklearn import Interval, StrOptions
+from skllmrec._typing import Column, Columns, Estimator, Unknown
 from skllmrec.recommenders._item_to_item import Candidates, Content, ItemToItemRecommender, place_columns
 
 _RIDGE_OF_HISTORIES = 5.0  # alpha in mean histories; published optima of EASE: 7 (ML-20M), 8 (Netflix), 3.4 (MSD)
@@ -108,18 +110,18 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
     def __init__(
         self,
         *,
-        user=0,
-        item=1,
-        item_features=None,
-        item_encoder=None,
-        method="auto",
-        alpha=None,
-        feature_alpha=5.0,
-        feature_weight=None,
-        dropout=0.3,
-        n_neighbors=None,
-        handle_unknown="prior",
-    ):
+        user: Column = 0,
+        item: Column = 1,
+        item_features: Columns | None = None,
+        item_encoder: Estimator | None = None,
+        method: str = "auto",
+        alpha: Any = None,
+        feature_alpha: Any = 5.0,
+        feature_weight: Any = None,
+        dropout: float = 0.3,
+        n_neighbors: int | None = None,
+        handle_unknown: Unknown = "prior",
+    ) -> None:
         self.user = user
         self.item = item
         self.item_features = item_features

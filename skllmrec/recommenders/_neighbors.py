@@ -2,6 +2,7 @@
 
 import copy
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -10,6 +11,7 @@ from skllmrec._kernels.item_item.neighbors import WEIGHTINGS, inner_products, ne
 from skllmrec._kernels.selection.blending import ranking_gain
 from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, hold_out_entries, is_better, judged_users, take_entries
 from skllmrec._sklearn import Interval, StrOptions
+from skllmrec._typing import Column, Columns, Estimator, Feedback, Unknown
 from skllmrec.base._interactions import interactions_of
 from skllmrec.recommenders._item_to_item import Content, ItemToItemRecommender, history_sums
 
@@ -114,20 +116,20 @@ class NeighborsRecommender(ItemToItemRecommender):
 
     def __init__(
         self,
-        n_neighbors=100,
+        n_neighbors: int | None = 100,
         *,
-        user=0,
-        item=1,
-        item_features=None,
-        item_encoder=None,
-        by="auto",
-        metric="auto",
-        content_weight="auto",
-        shrinkage=20.0,
-        damping=5.0,
-        feedback="explicit",
-        handle_unknown="prior",
-    ):
+        user: Column = 0,
+        item: Column = 1,
+        item_features: Columns | None = None,
+        item_encoder: Estimator | None = None,
+        by: str = "auto",
+        metric: str = "auto",
+        content_weight: Any = "auto",
+        shrinkage: float = 20.0,
+        damping: float = 5.0,
+        feedback: Feedback = "explicit",
+        handle_unknown: Unknown = "prior",
+    ) -> None:
         self.n_neighbors = n_neighbors
         self.user = user
         self.item = item

@@ -7,6 +7,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.validation import has_fit_parameter
 
 from skllmrec._sklearn import HasMethods
+from skllmrec._typing import Column, Columns, Estimator, Unknown
 from skllmrec.base import BaseRecommender
 
 _BLOCK_VALUES = 2**24  # values of one dense block of pair features: 128 MiB of float64
@@ -83,16 +84,16 @@ class PairwiseRecommender(BaseRecommender):
 
     def __init__(
         self,
-        estimator,
+        estimator: Estimator,
         *,
-        user=0,
-        item=1,
-        user_features=None,
-        item_features=None,
-        user_encoder=None,
-        item_encoder=None,
-        handle_unknown="prior",
-    ):
+        user: Column = 0,
+        item: Column = 1,
+        user_features: Columns | None = None,
+        item_features: Columns | None = None,
+        user_encoder: Estimator | None = None,
+        item_encoder: Estimator | None = None,
+        handle_unknown: Unknown = "prior",
+    ) -> None:
         self.estimator = estimator
         self.user = user
         self.item = item

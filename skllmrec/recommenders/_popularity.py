@@ -1,11 +1,13 @@
 """The same list for everybody: the baseline every recommender must beat."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
 from skllmrec._kernels.feature_map import ridge_map
 from skllmrec._sklearn import Interval, StrOptions
+from skllmrec._typing import Column, Columns, Estimator, Feedback, Unknown
 from skllmrec.base import BaseFactorRecommender
 
 
@@ -100,16 +102,16 @@ class PopularityRecommender(BaseFactorRecommender):
     def __init__(
         self,
         *,
-        user=0,
-        item=1,
-        item_features=None,
-        item_encoder=None,
-        feature_alpha="auto",
-        feedback="explicit",
-        scale="count",
-        damping=5.0,
-        handle_unknown="prior",
-    ):
+        user: Column = 0,
+        item: Column = 1,
+        item_features: Columns | None = None,
+        item_encoder: Estimator | None = None,
+        feature_alpha: Any = "auto",
+        feedback: Feedback = "explicit",
+        scale: Any = "count",
+        damping: float = 5.0,
+        handle_unknown: Unknown = "prior",
+    ) -> None:
         self.user = user
         self.item = item
         self.item_features = item_features

@@ -1,11 +1,12 @@
 """check_encoder: the contract of encoders as a list of checks."""
-# ruff: noqa: D401 - the docstring of a check is the rule that it checks
 
+# ruff: noqa: D401 - the docstring of a check is the rule that it checks
 import inspect
 import itertools
 import pickle
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import SkipTest
@@ -53,7 +54,7 @@ def _encoded(encoder, inputs):
     return _fitted(encoder, inputs).transform(list(inputs))
 
 
-def check_output_is_finite_float32(encoder, inputs):
+def check_output_is_finite_float32(encoder: Estimator, inputs: Any) -> None:
     """`transform` returns one finite float32 vector for each input, also for an empty text."""
     vectors = _encoded(encoder, inputs)
     require(isinstance(vectors, np.ndarray), f"transform returned a {type(vectors).__name__}, not an ndarray")
@@ -63,7 +64,7 @@ def check_output_is_finite_float32(encoder, inputs):
     require(np.ptp(vectors, axis=0).any(), "all inputs have the same vector")
 
 
-def check_fit_transform_is_fit_then_transform(encoder, inputs):
+def check_fit_transform_is_fit_then_transform(encoder: Estimator, inputs: Any) -> None:
     """`fit_transform` gives what `fit` and `transform` give, with or without y."""
     vectors = _encoded(encoder, inputs)
     targets = _targets(encoder, len(inputs))
@@ -72,7 +73,7 @@ def check_fit_transform_is_fit_then_transform(encoder, inputs):
         assert_allclose(clone(encoder).fit_transform(list(inputs), np.arange(len(inputs))).shape, vectors.shape)
 
 
-def check_texts_do_not_influence_each_other(encoder, inputs):
+def check_texts_do_not_influence_each_other(encoder: Estimator, inputs: Any) -> None:
     """The vector of an input does not depend on the other inputs, their order or their number."""
     model = _fitted(encoder, inputs)
     vectors = model.transform(list(inputs))
@@ -82,7 +83,7 @@ def check_texts_do_not_influence_each_other(encoder, inputs):
     assert_array_equal(twice[1], twice[-1], err_msg="the same input has two vectors")
 
 
-def check_refit_equals_fresh_fit(encoder, inputs):
+def check_refit_equals_fresh_fit(encoder: Estimator, inputs: Any) -> None:
     """A second fit leaves nothing of the first, and `fit` returns the estimator."""
     model = clone(encoder)
     others = ["something", "else", "again"] if _are_texts(encoder, inputs) else list(inputs[:3])
@@ -91,7 +92,7 @@ def check_refit_equals_fresh_fit(encoder, inputs):
     assert_allclose(model.transform(list(inputs)), _encoded(encoder, inputs), **TOLERANCE)
 
 
-def check_containers(encoder, inputs):
+def check_containers(encoder: Estimator, inputs: Any) -> None:
     """A list, tuple, array of objects, array of one column, Series and frame of one column give the same."""
     model = _fitted(encoder, inputs)
     vectors = model.transform(list(inputs))
@@ -119,7 +120,7 @@ def _series_and_frames(texts):
     yield from (pl.Series("text", texts), pl.DataFrame({"text": texts}))
 
 
-def check_bad_inputs(encoder, inputs):
+def check_bad_inputs(encoder: Estimator, inputs: Any) -> None:
     """A missing input and no rows are errors that name what and where."""
     model = _fitted(encoder, inputs)
 
@@ -128,11 +129,11 @@ def check_bad_inputs(encoder, inputs):
 
     for method in (fit, model.transform):
         for value in (None, float("nan")):
-            expect_error(ValueError, lambda v=value, m=method: m([*inputs[:2], v]), "position 2")
-        expect_error(ValueError, lambda method=method: method([]), "minimum of 1")
+            expect_error(ValueError, partial(method, [*inputs[:2], value]), "position 2")
+        expect_error(ValueError, partial(method, []), "minimum of 1")
 
 
-def check_bad_texts(encoder, inputs):
+def check_bad_texts(encoder: Estimator, inputs: Any) -> None:
     """A single string, a missing text, bytes, several columns and no rows are errors that name what and where.
 
     Raises
@@ -148,20 +149,20 @@ def check_bad_texts(encoder, inputs):
         return clone(encoder).fit(texts, _targets(encoder, 3))
 
     for method in (fit, model.transform):
-        expect_error(ValueError, lambda method=method: method("a film"), "single", "list")
+        expect_error(ValueError, partial(method, "a film"), "single", "list")
         for value in (None, float("nan"), b"bytes", 3):
-            expect_error(ValueError, lambda v=value, m=method: m(["a", "b", v]), "position 2", type(value).__name__)
-        expect_error(ValueError, lambda method=method: method(["a", "b", "\ud800"]), "position 2", "surrogate")
-        expect_error(ValueError, lambda method=method: method(np.array([["a", "b"]])), "(1, 2)", "TextTemplate")
-        expect_error(ValueError, lambda method=method: method([]), "minimum of 1")
+            expect_error(ValueError, partial(method, ["a", "b", value]), "position 2", type(value).__name__)
+        expect_error(ValueError, partial(method, ["a", "b", "\ud800"]), "position 2", "surrogate")
+        expect_error(ValueError, partial(method, np.array([["a", "b"]])), "(1, 2)", "TextTemplate")
+        expect_error(ValueError, partial(method, []), "minimum of 1")
 
 
-def check_not_fitted(encoder, inputs):
+def check_not_fitted(encoder: Estimator, inputs: Any) -> None:
     """`transform` before `fit` is scikit-learn's NotFittedError."""
     expect_error(NotFittedError, lambda: clone(encoder).transform(["a"]), type(encoder).__name__)
 
 
-def check_parameters_are_left_alone(encoder, inputs):
+def check_parameters_are_left_alone(encoder: Estimator, inputs: Any) -> None:
     """`fit` and `transform` change no parameter, and a clone has the same ones."""
     model = clone(encoder)
     before = {name: repr(value) for name, value in model.get_params().items()}
@@ -171,7 +172,7 @@ def check_parameters_are_left_alone(encoder, inputs):
     require(not hasattr(clone(model), "embedding_size_"), "a clone is fitted")
 
 
-def check_pickle(encoder, inputs):
+def check_pickle(encoder: Estimator, inputs: Any) -> None:
     """A pickle holds no weights, and what comes out of it encodes as before."""
     model = _fitted(encoder, inputs)
     vectors = model.transform(list(inputs))
@@ -180,7 +181,7 @@ def check_pickle(encoder, inputs):
     assert_allclose(pickle.loads(dumped).transform(list(inputs)), vectors, **TOLERANCE)  # noqa: S301 - just written
 
 
-def check_feature_names(encoder, inputs):
+def check_feature_names(encoder: Estimator, inputs: Any) -> None:
     """`get_feature_names_out` names every column, and `set_output` makes frames with these names and the index.
 
     Raises
@@ -205,7 +206,7 @@ def check_feature_names(encoder, inputs):
         raise SkipTest("neither pandas nor polars is installed")
 
 
-def check_tags(encoder, inputs):
+def check_tags(encoder: Estimator, inputs: Any) -> None:
     """The tags declare one column (of strings, for texts), and whether `fit` needs a target, which it asks for then."""
     tags = get_tags(encoder)
     require(tags.input_tags.one_d_array, "the tags do not declare that it takes one column")
@@ -232,7 +233,7 @@ def _unchanged(value):
     return value
 
 
-def check_iterators(encoder, inputs):
+def check_iterators(encoder: Estimator, inputs: Any) -> None:
     """Inputs from an iterator are encoded as those of a list; a bad one is an error that names its position.
 
     Raises
@@ -248,11 +249,11 @@ def check_iterators(encoder, inputs):
     assert_allclose(clone(encoder).fit_transform(iter(inputs), _targets(encoder, len(inputs))), vectors, **TOLERANCE)
     bad = (None, float("nan"), b"bytes", 3, "\ud800") if _are_texts(encoder, inputs) else (None, float("nan"))
     for value in bad:
-        expect_error(ValueError, lambda v=value: model.transform(iter([*inputs, v])), f"position {len(inputs)}")
+        expect_error(ValueError, partial(model.transform, iter([*inputs, value])), f"position {len(inputs)}")
     expect_error(ValueError, lambda: model.transform(iter([])), "minimum of 1")
 
 
-def check_out_array(encoder, inputs):
+def check_out_array(encoder: Estimator, inputs: Any) -> None:
     """`out` is filled and returned; an array that does not fit is an error that says why, and stays as it was.
 
     Raises
@@ -271,11 +272,11 @@ def check_out_array(encoder, inputs):
     shapes = (n_inputs + 1, n_dims), (n_inputs, n_dims + 1), (n_inputs,)
     unfit = [(np.zeros(shape, dtype=np.float32), str(shape)) for shape in shapes]
     for out, word in [*unfit, (np.zeros((n_inputs, n_dims)), "float64")]:
-        expect_error(ValueError, lambda out=out: model.transform(list(inputs), out=out), word)
+        expect_error(ValueError, partial(model.transform, list(inputs), out=out), word)
         require(not out.any(), "an array that does not fit was written to")
 
 
-def check_out_file(encoder, inputs):
+def check_out_file(encoder: Estimator, inputs: Any) -> None:
     """A file named by `out` is complete or absent; a call that failed can be resumed, and other inputs are refused.
 
     Raises
@@ -297,7 +298,7 @@ def check_out_file(encoder, inputs):
         assert_allclose(vectors, model.transform(list(inputs))[np.arange(len(values)) % len(inputs)], **TOLERANCE)
         del vectors  # some systems do not remove a file that is mapped into memory
         for others in (values[1:], values[:-1], [*values, inputs[0]]):
-            expect_error(ValueError, lambda others=others: model.transform(others, out=path), path.name)
+            expect_error(ValueError, partial(model.transform, others, out=path), path.name)
 
 
 def _resume(model, values, path):
@@ -306,7 +307,7 @@ def _resume(model, values, path):
     *complete, _ = model._cut_blocks(values[: BLOCK_TEXTS + 1])  # the last one was not complete
     rest = values[sum(map(len, complete)) :]
 
-    def watched(inputs):
+    def watched(inputs: Any) -> Any:
         started.extend(inputs)
         return start(inputs)
 

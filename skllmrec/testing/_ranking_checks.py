@@ -2,6 +2,7 @@
 # ruff: noqa: D401 - the docstring of a check is the rule that it checks
 
 from collections.abc import Callable
+from typing import Any
 from unittest import SkipTest
 
 import numpy as np
@@ -162,7 +163,7 @@ def check_ranker_equals_recommend(recommender: Estimator, personalised: bool) ->
     model = data.fitted()
     users, items = data.ids("user", [0, 5, 3]), data.ids("item", np.arange(N_ITEMS))
     liked = [items[[0, 2]], items[[1]], items[[]]]
-    asked = [
+    asked: list[dict[str, Any]] = [
         {},
         {"exclude_seen": False},
         {"history": liked},

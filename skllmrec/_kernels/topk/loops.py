@@ -1,12 +1,14 @@
 """Compiled loops of the top-k selection; imported on first use, since numba takes half a second."""
 
+from typing import Any
+
 from numba import njit
 
 from skllmrec._kernels.compiled import INLINED, LOOP
 
 # A sum may be taken in any order, so that it is a few vector instructions; the order depends on its length alone, so
 # that a user and an item have the same score whoever else is scored with them.
-_SUM = {"fastmath": {"reassoc", "contract", "nsz"}}
+_SUM: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz"}}
 _TILE = 64  # a compile-time length, so that comparing a tile with a threshold is a few vector instructions
 
 

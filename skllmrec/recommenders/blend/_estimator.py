@@ -3,6 +3,7 @@
 import copy
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import clone
@@ -11,7 +12,7 @@ from sklearn.utils.metaestimators import available_if
 
 from skllmrec._ids import IdIndex, normalise_ids
 from skllmrec._sklearn import BaseComposition, Interval, all_or_nothing, column_positions, fit_context, take_rows
-from skllmrec._typing import Array, FloatArray, Ids, Rows
+from skllmrec._typing import Array, Column, Estimator, Feedback, FloatArray, Ids, RandomState, Rows, Unknown
 from skllmrec.base import BaseRecommender, Entities
 from skllmrec.recommenders.blend._validation import (
     SEGMENTS,
@@ -103,12 +104,12 @@ class _Names:
 class _Rows:
     """What `fit` was given, to fit parts on some of the rows."""
 
-    def __init__(self, X, y, sample_weight, tables, seed):
+    def __init__(self, X: Rows, y: Any, sample_weight: Any, tables: Any, seed: Any) -> None:
         self.X, self._seed = X, seed
         self._y, self._sample_weight = (None if part is None else np.asarray(part) for part in (y, sample_weight))
         self._tables = {name: table for name, table in tables.items() if table is not None}
 
-    def fit(self, estimator, rows=None):
+    def fit(self, estimator: Estimator, rows: Any = None) -> Estimator:
         """Fit a clone of a part on some rows, None: on all."""
         given = self.X, self._y, self._sample_weight
         X, y, weights = given if rows is None else (None if part is None else take_rows(part, rows) for part in given)
@@ -196,15 +197,15 @@ class BlendRecommender(BaseComposition, BaseRecommender):
 
     def __init__(
         self,
-        estimators,
+        estimators: list[tuple[str, Estimator]],
         *,
-        user=0,
-        item=1,
-        few_shot=5,
-        validation_fraction=0.1,
-        handle_unknown="prior",
-        random_state=None,
-    ):
+        user: Column = 0,
+        item: Column = 1,
+        few_shot: int = 5,
+        validation_fraction: float = 0.1,
+        handle_unknown: Unknown = "prior",
+        random_state: RandomState = None,
+    ) -> None:
         self.estimators = estimators
         self.user = user
         self.item = item
@@ -213,7 +214,7 @@ class BlendRecommender(BaseComposition, BaseRecommender):
         self.handle_unknown = handle_unknown
         self.random_state = random_state
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters of the blend and of its parts.
 
         Parameters
@@ -227,7 +228,7 @@ class BlendRecommender(BaseComposition, BaseRecommender):
         """
         return self._get_params("estimators", deep=deep)
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters of the blend, of its parts, or exchange a part by its name.
 
         Parameters
@@ -243,7 +244,7 @@ class BlendRecommender(BaseComposition, BaseRecommender):
         return self
 
     @property
-    def feedback(self):
+    def feedback(self) -> Feedback:
         """What the parts learn from."""
         first = self.estimators[0] if isinstance(self.estimators, list) and self.estimators else None
         return getattr(first[1], "feedback", "explicit") if isinstance(first, tuple) and len(first) == 2 else "explicit"
@@ -276,7 +277,9 @@ class BlendRecommender(BaseComposition, BaseRecommender):
 
     @fit_context(prefer_skip_nested_validation=False)
     @all_or_nothing
-    def fit(self, X, y=None, *, sample_weight=None, user_table=None, item_table=None):
+    def fit(
+        self, X: Rows, y: Any = None, *, sample_weight: Any = None, user_table: Any = None, item_table: Any = None
+    ) -> Self:
         """Choose the weights on held-out interactions, then fit every part on all.
 
         Parameters
@@ -322,7 +325,7 @@ class BlendRecommender(BaseComposition, BaseRecommender):
 
     @available_if(lambda self: self._can_fold_in)
     @all_or_nothing
-    def partial_fit(self, X, y=None, *, sample_weight=None):
+    def partial_fit(self, X: Rows, y: Any = None, *, sample_weight: Any = None) -> Self:
         """Fold new interactions into every part; the weights stay. On an unfitted blend it is `fit`.
 
         Parameters

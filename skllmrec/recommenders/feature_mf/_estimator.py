@@ -1,6 +1,7 @@
 """Matrix factorisation whose factors are drawn towards what the features of users and items predict."""
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.base import TransformerMixin
@@ -250,7 +251,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         bar = progress_bar(max_iter, description="ALS", unit="sweeps", enabled=self.verbose and descent is None)
         with fit_progress(self, max_iter, *interactions.rows.passed) as report, bar as advance:
 
-            def after_iteration(make_model):
+            def after_iteration(make_model: Any) -> Any:
                 advance()
                 return report is not None and report(lambda: self._attributes_after(make_model(), interactions))
 

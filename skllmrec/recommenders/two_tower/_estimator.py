@@ -291,7 +291,7 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
             links, positions = weights, np.arange(weights.nnz)
         with fit_progress(self, self.max_iter, *interactions.rows.passed) as report:
 
-            def after_epoch(record, so_far):
+            def after_epoch(record: Any, so_far: Any) -> Any:
                 if report is None or record["epoch"] == 0:
                     return False
                 return report(lambda: self._attributes_after(so_far(), interactions, bases))
