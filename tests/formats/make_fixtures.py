@@ -35,12 +35,14 @@ WORDS = ("star", "sea", "night", "letter", "storm", "piano")
 def interactions():
     """Interactions by a formula, the same on every machine: (frame with titles and times, ratings)."""
     users, items = np.divmod(np.arange(N_USERS * N_ITEMS), N_ITEMS)
-    kept = (users * 7 + items * 3 + users * items) % 5 < 2
+    kept = (
+        users * users * 7 + items**3 * 3 + users * items * 11
+    ) % 17 < 7  # irregular: twin items would tie, and rounding decide
     users, items = users[kept], items[kept]
     frame = pd.DataFrame({"user_id": users + 100, "item_id": [f"i{item}" for item in items]})
     frame["title"] = [f"{WORDS[item % 6]} {WORDS[item % 4]} of the {WORDS[item // 3]}" for item in items]
     frame["time"] = (items * 5 + users) % 11
-    return frame, 1.0 + (users + items) % 5
+    return frame, 1.0 + (users * 3 + items * items) % 5
 
 
 def asked():
