@@ -131,7 +131,7 @@ def train(
     """
     run = _Run(model, recipe, checkpoint, callbacks)
     n_steps = run.count_steps(batches) if verbose else 0
-    progress = progress_bar(n_steps, description=description, unit="steps", enabled=verbose)
+    progress = progress_bar(n_steps, description=description, unit="steps", enabled=bool(verbose))
     with run.isolated() as state, progress as advance:
         advance(state.step)
         if validate is not None and not state.history:

@@ -1,12 +1,17 @@
 """Exact top-k of scores or of inner products, seen columns left out, equal scores by position."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 from scipy import sparse
 
 from skllmrec._kernels.threads import map_chunks, map_rows, serial_blas
+from skllmrec._typing import Array, CsrMatrix, FloatArray, IntArray
+
+_Lists: TypeAlias = tuple[IntArray, FloatArray]  # positions and scores, each of shape (n_rows, k)
 
 _FEW_USERS = 8  # for whom one pass over the vectors takes less than many small matrix products
 _CHUNK_USERS = 2048  # handled by one thread at a time, together
@@ -22,19 +27,19 @@ class ItemVectors:
     vectors : ndarray of shape (n_items, d)
     """
 
-    def __init__(self, vectors):
+    def __init__(self, vectors: Array) -> None:
         self.vectors, self._was_scanned = _as_floats(vectors), False
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.vectors)
 
     @cached_property
-    def constant(self):
+    def constant(self) -> Array:
         """Columns that are the same for all items, as those of ones beside biases: they decide nothing."""
         return (self.vectors == self.vectors[:1]).all(axis=0)
 
     @cached_property
-    def varying(self):
+    def varying(self) -> Array:
         """Columns that differ between items; one at least."""
         return ~self.constant if not self.constant.all() else np.ones(len(self.constant), dtype=bool)
 
@@ -43,7 +48,7 @@ class ItemVectors:
         return _norms(self.vectors).max(initial=0)
 
     @cached_property
-    def by_norm(self):
+    def by_norm(self) -> tuple[IntArray, FloatArray, list[tuple[int, int, float]]]:
         """Order of the items by falling norm, their vectors in that order, and tiles, without the constant columns.
 
         A tile is the first item, the one after the last, and the highest norm.
@@ -65,7 +70,7 @@ class ItemVectors:
         edges = np.array([*(first for first, _, _ in tiles), len(order)], dtype=np.int64)
         return vectors, order, edges, np.array([highest for _, _, highest in tiles], dtype=np.float64)
 
-    def scan_order(self):
+    def scan_order(self) -> tuple[FloatArray, IntArray, IntArray, FloatArray]:
         """Vectors, their positions, edges of tiles and highest norms, as `loops.scan_items` takes them.
 
         The first scan takes the vectors as they are, since sorting them takes as long as many scans.
@@ -75,7 +80,7 @@ class ItemVectors:
         self._was_scanned = True
         return self.vectors, np.arange(len(self)), np.array([0, len(self)]), np.array([np.inf])
 
-    def bounds(self, user_vectors):
+    def bounds(self, user_vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Shift and reach of each user: no score of an item of norm n, rounded, is above ``shift + reach n``."""
         constant, vectors = self.constant, self.vectors
         precision = np.finfo(np.result_type(user_vectors, vectors)).eps
@@ -83,7 +88,7 @@ class ItemVectors:
         shift = user_vectors[:, constant].astype(np.float64) @ vectors[0, constant].astype(np.float64)
         return shift + room, _norms(user_vectors[:, ~constant])
 
-    def varying_part(self, user_vectors):
+    def varying_part(self, user_vectors: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Vectors of users without the constant columns of the items, and the room and reach of these.
 
         Constant columns do not change the order of the items of a user; no product, rounded, is above ``room + reach
@@ -114,7 +119,7 @@ def _empty_lists(n_rows, k, dtype):
     return np.full((n_rows, k), -1, dtype=np.intp), np.full((n_rows, k), -np.inf, dtype=dtype)
 
 
-def topk_dense(scores, k, seen):
+def topk_dense(scores: FloatArray, k: int, seen: CsrMatrix) -> _Lists:
     """Select the k highest unseen scores of each row.
 
     Parameters
@@ -147,7 +152,7 @@ def topk_dense(scores, k, seen):
     return positions, best
 
 
-def topk_factors(user_vectors, item_vectors, k, seen):
+def topk_factors(user_vectors: Array, item_vectors: Array | ItemVectors, k: int, seen: CsrMatrix) -> _Lists:
     """Select the k unseen items with the highest inner products.
 
     Items are taken in the order of their norms, some hundred at a time. As soon as the product of the norms of a user
@@ -182,9 +187,9 @@ def topk_factors(user_vectors, item_vectors, k, seen):
     (indptr, indices), (positions, best) = _sorted_rows(seen), _empty_lists(len(user_vectors), k, dtype)
     if len(user_vectors) <= _FEW_USERS:
         vectors, order, edges, norms = items.scan_order()
-        scanned, room, reach = user_vectors, np.zeros(len(user_vectors)), np.ones(len(user_vectors))
-        if np.isfinite(norms[0]):  # by norm
-            scanned, room, reach = items.varying_part(user_vectors)
+        is_by_norm = np.isfinite(norms[0])
+        no_bounds = user_vectors, np.zeros(len(user_vectors)), np.ones(len(user_vectors))
+        scanned, room, reach = items.varying_part(user_vectors) if is_by_norm else no_bounds
         loops.scan_items(scanned, vectors, order, edges, norms, room, reach, indptr, indices, best, positions)
         loops.sort_heaps(0, len(user_vectors), best, positions)
         loops.score_again(0, len(user_vectors), user_vectors, items.vectors, best, positions)
@@ -210,7 +215,7 @@ def topk_factors(user_vectors, item_vectors, k, seen):
     return positions, best
 
 
-def leave_out(excluded, columns):
+def leave_out(excluded: CsrMatrix, columns: IntArray) -> CsrMatrix:
     """Exclude some columns in every row.
 
     Parameters
@@ -235,7 +240,7 @@ def leave_out(excluded, columns):
     return sparse.csr_matrix((np.ones(len(places)), places[order], indptr), shape=excluded.shape)
 
 
-def join_lists(lists, k):
+def join_lists(lists: Sequence[_Lists], k: int) -> _Lists:
     """Join lists of different items, best first, into the k best of each row.
 
     Parameters
@@ -249,6 +254,11 @@ def join_lists(lists, k):
     positions : ndarray of shape (n_rows, k), intp
     scores : ndarray of shape (n_rows, k)
         As from `topk_dense`.
+
+    Raises
+    ------
+    ValueError
+        If the lists have fewer than k items.
     """
     positions, scores = (np.concatenate(part, axis=1) for part in zip(*lists, strict=True))
     if scores.shape[1] < k:

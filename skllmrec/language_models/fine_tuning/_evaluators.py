@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from skllmrec._kernels.feature_map import ridge_map
+from skllmrec._kernels.feature_map import FeatureMap, ridge_map
 from skllmrec._kernels.selection.held_out import CUTOFF, judged_users, list_quality
 from skllmrec._kernels.topk.exact import topk_factors
+from skllmrec._typing import CsrMatrix, FloatArray, IntArray
+from skllmrec.language_models.fine_tuning._targets import Targets
 from skllmrec.preprocessing._dense_targets import dense_targets
 
 N_FACTORS = 64
@@ -16,7 +18,7 @@ _N_HALVES = 32  # random halves of the held-out rows
 _SURE = 2.0  # standard errors that a gain has to exceed: it is the best of many epochs, of two objectives
 
 
-def ridge(vectors, targets, weights, seed):
+def ridge(vectors: FloatArray, targets: FloatArray, weights: FloatArray | None, seed: int) -> FeatureMap:
     """Linear map from vectors to targets, its strength by leave-one-out.
 
     Parameters
@@ -38,7 +40,7 @@ def ridge(vectors, targets, weights, seed):
     return ridge_map(vectors, targets, weights, seed=seed)[0]
 
 
-def item_factors(positives, seed):
+def item_factors(positives: CsrMatrix, seed: int) -> tuple[FloatArray, FloatArray]:
     """Factors of both sides of an interaction matrix, whose products are its best approximation of that rank.
 
     Parameters
@@ -60,7 +62,7 @@ def item_factors(positives, seed):
     return scaled / np.sqrt(singular_values), others / np.sqrt(singular_values)
 
 
-def row_weights(positives):
+def row_weights(positives: CsrMatrix) -> FloatArray:
     """Weight of each row in a regression: the logarithm of 1 + its number of interactions."""
     return np.log1p(np.diff(positives.indptr))
 
@@ -77,10 +79,10 @@ class Evidence:
         Scores on random halves of the held-out rows; None where the values are of the rows themselves.
     """
 
-    values: np.ndarray
-    halves: np.ndarray | None = None
+    values: FloatArray
+    halves: FloatArray | None = None
 
-    def beats(self, other):
+    def beats(self, other: "Evidence") -> bool:
         """Whether the score exceeds another one by more than two standard errors of their difference.
 
         That of users is the usual one of paired values. That of rows, which all users share: with half of the rows
@@ -89,7 +91,7 @@ class Evidence:
         """
         gain = self.values - other.values
         variance = gain.var() / len(gain)
-        if self.halves is not None:
+        if self.halves is not None and other.halves is not None:
             variance += (self.halves - other.halves).var()
         return bool(gain.mean() > _SURE * np.sqrt(variance))
 
@@ -118,7 +120,7 @@ class RankingJudge:
         Of the factors, and of the users that are judged, where there are more than 2,048.
     """
 
-    def __init__(self, positives, fitted, held_out, seed):
+    def __init__(self, positives: CsrMatrix, fitted: IntArray, held_out: IntArray, seed: int) -> None:
         self._fitted, self._held_out, self._seed = fitted, held_out, seed
         known, new = positives[fitted], positives[held_out].T.tocsr()
         users = np.flatnonzero(np.bincount(known.indices, minlength=known.shape[1]))
@@ -129,7 +131,7 @@ class RankingJudge:
         self._profiles = known.T.tocsr()[users].astype(np.float32)
         self._weights = row_weights(known)
 
-    def __call__(self, vectors):
+    def __call__(self, vectors: FloatArray) -> FloatArray:
         """Judge vectors.
 
         Parameters
@@ -144,7 +146,7 @@ class RankingJudge:
         """
         return self._better(vectors)[0]
 
-    def evidence(self, vectors):
+    def evidence(self, vectors: FloatArray) -> Evidence:
         """Judge vectors on all held-out items and on halves of them; an `Evidence`."""
         values, users, items = self._better(vectors)
         rng, n_items = np.random.default_rng(self._seed), len(items)
@@ -181,7 +183,7 @@ class RegressionJudge:
     seed : int
     """
 
-    def __init__(self, numbers, fitted, held_out, seed):
+    def __init__(self, numbers: FloatArray, fitted: IntArray, held_out: IntArray, seed: int) -> None:
         self._numbers, self._fitted, self._held_out, self._seed = numbers, fitted, held_out, seed
         self._variance = np.maximum(numbers[fitted].var(axis=0).sum(), 1e-12)
         self.n_judged = len(held_out)
@@ -190,11 +192,11 @@ class RegressionJudge:
         to_numbers = ridge(vectors[self._fitted], self._numbers[self._fitted], None, self._seed)
         return to_numbers.predict(vectors[self._held_out])
 
-    def evidence(self, vectors):
+    def evidence(self, vectors: FloatArray) -> Evidence:
         """Judge vectors; an `Evidence` whose values are those of the rows."""
         return Evidence(self(vectors))
 
-    def __call__(self, vectors):
+    def __call__(self, vectors: FloatArray) -> FloatArray:
         """Judge vectors of all rows; one value for each held-out row."""
         errors = self._predict(vectors) - self._numbers[self._held_out]
         return 1 - (errors**2).sum(axis=1) / self._variance
@@ -211,16 +213,16 @@ class ClassificationJudge(RegressionJudge):
     seed : int
     """
 
-    def __init__(self, codes, fitted, held_out, seed):
+    def __init__(self, codes: IntArray, fitted: IntArray, held_out: IntArray, seed: int) -> None:
         super().__init__(np.eye(codes.max() + 1)[codes], fitted, held_out, seed)
 
-    def __call__(self, vectors):
+    def __call__(self, vectors: FloatArray) -> FloatArray:
         """Judge vectors of all rows; 0 or 1 for each held-out row."""
         predicted = self._predict(vectors).argmax(axis=1)
         return (predicted == self._numbers[self._held_out].argmax(axis=1)).astype(np.float64)
 
 
-def make_judge(targets, fitted, held_out, seed):
+def make_judge(targets: Targets, fitted: IntArray, held_out: IntArray, seed: int) -> RankingJudge | RegressionJudge:
     """Judge that suits the targets.
 
     Parameters

@@ -1,11 +1,16 @@
 """Objectives of fine-tuning: losses of the vectors of a batch, with their linear heads."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skllmrec._typing import FloatArray, IntArray
 from skllmrec.language_models.fine_tuning._evaluators import item_factors, ridge, row_weights
+from skllmrec.language_models.fine_tuning._targets import Targets
 from skllmrec.language_models.fine_tuning.losses import contrastive_loss, reconstruction_loss
+
+if TYPE_CHECKING:
+    import torch
 
 _MAX_USERS = 2048  # of a batch: bounds its memory
 
@@ -25,16 +30,22 @@ class Setting:
     device : torch.device
     """
 
-    def __init__(self, vectors, fitted, *, temperature, seed, device):
-        self.vectors, self.fitted = vectors, fitted
-        self.temperature, self.seed, self.device = temperature, seed, device
+    def __init__(
+        self, vectors: FloatArray, fitted: IntArray, *, temperature: float, seed: int, device: "torch.device"
+    ) -> None:
+        self.vectors: Any = vectors  # None once all heads are initialised
+        self.fitted = fitted
+        self.temperature = temperature
+        self.seed = seed
+        self.device = device
 
 
-def linear_layer(coef, intercept, device):
+def linear_layer(coef: FloatArray, intercept: FloatArray, device: "torch.device") -> "torch.nn.Linear":
     """Linear layer that computes ``vectors @ coef + intercept`` at first."""
     import torch
 
-    head = torch.nn.Linear(*coef.shape, device=device)
+    n_inputs, n_outputs = coef.shape
+    head = torch.nn.Linear(n_inputs, n_outputs, device=device)
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(coef.T))
         head.bias.copy_(torch.from_numpy(intercept))
@@ -48,7 +59,7 @@ class _OnInteractions:
     checkpointed = False
     heads: dict[str, Any] = {}
 
-    def __init__(self, targets, setting):
+    def __init__(self, targets: Targets, setting: Setting) -> None:
         self._positives, self._setting = targets.values, setting
 
     def _among(self, rows):
@@ -65,7 +76,7 @@ class _OnInteractions:
 class Contrastive(_OnInteractions):
     """Softmax over the items of the batch, given the user's other items."""
 
-    def loss(self, vectors, rows):
+    def loss(self, vectors: "torch.Tensor", rows: IntArray) -> "torch.Tensor":
         """Mean loss of a batch."""
         return contrastive_loss(vectors, self._among(rows), temperature=self._setting.temperature)
 
@@ -76,7 +87,7 @@ class Reconstruction(_OnInteractions):
     batch_size = 1024
     checkpointed = True
 
-    def loss(self, vectors, rows):
+    def loss(self, vectors: "torch.Tensor", rows: IntArray) -> "torch.Tensor":
         """Mean loss of a batch."""
         return reconstruction_loss(vectors, self._among(rows))
 
@@ -106,7 +117,7 @@ class _OnNumbers(_OnHead):
         self._targets = torch.from_numpy(targets).float()
         self._weights = None if weights is None else torch.from_numpy(weights / weights.mean()).float()
 
-    def loss(self, vectors, rows):
+    def loss(self, vectors: "torch.Tensor", rows: IntArray) -> "torch.Tensor":
         """Mean loss of a batch."""
         import torch
 
@@ -120,7 +131,7 @@ class Factors(_OnNumbers):
 
     name = "factors"
 
-    def __init__(self, targets, setting):
+    def __init__(self, targets: Targets, setting: Setting) -> None:
         own, weights = targets.take(setting.fitted), None
         if targets.kind == "interactions":
             factors, _ = item_factors(own.values, setting.seed)
@@ -135,7 +146,7 @@ class Regression(_OnNumbers):
 
     name = "regression"
 
-    def __init__(self, targets, setting):
+    def __init__(self, targets: Targets, setting: Setting) -> None:
         numbers = targets.values[setting.fitted]
         numbers = (numbers - numbers.mean(axis=0)) / np.maximum(numbers.std(axis=0), 1e-12)
         self._start(numbers, None, setting)
@@ -147,14 +158,14 @@ class Classification(_OnHead):
     name = "classification"
     _sharpness = 8.0  # scales the outputs of a ridge classifier, which are shares, to logits
 
-    def __init__(self, targets, setting):
+    def __init__(self, targets: Targets, setting: Setting) -> None:
         import torch
 
         indicators = np.eye(targets.values.max() + 1)[targets.values[setting.fitted]]
         self._start(self._sharpness * indicators, None, setting)
         self._codes = torch.from_numpy(targets.values)
 
-    def loss(self, vectors, rows):
+    def loss(self, vectors: "torch.Tensor", rows: IntArray) -> "torch.Tensor":
         """Mean loss of a batch."""
         from torch.nn.functional import cross_entropy
 
@@ -170,7 +181,7 @@ _CLASSES = {
 }
 
 
-def make_objective(name, targets, setting):
+def make_objective(name: str, targets: Targets, setting: Setting) -> Any:
     """Build an objective.
 
     Parameters
@@ -206,7 +217,7 @@ class Multitask:
        and semantics", CVPR 2018.
     """
 
-    def __init__(self, objectives, weights, device):
+    def __init__(self, objectives: dict[str, Any], weights: dict[str, float] | None, device: "torch.device") -> None:
         import torch
 
         self._objectives, self._weights = objectives, weights
@@ -219,11 +230,11 @@ class Multitask:
             )
             self.heads["log_variances"] = self._log_variances
 
-    def loss(self, vectors, rows):
+    def loss(self, vectors: "torch.Tensor", rows: IntArray) -> "tuple[torch.Tensor, dict[str, torch.Tensor]]":
         """Loss of a batch, and the loss of every objective."""
         losses = {name: objective.loss(vectors, rows) for name, objective in self._objectives.items()}
         if self._weights is None:
-            total = sum(
+            total: Any = sum(
                 0.5 * (-self._log_variances[name]).exp() * loss + 0.5 * self._log_variances[name]
                 for name, loss in losses.items()
             )

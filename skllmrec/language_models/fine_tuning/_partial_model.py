@@ -1,12 +1,18 @@
 """A language model of which a part is trained, on a fixed corpus: the lower layers are run once, their states kept."""
 
 import tempfile
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skllmrec._backbone import TrainableModel, load_model, load_tokenizer, pad_batch, plan_batches
+from skllmrec._backbone import LanguageModel, TrainableModel, load_model, load_tokenizer, pad_batch, plan_batches
 from skllmrec._backbone.pooling import pool
 from skllmrec._device import has_bfloat16, to_device
+from skllmrec._typing import Array, FloatArray, IntArray
+from skllmrec._weights import Weights
+
+if TYPE_CHECKING:
+    import torch
 
 _BATCH_TOKENS = 8192  # padded tokens that go through the model at once; a batch of more is cut
 _CHUNK_TOKENS = 4096  # the same, where activations are computed a second time to save memory
@@ -29,9 +35,9 @@ class LowerStates:
     pad_id : int
     """
 
-    def __init__(self, model, layer, tokens, pad_id):
+    def __init__(self, model: LanguageModel, layer: int, tokens: list[IntArray], pad_id: int) -> None:
         self._starts = np.cumsum([0, *map(len, tokens)])
-        self._states = None
+        self._states: Any = None  # a memory map
         order = np.argsort(-np.diff(self._starts), kind="stable")
         for cut in plan_batches(np.diff(self._starts)[order], _CHUNK_TOKENS):
             self._run(model, layer, tokens, order[cut], pad_id)
@@ -48,7 +54,7 @@ class LowerStates:
         for row, own, valid in zip(rows, states, is_token, strict=True):
             self._states[self._starts[row] : self._starts[row + 1]] = own[valid]
 
-    def batch(self, rows, places, is_token):
+    def batch(self, rows: IntArray, places: list[IntArray], is_token: Array) -> FloatArray:
         """States of some tokens of some texts, zeros in the padding.
 
         Parameters
@@ -100,10 +106,26 @@ class CorpusEncoder:
     """
 
     def __init__(
-        self, weights, texts, *, trainable, lora_rank, pooling, max_length, dtype, token_dropout, augmenter, device
-    ):
-        self._weights, self._texts, self._max_length, self._augmenter = weights, texts, max_length, augmenter
-        self._pooling, self._token_dropout, self._device = pooling, token_dropout, device
+        self,
+        weights: Weights,
+        texts: list[str],
+        *,
+        trainable: int | str,
+        lora_rank: int,
+        pooling: str,
+        max_length: int | None,
+        dtype: str,
+        token_dropout: float,
+        augmenter: Any,
+        device: "torch.device",
+    ) -> None:
+        self._weights = weights
+        self._texts = texts
+        self._max_length = max_length
+        self._augmenter = augmenter
+        self._pooling = pooling
+        self._token_dropout = token_dropout
+        self._device = device
         self._is_half = dtype == "bfloat16" or (dtype == "auto" and has_bfloat16(device))
         self._tokenizer = load_tokenizer(weights)
         self._tokens = self._tokenize(texts)
@@ -113,7 +135,7 @@ class CorpusEncoder:
         elif trainable == "lora":
             self.trained.add_adapters(lora_rank)
         else:
-            self.trained.train_last(trainable)
+            self.trained.train_last(int(trainable))
         self.backbone = self.trained.module
         self._lower = None
         if self.trained.first > 0:
@@ -127,7 +149,7 @@ class CorpusEncoder:
         found = self._tokenizer(texts, self._max_length)
         return [np.array(tokens or [self._tokenizer.pad_id], dtype=np.int32) for tokens in found]
 
-    def encode(self, rows, *, checkpointed=False):
+    def encode(self, rows: IntArray, *, checkpointed: bool = False) -> "torch.Tensor":
         """Pooled vectors of some texts, which go through the model a few at a time, like lengths together.
 
         Parameters

@@ -1,13 +1,16 @@
 """Targets of a supervised text encoder: what kind they are, whether they can be learned from, what suits them."""
 
 import hashlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.multiclass import type_of_target
+
+from skllmrec._typing import Array, IntArray
 
 OBJECTIVES = ("contrastive", "factors", "interactions", "regression", "classification")
 # kinds of targets that an objective learns from, the one that a doubtful y is read as first
@@ -35,21 +38,23 @@ class Targets:
     """
 
     kind: str
-    values: object
+    values: Any
 
     @property
-    def informative(self):
+    def informative(self) -> Array:
         """Rows that something can be learned from, as a mask."""
         if self.kind == "interactions":
             return np.diff(self.values.indptr) > 0
         return np.ones(len(self.values), dtype=bool)
 
-    def take(self, rows):
+    def take(self, rows: IntArray) -> "Targets":
         """Targets of some rows."""
         return Targets(self.kind, self.values[rows])
 
 
-def read_targets(y, objective, n_rows, *, threshold, weights):
+def read_targets(
+    y: Any, objective: str, n_rows: int, *, threshold: float | None, weights: dict[str, float] | None
+) -> dict[str, Targets]:
     """Read what `fit` was given.
 
     Parameters
@@ -240,7 +245,7 @@ def _labels(y):
     return codes
 
 
-def targets_digest(texts, targets):
+def targets_digest(texts: Iterable[str], targets: dict[str, Targets]) -> str:
     """Checksum of what is learned from.
 
     Parameters
@@ -258,7 +263,8 @@ def targets_digest(texts, targets):
         digest.update(text.encode() + b"\0")
     for name, own in targets.items():
         values = own.values
-        arrays = (values.indptr, values.indices) if sp.issparse(values) else (np.ascontiguousarray(values),)
+        is_sparse = sp.issparse(values)
+        arrays = (values.indptr, values.indices) if is_sparse else (np.ascontiguousarray(values),)
         digest.update(f"{name} {own.kind} {values.shape}".encode())
         for array in arrays:
             digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())

@@ -1,7 +1,14 @@
-"""Losses of item vectors given who interacted with what: contrastive, and reconstruction of interactions."""
+"""Losses of item vectors given interactions: contrastive, and reconstruction of the interactions."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
-def contrastive_loss(vectors, interactions, *, temperature, max_pairs=8192):
+def contrastive_loss(
+    vectors: "torch.Tensor", interactions: "torch.Tensor", *, temperature: float, max_pairs: int = 8192
+) -> "torch.Tensor":
     r"""Softmax cross-entropy of each item of a user given the user's other items, against the items of a batch.
 
     A user is what the user's other items of the batch say, :math:`q_{ui} = \sum_{j \in S_u \setminus i} a_j`,
@@ -59,7 +66,7 @@ def contrastive_loss(vectors, interactions, *, temperature, max_pairs=8192):
     return cross_entropy(logits.masked_fill(others, -torch.inf), items)
 
 
-def reconstruction_loss(vectors, interactions):
+def reconstruction_loss(vectors: "torch.Tensor", interactions: "torch.Tensor") -> "torch.Tensor":
     r"""Distance of users' interactions from what the similarities of items make of them.
 
     With A the vectors of n items and X the interactions, rows are compared by direction:

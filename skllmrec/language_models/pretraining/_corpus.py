@@ -1,8 +1,12 @@
 """Documents as one array of tokens: sentences, and chunks of sentences that fit into a model."""
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from skllmrec._typing import Array, IntArray
 
 
 @dataclass(frozen=True)
@@ -22,13 +26,13 @@ class Corpus:
         Documents of the chunks; chunks that agree in any column must not be a wrong pair.
     """
 
-    tokens: np.ndarray
-    starts: np.ndarray
-    bounds: np.ndarray
-    chunks: np.ndarray
-    groups: np.ndarray
+    tokens: IntArray
+    starts: Array
+    bounds: IntArray
+    chunks: IntArray
+    groups: IntArray
 
-    def examples(self):
+    def examples(self) -> IntArray:
         """Return every chunk whole, as an example without a second segment, see `draw_pairs`."""
         begin, end = self.bounds[self.chunks].T
         return np.column_stack([begin, end, end, end, np.full(len(begin), -1)])
@@ -54,7 +58,14 @@ def _group(pieces, most):
     return groups
 
 
-def build_corpus(tokenize, documents, *, n_room, n_piece, groups=None):
+def build_corpus(
+    tokenize: Callable[[list[str]], Iterable[tuple[Any, Any]]],
+    documents: Sequence[Sequence[str]],
+    *,
+    n_room: int,
+    n_piece: int,
+    groups: IntArray | None = None,
+) -> Corpus:
     """Tokenise documents and cut them into chunks.
 
     Parameters
@@ -84,9 +95,10 @@ def build_corpus(tokenize, documents, *, n_room, n_piece, groups=None):
     ([0, 2, 3, 5, 6], [[0, 2], [1, 3], [3, 4]], [[0], [0], [1]])
     """
     encoded = iter(tokenize([sentence for document in documents for sentence in document]))
-    ids, starts, lengths, chunks, owner = [], [], [], [], []
+    ids, starts, chunks = list[IntArray](), list[Array](), list[tuple[int, int]]()
+    lengths, owners = list[int](), list[int]()
     for number, document in enumerate(documents):
-        pieces = []
+        pieces = list[int]()
         for _ in document:
             sentence_ids, sentence_starts = next(encoded)
             ids.append(np.asarray(sentence_ids, dtype=np.int32))
@@ -94,9 +106,9 @@ def build_corpus(tokenize, documents, *, n_room, n_piece, groups=None):
             pieces += _pieces(len(sentence_ids), n_piece)
         found = [(len(lengths) + a, len(lengths) + b) for a, b in _group(pieces, n_room)] if pieces else []
         chunks += found
-        owner += [number] * len(found)
+        owners += [number] * len(found)
         lengths += pieces
-    owner = np.array(owner, dtype=np.int64)
+    owner = np.array(owners, dtype=np.int64)
     return Corpus(
         tokens=np.concatenate([np.empty(0, np.int32), *ids]),
         starts=np.concatenate([np.empty(0, bool), *starts]),

@@ -1,20 +1,27 @@
 """The documents of a pre-training: read from texts or pairs of texts, divided, and turned into corpora of tokens."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skllmrec._sklearn import is_frame, take_columns
 from skllmrec._texts import check_texts
+from skllmrec._typing import Array, IntArray, Texts
 from skllmrec.language_models._distinct import hold_out_texts, number_equal
-from skllmrec.language_models.pretraining._corpus import build_corpus
+from skllmrec.language_models.pretraining._corpus import Corpus, build_corpus
 from skllmrec.language_models.pretraining._sentence_pairs import split_sentences
 from skllmrec.language_models.pretraining._tokenizer import tokenize
 
+if TYPE_CHECKING:
+    import transformers
 
-def read_texts(X, *, name):
+    from skllmrec.language_models.pretraining._objectives import Collator
+
+
+def read_texts(X: Texts, *, name: str) -> list[Array]:
     """Check one column of texts, or two of pairs.
 
     Parameters
@@ -40,7 +47,7 @@ def read_texts(X, *, name):
     return [check_texts(X, name=name)]
 
 
-def join_pairs(X, *, name):
+def join_pairs(X: Texts, *, name: str) -> Any:
     """Make one text of each pair; anything but two columns stays as it is.
 
     Parameters
@@ -76,29 +83,29 @@ class Documents:
         Of pairs of texts: number of the first text and of the second, equal texts having equal numbers.
     """
 
-    sentences: list
-    groups: np.ndarray | None
+    sentences: list[list[str]]
+    groups: IntArray | None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.sentences)
 
-    def take(self, rows):
+    def take(self, rows: Sequence[int] | IntArray) -> "Documents":
         """Return some of the documents."""
         return Documents([self.sentences[row] for row in rows], None if self.groups is None else self.groups[rows])
 
-    def sha256(self):
+    def sha256(self) -> str:
         """SHA-256 (hex) of all sentences."""
         digest = hashlib.sha256()
         for document in self.sentences:
             digest.update("\n".join(document).encode() + b"\0")
         return digest.hexdigest()
 
-    def flat(self):
+    def flat(self) -> Iterator[str]:
         """One sentence after the other."""
         return (sentence for document in self.sentences for sentence in document)
 
 
-def find_documents(columns, *, with_pairs):
+def find_documents(columns: list[Array], *, with_pairs: bool) -> Documents:
     """Make documents of texts; blank ones are left out.
 
     Parameters
@@ -128,7 +135,7 @@ def find_documents(columns, *, with_pairs):
     return Documents(sentences, codes).take(kept)
 
 
-def divide(documents, *, fraction, least, seed):
+def divide(documents: Documents, *, fraction: float, least: int, seed: int) -> tuple[Documents, Documents]:
     """Hold some documents out; equal ones stay together as far as that is possible.
 
     Parameters
@@ -165,7 +172,9 @@ def divide(documents, *, fraction, least, seed):
     return documents.take(fitted), documents.take(held_out)
 
 
-def make_corpus(documents, tokenizer, collator):
+def make_corpus(
+    documents: Documents, tokenizer: "transformers.PreTrainedTokenizerBase", collator: "Collator"
+) -> Corpus:
     """Turn documents into tokens; of pairs of texts, each has one half of an example.
 
     Parameters
@@ -194,7 +203,7 @@ def make_corpus(documents, tokenizer, collator):
     )
 
 
-def check_pairs(corpus, *, what):
+def check_pairs(corpus: Corpus, *, what: str) -> None:
     """Refuse a corpus without sentences that do not belong together.
 
     Parameters

@@ -1,9 +1,22 @@
 """Masked language modelling: which tokens are hidden, and what stands in their place."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
 _MASKED, _RANDOM = 0.8, 0.1  # shares of the hidden tokens; the rest stays as it is, but is predicted, too
 
 
-def mask_tokens(ids, maskable, *, probability, mask_id, ordinary, starts=None):
+def mask_tokens(
+    ids: "torch.Tensor",
+    maskable: "torch.Tensor",
+    *,
+    probability: float,
+    mask_id: int,
+    ordinary: "torch.Tensor",
+    starts: "torch.Tensor | None" = None,
+) -> "tuple[torch.Tensor, torch.Tensor]":
     """Hide tokens at random, in each row at least one.
 
     Of the hidden tokens, 80 % become the mask, 10 % another token, and 10 % stay.

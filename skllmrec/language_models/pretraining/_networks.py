@@ -1,6 +1,13 @@
 """Models for pre-training: made anew or loaded, with the heads that the objectives need."""
 
+from typing import TYPE_CHECKING, Any
+
 from skllmrec._backbone._quiet import loading, quiet
+from skllmrec._weights import Weights
+
+if TYPE_CHECKING:
+    import torch
+    import transformers
 
 # hidden size, layers, heads
 SIZES = {"tiny": (128, 2, 2), "mini": (256, 4, 4), "small": (512, 4, 8), "base": (768, 12, 12)}
@@ -9,7 +16,9 @@ _BASE_RANGE, _BASE_SIZE = 0.02, 768
 _HOLDS_PAIRS = "seq_relationship"  # the head that tells whether the second segment follows, as transformers calls it
 
 
-def make_network(tokenizer, *, sizes, max_length, seed):
+def make_network(
+    tokenizer: "transformers.PreTrainedTokenizerBase", *, sizes: tuple[int, ...], max_length: int, seed: int
+) -> "transformers.BertForPreTraining":
     """Make a BERT with random weights.
 
     Parameters
@@ -45,7 +54,9 @@ def make_network(tokenizer, *, sizes, max_length, seed):
         return BertForPreTraining(config)
 
 
-def load_network(weights, *, with_pairs, seed):
+def load_network(
+    weights: Weights, *, with_pairs: bool, seed: int
+) -> "tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerBase]":
     """Load a model to continue its pre-training; heads that it lacks are made anew.
 
     Parameters
@@ -69,7 +80,7 @@ def load_network(weights, *, with_pairs, seed):
     import torch
     from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForPreTraining, AutoTokenizer
 
-    options = {"local_files_only": True, "trust_remote_code": False}
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     with loading, quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         config = AutoConfig.from_pretrained(weights.path, **options)
@@ -115,19 +126,22 @@ def _check_tokenizer(tokenizer, network, path):
 class Heads:
     """Runs a network on a batch, and its large output layer on the hidden tokens only."""
 
-    def __init__(self, network):
-        self._network, self._hidden = network, None
+    def __init__(self, network: "transformers.PreTrainedModel") -> None:
+        self._network = network
+        self._hidden: torch.Tensor | None = None
         self._has_types = getattr(network.config, "type_vocab_size", 0) > 1
         self._hook = network.get_output_embeddings().register_forward_pre_hook(self._select)
 
     def _select(self, layer, args):
         return (args[0][self._hidden],)
 
-    def close(self):
+    def close(self) -> None:
         """Leave the network as it was."""
         self._hook.remove()
 
-    def __call__(self, input_ids, mask, types, hidden):
+    def __call__(
+        self, input_ids: "torch.Tensor", mask: "torch.Tensor", types: "torch.Tensor", hidden: "torch.Tensor"
+    ) -> "tuple[torch.Tensor, Any]":
         """Run a batch.
 
         Parameters

@@ -4,6 +4,9 @@ import re
 
 import numpy as np
 
+from skllmrec._typing import Array, IntArray
+from skllmrec.language_models.pretraining._corpus import Corpus
+
 NEXT, OTHER, SINGLE = 1, 0, -1  # label of an example: the second segment follows, is another document's, is missing
 
 _ROUNDS = 20  # of drawing another document of similar length, before every length will do
@@ -16,7 +19,7 @@ _FULL, _AMBIGUOUS = "[。！？｡।॥]+", "[.!?…؟۔]+"  # noqa: RUF001 - a
 _END = re.compile(f"({_FULL}{_CLOSING})|({_AMBIGUOUS}{_CLOSING})(?=\\s)|[\\r\\n]+")
 
 
-def split_sentences(text):
+def split_sentences(text: str) -> list[str]:
     """Cut a text into sentences, in any language that ends them with a mark.
 
     A mark before white space and a small letter ends nothing ("approx. five"), nor does a dot behind a single letter
@@ -56,7 +59,7 @@ def _goes_on(text, end):
     return is_initial or text[end.end() :].lstrip()[:1].islower()
 
 
-def draw_others(lengths, groups, rows, rng):
+def draw_others(lengths: Array, groups: IntArray, rows: IntArray, rng: np.random.Generator) -> IntArray:
     """Draw for some rows another one, of a similar length, that has nothing in common with it.
 
     The length of a wrong second segment is like that of the right one; else a model could tell them apart by it.
@@ -102,7 +105,7 @@ def draw_others(lengths, groups, rows, rng):
     return others
 
 
-def draw_pairs(corpus, half, rng):
+def draw_pairs(corpus: Corpus, half: int, rng: np.random.Generator) -> IntArray:
     """Cut every chunk of a corpus in two, and exchange the second part of half of them with another document's.
 
     Parameters

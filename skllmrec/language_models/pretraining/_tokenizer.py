@@ -2,11 +2,17 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from skllmrec._backbone._quiet import loading, quiet
+from skllmrec._typing import Array
+
+if TYPE_CHECKING:
+    import transformers
 
 TOKENIZERS = ("wordpiece", "bpe")
 _LETTERS = 1000  # most letters that are tokens of their own, as is common
@@ -14,7 +20,9 @@ _CONTINUES = "##"  # begin of tokens inside words
 _SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
 
 
-def train_tokenizer(texts, *, kind, vocab_size, max_length):
+def train_tokenizer(
+    texts: Sequence[str], *, kind: str, vocab_size: int, max_length: int
+) -> "transformers.PreTrainedTokenizerBase":
     """Train a tokenizer.
 
     Parameters
@@ -97,13 +105,13 @@ def _train_bpe(texts, options, max_length):
     )
 
 
-def vocabulary_sha256(tokenizer):
+def vocabulary_sha256(tokenizer: "transformers.PreTrainedTokenizerBase") -> str:
     """SHA-256 (hex) of the tokens and their numbers."""
     lines = (f"{number} {token}\n" for token, number in sorted(tokenizer.get_vocab().items()))
     return hashlib.sha256("".join(lines).encode(errors="surrogatepass")).hexdigest()
 
 
-def tokenize(tokenizer, texts):
+def tokenize(tokenizer: "transformers.PreTrainedTokenizerBase", texts: Sequence[str]) -> list[tuple[list[int], Array]]:
     """Token ids of texts without special tokens, and whether each token begins a word.
 
     Parameters
@@ -134,16 +142,16 @@ class Frame:
         What stands before, between (pairs) and behind the segments.
     """
 
-    single: tuple
-    pair: tuple
+    single: tuple[list[int], ...]
+    pair: tuple[list[int], ...]
 
     @property
-    def n_special(self):
+    def n_special(self) -> int:
         """Special tokens of a pair."""
         return sum(map(len, self.pair))
 
 
-def find_frame(tokenizer):
+def find_frame(tokenizer: "transformers.PreTrainedTokenizerBase") -> Frame:
     """Find out where a tokenizer puts its special tokens.
 
     Parameters

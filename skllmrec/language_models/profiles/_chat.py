@@ -1,5 +1,9 @@
 """Texts from a server that speaks OpenAI's protocol of chats."""
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from skllmrec._remote_api import RemoteAPI
 from skllmrec.exceptions import RemoteAPIError
 from skllmrec.language_models.profiles._generator import Answer
 
@@ -19,10 +23,12 @@ class ChatWriter:
         Requests at a time.
     """
 
-    def __init__(self, api, request, *, n_concurrent):
-        self._api, self._request, self._n_concurrent = api, request, n_concurrent
+    def __init__(self, api: RemoteAPI, request: dict[str, Any], *, n_concurrent: int) -> None:
+        self._api = api
+        self._request = request
+        self._n_concurrent = n_concurrent
 
-    def __call__(self, prompts):
+    def __call__(self, prompts: Sequence[str]) -> Iterator[dict[int, Answer]]:
         """Answer prompts.
 
         Parameters
@@ -55,7 +61,7 @@ class ChatWriter:
             ) from None
 
 
-def read_answer(found):
+def read_answer(found: dict[str, Any]) -> Answer:
     """Read the answer out of what a server gives.
 
     Parameters

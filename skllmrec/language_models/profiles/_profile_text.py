@@ -35,7 +35,7 @@ _LEAST_LETTERS = 3
 _MANY_WORDS, _LEAST_DISTINCT = 12, 1 / 3
 
 
-def is_refusal(text):
+def is_refusal(text: str) -> bool:
     """Whether a model says that it will not or cannot write.
 
     Parameters
@@ -55,7 +55,7 @@ def is_refusal(text):
     return _REFUSAL.match(text) is not None
 
 
-def clean_profile(answer, *, is_cut=False):
+def clean_profile(answer: str, *, is_cut: bool = False) -> str:
     r"""Make plain text of an answer.
 
     Parameters

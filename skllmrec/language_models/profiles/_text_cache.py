@@ -4,9 +4,12 @@ import hashlib
 import json
 import sqlite3
 import warnings
+from collections.abc import Iterable
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
+from skllmrec import _typing
 from skllmrec._store._database import is_damage
 from skllmrec.exceptions import StoreError, StoreWarning
 
@@ -39,11 +42,11 @@ class TextCache:
     ({'Heat': {'answer': 'A thriller.'}}, {})
     """
 
-    def __init__(self, directory, identity):
+    def __init__(self, directory: _typing.Path, identity: dict[str, Any]) -> None:
         self._path = Path(directory).expanduser() / _FILE
         self._prefix = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).digest()
 
-    def read(self, texts):
+    def read(self, texts: Iterable[str]) -> dict[str, Any]:
         """Find the values of texts.
 
         Parameters
@@ -69,7 +72,7 @@ class TextCache:
                     found[text] = json.loads(row[0])
         return found
 
-    def write(self, values):
+    def write(self, values: dict[str, Any]) -> None:
         """Keep values, all of them or none.
 
         Parameters
