@@ -19,7 +19,7 @@ class HeldOutPairs:
     train, test : csr_matrix of shape (n_users, n_items)
         These pairs.
     seed : int
-        Seed of the sample of users that a ranking is judged on.
+        Seed of the sample of users on whom a ranking is evaluated.
     """
 
     kept: IntArray

@@ -1,4 +1,4 @@
-"""Exact top-k of scores or of inner products, seen columns left out, equal scores by position."""
+"""Exact top-k of scores or of inner products without the seen columns; equal scores are ordered by position."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -13,14 +13,17 @@ from skllmrec._typing import Array, CsrMatrix, FloatArray, IntArray
 
 _Lists: TypeAlias = tuple[IntArray, FloatArray]  # positions and scores, each of shape (n_rows, k)
 
-_FEW_USERS = 8  # for whom one pass over the vectors takes less than many small matrix products
+_FEW_USERS = 8  # up to so many, one pass over the vectors takes less time than many small matrix products
 _CHUNK_USERS = 2048  # handled by one thread at a time, together
 _BLOCK_USERS = 512  # of one matrix product, whose scores stay in a core's cache
-_FIRST_TILE, _LAST_TILE = 256, 1024  # items of one matrix product: few at first, so that hopeless users leave early
+_FIRST_TILE, _LAST_TILE = (
+    256,
+    1024,
+)  # items of one matrix product: few at first, so that users whose lists are complete are dropped early
 
 
 class ItemVectors:
-    """Vectors of items, prepared for `topk_factors` on first use; they are not to be changed afterwards.
+    """Vectors of items, prepared for `topk_factors` on first use; they must not be changed afterwards.
 
     Parameters
     ----------
@@ -35,12 +38,12 @@ class ItemVectors:
 
     @cached_property
     def constant(self) -> Array:
-        """Columns that are the same for all items, as those of ones beside biases: they decide nothing."""
+        """Columns that are the same for all items, such as ones beside biases: they do not change the order."""
         return (self.vectors == self.vectors[:1]).all(axis=0)
 
     @cached_property
     def varying(self) -> Array:
-        """Columns that differ between items; one at least."""
+        """Columns that differ between items, at least one."""
         return ~self.constant if not self.constant.all() else np.ones(len(self.constant), dtype=bool)
 
     @cached_property
@@ -51,7 +54,7 @@ class ItemVectors:
     def by_norm(self) -> tuple[IntArray, FloatArray, list[tuple[int, int, float]]]:
         """Order of the items by falling norm, their vectors in that order, and tiles, without the constant columns.
 
-        A tile is the first item, the one after the last, and the highest norm.
+        A tile consists of its first item, the item after its last one, and its highest norm.
         """
         varying = np.ascontiguousarray(self.vectors[:, self.varying])
         norms = _norms(varying)
@@ -156,8 +159,8 @@ def topk_factors(user_vectors: Array, item_vectors: Array | ItemVectors, k: int,
     """Select the k unseen items with the highest inner products.
 
     Items are taken in the order of their norms, some hundred at a time. As soon as the product of the norms of a user
-    and of the next item is below the user's k-th score, the user is done: no later item can get into the list. Columns
-    that are the same for all items are left out of the norms, and added.
+    and of the next item is below the user's k-th score, no later item can enter the list of the user.
+    Columns that are the same for all items are left out of the norms, and added.
 
     Parameters
     ----------
@@ -246,7 +249,7 @@ def join_lists(lists: Sequence[_Lists], k: int) -> _Lists:
     Parameters
     ----------
     lists : list of (positions, scores), each of shape (n_rows, n_listed)
-        The position -1 and the score -inf stand for no item.
+        The position -1 and the score -inf mark an empty place.
     k : int
 
     Returns

@@ -7,8 +7,8 @@ from numba import njit
 from skllmrec._kernels.compiled import INLINED, LOOP
 from skllmrec._typing import FloatArray, IntArray
 
-# A sum may be taken in any order, so that it is a few vector instructions; the order depends on its length alone, so
-# that a user and an item have the same score whoever else is scored with them.
+# Any order of summation is allowed, so that a sum takes a few vector instructions. The order depends only on the
+# length, so that the score of a user and an item does not depend on the others that are scored in the same call.
 _SUM: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz"}}
 _TILE = 64  # a compile-time length, so that comparing a tile with a threshold is a few vector instructions
 
@@ -51,7 +51,7 @@ def _contains(ascending, first, last, value):
 
 @njit(**INLINED)
 def _offer(row, first, last, items, seen_indices, seen_first, seen_last, best, positions):
-    """Let the scores first..last of a row into the heap where they beat its worst entry and were not seen."""
+    """Insert the scores first..last of a row into the heap where they exceed its worst entry and were not seen."""
     for j in range(first, last):
         if row[j] >= best[0]:  # rare from here on
             item = items[j]
@@ -70,7 +70,7 @@ def offer_scores(
     best: FloatArray,
     positions: IntArray,
 ) -> None:
-    """Let ``scores[row, j]``, of ``users[row]`` and ``items[j]``, into the users' heaps of the best unseen items.
+    """Insert ``scores[row, j]``, of ``users[row]`` and ``items[j]``, into the users' heaps of the best unseen items.
 
     A heap is a row of `best` and of `positions`; it starts as -inf and -1.
     """
@@ -138,7 +138,7 @@ def scan_items(
     best: FloatArray,
     positions: IntArray,
 ) -> None:
-    """Let the inner products with all vectors into the users' heaps, tile by tile, as long as they can get in.
+    """Insert the inner products with all vectors into the users' heaps, tile by tile, as long as they can enter.
 
     Tile t is ``vectors[edges[t] : edges[t + 1]]``, of ``items[...]``, with norms of at most ``norms[t]``, falling; no
     score is above ``shift + reach * norm``. The heaps are as for `offer_scores`.

@@ -21,11 +21,11 @@ class Setting:
     Parameters
     ----------
     vectors : ndarray of shape (n_rows, d)
-        Of all rows before training, of unit length.
+        Vectors of all rows before training, of unit length.
     fitted : ndarray of int
         Rows to train on.
     temperature : float
-        Of "contrastive".
+        Temperature of "contrastive".
     seed : int
     device : torch.device
     """
@@ -41,7 +41,7 @@ class Setting:
 
 
 def linear_layer(coef: FloatArray, intercept: FloatArray, device: "torch.device") -> "torch.nn.Linear":
-    """Linear layer that computes ``vectors @ coef + intercept`` at first."""
+    """Make a linear layer that is initialised to ``vectors @ coef + intercept``."""
     import torch
 
     n_inputs, n_outputs = coef.shape
@@ -53,7 +53,7 @@ def linear_layer(coef: FloatArray, intercept: FloatArray, device: "torch.device"
 
 
 class _OnInteractions:
-    """Objective of the interactions of a batch."""
+    """Base class of objectives on the interactions of a batch."""
 
     batch_size = 256
     checkpointed = False
@@ -63,7 +63,7 @@ class _OnInteractions:
         self._positives, self._setting = targets.values, setting
 
     def _among(self, rows):
-        """Interactions of users with two of the rows or more, as a mask of shape (n_users, n_rows)."""
+        """Return the interactions of users with two of the rows or more, as a mask of shape (n_users, n_rows)."""
         import torch
 
         part = self._positives[rows]
@@ -74,21 +74,21 @@ class _OnInteractions:
 
 
 class Contrastive(_OnInteractions):
-    """Softmax over the items of the batch, given the user's other items."""
+    """Softmax cross-entropy over the items of the batch, given the user's other items."""
 
     def loss(self, vectors: "torch.Tensor", rows: IntArray) -> "torch.Tensor":
-        """Mean loss of a batch."""
+        """Compute the mean loss of a batch."""
         return contrastive_loss(vectors, self._among(rows), temperature=self._setting.temperature)
 
 
 class Reconstruction(_OnInteractions):
-    """Similarities reconstruct interactions; large batches, in which activations are computed twice."""
+    """Reconstruct interactions from similarities, in large batches whose activations are computed twice."""
 
     batch_size = 1024
     checkpointed = True
 
     def loss(self, vectors: "torch.Tensor", rows: IntArray) -> "torch.Tensor":
-        """Mean loss of a batch."""
+        """Compute the mean loss of a batch."""
         return reconstruction_loss(vectors, self._among(rows))
 
 
@@ -106,7 +106,7 @@ class _OnHead:
 
 
 class _OnNumbers(_OnHead):
-    """Numbers are a linear function of the vectors: squared error."""
+    """Squared error of a linear head that predicts numbers."""
 
     def _start(self, targets, weights, setting):
         import torch
@@ -118,7 +118,7 @@ class _OnNumbers(_OnHead):
         self._weights = None if weights is None else torch.from_numpy(weights / weights.mean()).float()
 
     def loss(self, vectors: "torch.Tensor", rows: IntArray) -> "torch.Tensor":
-        """Mean loss of a batch."""
+        """Compute the mean loss of a batch."""
         import torch
 
         place = torch.from_numpy(self._place[rows])
@@ -127,7 +127,7 @@ class _OnNumbers(_OnHead):
 
 
 class Factors(_OnNumbers):
-    """Latent factors of the interactions, or the columns of a dense matrix."""
+    """Latent factors of the interactions, or the columns of a dense matrix, predicted by a linear head."""
 
     name = "factors"
 
@@ -142,7 +142,7 @@ class Factors(_OnNumbers):
 
 
 class Regression(_OnNumbers):
-    """Numbers, each scaled to variance one."""
+    """Numbers, each column scaled to variance one."""
 
     name = "regression"
 
@@ -153,7 +153,7 @@ class Regression(_OnNumbers):
 
 
 class Classification(_OnHead):
-    """Softmax of a linear function of the vectors."""
+    """Softmax cross-entropy of a linear head that predicts labels."""
 
     name = "classification"
     _sharpness = 8.0  # scales the outputs of a ridge classifier, which are shares, to logits
@@ -166,7 +166,7 @@ class Classification(_OnHead):
         self._codes = torch.from_numpy(targets.values)
 
     def loss(self, vectors: "torch.Tensor", rows: IntArray) -> "torch.Tensor":
-        """Mean loss of a batch."""
+        """Compute the mean loss of a batch."""
         from torch.nn.functional import cross_entropy
 
         return cross_entropy(self.heads[self.name](vectors), self._codes[rows].to(vectors.device))
@@ -202,7 +202,7 @@ def make_objective(name: str, targets: Targets, setting: Setting) -> Any:
 class Multitask:
     r"""Weighted sum of the losses of several objectives, on the same vectors.
 
-    Without weights, each loss has a variance to learn, and the sum is
+    Without weights, each loss has a variance that is learned, and the sum is
     :math:`\sum_k \frac{1}{2} e^{-s_k} L_k + \frac{1}{2} s_k` with :math:`s_k` its logarithm [1]_.
 
     Parameters
@@ -231,7 +231,7 @@ class Multitask:
             self.heads["log_variances"] = self._log_variances
 
     def loss(self, vectors: "torch.Tensor", rows: IntArray) -> "tuple[torch.Tensor, dict[str, torch.Tensor]]":
-        """Loss of a batch, and the loss of every objective."""
+        """Compute the loss of a batch, and the loss of each objective."""
         losses = {name: objective.loss(vectors, rows) for name, objective in self._objectives.items()}
         if self._weights is None:
             total: Any = sum(

@@ -1,4 +1,4 @@
-"""Documents as one array of tokens: sentences, and chunks of sentences that fit into a model."""
+"""Documents as one array of tokens, with the bounds of sentences and of chunks that fit into a model."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ class Corpus:
     starts : ndarray of bool, shape (n_tokens,)
         Whether a token begins a word.
     bounds : ndarray of int64, shape (n_sentences + 1,)
-        Where sentences begin among the tokens, and where the last one ends.
+        Positions of the first tokens of the sentences, and the end of the last sentence.
     chunks : ndarray of int64, shape (n_chunks, 2)
-        First sentence of a chunk, and the one after its last; all of one document.
+        First sentence of a chunk, and the sentence after its last one; all are of the same document.
     groups : ndarray of int64, shape (n_chunks, n_kinds)
-        Documents of the chunks; chunks that agree in any column must not be a wrong pair.
+        Documents of the chunks; chunks with equal numbers in any column never make a negative pair.
     """
 
     tokens: IntArray
@@ -33,18 +33,18 @@ class Corpus:
     groups: IntArray
 
     def examples(self) -> IntArray:
-        """Return every chunk whole, as an example without a second segment, see `draw_pairs`."""
+        """Return each chunk as an example without a second segment, see `draw_pairs`."""
         begin, end = self.bounds[self.chunks].T
         return np.column_stack([begin, end, end, end, np.full(len(begin), -1)])
 
 
 def _pieces(length, most):
-    """Cut a sentence into pieces of at most so many tokens."""
+    """Divide a sentence into pieces of at most `most` tokens."""
     return [min(most, length - start) for start in range(0, length, most)]
 
 
 def _group(pieces, most):
-    """Put consecutive pieces together while they fit; the last group has two pieces where there are two."""
+    """Group consecutive pieces that fit into `most` tokens; the last group has two pieces if two fit."""
     groups, start, size = [], 0, 0
     for place, piece in enumerate(pieces):
         if place > start and size + piece > most:
@@ -66,20 +66,20 @@ def build_corpus(
     n_piece: int,
     groups: IntArray | None = None,
 ) -> Corpus:
-    """Tokenise documents and cut them into chunks.
+    """Tokenise documents and divide them into chunks.
 
     Parameters
     ----------
     tokenize : callable
-        ``tokenize(sentences)`` gives for each the token ids, and whether they begin a word.
+        ``tokenize(sentences)`` returns for each sentence its token ids, and whether they begin a word.
     documents : list of list of str
-        Sentences of every document.
+        Sentences of each document.
     n_room : int
-        Most tokens of a chunk.
+        Maximal number of tokens of a chunk.
     n_piece : int
-        Most tokens of a sentence, at most `n_room`; longer ones are cut.
+        Maximal number of tokens of a sentence, at most `n_room`; longer ones are divided.
     groups : ndarray of int, shape (n_documents, n_kinds), default=None
-        What documents have in common; None: nothing.
+        Groups of the documents, see `Corpus`; None: each document is its own group.
 
     Returns
     -------

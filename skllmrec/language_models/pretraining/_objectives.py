@@ -29,7 +29,7 @@ _IGNORED = -100  # label without a loss, as in torch
 
 @dataclass(frozen=True)
 class Collator:
-    """Draws the examples of the objectives from a corpus, and collates batches of them.
+    """Draws examples from a corpus, and collates batches of them.
 
     Attributes
     ----------
@@ -37,9 +37,9 @@ class Collator:
     frame : Frame
         Special tokens around the segments.
     max_length : int
-        Most tokens of an example, special ones included.
+        Maximal number of tokens of an example, special tokens included.
     batch_size : int
-        Examples of a batch.
+        Number of examples of a batch.
     mask_probability : float
     whole_words : bool
         Whether words are masked as a whole.
@@ -82,9 +82,9 @@ class Collator:
         Returns
         -------
         ids, types, starts, content : ndarray
-            Tokens, segments (0 or 1), whether a token begins a word, and whether it is one of a segment.
+            Tokens, segments (0 or 1), whether a token begins a word, and whether it belongs to a segment.
         mask : ndarray
-            1 where there is no padding.
+            0 in the padding, else 1.
         """
         rows = [self._lay_out(*example) for example in examples.tolist()]
         widths = [sum(len(part) if isinstance(part, list) else part[1] - part[0] for part in row) for row in rows]
@@ -102,7 +102,7 @@ class Collator:
                     stop = at + part[1] - part[0]
                     ids[i, at:stop] = corpus.tokens[slice(*part)]
                     starts[i, at:stop] = corpus.starts[slice(*part)]
-                    starts[i, at : at + 1] = True  # where a word was cut, its rest is one
+                    starts[i, at : at + 1] = True  # the rest of a divided word counts as a word
                     content[i, at:stop] = True
                 types[i, at:stop] = number > 2
                 at = stop
@@ -119,13 +119,13 @@ class Collator:
 
 
 def make_collator(tokenizer: "transformers.PreTrainedTokenizerBase", **options: Any) -> Collator:
-    """Make a collator for the tokens of a tokenizer.
+    """Make a collator for a tokenizer.
 
     Parameters
     ----------
     tokenizer : transformers.PreTrainedTokenizerBase
     **options : dict
-        The attributes of the collator that are not about tokens.
+        Attributes of the collator that do not depend on the tokenizer.
 
     Returns
     -------
@@ -153,7 +153,7 @@ class Objectives:
     heads : Heads
     device : torch.device
     unigram : torch.Tensor of shape (n_vocabulary,)
-        Logarithm of the share of each token in the corpus that is trained on.
+        Logarithm of the relative frequency of each token in the training corpus.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class Objectives:
         self._unigram = unigram
 
     def __call__(self, examples: IntArray) -> "tuple[torch.Tensor, dict[str, torch.Tensor]]":
-        """Losses of a batch: the sum of the objectives' means, and sums and counts of each, see `summarise`."""
+        """Compute the sum of the mean losses of a batch, and the sums and counts that `summarise` takes."""
         import torch
         from torch.nn.functional import cross_entropy
 
@@ -235,7 +235,7 @@ class Objectives:
 
 
 def summarise(record: dict[str, Any], objectives: Sequence[str]) -> dict[str, Any]:
-    """Turn sums and counts of a record into means.
+    """Replace the sums and counts of a record by means.
 
     Parameters
     ----------
@@ -246,7 +246,7 @@ def summarise(record: dict[str, Any], objectives: Sequence[str]) -> dict[str, An
     Returns
     -------
     dict
-        All else of the record, and loss and accuracy of each objective; perplexities for masked tokens.
+        The other values of the record, loss and accuracy of each objective, and perplexities of masked tokens.
 
     Examples
     --------
@@ -268,5 +268,5 @@ def summarise(record: dict[str, Any], objectives: Sequence[str]) -> dict[str, An
 
 
 def _perplexity(loss):
-    """Exponential of a loss; infinite where a training that diverges has made it too large for one."""
+    """Compute the exponential of a loss; infinity if it exceeds the largest float, as in a diverging training."""
     return math.exp(loss) if loss < _MOST_EXPONENT else math.inf

@@ -21,7 +21,7 @@ _ID_NORM = 0.1  # expected length of a new id embedding
 
 @dataclass(frozen=True)
 class Architecture:
-    """What the network is made of; see the parameters of the same names of `TwoTowerRecommender`.
+    """Sizes and options of the network; see the parameters of `TwoTowerRecommender` with the same names.
 
     Attributes
     ----------
@@ -48,8 +48,9 @@ class Architecture:
 class TwoTowers:
     """Vectors of all users and all items: tower of the features plus id embedding, smoothed along the interactions.
 
-    A user has up to three sources: a tower of his own features, the items' tower applied to the mean features of his
-    items (AlphaRec), and an embedding of his id; an item has the last two, of itself.
+    A user vector is the sum of up to three parts: the user tower applied to the user's features, the item tower applied
+    to the mean features of the user's items (AlphaRec), and the embedding of the user's id. An item vector is the sum
+    of the item tower applied to the item's features and the embedding of the item's id.
 
     Parameters
     ----------
@@ -130,7 +131,7 @@ class TwoTowers:
         return [(array(f"head{number}.weight"), array(f"head{number}.bias")) for number in range(n_heads)]
 
     def connect(self, links: CsrMatrix) -> None:
-        """Exchange the graph.
+        """Replace the graph.
 
         Parameters
         ----------
@@ -171,7 +172,7 @@ class TwoTowers:
         return (users, items) if self.architecture.explicit else (unit_rows(users), unit_rows(items))
 
     def _nothing(self, size):
-        """Vectors of a side that has neither features nor ids: it is what its neighbours are."""
+        """Zero vectors of a side without features and ids, whose vectors come from its neighbours alone."""
         import torch
 
         return torch.zeros(size, self.architecture.n_components, device=self.device)
@@ -222,13 +223,13 @@ class TwoTowers:
 
 
 def rotated(features: Matrix, basis: FeatureBasis) -> FactoredRows:
-    """Features as the towers take them: centred, on their singular vectors, rows of mean squared length one.
+    """Centre features, project them onto their singular vectors, and scale rows to a mean squared length of one.
 
     Parameters
     ----------
     features : {ndarray, csr_matrix} of shape (n, k)
     basis : FeatureBasis
-        Theirs; of sparse or wide features it holds the leading directions only.
+        Basis of these features; for sparse or wide features it holds the leading directions only.
 
     Returns
     -------
@@ -243,7 +244,7 @@ def rotated(features: Matrix, basis: FeatureBasis) -> FactoredRows:
 
 
 def pair_features(users: Any, items: Any) -> list[Any]:
-    """Describe pairs for the heads of tasks: ``[p, q, p * q]``, scaled as if the entries of unit vectors were one.
+    """Compute the inputs of the heads of tasks, ``[p, q, p * q]``, with unit vectors scaled to length ``sqrt(d)``.
 
     Parameters
     ----------
