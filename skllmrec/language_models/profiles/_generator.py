@@ -14,6 +14,9 @@ from skllmrec._weights import Weights
 if TYPE_CHECKING:
     import transformers
 
+_OPEN_THOUGHT = "<think>"  # chat templates of reasoning models may end with it
+_PROMPT_END = 8  # last tokens of a prompt that may hold it
+
 _models: dict[tuple[str, str, str], tuple] = {}  # (sha256, dtype, device) -> (model, tokenizer)
 
 
@@ -24,7 +27,7 @@ class Answer:
     text: str
     n_prompt_tokens: int
     n_generated_tokens: int
-    is_cut: bool  # at the maximal number of tokens
+    is_cut: bool  # ended at the maximal number of tokens
     is_refused: bool = False  # as reported by the server
 
 
@@ -47,7 +50,7 @@ def load_generator(
     Raises
     ------
     ValueError
-        If the model does not write texts.
+        If the model does not generate texts.
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
@@ -81,7 +84,7 @@ def _seed_of(seed, prompt):
 
 
 class Generator:
-    """Writes answers to prompts.
+    """Generates answers to prompts.
 
     Parameters
     ----------
@@ -93,7 +96,7 @@ class Generator:
     seed : int
         Seed of the sampling.
     batch_size : int
-        Prompts at a time; sampled answers are written one by one, so that each depends on its prompt alone.
+        Number of prompts per batch; sampled answers are generated one by one, so that each depends on its prompt alone.
     """
 
     def __init__(
@@ -130,7 +133,7 @@ class Generator:
         Yields
         ------
         dict of int to Answer
-            Position of a prompt -> its answer; short prompts first.
+            Position of a prompt -> its answer; short prompts are answered first.
         """
         ids = [self._tokens(prompt) for prompt in prompts]
         order = np.argsort([len(tokens) for tokens in ids], kind="stable")
@@ -171,10 +174,12 @@ class Generator:
                 f"no room on the device {str(device)!r} for {len(batch)} prompts of up to {width} tokens: choose a "
                 'smaller batch_size or max_chars, dtype="bfloat16", or device="cpu"'
             ) from error
-        return [self._read(tokens, len(asked)) for tokens, asked in zip(written, batch, strict=True)]
+        return [self._read(tokens, asked) for tokens, asked in zip(written, batch, strict=True)]
 
-    def _read(self, tokens, n_asked):
+    def _read(self, tokens, asked):
         end = next((place for place, token in enumerate(tokens) if token in self._ends), None)
         kept = tokens if end is None else tokens[:end]
         text = self._tokenizer.decode(kept, skip_special_tokens=True)
-        return Answer(text, n_asked, len(kept) + (end is not None), is_cut=end is None)
+        if self._tokenizer.decode(asked[-_PROMPT_END:]).rstrip().endswith(_OPEN_THOUGHT):
+            text = _OPEN_THOUGHT + text
+        return Answer(text, len(asked), len(kept) + (end is not None), is_cut=end is None)
