@@ -13,7 +13,8 @@ from skllmrec.exceptions import ModelNotFoundError
 
 _WEIGHTS = "*.safetensors"
 TOKENIZER_FILES = ("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt", "*.model")
-_FILES = ("config.json", _WEIGHTS, "*.safetensors.index.json", *TOKENIZER_FILES)
+_GENERATION_FILES = ("chat_template*", "generation_config.json")  # prompts and ends of answers depend on them
+_FILES = ("config.json", _WEIGHTS, "*.safetensors.index.json", *TOKENIZER_FILES, *_GENERATION_FILES)
 PROMPTS = "config_sentence_transformers.json"  # no part of the model: the prompt that is used is a parameter
 MODULES = "modules.json"  # of sentence-transformers; nor this, which is only compared with the parameters
 _ALIASES = {"all-MiniLM-L6-v2": "sentence-transformers/all-MiniLM-L6-v2"}

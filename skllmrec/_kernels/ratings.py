@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from skllmrec._typing import CsrMatrix, FloatArray
+
 _ROUNDING = 1e-12  # of the mean: a smaller standard deviation is rounding noise
 
 
-def standardise(weights, ratings):
+def standardise(weights: CsrMatrix, ratings: FloatArray | None) -> tuple[FloatArray | None, float, float]:
     """Scale ratings to mean zero and variance one.
 
     Parameters
@@ -25,6 +27,8 @@ def standardise(weights, ratings):
     Examples
     --------
     >>> import numpy as np
+
+    from skllmrec._typing import CsrMatrix, FloatArray
     >>> from scipy import sparse
     >>> from skllmrec._kernels.ratings import standardise
     >>> standardise(sparse.csr_matrix([[1.0, 1.0]]), np.array([2.0, 6.0]))

@@ -1,4 +1,4 @@
-"""Texts that occur more than once: equal texts have the same number, and are held out together."""
+"""Duplicate texts: equal texts have the same number, and are held out together."""
 
 from collections.abc import Hashable, Iterable
 

@@ -339,7 +339,7 @@ def test_bad_input(texts, y, params, message, tiny_bert, model_cache):
 
 def test_nothing_to_judge_by(tiny_bert):
     alone = csr_matrix(np.eye(20))  # every text has a user of its own
-    with pytest.raises(ValueError, match="nothing to judge the training by"):
+    with pytest.raises(ValueError, match="no held-out text has a user who also has a text to train on"):
         LLMFineTuner(tiny_bert, objective="factors", **FAST).fit(TEXTS, alone)
     tuner = LLMFineTuner(tiny_bert, **FAST).fit(TEXTS, alone)
     assert tuner.improved_ is False and tuner.history_ == []

@@ -115,6 +115,14 @@ def test_long_texts_are_cut(tiny_llama):
     assert (cut == same) or {cut, same} == {SENTENCES[0], SENTENCES[0][:20]}
 
 
+@pytest.mark.parametrize("file", ["chat_template.jinja", "generation_config.json"])
+def test_files_that_change_answers_are_part_of_the_checksum(tiny_llama, tmp_path, file):
+    folder = shutil.copytree(tiny_llama, tmp_path / "model")
+    before = LLMProfileWriter(folder, device="cpu").fit(SENTENCES).weights_sha256_
+    (folder / file).write_text('{"eos_token_id": 3}')
+    assert LLMProfileWriter(folder, device="cpu").fit(SENTENCES).weights_sha256_ != before
+
+
 def test_changed_weights_are_refused(tiny_llama, tmp_path):
     folder = shutil.copytree(tiny_llama, tmp_path / "model")
     writer = LLMProfileWriter(folder, max_new_tokens=2, device="cpu").fit(SENTENCES)
@@ -211,6 +219,119 @@ def test_server_fails(server, fault, match):
         remote(server, timeout=0.5).fit_transform(["Heat"])
 
 
+def refusing(code, *refused, message="no"):
+    """A fault that refuses requests with some words, and lets others be answered."""
+
+    def fault(handler, request):
+        prompt = request["messages"][0]["content"]
+        if any(word in prompt for word in refused):
+            handler.refuse(code, message)
+            return False
+        return True
+
+    return fault
+
+
+def test_extra_body_adds_replaces_and_leaves_out_fields(server):
+    extra = {"max_tokens": None, "temperature": None, "max_completion_tokens": 300, "seed": 5, "options": {"top_k": 1}}
+    writer = remote(server, extra_body=extra)
+    assert writer.fit_transform(["Heat"]).tolist() == ["About HEAT"]
+    (request,) = server.requests
+    assert request == {
+        "model": "a-model",
+        "max_completion_tokens": 300,
+        "seed": 5,
+        "options": {"top_k": 1},
+        "messages": [{"role": "user", "content": "Tell.\nHeat"}],
+    }
+    assert extra["max_tokens"] is None and clone(writer).extra_body == extra
+
+
+def test_extra_body_is_a_part_of_the_key_of_an_answer(server, tmp_path):
+    def n_requests(**options):
+        n_before = len(server.requests)
+        remote(server, memory=tmp_path, **options).fit_transform(["Heat"])
+        return len(server.requests) - n_before
+
+    assert [
+        n_requests(),
+        n_requests(extra_body={}),
+        n_requests(extra_body={"a": 1}),
+        n_requests(extra_body={"a": 2}),
+    ] == [
+        1,
+        0,
+        1,
+        1,
+    ]
+    hot = {"temperature": 1.0}
+    assert [n_requests(extra_body=hot), n_requests(extra_body=hot, random_state=1)] == [1, 1], "the seed is sent"
+
+
+@pytest.mark.parametrize("code", [400, 413, 422])
+def test_refused_text_is_named_and_does_not_end_the_call(server, tmp_path, code):
+    texts = ["Up", "Heat " * 30, "Alien", "Her"]
+    server.faults += [refusing(code, "Heat", message="context of 9 tokens exceeded")] * 4
+    writer = remote(server, memory=tmp_path, keep_text=True, n_concurrent=1).fit(texts)
+    with pytest.warns(UserWarning, match="refused 1 text") as warned:
+        got = writer.transform(texts)
+    assert got.tolist() == ["Up About UP", "Heat " * 30, "Alien About ALIEN", "Her About HER"]
+    message = str(warned[0].message)
+    assert "'" + ("Heat " * 30)[:60] + "...'" in message and f"({code}: context of 9 tokens exceeded)" in message
+    assert warned[0].filename == __file__
+    assert (writer.n_written_, writer.n_fallbacks_, writer.n_refused_) == (3, 1, 1)
+    server.faults.append(refusing(code, "Heat"))
+    with pytest.warns(UserWarning, match="refused 1 text"):  # it is not stored, and known to be the fault of the text
+        assert writer.transform(texts[1:2]).tolist() == texts[1:2]
+    assert len(server.requests) == 5 and writer.n_refused_ == 2
+
+
+def test_warning_names_a_few_refused_texts(server):
+    texts = ["Up", *(f"bad {number}" for number in range(5))]
+    server.faults += [refusing(400, "bad")] * len(texts)
+    writer = remote(server, n_concurrent=1).fit(texts)
+    with pytest.warns(UserWarning, match=r"refused 5 text.*'bad 0' \(400: no\).*'bad 2' \(400: no\) and 2 more"):
+        assert writer.transform(texts).tolist() == ["About UP", *texts[1:]]
+
+
+def test_refusal_of_all_first_requests_is_an_error_that_names_extra_body(server):
+    server.faults += [status(400, "Unsupported parameter: 'max_tokens'")] * 99
+    writer = remote(server, n_concurrent=2).fit(["Heat"])
+    with pytest.raises(RemoteAPIError, match=r"Unsupported parameter: 'max_tokens'.*extra_body=") as caught:
+        writer.transform([f"film {number}" for number in range(90)])
+    assert caught.value.status == 400 and len(server.requests) == 8, "no more than one group was sent"
+    assert writer.n_written_ == writer.n_refused_ == 0
+
+
+def test_reasoning_that_uses_up_the_tokens_is_counted_and_warned_of(server, tmp_path):
+    server.faults += [
+        body(chat_answer({"content": "", "reasoning_content": "They want"}, finish_reason="length")),
+        body(chat_answer({"content": None, "reasoning": "They want"}, finish_reason="length")),
+        body(chat_answer("<think>They want a", finish_reason="length")),
+        body(chat_answer("<|channel|>analysis<|message|>They want", finish_reason="length")),
+    ]
+    texts = ["Heat", "Alien", "Up", "Her", "Jaws"]
+    writer = remote(server, memory=tmp_path, n_concurrent=1, max_new_tokens=7).fit(texts)
+    with pytest.warns(UserWarning, match=r"4 of 5 answers reached max_new_tokens=7 .*reasoning.*extra_body"):
+        assert writer.transform(texts).tolist() == ["Heat", "Alien", "Up", "Her", "About JAWS"]
+    assert (writer.n_written_, writer.n_fallbacks_, writer.n_unfinished_thoughts_) == (5, 4, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert writer.transform(["Jaws"]).tolist() == ["About JAWS"]
+
+
+def test_thought_that_the_chat_template_begins_is_removed(tiny_llama, tmp_path):
+    from transformers import AutoTokenizer
+
+    folder = shutil.copytree(tiny_llama, tmp_path / "thinking")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = "{{ messages[0]['content'] }} <think>"
+    tokenizer.save_pretrained(folder)
+    writer = LLMProfileWriter(folder, prompt="{text}", max_new_tokens=4, device="cpu").fit(SENTENCES)
+    with pytest.warns(UserWarning, match="within the reasoning"):
+        assert writer.transform(SENTENCES).tolist() == SENTENCES
+
+
 def test_key_is_sent_and_kept_nowhere(tmp_path):
     with chatting(key=KEY) as server:
         writer = remote(server, api_key_env="TEST_KEY", memory=tmp_path).fit(["Heat"])
@@ -263,7 +384,7 @@ def test_local_answers_are_kept(tiny_llama, tmp_path, monkeypatch):
 
 
 def test_what_was_written_before_a_failure_is_kept(server, tmp_path):
-    server.faults += [lambda handler, request: True] * 4 + [status(400)]
+    server.faults += [lambda handler, request: True] * 4 + [status(401)]
     writer = remote(server, memory=tmp_path, n_concurrent=1)
     with pytest.raises(RemoteAPIError):
         writer.fit_transform([f"film {number}" for number in range(8)])
@@ -378,6 +499,10 @@ def test_pickle(server):
         ({"base_url": "http://127.0.0.1:9/v1", "api_key_env": "NO_SUCH_KEY"}, ["Heat"], "NO_SUCH_KEY"),
         ({"base_url": "http://example.org/v1", "api_key_env": "TEST_KEY"}, ["Heat"], "key"),
         ({"temperature": -1}, ["Heat"], "temperature"),
+        ({"extra_body": {"a": 1}}, ["Heat"], "without base_url no request is sent"),
+        ({"base_url": "http://127.0.0.1:9/v1", "extra_body": {"stream": True}}, ["Heat"], "has the field 'stream'"),
+        ({"base_url": "http://127.0.0.1:9/v1", "extra_body": {"a": {1}}}, ["Heat"], "cannot be written as JSON"),
+        ({"base_url": "http://127.0.0.1:9/v1", "extra_body": [1]}, ["Heat"], "extra_body"),
         ({}, ["Heat", None], "position 1, is None"),
         ({}, [], "Found no texts"),
     ],
@@ -409,6 +534,21 @@ def test_bad_input(options, X, match):
         ("<p>A <b>film</b> &amp; more</p><|im_end|>", "A film & more"),
         ("<think>They want\n\na profile</think>A film.", "A film."),
         ("<think>endless", ""),
+        ("They want a profile.\nSo be it.</think>\n\nA film.", "A film."),
+        ("<think>One.</think>Two.</think>A film.", "A film."),
+        ("They want a profile.</think>", ""),
+        ("[THINK]They want[/THINK]A film.", "A film."),
+        ("They want</reasoning>A film.", "A film."),
+        (
+            "<|channel|>analysis<|message|>They want <b>it</b>.<|end|><|start|>assistant"
+            "<|channel|>final<|message|>A film.<|return|>",
+            "A film.",
+        ),
+        ("<|channel|>final <|constrain|>text<|message|>A film.", "A film."),
+        ("<|channel|>analysis<|message|>They want", ""),
+        ("analysisThey want a profile.assistantfinalA film.", "A film."),
+        ("analysisThey want", ""),
+        ("analysis of a crime, in a dark film.", "analysis of a crime, in a dark film."),
         ("See [the site](http://example.org) ![poster](x.png).", "See the site poster."),
         ("| genre | mood |\n|---|---|\n| crime | dark |", "genre, mood crime, dark"),
         ("snake_case and 2 * 3 * 4 stay", "snake_case and 2 * 3 * 4 stay"),

@@ -13,6 +13,7 @@ from sklearn.preprocessing import OneHotEncoder
 from test_feature_mf import explicit_objective, implicit_objective
 from test_feature_mf_fold_in import sizes_of, solve, tables
 
+from skllmrec._kernels.neural import early_stopping
 from skllmrec.datasets import load_interactions
 from skllmrec.metrics import make_ranking_scorer
 from skllmrec.model_selection import PerUserKFold
@@ -124,12 +125,12 @@ def test_held_out_score_is_minus_the_rmse_of_interactions_that_did_not_take_part
     frame, y = make_rows(5, n_users=200)
     parts = []
 
-    def recording(weights, seed):
-        parts.append(hold_out_entries(weights, seed))
+    def recording(weights, seed, fraction):
+        parts.append(hold_out_entries(weights, seed, fraction))
         return parts[-1]
 
-    hold_out_entries = _gradient_descent.hold_out_entries
-    monkeypatch.setattr(_gradient_descent, "hold_out_entries", recording)
+    hold_out_entries = early_stopping.hold_out_entries
+    monkeypatch.setattr(early_stopping, "hold_out_entries", recording)
     settings = {"solver": "sgd", "max_iter": 4, "learning_rate": "constant"}
     model = fit("explicit", frame, y, early_stopping=True, n_iter_no_change=9, **settings)
     ((train, test),) = parts

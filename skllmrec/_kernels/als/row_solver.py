@@ -61,7 +61,7 @@ def _zero_row(n_columns, dtype):
     return row
 
 
-def gram_of(factors, n_threads=None):
+def gram_of(factors: FloatArray, n_threads: int | None = None) -> FloatArray:
     """Compute ``factors.T @ factors`` in double precision, in chunks that do not depend on the number of threads.
 
     Parameters

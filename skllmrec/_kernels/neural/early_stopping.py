@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
 from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, hold_out_entries, ranking_quality, take_entries
+from skllmrec._typing import CsrMatrix, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -19,17 +19,17 @@ class HeldOutPairs:
     train, test : csr_matrix of shape (n_users, n_items)
         These pairs.
     seed : int
-        Seed of the sample of users that a ranking is judged on.
+        Seed of the sample of users on whom a ranking is evaluated.
     """
 
-    kept: np.ndarray
-    positions: np.ndarray
-    train: sparse.csr_matrix
-    test: sparse.csr_matrix
+    kept: IntArray
+    positions: IntArray
+    train: CsrMatrix
+    test: CsrMatrix
     seed: int
 
     @classmethod
-    def draw(cls, weights, fraction, seed):
+    def draw(cls, weights: CsrMatrix, fraction: float, seed: int) -> "HeldOutPairs | None":
         """Hold out a fraction of the stored pairs.
 
         Parameters
@@ -57,7 +57,7 @@ class HeldOutPairs:
             return None
         return cls(kept, positions, take_entries(weights, kept), take_entries(weights, positions), seed)
 
-    def ndcg(self, users, items):
+    def ndcg(self, users: FloatArray, items: FloatArray) -> float:
         """Mean NDCG@20 of the held-out items, ranked for each user among the items that were not trained on.
 
         Parameters
@@ -70,7 +70,13 @@ class HeldOutPairs:
         """
         return float(ranking_quality(users, items, self.train, self.test, seed=self.seed).mean())
 
-    def minus_rmse(self, users, items, targets, weights):
+    def minus_rmse(
+        self,
+        users: tuple[FloatArray, FloatArray],
+        items: tuple[FloatArray, FloatArray],
+        targets: FloatArray,
+        weights: FloatArray,
+    ) -> float:
         """Negative root mean squared error of ``b_u + b_i + p_u . q_i``.
 
         Parameters

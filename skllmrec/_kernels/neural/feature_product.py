@@ -1,4 +1,4 @@
-"""Products of fixed features with weights that are trained, in torch, by the cheaper of two ways."""
+"""Products of fixed features with trainable weights in torch, computed in the cheaper of two ways."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

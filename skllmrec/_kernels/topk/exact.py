@@ -1,41 +1,49 @@
-"""Exact top-k of scores or of inner products, seen columns left out, equal scores by position."""
+"""Exact top-k of scores or of inner products without the seen columns; equal scores are ordered by position."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 from scipy import sparse
 
 from skllmrec._kernels.threads import map_chunks, map_rows, serial_blas
+from skllmrec._typing import Array, CsrMatrix, FloatArray, IntArray
 
-_FEW_USERS = 8  # for whom one pass over the vectors takes less than many small matrix products
+_Lists: TypeAlias = tuple[IntArray, FloatArray]  # positions and scores, each of shape (n_rows, k)
+
+_FEW_USERS = 8  # up to so many, one pass over the vectors takes less time than many small matrix products
 _CHUNK_USERS = 2048  # handled by one thread at a time, together
 _BLOCK_USERS = 512  # of one matrix product, whose scores stay in a core's cache
-_FIRST_TILE, _LAST_TILE = 256, 1024  # items of one matrix product: few at first, so that hopeless users leave early
+_FIRST_TILE, _LAST_TILE = (
+    256,
+    1024,
+)  # items of one matrix product: few at first, so that users whose lists are complete are dropped early
 
 
 class ItemVectors:
-    """Vectors of items, prepared for `topk_factors` on first use; they are not to be changed afterwards.
+    """Vectors of items, prepared for `topk_factors` on first use; they must not be changed afterwards.
 
     Parameters
     ----------
     vectors : ndarray of shape (n_items, d)
     """
 
-    def __init__(self, vectors):
+    def __init__(self, vectors: Array) -> None:
         self.vectors, self._was_scanned = _as_floats(vectors), False
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.vectors)
 
     @cached_property
-    def constant(self):
-        """Columns that are the same for all items, as those of ones beside biases: they decide nothing."""
+    def constant(self) -> Array:
+        """Columns that are the same for all items, such as ones beside biases: they do not change the order."""
         return (self.vectors == self.vectors[:1]).all(axis=0)
 
     @cached_property
-    def varying(self):
-        """Columns that differ between items; one at least."""
+    def varying(self) -> Array:
+        """Columns that differ between items, at least one."""
         return ~self.constant if not self.constant.all() else np.ones(len(self.constant), dtype=bool)
 
     @cached_property
@@ -43,10 +51,10 @@ class ItemVectors:
         return _norms(self.vectors).max(initial=0)
 
     @cached_property
-    def by_norm(self):
+    def by_norm(self) -> tuple[IntArray, FloatArray, list[tuple[int, int, float]]]:
         """Order of the items by falling norm, their vectors in that order, and tiles, without the constant columns.
 
-        A tile is the first item, the one after the last, and the highest norm.
+        A tile consists of its first item, the item after its last one, and its highest norm.
         """
         varying = np.ascontiguousarray(self.vectors[:, self.varying])
         norms = _norms(varying)
@@ -65,7 +73,7 @@ class ItemVectors:
         edges = np.array([*(first for first, _, _ in tiles), len(order)], dtype=np.int64)
         return vectors, order, edges, np.array([highest for _, _, highest in tiles], dtype=np.float64)
 
-    def scan_order(self):
+    def scan_order(self) -> tuple[FloatArray, IntArray, IntArray, FloatArray]:
         """Vectors, their positions, edges of tiles and highest norms, as `loops.scan_items` takes them.
 
         The first scan takes the vectors as they are, since sorting them takes as long as many scans.
@@ -75,7 +83,7 @@ class ItemVectors:
         self._was_scanned = True
         return self.vectors, np.arange(len(self)), np.array([0, len(self)]), np.array([np.inf])
 
-    def bounds(self, user_vectors):
+    def bounds(self, user_vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Shift and reach of each user: no score of an item of norm n, rounded, is above ``shift + reach n``."""
         constant, vectors = self.constant, self.vectors
         precision = np.finfo(np.result_type(user_vectors, vectors)).eps
@@ -83,7 +91,7 @@ class ItemVectors:
         shift = user_vectors[:, constant].astype(np.float64) @ vectors[0, constant].astype(np.float64)
         return shift + room, _norms(user_vectors[:, ~constant])
 
-    def varying_part(self, user_vectors):
+    def varying_part(self, user_vectors: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Vectors of users without the constant columns of the items, and the room and reach of these.
 
         Constant columns do not change the order of the items of a user; no product, rounded, is above ``room + reach
@@ -114,7 +122,7 @@ def _empty_lists(n_rows, k, dtype):
     return np.full((n_rows, k), -1, dtype=np.intp), np.full((n_rows, k), -np.inf, dtype=dtype)
 
 
-def topk_dense(scores, k, seen):
+def topk_dense(scores: FloatArray, k: int, seen: CsrMatrix) -> _Lists:
     """Select the k highest unseen scores of each row.
 
     Parameters
@@ -147,12 +155,12 @@ def topk_dense(scores, k, seen):
     return positions, best
 
 
-def topk_factors(user_vectors, item_vectors, k, seen):
+def topk_factors(user_vectors: Array, item_vectors: Array | ItemVectors, k: int, seen: CsrMatrix) -> _Lists:
     """Select the k unseen items with the highest inner products.
 
     Items are taken in the order of their norms, some hundred at a time. As soon as the product of the norms of a user
-    and of the next item is below the user's k-th score, the user is done: no later item can get into the list. Columns
-    that are the same for all items are left out of the norms, and added.
+    and of the next item is below the user's k-th score, no later item can enter the list of the user.
+    Columns that are the same for all items are left out of the norms, and added.
 
     Parameters
     ----------
@@ -182,9 +190,9 @@ def topk_factors(user_vectors, item_vectors, k, seen):
     (indptr, indices), (positions, best) = _sorted_rows(seen), _empty_lists(len(user_vectors), k, dtype)
     if len(user_vectors) <= _FEW_USERS:
         vectors, order, edges, norms = items.scan_order()
-        scanned, room, reach = user_vectors, np.zeros(len(user_vectors)), np.ones(len(user_vectors))
-        if np.isfinite(norms[0]):  # by norm
-            scanned, room, reach = items.varying_part(user_vectors)
+        is_by_norm = np.isfinite(norms[0])
+        no_bounds = user_vectors, np.zeros(len(user_vectors)), np.ones(len(user_vectors))
+        scanned, room, reach = items.varying_part(user_vectors) if is_by_norm else no_bounds
         loops.scan_items(scanned, vectors, order, edges, norms, room, reach, indptr, indices, best, positions)
         loops.sort_heaps(0, len(user_vectors), best, positions)
         loops.score_again(0, len(user_vectors), user_vectors, items.vectors, best, positions)
@@ -210,7 +218,7 @@ def topk_factors(user_vectors, item_vectors, k, seen):
     return positions, best
 
 
-def leave_out(excluded, columns):
+def leave_out(excluded: CsrMatrix, columns: IntArray) -> CsrMatrix:
     """Exclude some columns in every row.
 
     Parameters
@@ -235,13 +243,13 @@ def leave_out(excluded, columns):
     return sparse.csr_matrix((np.ones(len(places)), places[order], indptr), shape=excluded.shape)
 
 
-def join_lists(lists, k):
+def join_lists(lists: Sequence[_Lists], k: int) -> _Lists:
     """Join lists of different items, best first, into the k best of each row.
 
     Parameters
     ----------
     lists : list of (positions, scores), each of shape (n_rows, n_listed)
-        The position -1 and the score -inf stand for no item.
+        The position -1 and the score -inf mark an empty place.
     k : int
 
     Returns
@@ -249,6 +257,11 @@ def join_lists(lists, k):
     positions : ndarray of shape (n_rows, k), intp
     scores : ndarray of shape (n_rows, k)
         As from `topk_dense`.
+
+    Raises
+    ------
+    ValueError
+        If the lists have fewer than k items.
     """
     positions, scores = (np.concatenate(part, axis=1) for part in zip(*lists, strict=True))
     if scores.shape[1] < k:

@@ -5,9 +5,10 @@ from typing import Any
 from numba import njit
 
 from skllmrec._kernels.compiled import INLINED, LOOP
+from skllmrec._typing import FloatArray, IntArray
 
-# A sum may be taken in any order, so that it is a few vector instructions; the order depends on its length alone, so
-# that a user and an item have the same score whoever else is scored with them.
+# Any order of summation is allowed, so that a sum takes a few vector instructions. The order depends only on the
+# length, so that the score of a user and an item does not depend on the others that are scored in the same call.
 _SUM: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz"}}
 _TILE = 64  # a compile-time length, so that comparing a tile with a threshold is a few vector instructions
 
@@ -50,7 +51,7 @@ def _contains(ascending, first, last, value):
 
 @njit(**INLINED)
 def _offer(row, first, last, items, seen_indices, seen_first, seen_last, best, positions):
-    """Let the scores first..last of a row into the heap where they beat its worst entry and were not seen."""
+    """Insert the scores first..last of a row into the heap where they exceed its worst entry and were not seen."""
     for j in range(first, last):
         if row[j] >= best[0]:  # rare from here on
             item = items[j]
@@ -60,8 +61,16 @@ def _offer(row, first, last, items, seen_indices, seen_first, seen_last, best, p
 
 
 @njit(**LOOP)
-def offer_scores(scores, users, items, seen_indptr, seen_indices, best, positions):
-    """Let ``scores[row, j]``, of ``users[row]`` and ``items[j]``, into the users' heaps of the best unseen items.
+def offer_scores(
+    scores: FloatArray,
+    users: IntArray,
+    items: IntArray,
+    seen_indptr: IntArray,
+    seen_indices: IntArray,
+    best: FloatArray,
+    positions: IntArray,
+) -> None:
+    """Insert ``scores[row, j]``, of ``users[row]`` and ``items[j]``, into the users' heaps of the best unseen items.
 
     A heap is a row of `best` and of `positions`; it starts as -inf and -1.
     """
@@ -80,7 +89,7 @@ def offer_scores(scores, users, items, seen_indptr, seen_indices, best, position
 
 
 @njit(**LOOP)
-def sort_heaps(first, last, best, positions):
+def sort_heaps(first: int, last: int, best: FloatArray, positions: IntArray) -> None:
     """Turn the heaps first..last into lists, best first."""
     for u in range(first, last):
         heap, places = best[u], positions[u]
@@ -91,7 +100,9 @@ def sort_heaps(first, last, best, positions):
 
 
 @njit(**LOOP)
-def keep_hopeful(users, n_users, shift, reach, highest_norm, best):
+def keep_hopeful(
+    users: IntArray, n_users: int, shift: FloatArray, reach: FloatArray, highest_norm: float, best: FloatArray
+) -> int:
     """Keep those of the first `n_users` users whose k-th score an item of that norm could reach; return their number.
 
     No item's score is above ``shift + reach * norm``.
@@ -114,8 +125,20 @@ def _dot(one, other):
 
 
 @njit(**LOOP)
-def scan_items(user_vectors, vectors, items, edges, norms, shift, reach, seen_indptr, seen_indices, best, positions):
-    """Let the inner products with all vectors into the users' heaps, tile by tile, as long as they can get in.
+def scan_items(
+    user_vectors: FloatArray,
+    vectors: FloatArray,
+    items: IntArray,
+    edges: IntArray,
+    norms: FloatArray,
+    shift: FloatArray,
+    reach: FloatArray,
+    seen_indptr: IntArray,
+    seen_indices: IntArray,
+    best: FloatArray,
+    positions: IntArray,
+) -> None:
+    """Insert the inner products with all vectors into the users' heaps, tile by tile, as long as they can enter.
 
     Tile t is ``vectors[edges[t] : edges[t + 1]]``, of ``items[...]``, with norms of at most ``norms[t]``, falling; no
     score is above ``shift + reach * norm``. The heaps are as for `offer_scores`.
@@ -136,7 +159,9 @@ def scan_items(user_vectors, vectors, items, edges, norms, shift, reach, seen_in
 
 
 @njit(**LOOP)
-def score_again(first, last, user_vectors, vectors, best, positions):
+def score_again(
+    first: int, last: int, user_vectors: FloatArray, vectors: FloatArray, best: FloatArray, positions: IntArray
+) -> None:
     """Replace the scores of the lists first..last by those of `scan_items`, and restore their order.
 
     Matrix products round a score differently from one shape of the block to another.

@@ -1,4 +1,4 @@
-"""LLMFineTuner: a text encoder that learns from interactions, labels or numbers."""
+"""LLMFineTuner: fine-tuning of a text encoder on interactions, labels or numbers."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -42,64 +42,64 @@ _IDENTITY = (
 
 
 class LLMFineTuner(CheckpointEncoder):
-    r"""Tune a pre-trained language model on what is known about its texts, then encode texts with it.
+    r"""Fine-tune a pre-trained language model on interactions, labels or numbers, and encode texts with it.
 
-    A supervised text encoder: `fit` takes texts and the targets that recommenders hand to their encoders, the
-    interactions of every text as a sparse matrix; or labels, numbers, a dense matrix. Some texts are held out; after
-    each epoch they are judged as new items. The best epoch is kept, with the untuned model among the candidates: where
-    tuning does not help beyond chance, the vectors are those of the untuned model (`improved_`).
+    This is a supervised text encoder. `fit` takes texts and targets: the interactions of each text as a sparse matrix,
+    which recommenders pass to their encoders, or labels, numbers or a dense matrix. Some texts are held out, and after
+    each epoch they are scored as new items. The weights of the best epoch are kept, those before training included: if
+    tuning does not improve the score beyond chance, the vectors are those of the untuned model (`improved_`).
 
-    The layers below the trained ones are run once, and their states kept in a temporary file. Nothing of the model is
-    on the estimator or in its pickle: tuned weights are a folder named by its content, in the format of transformers.
+    The layers below the trained ones are run once, and their states are stored in a temporary file. No attribute and no
+    pickle contains weights: a tuned model is a folder in the format of transformers, named by its content.
 
     Parameters
     ----------
     model : str or path-like, default="sentence-transformers/all-MiniLM-L6-v2"
-        What to start from, found as by :class:`LLMTextEncoder`.
+        Initial model, named as in :class:`LLMTextEncoder`.
     objective : str, default="auto"
-        What is minimised, for vectors :math:`a_i` of unit length.
+        Loss that is minimised, for vectors :math:`a_i` of unit length.
 
-        - "contrastive": softmax cross-entropy of an item given the user's other items in the batch, against the batch
-          [1]_; other items of the user count neither way.
+        - "contrastive": softmax cross-entropy of an item given the user's other items in the batch, among the items of
+          the batch [1]_; the user's other items are neither positive nor negative.
         - "factors": squared error of a linear head that predicts latent factors: 64 of a singular value decomposition
           of the interactions, each item weighted by log(1 + its number), or the columns of a dense matrix. The head
           starts from the ridge regression.
         - "interactions": distance of the interactions X of users from :math:`X (A A^T - I)` [2]_. Activations are
           computed twice, in chunks, so that memory does not grow with the batch.
         - "regression", "classification": numbers or labels from a linear head.
-        - "multitask": the sum of several: those that `task_weights` or a dict of targets name, else "contrastive" and
-          "factors".
-        - "auto": interactions: "contrastive", then "factors", the better one on held-out texts; continuous numbers:
-          "regression"; other numbers and labels: "classification".
+        - "multitask": the weighted sum of several losses: those in `task_weights` or in a dict of targets, else
+          "contrastive" and "factors".
+        - "auto": for interactions "contrastive" and "factors", of which the better one on held-out texts is kept; for
+          continuous numbers "regression"; for other numbers and labels "classification".
     task_weights : dict of str to float, default=None
-        Weight of each objective of "multitask"; None: by uncertainty, learned with the model [3]_.
+        Weight of each objective of "multitask"; None: weights by uncertainty, learned with the model [3]_.
     trainable : int, "all" or "lora", default=2
-        How many of the last layers are trained; "all": every layer and the embeddings; "lora": low-rank adapters of
+        Number of last layers that are trained; "all": all layers and the embeddings; "lora": low-rank adapters of
         all layers [4]_, merged into the weights at the end (``pip install "skllmrec[finetune]"``).
     lora_rank : int, default=8
         Rank of the adapters.
     pooling : {"mean", "cls", "max", "last", "weighted_mean"}, default="mean"
-        How token vectors become a text vector.
+        How token vectors are combined to a text vector.
     n_components : int, default=None
-        Length of the vectors, made by a linear projection that is trained with the model and starts from the principal
-        directions; None: no projection.
+        Length of the vectors after a linear projection, which is initialised by the principal directions and trained
+        with the model; None: no projection.
     max_length : int or None, default=48
-        Tokens that are read of a text, special ones included; None: as many as the model can read. Training time grows
+        Maximal number of tokens of a text, special tokens included; None: the maximum of the model. Training time grows
         with it.
     batch_size : int or "auto", default="auto"
-        Texts of a step; "auto": 256 for "contrastive", 1,024 for "interactions", else 128, and less (32 at least) where
-        an epoch would have fewer than ten steps.
+        Number of texts of a step; "auto": 256 for "contrastive", 1,024 for "interactions", else 128, and less (at least
+        32) if an epoch would have fewer than ten steps.
     learning_rate : {"linear", "cosine", "constant"}, default="linear"
         Schedule of the learning rate after the warm-up: it falls to zero at `max_iter` along a line or half a cosine,
         or stays constant.
     learning_rate_init : float, default=3e-4
-        Highest learning rate of AdamW; that of heads is five times as high.
+        Highest learning rate of AdamW; the learning rate of heads is five times as high.
     weight_decay : float, default=0.01
-        Decoupled, of matrices.
+        Decoupled weight decay of matrices.
     warmup : float, default=0.1
         Share of the steps in which the learning rate rises.
     max_iter : int, default=8
-        Most epochs, which are passes over the texts, of each objective.
+        Maximal number of epochs, which are passes over the texts, of each objective.
     early_stopping : bool, default=True
         Hold out some texts, stop an objective once their score has not improved for `n_iter_no_change` epochs, and keep
         the best epoch, the model before training included. False: train `max_iter` epochs on all texts, and keep the
@@ -109,50 +109,50 @@ class LLMFineTuner(CheckpointEncoder):
     n_iter_no_change : int or None, default=2
         See `early_stopping`; None: all epochs are trained.
     temperature : float, default=0.1
-        Of "contrastive".
+        Temperature :math:`\tau` of "contrastive".
     threshold : float, default=None
-        Least target that makes an interaction positive, such as 4 for ratings; None: any above 0. "contrastive",
-        "factors" and "interactions" see which interactions are positive, not their values.
+        Smallest target of a positive interaction, such as 4 for ratings; None: any value above 0. "contrastive",
+        "factors" and "interactions" use which interactions are positive, not their values.
     token_dropout : float, default=0.0
-        Share of the tokens that the trained layers do not see, drawn anew in each step: the lower layers have seen
-        them. It makes steps cheaper, and vectors that hang less on single words.
+        Share of the tokens that are removed from the input of the trained layers, drawn again in each step; the lower
+        layers have processed all tokens. Steps become cheaper, and vectors depend less on single words.
     augmenter : TextAugmenter, default=None
-        Changes texts while training, differently in each epoch. Lower layers are then run in every step.
+        Random changes of the texts during training, drawn again in each epoch. The lower layers are then run in each
+        step.
     checkpoint_dir : str or path-like, default=None
-        Folder for tuned models, from which nothing is ever removed. Trainings save themselves there, too: the same
-        `fit` goes on where a killed one ended, and has the same result. Trainings are told apart by their data; the
-        same data with other parameters are an error. None: models go to ``get_data_home() / "models"``, a cache of
-        10 GB (environment variable ``SKLLMREC_MODEL_CACHE_SIZE``) from which models that were not used for long make
-        room.
+        Folder of tuned models, from which nothing is removed. Trainings are saved there as well: the same call of `fit`
+        resumes an interrupted training and gives the same result. Each data set has its own training; the same data
+        with other parameters raise an error. None: models are saved in ``get_data_home() / "models"``, a cache of 10 GB
+        (environment variable ``SKLLMREC_MODEL_CACHE_SIZE``) from which the least recently used models are removed.
     callbacks : sequence of callable, default=()
-        Called with each record of `history_` as soon as it is there, for loggers such as TensorBoard and MLflow; a true
-        return value ends the training with this objective. Functions, not methods of objects: `clone` copies
-        parameters. An error in one ends `fit`.
+        Functions called with each record of `history_` at the end of its epoch, for loggers such as TensorBoard and
+        MLflow; a true return value ends the training with this objective. Pass functions, not methods of objects, since
+        `clone` copies parameters. An error in a callback ends `fit`.
     memory : str, path-like, EmbeddingStore or None, default=None
         Store of vectors, keyed by the tuned weights, see :class:`LLMTextEncoder`.
     device : str or None, default=None
-        Torch device; None takes an accelerator if there is one.
+        Torch device; None: an accelerator if there is one.
     dtype : {"auto", "float32", "bfloat16"}, default="auto"
-        Precision of matrix products during training; "auto": bfloat16 where the device has instructions for it. Weights
-        stay float32, and `transform` computes in float32.
+        Precision of matrix products during training; "auto": bfloat16 if the device has instructions for it. Weights
+        are float32, and `transform` computes in float32.
     random_state : int, RandomState instance or None, default=None
-        Held-out rows, batches, dropout. None: another one in each fit, or with `checkpoint_dir` one that follows from
-        the data, so that a training can be resumed.
+        Seed of held-out rows, batches and dropout. None: another seed in each fit, or with `checkpoint_dir` a seed
+        derived from the data, so that a training can be resumed.
     verbose : bool, default=False
-        Show a progress bar, where tqdm is installed.
+        Show a progress bar if tqdm is installed.
 
     Attributes
     ----------
     checkpoint_ : str
-        Folder of the model, for ``LLMTextEncoder(checkpoint_)``: of the tuned one, or of `model` where tuning did not
-        help. A projection is not a part of it, but a file beside the weights.
+        Folder of the tuned model, or of `model` if tuning did not help, for ``LLMTextEncoder(checkpoint_)``. A
+        projection is a separate file in it, which `LLMTextEncoder` does not apply.
     improved_ : bool or None
-        Whether tuning helped on held-out texts, by more than two standard errors, those of users and of texts. None if
-        none were held out.
+        Whether tuning increased the score on held-out texts by more than two standard errors, which include the
+        variance over users and over texts. None if no texts were held out.
     objective_ : str or None
-        The objective whose weights were kept; None for those of `model`.
+        The objective whose weights were kept; None if the weights of `model` were kept.
     n_iter_ : int
-        Epochs that were trained, of the objective with the most.
+        Number of epochs that were trained; the maximum over the objectives.
     history_ : list of dict
         A record for each epoch: "objective", "epoch" (0: before training), "step", "loss", "score" on the held-out
         texts (interactions: NDCG@20 of recommending them as new items, by a ridge regression to latent factors or by
@@ -161,7 +161,7 @@ class LLMFineTuner(CheckpointEncoder):
     embedding_size_ : int
         Length of a vector.
     max_length_ : int or None
-        Tokens that are read of a text.
+        Maximal number of tokens of a text.
     weights_sha256_ : str
         SHA-256 of the files of the model; `transform` accepts no others.
 
@@ -294,7 +294,7 @@ class LLMFineTuner(CheckpointEncoder):
         ------
         ValueError
             If a parameter is invalid, a row is not a string, targets are missing, do not fit the texts or the
-            objective, are not finite, or hold nothing to learn from; or if `checkpoint_dir` is a file.
+            objective, are not finite or constant; or if `checkpoint_dir` is a file.
         CheckpointError
             If `checkpoint_dir` holds a training on the same data with other parameters; nothing is overwritten.
         FileFormatError
@@ -359,7 +359,7 @@ class LLMFineTuner(CheckpointEncoder):
         raise NotImplementedError
 
     def _check_sizes(self, info):
-        """Refuse more layers or components than the model has."""
+        """Raise an error for more layers or components than the model has."""
         if not isinstance(self.trainable, str) and self.trainable > info.n_layers:
             raise ValueError(
                 f"trainable={self.trainable} is more than the {info.n_layers} layers of {self.model!s}: choose from 1 "
@@ -368,7 +368,7 @@ class LLMFineTuner(CheckpointEncoder):
         info.check_n_components(self.n_components)
 
     def _checkpoint(self, digest, name, sha256):
-        """Where the training with one objective is saved; None without a folder."""
+        """Make the checkpoint of the training with one objective; None without `checkpoint_dir`."""
         if self.checkpoint_dir is None:
             return None
         parameters = {key: getattr(self, key) for key in _IDENTITY}

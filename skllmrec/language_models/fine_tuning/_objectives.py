@@ -1,11 +1,16 @@
 """Objectives of fine-tuning: losses of the vectors of a batch, with their linear heads."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skllmrec._typing import FloatArray, IntArray
 from skllmrec.language_models.fine_tuning._evaluators import item_factors, ridge, row_weights
+from skllmrec.language_models.fine_tuning._targets import Targets
 from skllmrec.language_models.fine_tuning.losses import contrastive_loss, reconstruction_loss
+
+if TYPE_CHECKING:
+    import torch
 
 _MAX_USERS = 2048  # of a batch: bounds its memory
 
@@ -16,25 +21,31 @@ class Setting:
     Parameters
     ----------
     vectors : ndarray of shape (n_rows, d)
-        Of all rows before training, of unit length.
+        Vectors of all rows before training, of unit length.
     fitted : ndarray of int
         Rows to train on.
     temperature : float
-        Of "contrastive".
+        Temperature of "contrastive".
     seed : int
     device : torch.device
     """
 
-    def __init__(self, vectors, fitted, *, temperature, seed, device):
-        self.vectors, self.fitted = vectors, fitted
-        self.temperature, self.seed, self.device = temperature, seed, device
+    def __init__(
+        self, vectors: FloatArray, fitted: IntArray, *, temperature: float, seed: int, device: "torch.device"
+    ) -> None:
+        self.vectors: Any = vectors  # None once all heads are initialised
+        self.fitted = fitted
+        self.temperature = temperature
+        self.seed = seed
+        self.device = device
 
 
-def linear_layer(coef, intercept, device):
-    """Linear layer that computes ``vectors @ coef + intercept`` at first."""
+def linear_layer(coef: FloatArray, intercept: FloatArray, device: "torch.device") -> "torch.nn.Linear":
+    """Make a linear layer that is initialised to ``vectors @ coef + intercept``."""
     import torch
 
-    head = torch.nn.Linear(*coef.shape, device=device)
+    n_inputs, n_outputs = coef.shape
+    head = torch.nn.Linear(n_inputs, n_outputs, device=device)
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(coef.T))
         head.bias.copy_(torch.from_numpy(intercept))
@@ -42,17 +53,17 @@ def linear_layer(coef, intercept, device):
 
 
 class _OnInteractions:
-    """Objective of the interactions of a batch."""
+    """Base class of objectives on the interactions of a batch."""
 
     batch_size = 256
     checkpointed = False
     heads: dict[str, Any] = {}
 
-    def __init__(self, targets, setting):
+    def __init__(self, targets: Targets, setting: Setting) -> None:
         self._positives, self._setting = targets.values, setting
 
     def _among(self, rows):
-        """Interactions of users with two of the rows or more, as a mask of shape (n_users, n_rows)."""
+        """Return the interactions of users with two of the rows or more, as a mask of shape (n_users, n_rows)."""
         import torch
 
         part = self._positives[rows]
@@ -63,21 +74,21 @@ class _OnInteractions:
 
 
 class Contrastive(_OnInteractions):
-    """Softmax over the items of the batch, given the user's other items."""
+    """Softmax cross-entropy over the items of the batch, given the user's other items."""
 
-    def loss(self, vectors, rows):
-        """Mean loss of a batch."""
+    def loss(self, vectors: "torch.Tensor", rows: IntArray) -> "torch.Tensor":
+        """Compute the mean loss of a batch."""
         return contrastive_loss(vectors, self._among(rows), temperature=self._setting.temperature)
 
 
 class Reconstruction(_OnInteractions):
-    """Similarities reconstruct interactions; large batches, in which activations are computed twice."""
+    """Reconstruct interactions from similarities, in large batches whose activations are computed twice."""
 
     batch_size = 1024
     checkpointed = True
 
-    def loss(self, vectors, rows):
-        """Mean loss of a batch."""
+    def loss(self, vectors: "torch.Tensor", rows: IntArray) -> "torch.Tensor":
+        """Compute the mean loss of a batch."""
         return reconstruction_loss(vectors, self._among(rows))
 
 
@@ -95,7 +106,7 @@ class _OnHead:
 
 
 class _OnNumbers(_OnHead):
-    """Numbers are a linear function of the vectors: squared error."""
+    """Squared error of a linear head that predicts numbers."""
 
     def _start(self, targets, weights, setting):
         import torch
@@ -106,8 +117,8 @@ class _OnNumbers(_OnHead):
         self._targets = torch.from_numpy(targets).float()
         self._weights = None if weights is None else torch.from_numpy(weights / weights.mean()).float()
 
-    def loss(self, vectors, rows):
-        """Mean loss of a batch."""
+    def loss(self, vectors: "torch.Tensor", rows: IntArray) -> "torch.Tensor":
+        """Compute the mean loss of a batch."""
         import torch
 
         place = torch.from_numpy(self._place[rows])
@@ -116,11 +127,11 @@ class _OnNumbers(_OnHead):
 
 
 class Factors(_OnNumbers):
-    """Latent factors of the interactions, or the columns of a dense matrix."""
+    """Latent factors of the interactions, or the columns of a dense matrix, predicted by a linear head."""
 
     name = "factors"
 
-    def __init__(self, targets, setting):
+    def __init__(self, targets: Targets, setting: Setting) -> None:
         own, weights = targets.take(setting.fitted), None
         if targets.kind == "interactions":
             factors, _ = item_factors(own.values, setting.seed)
@@ -131,31 +142,31 @@ class Factors(_OnNumbers):
 
 
 class Regression(_OnNumbers):
-    """Numbers, each scaled to variance one."""
+    """Numbers, each column scaled to variance one."""
 
     name = "regression"
 
-    def __init__(self, targets, setting):
+    def __init__(self, targets: Targets, setting: Setting) -> None:
         numbers = targets.values[setting.fitted]
         numbers = (numbers - numbers.mean(axis=0)) / np.maximum(numbers.std(axis=0), 1e-12)
         self._start(numbers, None, setting)
 
 
 class Classification(_OnHead):
-    """Softmax of a linear function of the vectors."""
+    """Softmax cross-entropy of a linear head that predicts labels."""
 
     name = "classification"
     _sharpness = 8.0  # scales the outputs of a ridge classifier, which are shares, to logits
 
-    def __init__(self, targets, setting):
+    def __init__(self, targets: Targets, setting: Setting) -> None:
         import torch
 
         indicators = np.eye(targets.values.max() + 1)[targets.values[setting.fitted]]
         self._start(self._sharpness * indicators, None, setting)
         self._codes = torch.from_numpy(targets.values)
 
-    def loss(self, vectors, rows):
-        """Mean loss of a batch."""
+    def loss(self, vectors: "torch.Tensor", rows: IntArray) -> "torch.Tensor":
+        """Compute the mean loss of a batch."""
         from torch.nn.functional import cross_entropy
 
         return cross_entropy(self.heads[self.name](vectors), self._codes[rows].to(vectors.device))
@@ -170,7 +181,7 @@ _CLASSES = {
 }
 
 
-def make_objective(name, targets, setting):
+def make_objective(name: str, targets: Targets, setting: Setting) -> Any:
     """Build an objective.
 
     Parameters
@@ -191,7 +202,7 @@ def make_objective(name, targets, setting):
 class Multitask:
     r"""Weighted sum of the losses of several objectives, on the same vectors.
 
-    Without weights, each loss has a variance to learn, and the sum is
+    Without weights, each loss has a variance that is learned, and the sum is
     :math:`\sum_k \frac{1}{2} e^{-s_k} L_k + \frac{1}{2} s_k` with :math:`s_k` its logarithm [1]_.
 
     Parameters
@@ -206,7 +217,7 @@ class Multitask:
        and semantics", CVPR 2018.
     """
 
-    def __init__(self, objectives, weights, device):
+    def __init__(self, objectives: dict[str, Any], weights: dict[str, float] | None, device: "torch.device") -> None:
         import torch
 
         self._objectives, self._weights = objectives, weights
@@ -219,11 +230,11 @@ class Multitask:
             )
             self.heads["log_variances"] = self._log_variances
 
-    def loss(self, vectors, rows):
-        """Loss of a batch, and the loss of every objective."""
+    def loss(self, vectors: "torch.Tensor", rows: IntArray) -> "tuple[torch.Tensor, dict[str, torch.Tensor]]":
+        """Compute the loss of a batch, and the loss of each objective."""
         losses = {name: objective.loss(vectors, rows) for name, objective in self._objectives.items()}
         if self._weights is None:
-            total = sum(
+            total: Any = sum(
                 0.5 * (-self._log_variances[name]).exp() * loss + 0.5 * self._log_variances[name]
                 for name, loss in losses.items()
             )

@@ -1,37 +1,43 @@
-"""A language model of which a part is trained, on a fixed corpus: the lower layers are run once, their states kept."""
+"""Partial training of a language model on a fixed corpus: the lower layers are run once, and their states stored."""
 
 import tempfile
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skllmrec._backbone import TrainableModel, load_model, load_tokenizer, pad_batch, plan_batches
+from skllmrec._backbone import LanguageModel, TrainableModel, load_model, load_tokenizer, pad_batch, plan_batches
 from skllmrec._backbone.pooling import pool
 from skllmrec._device import has_bfloat16, to_device
+from skllmrec._typing import Array, FloatArray, IntArray
+from skllmrec._weights import Weights
 
-_BATCH_TOKENS = 8192  # padded tokens that go through the model at once; a batch of more is cut
-_CHUNK_TOKENS = 4096  # the same, where activations are computed a second time to save memory
+if TYPE_CHECKING:
+    import torch
+
+_BATCH_TOKENS = 8192  # padded tokens that are passed through the model at once; larger batches are divided
+_CHUNK_TOKENS = 4096  # the same if activations are computed a second time to save memory
 
 
 class LowerStates:
-    """Hidden states of a corpus after a layer, packed without padding in a file that vanishes with the process.
+    """Hidden states of a corpus after a layer, stored without padding in a temporary file of the process.
 
-    The file is mapped into memory: how much of it is in memory is for the operating system to decide, so that
-    the memory of a training does not grow with its corpus.
+    The file is mapped into memory. The operating system decides how much of it is in memory, so that the memory of a
+    training does not grow with its corpus.
 
     Parameters
     ----------
     model : LanguageModel
-        For inference.
+        Model for inference.
     layer : int
-        Whose output is kept.
+        Layer whose output is stored.
     tokens : list of ndarray of int
         Token ids of every text, none of them empty.
     pad_id : int
     """
 
-    def __init__(self, model, layer, tokens, pad_id):
+    def __init__(self, model: LanguageModel, layer: int, tokens: list[IntArray], pad_id: int) -> None:
         self._starts = np.cumsum([0, *map(len, tokens)])
-        self._states = None
+        self._states: Any = None  # a memory map
         order = np.argsort(-np.diff(self._starts), kind="stable")
         for cut in plan_batches(np.diff(self._starts)[order], _CHUNK_TOKENS):
             self._run(model, layer, tokens, order[cut], pad_id)
@@ -48,8 +54,8 @@ class LowerStates:
         for row, own, valid in zip(rows, states, is_token, strict=True):
             self._states[self._starts[row] : self._starts[row + 1]] = own[valid]
 
-    def batch(self, rows, places, is_token):
-        """States of some tokens of some texts, zeros in the padding.
+    def batch(self, rows: IntArray, places: list[IntArray], is_token: Array) -> FloatArray:
+        """Return the states of some tokens of some texts, with zeros in the padding.
 
         Parameters
         ----------
@@ -78,17 +84,18 @@ class CorpusEncoder:
     texts : list of str
         The corpus.
     trainable : "all", "lora" or int
-        What is trained: all layers with the embeddings, adapters, or so many of the last layers.
+        What is trained: all layers and the embeddings, adapters, or this number of last layers.
     lora_rank : int
         Rank of the adapters.
     pooling : str
     max_length : int or None
-        Tokens that are read of a text.
+        Maximal number of tokens of a text.
     dtype : {"auto", "float32", "bfloat16"}
-        Precision of the products of the model; "auto" is bfloat16 where the device has instructions for it. Parameters
-        and all computations after the model are float32.
+        Precision of the matrix products of the model; "auto" is bfloat16 if the device has instructions for it.
+        Parameters and all computations after the model are float32.
     token_dropout : float
-        Share of the tokens that the trained layers do not see in training mode; the first and the last of a text stay.
+        Share of the tokens that are removed from the input of the trained layers in training mode; the first and the
+        last token of a text are kept.
     augmenter : object or None
         ``augment(texts, rng)`` changes texts at random, in training mode.
     device : torch.device
@@ -100,10 +107,26 @@ class CorpusEncoder:
     """
 
     def __init__(
-        self, weights, texts, *, trainable, lora_rank, pooling, max_length, dtype, token_dropout, augmenter, device
-    ):
-        self._weights, self._texts, self._max_length, self._augmenter = weights, texts, max_length, augmenter
-        self._pooling, self._token_dropout, self._device = pooling, token_dropout, device
+        self,
+        weights: Weights,
+        texts: list[str],
+        *,
+        trainable: int | str,
+        lora_rank: int,
+        pooling: str,
+        max_length: int | None,
+        dtype: str,
+        token_dropout: float,
+        augmenter: Any,
+        device: "torch.device",
+    ) -> None:
+        self._weights = weights
+        self._texts = texts
+        self._max_length = max_length
+        self._augmenter = augmenter
+        self._pooling = pooling
+        self._token_dropout = token_dropout
+        self._device = device
         self._is_half = dtype == "bfloat16" or (dtype == "auto" and has_bfloat16(device))
         self._tokenizer = load_tokenizer(weights)
         self._tokens = self._tokenize(texts)
@@ -113,7 +136,7 @@ class CorpusEncoder:
         elif trainable == "lora":
             self.trained.add_adapters(lora_rank)
         else:
-            self.trained.train_last(trainable)
+            self.trained.train_last(int(trainable))
         self.backbone = self.trained.module
         self._lower = None
         if self.trained.first > 0:
@@ -123,19 +146,19 @@ class CorpusEncoder:
         return load_model(self._weights, dtype="float32", device=str(self._device))
 
     def _tokenize(self, texts):
-        # a text without tokens (possible where the tokenizer adds no special ones) is read as padding
+        # a text without tokens (possible if the tokenizer adds no special ones) is encoded as padding
         found = self._tokenizer(texts, self._max_length)
         return [np.array(tokens or [self._tokenizer.pad_id], dtype=np.int32) for tokens in found]
 
-    def encode(self, rows, *, checkpointed=False):
-        """Pooled vectors of some texts, which go through the model a few at a time, like lengths together.
+    def encode(self, rows: IntArray, *, checkpointed: bool = False) -> "torch.Tensor":
+        """Compute the pooled vectors of some texts, in chunks of similar length.
 
         Parameters
         ----------
         rows : ndarray of int, shape (n,)
             Positions in the corpus.
         checkpointed : bool, default=False
-            Compute activations again for the gradient instead of keeping them: memory stays that of one chunk.
+            Compute activations again for the gradient instead of storing them: memory is that of one chunk.
 
         Returns
         -------
@@ -151,22 +174,22 @@ class CorpusEncoder:
         order, parts = np.argsort(-lengths, kind="stable"), []
         for cut in plan_batches(lengths[order], _CHUNK_TOKENS if checkpointed else _BATCH_TOKENS):
             chunk = order[cut]
-            given = rows[chunk], [tokens[text] for text in chunk], [places[text] for text in chunk], augmented
+            arguments = rows[chunk], [tokens[text] for text in chunk], [places[text] for text in chunk], augmented
             if checkpointed and torch.is_grad_enabled():
-                parts.append(checkpoint(self._encode_chunk, *given, use_reentrant=False))
+                parts.append(checkpoint(self._encode_chunk, *arguments, use_reentrant=False))
             else:
-                parts.append(self._encode_chunk(*given))
+                parts.append(self._encode_chunk(*arguments))
         return torch.cat(parts)[torch.from_numpy(np.argsort(order)).to(self._device)]
 
     def _augment(self, rows):
-        """Tokens of changed texts; torch's generator decides, whose state is a part of every checkpoint."""
+        """Tokenise augmented texts, with a seed from torch's generator, whose state is a part of every checkpoint."""
         import torch
 
         rng = np.random.default_rng(int(torch.randint(2**31, ()).item()))
         return self._tokenize(self._augmenter.augment([self._texts[row] for row in rows], rng))
 
     def _places(self, tokens):
-        """Positions of the tokens that the trained layers see: all of them, but at random in training mode."""
+        """Positions of the tokens that are passed to the trained layers: all, or a random part in training mode."""
         import torch
 
         places = [np.arange(len(own)) for own in tokens]

@@ -1,16 +1,19 @@
-"""Targets of a supervised text encoder: what kind they are, whether they can be learned from, what suits them."""
+"""Targets of a supervised text encoder: their kind, their checks, and the objectives that learn from them."""
 
 import hashlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.multiclass import type_of_target
 
+from skllmrec._typing import Array, IntArray
+
 OBJECTIVES = ("contrastive", "factors", "interactions", "regression", "classification")
-# kinds of targets that an objective learns from, the one that a doubtful y is read as first
+# kinds of targets that an objective learns from; an ambiguous y is read as the first one
 _KINDS = {
     "contrastive": ("interactions",),
     "interactions": ("interactions",),
@@ -19,7 +22,7 @@ _KINDS = {
     "classification": ("labels",),
 }
 _MULTITASK = ("contrastive", "factors")
-# what "auto" tries on targets of a kind
+# objectives that "auto" tries for each kind of targets
 _CANDIDATES = {"interactions": ("contrastive", "factors"), "numbers": ("regression",), "labels": ("classification",)}
 
 
@@ -31,26 +34,28 @@ class Targets:
     ----------
     kind : {"interactions", "numbers", "labels"}
     values : csr_matrix of bool (n_rows, n_others), ndarray of float64 (n_rows, k) or of int (n_rows,)
-        What is positive, numbers, or codes of classes.
+        Positive interactions, numbers, or codes of classes.
     """
 
     kind: str
-    values: object
+    values: Any
 
     @property
-    def informative(self):
-        """Rows that something can be learned from, as a mask."""
+    def informative(self) -> Array:
+        """Mask of the rows that have a target to learn from."""
         if self.kind == "interactions":
             return np.diff(self.values.indptr) > 0
         return np.ones(len(self.values), dtype=bool)
 
-    def take(self, rows):
-        """Targets of some rows."""
+    def take(self, rows: IntArray) -> "Targets":
+        """Return the targets of some rows."""
         return Targets(self.kind, self.values[rows])
 
 
-def read_targets(y, objective, n_rows, *, threshold, weights):
-    """Read what `fit` was given.
+def read_targets(
+    y: Any, objective: str, n_rows: int, *, threshold: float | None, weights: dict[str, float] | None
+) -> dict[str, Targets]:
+    """Check the targets passed to `fit`, and determine their kind.
 
     Parameters
     ----------
@@ -61,20 +66,20 @@ def read_targets(y, objective, n_rows, *, threshold, weights):
     n_rows : int
         Number of texts.
     threshold : float or None
-        Least value of a positive interaction; None: any above 0.
+        Smallest value of a positive interaction; None: any value above 0.
     weights : dict or None
-        Of the objectives of "multitask", by name.
+        Weights of the objectives of "multitask", by name.
 
     Returns
     -------
     dict of str to Targets
-        For each objective to be learned.
+        Targets of each objective that is learned.
 
     Raises
     ------
     ValueError
-        If y does not fit the texts or the objective, there is nothing to be learned from, or `weights` are not those
-        of the objectives.
+        If y does not fit the texts or the objective, there is nothing to learn from, or `weights` has other objectives
+        than y.
     """
     _check_weights(weights, objective, y)
     y = {name: _as_array(own) for name, own in y.items()} if isinstance(y, dict) else _as_array(y)
@@ -94,7 +99,7 @@ def read_targets(y, objective, n_rows, *, threshold, weights):
 
 
 def _check_weights(weights, objective, y):
-    """Refuse weights of other objectives than those that are learned."""
+    """Raise an error for weights of objectives that are not learned."""
     if weights is None:
         return
     if objective != "multitask":
@@ -109,7 +114,7 @@ def _check_weights(weights, objective, y):
 
 
 def _by_objective(y, objective, weights):
-    """Targets of every objective by name: each has its own, or all have the same."""
+    """Return the targets of each objective by name: one for each, or the same for all."""
     if not isinstance(y, dict):
         names = (weights or _MULTITASK) if objective == "multitask" else (objective,)
         return dict.fromkeys(names, y)
@@ -121,7 +126,7 @@ def _by_objective(y, objective, weights):
 
 
 def _as_array(y):
-    """Targets as an array; numbers that were kept as objects, with what is missing among them, as numbers."""
+    """Convert targets to an array, and numbers stored as objects, missing ones included, to floats."""
     if y is None or sp.issparse(y):
         return y
     y = np.asarray(y)
@@ -129,7 +134,7 @@ def _as_array(y):
 
 
 def _as_numbers(y):
-    """Objects as floats, if all that are not missing are numbers; whole numbers may be labels of any size and stay."""
+    """Convert objects to floats if all that are not missing are numbers; integers may be labels and are kept."""
     missing = np.array([_is_missing(value) for value in y.ravel()], dtype=bool)
     others = y.ravel()[~missing]
     if not missing.any() and all(isinstance(value, Integral) for value in others):
@@ -147,7 +152,7 @@ def _is_missing(value):
 
 
 def _kind_of(y):
-    """Kind of targets that y looks like; what cannot be told is left to the checks of the kind."""
+    """Determine the kind of targets of y; the checks of the kind find what does not fit."""
     if sp.issparse(y):
         return "interactions"
     if y.ndim == 2 and y.shape[1] > 1:
@@ -155,7 +160,7 @@ def _kind_of(y):
     if y.dtype.kind == "O":
         return "labels"
     if y.dtype.kind == "f" and not np.isfinite(y).all():
-        return "numbers"  # whose check says where
+        return "numbers"  # the check of numbers reports the row
     return "numbers" if type_of_target(y.ravel()) == "continuous" else "labels"
 
 
@@ -172,7 +177,7 @@ def _read(y, kind, n_rows, threshold, objective="auto"):
 
 
 def _check_finite(values, row_of):
-    """Refuse what is not a number, and say where."""
+    """Raise an error for values that are not finite; the message has the first row."""
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
         raise ValueError(
@@ -182,7 +187,7 @@ def _check_finite(values, row_of):
 
 
 def _positives(y, threshold, objective):
-    """Where the interactions are positive."""
+    """Return the mask of positive interactions."""
     if not sp.issparse(y) and y.ndim == 1:
         raise ValueError(
             f"objective={objective!r} learns from interactions, one column for each user or item of the other side, "
@@ -240,8 +245,8 @@ def _labels(y):
     return codes
 
 
-def targets_digest(texts, targets):
-    """Checksum of what is learned from.
+def targets_digest(texts: Iterable[str], targets: dict[str, Targets]) -> str:
+    """Compute the checksum of texts and targets.
 
     Parameters
     ----------
@@ -258,7 +263,8 @@ def targets_digest(texts, targets):
         digest.update(text.encode() + b"\0")
     for name, own in targets.items():
         values = own.values
-        arrays = (values.indptr, values.indices) if sp.issparse(values) else (np.ascontiguousarray(values),)
+        is_sparse = sp.issparse(values)
+        arrays = (values.indptr, values.indices) if is_sparse else (np.ascontiguousarray(values),)
         digest.update(f"{name} {own.kind} {values.shape}".encode())
         for array in arrays:
             digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())

@@ -1,14 +1,21 @@
 """The steps of a fine-tuning: hold rows out, train with each objective, keep the best epoch of all."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skllmrec._training import Recipe, index_batches, train
-from skllmrec._typing import Estimator
+from skllmrec._training import Checkpoint, Recipe, index_batches, train
+from skllmrec._typing import Estimator, FloatArray, IntArray
 from skllmrec.language_models._distinct import hold_out_texts, number_equal
 from skllmrec.language_models.fine_tuning._evaluators import make_judge
 from skllmrec.language_models.fine_tuning._objectives import Multitask, Setting, linear_layer, make_objective
+from skllmrec.language_models.fine_tuning._partial_model import CorpusEncoder
+from skllmrec.language_models.fine_tuning._targets import Targets
+
+if TYPE_CHECKING:
+    import torch
 
 _ROWS = 512  # rows that are encoded at once for validation
 _STEPS = 10  # least number of steps of an epoch with batch_size="auto"
@@ -35,7 +42,9 @@ class Outcome:
     history: list[dict] = field(default_factory=list)
 
 
-def split_rows(targets, texts, share, rng):
+def split_rows(
+    targets: dict[str, Targets], texts: Iterable[str], share: float | None, rng: np.random.Generator
+) -> tuple[IntArray, IntArray]:
     """Split the rows into a part to train on and a held-out part, with different texts as far as possible.
 
     Parameters
@@ -87,13 +96,15 @@ class Tuning:
         Initialised by the leading principal directions.
     """
 
-    def __init__(self, encoder, n_rows, n_components, device):
-        self._encoder, self._n_rows, self._device = encoder, n_rows, device
-        self.projection = None
+    def __init__(self, encoder: CorpusEncoder, n_rows: int, n_components: int | None, device: "torch.device") -> None:
+        self._encoder = encoder
+        self._n_rows = n_rows
+        self._device = device
+        self.projection: torch.nn.Linear | None = None
         self._mode(False)
         if n_components is not None:
             self.projection = _principal_directions(self.all_vectors(), n_components, device)
-        self.vectors = self.all_vectors()
+        self.vectors: Any = self.all_vectors()
         self._start = self.copy_weights()
 
     def _mode(self, training):
@@ -105,11 +116,11 @@ class Tuning:
         vectors = normalize(self._encoder.encode(rows, checkpointed=checkpointed))
         return vectors if self.projection is None else normalize(self.projection(vectors))
 
-    def all_vectors(self):
+    def all_vectors(self) -> FloatArray:
         """Compute the vectors of all rows in evaluation mode."""
         import torch
 
-        vectors = None
+        vectors: Any = None
         with torch.inference_mode():
             for start in range(0, self._n_rows, _ROWS):
                 rows = np.arange(start, min(start + _ROWS, self._n_rows))
@@ -130,11 +141,11 @@ class Tuning:
     def _trained(self):
         return {name: tensor for name, tensor in self._modules({}).named_parameters() if tensor.requires_grad}
 
-    def copy_weights(self):
+    def copy_weights(self) -> "dict[str, torch.Tensor]":
         """Copy the trained weights, by name."""
         return {name: tensor.detach().clone() for name, tensor in self._trained().items()}
 
-    def set_weights(self, weights):
+    def set_weights(self, weights: "dict[str, torch.Tensor]") -> None:
         """Replace the current weights."""
         import torch
 
@@ -142,11 +153,19 @@ class Tuning:
             for name, tensor in self._trained().items():
                 tensor.copy_(weights[name])
 
-    def has_moved(self):
+    def has_moved(self) -> bool:
         """Whether the current weights differ from those before training."""
         return any((tensor != self._start[name]).any() for name, tensor in self._trained().items())
 
-    def run(self, targets, rows, *, judged_by, recipe, options):
+    def run(
+        self,
+        targets: dict[str, Targets],
+        rows: tuple[IntArray, IntArray],
+        *,
+        judged_by: Targets | None,
+        recipe: Recipe,
+        options: "Options",
+    ) -> Outcome:
         """Train with each objective from the same initial weights, and keep the best weights.
 
         Parameters
@@ -252,7 +271,7 @@ class Options:
     multitask: bool
     task_weights: dict | None
     lenient: bool  # leave the model as it is, instead of raising an error, if held-out rows cannot be scored
-    checkpoint_of: object  # name of an objective -> Checkpoint or None
+    checkpoint_of: Callable[[str], Checkpoint | None]  # name of an objective -> Checkpoint or None
     verbose: bool | int
     callbacks: tuple = ()  # of callables, called with the record of each epoch
 

@@ -1,10 +1,17 @@
-"""Losses of item vectors given who interacted with what: contrastive, and reconstruction of interactions."""
+"""Losses of item vectors given interactions: contrastive, and reconstruction of the interactions."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
-def contrastive_loss(vectors, interactions, *, temperature, max_pairs=8192):
+def contrastive_loss(
+    vectors: "torch.Tensor", interactions: "torch.Tensor", *, temperature: float, max_pairs: int = 8192
+) -> "torch.Tensor":
     r"""Softmax cross-entropy of each item of a user given the user's other items, against the items of a batch.
 
-    A user is what the user's other items of the batch say, :math:`q_{ui} = \sum_{j \in S_u \setminus i} a_j`,
+    The query of user u for item i sums the user's other items, :math:`q_{ui} = \sum_{j \in S_u \setminus i} a_j`,
     scaled to unit length, with :math:`S_u` the user's items in the batch and :math:`a_j` their vectors:
 
     .. math:: -\frac1n \sum_{u, i \in S_u} \log \frac{e^{q_{ui} \cdot a_i / \tau}}
@@ -15,18 +22,18 @@ def contrastive_loss(vectors, interactions, *, temperature, max_pairs=8192):
     Parameters
     ----------
     vectors : torch.Tensor of shape (n_items, d)
-        Of unit length: the items of the batch.
+        Vectors of the items of the batch, of unit length.
     interactions : torch.Tensor of shape (n_users, n_items), bool
-        Who interacted with what. Users with fewer than two items have no loss.
+        Interactions. Users with fewer than two items have no loss.
     temperature : float
         :math:`\tau`.
     max_pairs : int, default=8192
-        Where the batch has more pairs of a user and an item, so many are drawn by torch's generator.
+        If the batch has more pairs of a user and an item, this number is drawn with torch's generator.
 
     Returns
     -------
     torch.Tensor, scalar
-        0 where no user has two items.
+        0 if no user has two items.
 
     References
     ----------
@@ -59,8 +66,8 @@ def contrastive_loss(vectors, interactions, *, temperature, max_pairs=8192):
     return cross_entropy(logits.masked_fill(others, -torch.inf), items)
 
 
-def reconstruction_loss(vectors, interactions):
-    r"""Distance of users' interactions from what the similarities of items make of them.
+def reconstruction_loss(vectors: "torch.Tensor", interactions: "torch.Tensor") -> "torch.Tensor":
+    r"""Distance of users' interactions from their reconstruction by the similarities of items.
 
     With A the vectors of n items and X the interactions, rows are compared by direction:
 
@@ -71,7 +78,7 @@ def reconstruction_loss(vectors, interactions):
     Parameters
     ----------
     vectors : torch.Tensor of shape (n_items, d)
-        A, of unit length, so that the diagonal of A A' - I is zero: an item says nothing about itself.
+        A, of unit length, so that the diagonal of A A' - I is zero: no item predicts itself.
     interactions : torch.Tensor of shape (n_users, n_items), bool or float
         X; rows of zeros have no loss.
 

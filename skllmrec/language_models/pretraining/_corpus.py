@@ -1,8 +1,12 @@
-"""Documents as one array of tokens: sentences, and chunks of sentences that fit into a model."""
+"""Documents as one array of tokens, with the bounds of sentences and of chunks that fit into a model."""
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from skllmrec._typing import Array, IntArray
 
 
 @dataclass(frozen=True)
@@ -15,32 +19,32 @@ class Corpus:
     starts : ndarray of bool, shape (n_tokens,)
         Whether a token begins a word.
     bounds : ndarray of int64, shape (n_sentences + 1,)
-        Where sentences begin among the tokens, and where the last one ends.
+        Positions of the first tokens of the sentences, and the end of the last sentence.
     chunks : ndarray of int64, shape (n_chunks, 2)
-        First sentence of a chunk, and the one after its last; all of one document.
+        First sentence of a chunk, and the sentence after its last one; all are of the same document.
     groups : ndarray of int64, shape (n_chunks, n_kinds)
-        Documents of the chunks; chunks that agree in any column must not be a wrong pair.
+        Documents of the chunks; chunks with equal numbers in any column never make a negative pair.
     """
 
-    tokens: np.ndarray
-    starts: np.ndarray
-    bounds: np.ndarray
-    chunks: np.ndarray
-    groups: np.ndarray
+    tokens: IntArray
+    starts: Array
+    bounds: IntArray
+    chunks: IntArray
+    groups: IntArray
 
-    def examples(self):
-        """Return every chunk whole, as an example without a second segment, see `draw_pairs`."""
+    def examples(self) -> IntArray:
+        """Return each chunk as an example without a second segment, see `draw_pairs`."""
         begin, end = self.bounds[self.chunks].T
         return np.column_stack([begin, end, end, end, np.full(len(begin), -1)])
 
 
 def _pieces(length, most):
-    """Cut a sentence into pieces of at most so many tokens."""
+    """Divide a sentence into pieces of at most `most` tokens."""
     return [min(most, length - start) for start in range(0, length, most)]
 
 
 def _group(pieces, most):
-    """Put consecutive pieces together while they fit; the last group has two pieces where there are two."""
+    """Group consecutive pieces that fit into `most` tokens; the last group has two pieces if two fit."""
     groups, start, size = [], 0, 0
     for place, piece in enumerate(pieces):
         if place > start and size + piece > most:
@@ -54,21 +58,28 @@ def _group(pieces, most):
     return groups
 
 
-def build_corpus(tokenize, documents, *, n_room, n_piece, groups=None):
-    """Tokenise documents and cut them into chunks.
+def build_corpus(
+    tokenize: Callable[[list[str]], Iterable[tuple[Any, Any]]],
+    documents: Sequence[Sequence[str]],
+    *,
+    n_room: int,
+    n_piece: int,
+    groups: IntArray | None = None,
+) -> Corpus:
+    """Tokenise documents and divide them into chunks.
 
     Parameters
     ----------
     tokenize : callable
-        ``tokenize(sentences)`` gives for each the token ids, and whether they begin a word.
+        ``tokenize(sentences)`` returns for each sentence its token ids, and whether they begin a word.
     documents : list of list of str
-        Sentences of every document.
+        Sentences of each document.
     n_room : int
-        Most tokens of a chunk.
+        Maximal number of tokens of a chunk.
     n_piece : int
-        Most tokens of a sentence, at most `n_room`; longer ones are cut.
+        Maximal number of tokens of a sentence, at most `n_room`; longer ones are divided.
     groups : ndarray of int, shape (n_documents, n_kinds), default=None
-        What documents have in common; None: nothing.
+        Groups of the documents, see `Corpus`; None: each document is its own group.
 
     Returns
     -------
@@ -84,9 +95,10 @@ def build_corpus(tokenize, documents, *, n_room, n_piece, groups=None):
     ([0, 2, 3, 5, 6], [[0, 2], [1, 3], [3, 4]], [[0], [0], [1]])
     """
     encoded = iter(tokenize([sentence for document in documents for sentence in document]))
-    ids, starts, lengths, chunks, owner = [], [], [], [], []
+    ids, starts, chunks = list[IntArray](), list[Array](), list[tuple[int, int]]()
+    lengths, owners = list[int](), list[int]()
     for number, document in enumerate(documents):
-        pieces = []
+        pieces = list[int]()
         for _ in document:
             sentence_ids, sentence_starts = next(encoded)
             ids.append(np.asarray(sentence_ids, dtype=np.int32))
@@ -94,9 +106,9 @@ def build_corpus(tokenize, documents, *, n_room, n_piece, groups=None):
             pieces += _pieces(len(sentence_ids), n_piece)
         found = [(len(lengths) + a, len(lengths) + b) for a, b in _group(pieces, n_room)] if pieces else []
         chunks += found
-        owner += [number] * len(found)
+        owners += [number] * len(found)
         lengths += pieces
-    owner = np.array(owner, dtype=np.int64)
+    owner = np.array(owners, dtype=np.int64)
     return Corpus(
         tokens=np.concatenate([np.empty(0, np.int32), *ids]),
         starts=np.concatenate([np.empty(0, bool), *starts]),

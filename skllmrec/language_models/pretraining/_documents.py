@@ -1,27 +1,34 @@
-"""The documents of a pre-training: read from texts or pairs of texts, divided, and turned into corpora of tokens."""
+"""The documents of a pre-training: read from texts or pairs of texts, divided, and converted to corpora of tokens."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skllmrec._sklearn import is_frame, take_columns
 from skllmrec._texts import check_texts
+from skllmrec._typing import Array, IntArray, Texts
 from skllmrec.language_models._distinct import hold_out_texts, number_equal
-from skllmrec.language_models.pretraining._corpus import build_corpus
+from skllmrec.language_models.pretraining._corpus import Corpus, build_corpus
 from skllmrec.language_models.pretraining._sentence_pairs import split_sentences
 from skllmrec.language_models.pretraining._tokenizer import tokenize
 
+if TYPE_CHECKING:
+    import transformers
 
-def read_texts(X, *, name):
+    from skllmrec.language_models.pretraining._objectives import Collator
+
+
+def read_texts(X: Texts, *, name: str) -> list[Array]:
     """Check one column of texts, or two of pairs.
 
     Parameters
     ----------
     X : list, ndarray, Series or frame of str, shape (n_texts,), (n_texts, 1) or (n_texts, 2)
     name : str
-        Who asks.
+        Name of the estimator, for error messages.
 
     Returns
     -------
@@ -31,7 +38,7 @@ def read_texts(X, *, name):
     Raises
     ------
     ValueError
-        If there are more columns, or values that are no strings.
+        If there are more columns, or values that are not strings.
     """
     if isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], (list, tuple)):
         X = np.array(X, dtype=object)
@@ -40,14 +47,14 @@ def read_texts(X, *, name):
     return [check_texts(X, name=name)]
 
 
-def join_pairs(X, *, name):
-    """Make one text of each pair; anything but two columns stays as it is.
+def join_pairs(X: Texts, *, name: str) -> Any:
+    """Join each pair of texts to one text; anything but two columns is returned unchanged.
 
     Parameters
     ----------
     X : list, ndarray, Series, frame or iterator of str
     name : str
-        Who asks.
+        Name of the estimator, for error messages.
 
     Returns
     -------
@@ -57,7 +64,7 @@ def join_pairs(X, *, name):
     Raises
     ------
     ValueError
-        If a text of a pair is no string.
+        If a text of a pair is not a string.
     """
     if not isinstance(X, Iterator) and len(columns := read_texts(X, name=name)) == 2:
         return np.array([f"{first} {second}".strip() for first, second in zip(*columns, strict=True)], dtype=object)
@@ -71,42 +78,42 @@ class Documents:
     Attributes
     ----------
     sentences : list of list of str
-        Of every document; none of them empty.
+        Sentences of each document; none of them is empty.
     groups : ndarray of int, shape (n_documents, 2), or None
-        Of pairs of texts: number of the first text and of the second, equal texts having equal numbers.
+        For pairs of texts: numbers of the first and the second text; equal texts have equal numbers.
     """
 
-    sentences: list
-    groups: np.ndarray | None
+    sentences: list[list[str]]
+    groups: IntArray | None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.sentences)
 
-    def take(self, rows):
+    def take(self, rows: Sequence[int] | IntArray) -> "Documents":
         """Return some of the documents."""
         return Documents([self.sentences[row] for row in rows], None if self.groups is None else self.groups[rows])
 
-    def sha256(self):
-        """SHA-256 (hex) of all sentences."""
+    def sha256(self) -> str:
+        """Compute the SHA-256 (hex) of all sentences."""
         digest = hashlib.sha256()
         for document in self.sentences:
             digest.update("\n".join(document).encode() + b"\0")
         return digest.hexdigest()
 
-    def flat(self):
-        """One sentence after the other."""
+    def flat(self) -> Iterator[str]:
+        """Iterate over all sentences."""
         return (sentence for document in self.sentences for sentence in document)
 
 
-def find_documents(columns, *, with_pairs):
-    """Make documents of texts; blank ones are left out.
+def find_documents(columns: list[Array], *, with_pairs: bool) -> Documents:
+    """Make documents from texts; blank texts are left out.
 
     Parameters
     ----------
     columns : list of ndarray of str
         One column, or two.
     with_pairs : bool
-        Whether documents of one column are cut into sentences.
+        Whether texts of one column are divided into sentences.
 
     Returns
     -------
@@ -115,7 +122,7 @@ def find_documents(columns, *, with_pairs):
     Raises
     ------
     ValueError
-        If no text has a visible character.
+        If all texts are blank.
     """
     if len(columns) == 2:
         sentences = [[text for text in row if text.strip()] for row in zip(*columns, strict=True)]
@@ -128,16 +135,16 @@ def find_documents(columns, *, with_pairs):
     return Documents(sentences, codes).take(kept)
 
 
-def divide(documents, *, fraction, least, seed):
-    """Hold some documents out; equal ones stay together as far as that is possible.
+def divide(documents: Documents, *, fraction: float, least: int, seed: int) -> tuple[Documents, Documents]:
+    """Hold out some documents; equal documents stay together as far as possible.
 
     Parameters
     ----------
     documents : Documents
     fraction : float
-        Share that is held out; 0 holds out none.
+        Share of the documents that is held out; 0 holds out none.
     least : int
-        Fewest documents to hold out, and to keep.
+        Minimal number of documents to hold out, and to train on.
     seed : int
 
     Returns
@@ -165,8 +172,10 @@ def divide(documents, *, fraction, least, seed):
     return documents.take(fitted), documents.take(held_out)
 
 
-def make_corpus(documents, tokenizer, collator):
-    """Turn documents into tokens; of pairs of texts, each has one half of an example.
+def make_corpus(
+    documents: Documents, tokenizer: "transformers.PreTrainedTokenizerBase", collator: "Collator"
+) -> Corpus:
+    """Tokenise documents; each text of a pair is limited to one half of an example.
 
     Parameters
     ----------
@@ -194,14 +203,14 @@ def make_corpus(documents, tokenizer, collator):
     )
 
 
-def check_pairs(corpus, *, what):
-    """Refuse a corpus without sentences that do not belong together.
+def check_pairs(corpus: Corpus, *, what: str) -> None:
+    """Raise an error for a corpus from which no negative pair can be drawn.
 
     Parameters
     ----------
     corpus : Corpus
     what : str
-        Which texts, e.g. ``"learn from"``.
+        Purpose of the texts for the error message, e.g. ``"learn from"``.
 
     Raises
     ------

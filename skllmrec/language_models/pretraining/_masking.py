@@ -1,32 +1,45 @@
-"""Masked language modelling: which tokens are hidden, and what stands in their place."""
+"""Masked language modelling: the choice of the hidden tokens, and of the tokens that replace them."""
 
-_MASKED, _RANDOM = 0.8, 0.1  # shares of the hidden tokens; the rest stays as it is, but is predicted, too
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+_MASKED, _RANDOM = 0.8, 0.1  # shares of the hidden tokens; the others are unchanged, but also predicted
 
 
-def mask_tokens(ids, maskable, *, probability, mask_id, ordinary, starts=None):
-    """Hide tokens at random, in each row at least one.
+def mask_tokens(
+    ids: "torch.Tensor",
+    maskable: "torch.Tensor",
+    *,
+    probability: float,
+    mask_id: int,
+    ordinary: "torch.Tensor",
+    starts: "torch.Tensor | None" = None,
+) -> "tuple[torch.Tensor, torch.Tensor]":
+    """Hide random tokens, at least one in each row.
 
-    Of the hidden tokens, 80 % become the mask, 10 % another token, and 10 % stay.
+    Of the hidden tokens, 80 % are replaced by the mask, 10 % by another token, and 10 % are unchanged.
 
     Parameters
     ----------
     ids : torch.Tensor of shape (n_rows, n_tokens), int64
-        On the CPU, whose generator decides.
+        Tokens, on the CPU, whose generator draws the random numbers.
     maskable : torch.Tensor of shape (n_rows, n_tokens), bool
         Tokens that may be hidden: neither padding nor special.
     probability : float
-        Of a token, or a word, to be hidden.
+        Probability that a token, or a word, is hidden.
     mask_id : int
-        The token of the mask.
+        Id of the mask token.
     ordinary : torch.Tensor of shape (n_ordinary,), int64
-        Tokens that may stand in the place of another one.
+        Tokens that may replace a hidden token.
     starts : torch.Tensor of shape (n_rows, n_tokens), bool, default=None
-        Tokens that begin a word: words are hidden as a whole. None hides tokens one by one.
+        Tokens that begin a word: words are hidden as a whole. None: tokens are hidden independently.
 
     Returns
     -------
     inputs : torch.Tensor of shape (n_rows, n_tokens), int64
-        A copy.
+        A copy of `ids` with the hidden tokens replaced.
     hidden : torch.Tensor of shape (n_rows, n_tokens), bool
 
     References
@@ -50,9 +63,9 @@ def mask_tokens(ids, maskable, *, probability, mask_id, ordinary, starts=None):
         place = torch.arange(ids.shape[1]).expand(ids.shape)
         draw = draw.gather(1, torch.where(starts, place, 0).cummax(dim=1).values)
     draw = draw.masked_fill(~maskable, torch.inf)
-    # the smallest number of a row is always hidden, so that every row teaches something
+    # the smallest number of a row is always hidden, so that every row has a loss
     hidden = maskable & ((draw < probability) | (draw == draw.amin(dim=1, keepdim=True)))
-    fate = torch.rand(ids.shape)
+    kind = torch.rand(ids.shape)
     others = ordinary[torch.randint(len(ordinary), ids.shape)]
-    inputs = torch.where(hidden & (fate < _MASKED), mask_id, ids)
-    return torch.where(hidden & (fate >= _MASKED) & (fate < _MASKED + _RANDOM), others, inputs), hidden
+    inputs = torch.where(hidden & (kind < _MASKED), mask_id, ids)
+    return torch.where(hidden & (kind >= _MASKED) & (kind < _MASKED + _RANDOM), others, inputs), hidden

@@ -1,16 +1,25 @@
-"""Models for pre-training: made anew or loaded, with the heads that the objectives need."""
+"""Models for pre-training: newly initialised or loaded, with the heads that the objectives need."""
+
+from typing import TYPE_CHECKING, Any
 
 from skllmrec._backbone._quiet import loading, quiet
+from skllmrec._weights import Weights
+
+if TYPE_CHECKING:
+    import torch
+    import transformers
 
 # hidden size, layers, heads
 SIZES = {"tiny": (128, 2, 2), "mini": (256, 4, 4), "small": (512, 4, 8), "base": (768, 12, 12)}
-# of BERT-base; in narrower models, larger weights give sums of the same variance
+# initialiser range and hidden size of BERT-base; narrower models need larger weights for sums of the same variance
 _BASE_RANGE, _BASE_SIZE = 0.02, 768
-_HOLDS_PAIRS = "seq_relationship"  # the head that tells whether the second segment follows, as transformers calls it
+_PAIR_HEAD = "seq_relationship"  # name in transformers of the head that classifies pairs of segments
 
 
-def make_network(tokenizer, *, sizes, max_length, seed):
-    """Make a BERT with random weights.
+def make_network(
+    tokenizer: "transformers.PreTrainedTokenizerBase", *, sizes: tuple[int, ...], max_length: int, seed: int
+) -> "transformers.BertForPreTraining":
+    """Create a BERT with random weights.
 
     Parameters
     ----------
@@ -18,9 +27,9 @@ def make_network(tokenizer, *, sizes, max_length, seed):
     sizes : tuple of int
         Hidden size, layers, heads.
     max_length : int
-        Most tokens it reads.
+        Maximal number of tokens of an input.
     seed : int
-        Of the weights.
+        Seed of the weights.
 
     Returns
     -------
@@ -45,16 +54,18 @@ def make_network(tokenizer, *, sizes, max_length, seed):
         return BertForPreTraining(config)
 
 
-def load_network(weights, *, with_pairs, seed):
-    """Load a model to continue its pre-training; heads that it lacks are made anew.
+def load_network(
+    weights: Weights, *, with_pairs: bool, seed: int
+) -> "tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerBase]":
+    """Load a model to continue its pre-training; missing heads are newly initialised.
 
     Parameters
     ----------
     weights : Weights
     with_pairs : bool
-        Whether it has to judge pairs of segments.
+        Whether pairs of segments are classified.
     seed : int
-        Of the weights of new heads.
+        Seed of the weights of new heads.
 
     Returns
     -------
@@ -64,12 +75,12 @@ def load_network(weights, *, with_pairs, seed):
     Raises
     ------
     ValueError
-        If the model cannot be trained with these objectives, or its tokenizer is not its own.
+        If the model cannot be trained with these objectives, or the tokenizer is of another model.
     """
     import torch
     from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForPreTraining, AutoTokenizer
 
-    options = {"local_files_only": True, "trust_remote_code": False}
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     with loading, quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         config = AutoConfig.from_pretrained(weights.path, **options)
@@ -87,7 +98,7 @@ def load_network(weights, *, with_pairs, seed):
 
 
 def _check_pairing(network, with_pairs, path):
-    has_head = any(_HOLDS_PAIRS in name for name, _ in network.named_parameters())
+    has_head = any(_PAIR_HEAD in name for name, _ in network.named_parameters())
     if with_pairs and not (has_head and getattr(network.config, "type_vocab_size", 0) > 1):
         raise ValueError(
             f"the objective 'nsp' needs a model that tells segments apart and judges pairs of them, and {path} holds a "
@@ -96,7 +107,7 @@ def _check_pairing(network, with_pairs, path):
 
 
 def _check_tokenizer(tokenizer, network, path):
-    """Refuse a tokenizer that cannot be the model's."""
+    """Raise an error for a tokenizer that does not fit the model."""
     n_rows = network.get_input_embeddings().weight.shape[0]
     most = max(tokenizer.get_vocab().values())
     if most >= n_rows:
@@ -113,35 +124,38 @@ def _check_tokenizer(tokenizer, network, path):
 
 
 class Heads:
-    """Runs a network on a batch, and its large output layer on the hidden tokens only."""
+    """Applies a network to a batch, and its large output layer to the hidden tokens only."""
 
-    def __init__(self, network):
-        self._network, self._hidden = network, None
+    def __init__(self, network: "transformers.PreTrainedModel") -> None:
+        self._network = network
+        self._hidden: torch.Tensor | None = None
         self._has_types = getattr(network.config, "type_vocab_size", 0) > 1
         self._hook = network.get_output_embeddings().register_forward_pre_hook(self._select)
 
     def _select(self, layer, args):
         return (args[0][self._hidden],)
 
-    def close(self):
-        """Leave the network as it was."""
+    def close(self) -> None:
+        """Remove the hook from the network."""
         self._hook.remove()
 
-    def __call__(self, input_ids, mask, types, hidden):
-        """Run a batch.
+    def __call__(
+        self, input_ids: "torch.Tensor", mask: "torch.Tensor", types: "torch.Tensor", hidden: "torch.Tensor"
+    ) -> "tuple[torch.Tensor, Any]":
+        """Compute the logits of a batch.
 
         Parameters
         ----------
         input_ids, mask, types : torch.Tensor of shape (n_rows, n_tokens), int64
-            Tokens, which of them are no padding, and the segment of each.
+            Tokens, 1 for tokens that are not padding, and the segment of each token.
         hidden : torch.Tensor of shape (n_rows, n_tokens), bool
-            Tokens to predict.
+            Tokens that are predicted.
 
         Returns
         -------
         token_logits : torch.Tensor of shape (n_hidden, n_vocabulary)
         pair_logits : torch.Tensor of shape (n_rows, 2) or None
-            First whether the second segment follows, then whether it is another document's.
+            Column 0: the second segment follows the first; column 1: it is from another document.
         """
         self._hidden = hidden
         try:

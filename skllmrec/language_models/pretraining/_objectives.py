@@ -1,15 +1,25 @@
 """The objectives of pre-training: batches of examples, their losses, and scores on held-out documents."""
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skllmrec._device import to_device
 from skllmrec._training import index_batches
+from skllmrec._typing import Array, IntArray
+from skllmrec.language_models.pretraining._corpus import Corpus
 from skllmrec.language_models.pretraining._masking import mask_tokens
 from skllmrec.language_models.pretraining._sentence_pairs import OTHER, SINGLE, draw_pairs
-from skllmrec.language_models.pretraining._tokenizer import find_frame
+from skllmrec.language_models.pretraining._tokenizer import Frame, find_frame
+
+if TYPE_CHECKING:
+    import torch
+    import transformers
+
+    from skllmrec.language_models.pretraining._networks import Heads
 
 OBJECTIVES = ("mlm", "nsp")
 HELD_OUT = "held_out_"  # prefix of the names of scores on held-out documents
@@ -19,7 +29,7 @@ _IGNORED = -100  # label without a loss, as in torch
 
 @dataclass(frozen=True)
 class Collator:
-    """Draws the examples of the objectives from a corpus, and collates batches of them.
+    """Draws examples from a corpus, and collates batches of them.
 
     Attributes
     ----------
@@ -27,9 +37,9 @@ class Collator:
     frame : Frame
         Special tokens around the segments.
     max_length : int
-        Most tokens of an example, special ones included.
+        Maximal number of tokens of an example, special tokens included.
     batch_size : int
-        Examples of a batch.
+        Number of examples of a batch.
     mask_probability : float
     whole_words : bool
         Whether words are masked as a whole.
@@ -38,43 +48,43 @@ class Collator:
         Tokens that are not special.
     """
 
-    objectives: tuple
-    frame: object
+    objectives: tuple[str, ...]
+    frame: Frame
     max_length: int
     batch_size: int
     mask_probability: float
     whole_words: bool
     mask_id: int
     pad_id: int
-    ordinary: object
+    ordinary: "torch.Tensor"
 
     @property
-    def half(self):
+    def half(self) -> int:
         """Maximal number of tokens of one of two segments."""
         return (self.max_length - self.frame.n_special) // 2
 
-    def examples(self, corpus, rng):
+    def examples(self, corpus: Corpus, rng: np.random.Generator) -> IntArray:
         """Draw the examples of an epoch: ndarray of int64, shape (n_examples, 5), see `draw_pairs`."""
         if "nsp" not in self.objectives:
             return corpus.examples()
         examples = draw_pairs(corpus, self.half, rng)
         return examples if "mlm" in self.objectives else examples[examples[:, 4] != SINGLE]
 
-    def batches(self, corpus, rng):
+    def batches(self, corpus: Corpus, rng: np.random.Generator) -> list[IntArray]:
         """Divide the examples of an epoch into batches of similar length."""
         examples = self.examples(corpus, rng)
         lengths = examples[:, 1] - examples[:, 0] + examples[:, 3] - examples[:, 2]
         return [examples[rows] for rows in index_batches(len(examples), self.batch_size, lengths=lengths)(rng)]
 
-    def collate(self, corpus, examples):
+    def collate(self, corpus: Corpus, examples: IntArray) -> tuple[IntArray, IntArray, Array, Array, IntArray]:
         """Collate a batch to arrays of shape (n_examples, n_tokens).
 
         Returns
         -------
         ids, types, starts, content : ndarray
-            Tokens, segments (0 or 1), whether a token begins a word, and whether it is one of a segment.
+            Tokens, segments (0 or 1), whether a token begins a word, and whether it belongs to a segment.
         mask : ndarray
-            1 where there is no padding.
+            0 in the padding, else 1.
         """
         rows = [self._lay_out(*example) for example in examples.tolist()]
         widths = [sum(len(part) if isinstance(part, list) else part[1] - part[0] for part in row) for row in rows]
@@ -92,7 +102,7 @@ class Collator:
                     stop = at + part[1] - part[0]
                     ids[i, at:stop] = corpus.tokens[slice(*part)]
                     starts[i, at:stop] = corpus.starts[slice(*part)]
-                    starts[i, at : at + 1] = True  # where a word was cut, its rest is one
+                    starts[i, at : at + 1] = True  # the rest of a divided word counts as a word
                     content[i, at:stop] = True
                 types[i, at:stop] = number > 2
                 at = stop
@@ -108,14 +118,14 @@ class Collator:
         return before, (a0, a1), between, (b0, b1), behind
 
 
-def make_collator(tokenizer, **options):
-    """Make a collator for the tokens of a tokenizer.
+def make_collator(tokenizer: "transformers.PreTrainedTokenizerBase", **options: Any) -> Collator:
+    """Make a collator for a tokenizer.
 
     Parameters
     ----------
     tokenizer : transformers.PreTrainedTokenizerBase
     **options : dict
-        The attributes of the collator that are not about tokens.
+        Attributes of the collator that do not depend on the tokenizer.
 
     Returns
     -------
@@ -143,26 +153,31 @@ class Objectives:
     heads : Heads
     device : torch.device
     unigram : torch.Tensor of shape (n_vocabulary,)
-        Logarithm of the share of each token in the corpus that is trained on.
+        Logarithm of the relative frequency of each token in the training corpus.
     """
 
-    def __init__(self, collator, corpus, heads, device, unigram):
-        self._collator, self._corpus, self._heads = collator, corpus, heads
-        self._device, self._unigram = device, unigram
+    def __init__(
+        self, collator: Collator, corpus: Corpus, heads: "Heads", device: "torch.device", unigram: "torch.Tensor"
+    ) -> None:
+        self._collator = collator
+        self._corpus = corpus
+        self._heads = heads
+        self._device = device
+        self._unigram = unigram
 
-    def __call__(self, examples):
-        """Losses of a batch: the sum of the objectives' means, and sums and counts of each, see `summarise`."""
+    def __call__(self, examples: IntArray) -> "tuple[torch.Tensor, dict[str, torch.Tensor]]":
+        """Compute the sum of the mean losses of a batch, and the sums and counts that `summarise` takes."""
         import torch
         from torch.nn.functional import cross_entropy
 
         collator = self._collator
-        ids, types, starts, content, mask = self._collator.collate(self._corpus, examples)
-        ids, content = torch.from_numpy(ids), torch.from_numpy(content)
-        inputs, hidden = ids, torch.zeros_like(content)
+        tokens, types, starts, content, mask = collator.collate(self._corpus, examples)
+        inputs = ids = torch.from_numpy(tokens)
+        hidden = torch.zeros(ids.shape, dtype=torch.bool)
         if "mlm" in collator.objectives:
             inputs, hidden = mask_tokens(
                 ids,
-                content,
+                torch.from_numpy(content),
                 probability=collator.mask_probability,
                 mask_id=collator.mask_id,
                 ordinary=collator.ordinary,
@@ -170,17 +185,19 @@ class Objectives:
             )
         on_device = (to_device(array, self._device) for array in (inputs.numpy(), mask, types, hidden.numpy()))
         token_logits, pair_logits = self._heads(*on_device)
-        loss, numbers = 0.0, {}
+        loss: Any = 0.0
+        numbers: dict[str, torch.Tensor] = {}
         if "mlm" in collator.objectives:
             wanted = to_device(ids[hidden].numpy(), self._device)
             total = cross_entropy(token_logits.float(), wanted, reduction="sum")
-            loss, numbers = loss + total / len(wanted), self._numbers("mlm", total, token_logits, wanted)
+            loss = loss + total / len(wanted)
+            numbers |= self._numbers("mlm", total, token_logits, wanted)
             numbers["unigram_sum"] = -self._unigram[ids[hidden]].sum()
         if "nsp" in collator.objectives:
             labels = examples[:, 4]
             wanted = to_device(np.where(labels == SINGLE, _IGNORED, labels == OTHER).astype(np.int64), self._device)
             total = cross_entropy(pair_logits.float(), wanted, reduction="sum")
-            loss = loss + total / max(np.count_nonzero(labels != SINGLE), 1)
+            loss = loss + total / max(int((labels != SINGLE).sum()), 1)
             numbers |= self._numbers("nsp", total, pair_logits, wanted)
         return loss, numbers
 
@@ -189,7 +206,7 @@ class Objectives:
         right = (logits.argmax(dim=1) == wanted).sum()
         return {f"{name}_sum": total.detach(), f"{name}_right": right, f"{name}_count": (wanted != _IGNORED).sum()}
 
-    def evaluate(self, batches, seed):
+    def evaluate(self, batches: Iterable[IntArray], seed: int) -> dict[str, float]:
         """Score the network on batches, with the same masks in every call.
 
         Parameters
@@ -205,7 +222,7 @@ class Objectives:
         """
         import torch
 
-        sums = {}
+        sums: dict[str, float] = {}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             for batch in batches:
@@ -217,8 +234,8 @@ class Objectives:
         }
 
 
-def summarise(record, objectives):
-    """Turn sums and counts of a record into means.
+def summarise(record: dict[str, Any], objectives: Sequence[str]) -> dict[str, Any]:
+    """Replace the sums and counts of a record by means.
 
     Parameters
     ----------
@@ -229,7 +246,7 @@ def summarise(record, objectives):
     Returns
     -------
     dict
-        All else of the record, and loss and accuracy of each objective; perplexities for masked tokens.
+        The other values of the record, loss and accuracy of each objective, and perplexities of masked tokens.
 
     Examples
     --------
@@ -251,5 +268,5 @@ def summarise(record, objectives):
 
 
 def _perplexity(loss):
-    """Exponential of a loss; infinite where a training that diverges has made it too large for one."""
+    """Compute the exponential of a loss; infinity if it exceeds the largest float, as in a diverging training."""
     return math.exp(loss) if loss < _MOST_EXPONENT else math.inf

@@ -1,4 +1,4 @@
-"""LLMPretrainer: a language model of one's own texts, from scratch or continued."""
+"""LLMPretrainer: pre-training of a language model on one's own texts, from scratch or continued."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -23,63 +23,63 @@ from skllmrec.language_models.pretraining._tokenizer import TOKENIZERS, train_to
 _SIZE_NAMES = ("hidden_size", "n_layers", "n_heads")
 _SCRATCH_RATE, _CONTINUED_RATE = 5e-4, 5e-5
 _CLIP_NORM = 1.0
-_SEED = 0  # where a training has to be found again, and no seed is given
+_SEED = 0  # of a training with a checkpoint and without a seed
 
 
 class LLMPretrainer(CheckpointEncoder):
     """Pre-train a language model on one's own texts, and encode texts with it.
 
-    `fit` trains a tokenizer and a BERT from scratch, or continues the pre-training of a model that exists, without any
-    labels. Two objectives, alone or together (their losses are added):
+    `fit` trains a tokenizer and a BERT from scratch, or continues the pre-training of an existing model, without
+    labels. There are two objectives, which are used alone or together (their losses are added):
 
     - "mlm", masked language modelling: 15 % of the tokens are hidden, and predicted from the others.
-    - "nsp", next-sentence prediction: of two segments, whether the second one follows the first. The segments are
-      sentences of a text up to a random place, and those after it; in half of the pairs the second segment is another
-      text's, of a similar length. With two columns of texts, the rows are the pairs.
+    - "nsp", next-sentence prediction: whether the second of two segments follows the first one. The segments are the
+      sentences of a text up to a random position, and those after it; in half of the pairs the second segment is from
+      another text and of similar length. With two columns of texts, each row is a pair.
 
-    Part of the texts is held out: loss and accuracy of each objective on them are reported for every epoch, and the
-    weights of the best epoch are kept. They are saved as a plain directory of transformers, which
-    :class:`~skllmrec.LLMTextEncoder` opens as ``model``, and never held in an attribute or a pickle.
+    A part of the texts is held out: loss and accuracy of each objective on them are reported for each epoch, and the
+    weights of the best epoch are kept. They are saved as a directory in the format of transformers, which
+    :class:`~skllmrec.LLMTextEncoder` opens as ``model``; no attribute and no pickle contains them.
 
     Parameters
     ----------
     model : str, path-like or None, default=None
-        Model whose pre-training is continued, named as in :class:`~skllmrec.LLMTextEncoder`, with its own tokenizer;
-        `tokenizer`, `vocab_size`, `size` and the explicit sizes are then not used. None starts from random weights.
+        Model whose pre-training is continued, named as in :class:`~skllmrec.LLMTextEncoder`; its own tokenizer is used,
+        and `tokenizer`, `vocab_size`, `size` and the explicit sizes are ignored. None: random initial weights.
     objectives : sequence of {"mlm", "nsp"}, default=("mlm", "nsp")
-        What is learned.
+        Objectives that are minimised together.
     tokenizer : {"wordpiece", "bpe"}, default="wordpiece"
-        Kind of the tokenizer that is trained: BERT's word pieces (letters become small and lose their accents, every
-        Chinese character is a word), or pairs of bytes (nothing is lost).
+        Kind of the tokenizer that is trained: word pieces as in BERT (lower case, no accents, every Chinese character
+        is a word), or byte pairs (lossless).
     vocab_size : int, default=8000
-        Most tokens of the tokenizer.
+        Maximal number of tokens of the tokenizer.
     size : {"tiny", "mini", "small", "base"}, default="tiny"
         Hidden size, layers and attention heads of the model: 128, 2, 2; 256, 4, 4; 512, 4, 8; 768, 12, 12 [2]_.
     hidden_size, n_layers, n_heads : int or None, default=None
-        Instead of what `size` says; the intermediate size is then four hidden sizes, as in all of these.
+        Replaces the value of `size`; the intermediate size is always four times the hidden size.
     whole_word_masking : bool, default=False
-        Hide all tokens of a word at once.
+        Hide all tokens of a word together.
     mask_probability : float, default=0.15
-        Share of the tokens, or words, that are hidden. Of these, 80 % become the mask, 10 % another token, and 10 %
-        stay as they are.
+        Share of the tokens, or words, that are hidden. Of these, 80 % are replaced by the mask, 10 % by another token,
+        and 10 % are unchanged.
     max_length : int, default=128
-        Tokens of an example, special ones included; also what `transform` reads of a text. Longer texts are cut into
-        several examples.
+        Maximal number of tokens of an example, special tokens included, and of a text in `transform`. `fit` divides
+        longer texts into several examples.
     batch_size : int, default=32
-        Examples of a batch.
+        Number of examples of a batch.
     learning_rate : {"linear", "cosine", "constant"}, default="linear"
         Schedule of the learning rate after the warm-up: it falls to zero at the end of the training along a line or
         half a cosine, or stays constant.
     learning_rate_init : float or None, default=None
-        Highest learning rate of AdamW. None: 5e-4 for a new model, 5e-5 for one that is continued.
+        Highest learning rate of AdamW. None: 5e-4 for a new model, 5e-5 for continued pre-training.
     weight_decay : float, default=0.01
-        Of matrices and embeddings, not of biases and scales.
+        Decoupled weight decay of matrices and embeddings, not of biases and scales.
     warmup : float, default=0.1
         Share of the training in which the learning rate rises.
     max_iter : int, default=10
-        Most epochs, which are passes over the texts; each draws other pairs and masks.
+        Maximal number of epochs, which are passes over the texts; pairs and masks are drawn again in each.
     max_steps : int or None, default=None
-        Most steps of the optimiser; None: as many as `max_iter` epochs have.
+        Maximal number of steps of the optimiser; None: the steps of `max_iter` epochs.
     early_stopping : bool, default=True
         Hold out some texts, report the loss and accuracy on them for each epoch, stop once their loss has not improved
         for `n_iter_no_change` epochs, and keep the best epoch. False: train on all texts, and keep the last epoch.
@@ -93,48 +93,48 @@ class LLMPretrainer(CheckpointEncoder):
     gradient_accumulation : int, default=1
         Batches whose mean gradient makes one step.
     gradient_checkpointing : bool, default=False
-        Compute the states between layers twice instead of keeping them: less memory, more work.
+        Compute the states between layers twice instead of storing them: less memory, more computation.
     pooling : {"mean", "cls", "max", "last", "weighted_mean"}, default="mean"
-        How `transform` turns token vectors into a text vector.
+        How `transform` combines token vectors to a text vector.
     checkpoint_dir : str, path-like or None, default=None
-        Directory in which the training is saved every 100 steps, so that the same call of `fit` goes on where it was
-        interrupted or killed, with the same weights in the end; the model is saved there, too. None saves the model
-        in a cache of limited size, see `checkpoint_`, and nothing while it is trained.
+        Directory in which the training is saved every 100 steps, so that the same call of `fit` resumes an interrupted
+        training and gives the same weights; the model is saved there as well. None: the model is saved in a cache of
+        limited size, see `checkpoint_`, and the training is not saved.
     callbacks : sequence of callable, default=()
-        Called with each record of `history_` (a dict of numbers) as soon as it is there, for loggers such as
-        TensorBoard and MLflow; a true return value ends the training. Functions, not methods of objects: `clone` copies
-        parameters.
+        Functions called with each record of `history_` (a dict of numbers) at the end of its epoch, for loggers such
+        as TensorBoard and MLflow; a true return value ends the training. Pass functions, not methods of objects, since
+        `clone` copies parameters.
     memory : str, path-like, EmbeddingStore or None, default=None
-        Directory of a store that keeps the vector of every text.
+        Store of the vectors of texts, or its directory.
     device : str or None, default=None
-        Torch device; None takes an accelerator if there is one.
+        Torch device; None: an accelerator if there is one.
     random_state : int, RandomState instance or None, default=None
-        Of weights, held-out texts, pairs and masks. None draws a new one for each fit; with `checkpoint_dir` it is the
-        same for all, since a training with other numbers could not be resumed.
+        Seed of weights, held-out texts, pairs and masks. None: another seed in each fit, or with `checkpoint_dir` a
+        constant one, since a training with other random numbers could not be resumed.
     verbose : bool, default=False
-        Show a progress bar with rate and remaining time, where tqdm is installed.
+        Show a progress bar with rate and remaining time if tqdm is installed.
 
     Attributes
     ----------
     checkpoint_ : str
-        Directory of the trained model, its name being a checksum of its content. Without `checkpoint_dir` it is in
-        the folder ``models`` of :func:`skllmrec.get_data_home`, from which the models that have not been used for
-        longest are removed beyond 10 GB (environment variable ``SKLLMREC_MODEL_CACHE_SIZE``).
+        Directory of the trained model, named by a checksum of its content. Without `checkpoint_dir` it is in the folder
+        ``models`` of :func:`skllmrec.get_data_home`, from which the least recently used models are removed while it is
+        larger than 10 GB (environment variable ``SKLLMREC_MODEL_CACHE_SIZE``).
     weights_sha256_ : str
         SHA-256 of weights, tokenizer and configuration; `transform` accepts no others.
     embedding_size_ : int
         Length of a vector.
     max_length_ : int
-        Tokens that `transform` reads.
+        Maximal number of tokens of a text in `transform`.
     history_ : list of dict
         A record for each epoch, the first one of the weights before training: "epoch", "step", "loss" (sum over the
-        objectives), and for each objective "mlm_loss" and "mlm_accuracy", "nsp_loss" and "nsp_accuracy", the same of
-        held-out texts as "held_out_mlm_loss" and so on, "score" (what the best epoch is chosen by: the negative sum of
-        the held-out losses), "learning_rate" and "seconds". Of masked tokens also "mlm_perplexity", and
-        "unigram_perplexity": that of a model which knows how frequent tokens are and nothing else.
+        objectives), and for each objective "mlm_loss" and "mlm_accuracy", "nsp_loss" and "nsp_accuracy", the same on
+        held-out texts as "held_out_mlm_loss" and so on, "score" (the negative sum of the held-out losses, by which the
+        best epoch is chosen), "learning_rate" and "seconds". For masked tokens also "mlm_perplexity", and
+        "unigram_perplexity", the perplexity of the relative frequencies of the tokens.
     scores_ : dict of str to float
-        Numbers of the held-out texts with the weights that were kept, named as above without ``held_out_``; empty if
-        nothing was held out.
+        Losses, accuracies and perplexities on the held-out texts with the weights that were kept, named as above
+        without ``held_out_``; empty if no texts were held out.
     best_epoch_ : int
         Epoch of these weights.
     n_iter_, n_steps_ : int
@@ -142,13 +142,13 @@ class LLMPretrainer(CheckpointEncoder):
 
     See Also
     --------
-    skllmrec.LLMTextEncoder : Encodes with a model that exists.
+    skllmrec.LLMTextEncoder : Encodes with an existing model.
 
     Notes
     -----
-    Held-out tokens are predicted from a context that is itself masked, and pairs are judged by masked segments, as in
-    training. Perplexity is the exponential of the mean loss of a masked token; it depends on the vocabulary, so that
-    only models with one tokenizer can be compared by it.
+    On held-out texts, tokens are predicted from a masked context and pairs are classified by masked segments, as in
+    training. Perplexity is the exponential of the mean loss of a masked token. It depends on the vocabulary, so that
+    it compares only models with the same tokenizer.
 
     References
     ----------
@@ -263,7 +263,7 @@ class LLMPretrainer(CheckpointEncoder):
         Parameters
         ----------
         X : list, ndarray, Series or frame of str, shape (n_texts,) or (n_texts, 2)
-            Texts, or pairs of texts, one or one pair per row. Blank ones are left out.
+            Texts, or pairs of texts, one text or pair per row. Blank texts are left out.
         y : object, default=None
             Ignored.
 
@@ -274,13 +274,13 @@ class LLMPretrainer(CheckpointEncoder):
         Raises
         ------
         ValueError
-            If a parameter is invalid, a row is no string, the corpus is empty or has no two texts of two sentences for
-            "nsp", `model` cannot be trained with these objectives or has another model's tokenizer, or
+            If a parameter is invalid, a row is not a string, all texts are blank, fewer than two texts have two
+            sentences for "nsp", `model` cannot be trained with these objectives or has another model's tokenizer, or
             `checkpoint_dir` is a file.
         CheckpointError
             If `checkpoint_dir` holds a training of another configuration; nothing is overwritten.
         DivergenceError
-            If the loss is not finite any more.
+            If the loss is not finite.
         TypeError
             If one of the callbacks cannot be called.
         ModelNotFoundError
@@ -295,9 +295,9 @@ class LLMPretrainer(CheckpointEncoder):
         Parameters
         ----------
         X : list, ndarray, Series, frame or iterator of str, shape (n_texts,) or (n_texts, 2)
-            Texts. Of an array or frame with two columns, the two texts of a row are encoded as one.
+            Texts. In an array or frame with two columns, the two texts of a row are encoded as one.
         out : None, ndarray of shape (n_texts, embedding_size_), str or path-like, default=None
-            Where the vectors go, see :meth:`skllmrec.LLMTextEncoder.transform`.
+            Destination of the vectors, see :meth:`skllmrec.LLMTextEncoder.transform`.
 
         Returns
         -------
@@ -306,11 +306,11 @@ class LLMPretrainer(CheckpointEncoder):
         Raises
         ------
         ValueError
-            If a row is no string.
+            If a row is not a string.
         CheckpointError
             If the saved model has changed since `fit`.
         ModelNotFoundError
-            If the saved model is gone.
+            If the saved model does not exist any more.
         """
         return super().transform(join_pairs(X, name=type(self).__name__), out=out)
 
@@ -355,7 +355,7 @@ class LLMPretrainer(CheckpointEncoder):
         return self._keep(save, name="pretrained")
 
     def _network(self, documents, seed):
-        """Network and tokenizer, loaded or made, and the checksum of the weights that were loaded."""
+        """Load or create network and tokenizer; return them and the checksum of the loaded weights."""
         if self.model is not None:
             weights = find_weights(self.model)
             return *load_network(weights, with_pairs="nsp" in self.objectives, seed=seed), weights.sha256
@@ -364,7 +364,7 @@ class LLMPretrainer(CheckpointEncoder):
         return make_network(tokenizer, sizes=self._sizes(), max_length=length, seed=seed), tokenizer, None
 
     def _check_parameters(self):
-        """Refuse what no constraint of a single parameter can."""
+        """Check what the constraints of single parameters cannot check."""
         check_callbacks(self.callbacks)
         self._check_directory()
         unknown = [name for name in self.objectives if name not in OBJECTIVES]
@@ -404,7 +404,7 @@ class LLMPretrainer(CheckpointEncoder):
         )
 
     def _scores(self, best_epoch):
-        """Held-out numbers of the weights that were kept."""
+        """Return the held-out scores of the weights that were kept."""
         self.best_epoch_ = self.n_iter_ if best_epoch is None else best_epoch
         record = next((record for record in self.history_ if record["epoch"] == best_epoch), {})
         return {name.removeprefix(HELD_OUT): value for name, value in record.items() if name.startswith(HELD_OUT)}

@@ -1,26 +1,29 @@
-"""Next-sentence prediction: sentences of a document, and pairs of which half belong together."""
+"""Next-sentence prediction: division of texts into sentences, and positive and negative pairs of segments."""
 
 import re
 
 import numpy as np
 
-NEXT, OTHER, SINGLE = 1, 0, -1  # label of an example: the second segment follows, is another document's, is missing
+from skllmrec._typing import Array, IntArray
+from skllmrec.language_models.pretraining._corpus import Corpus
 
-_ROUNDS = 20  # of drawing another document of similar length, before every length will do
-_REACH = 8  # places in the order of lengths at first; doubled with each round
+NEXT, OTHER, SINGLE = 1, 0, -1  # label: the second segment follows, is from another document, is missing
 
-# A sentence ends behind its mark and the quotes and brackets that close with it: anywhere behind marks that are full
-# width (Chinese, Japanese) or stand for nothing else, before white space behind marks that are ambiguous, at line ends.
+_ROUNDS = 20  # of drawing other documents of similar length
+_REACH = 8  # maximal distance in the order of lengths in the first round; doubled in each round
+
+# A sentence ends after its mark and the closing quotes and brackets that follow it. Full-width marks (Chinese, Japanese
+# and others) always end it, ambiguous marks end it before white space. A line break ends it as well.
 _CLOSING = "[\\\"'”’»)\\]」』）】]*"  # noqa: RUF001 - quotes and brackets of several scripts
 _FULL, _AMBIGUOUS = "[。！？｡।॥]+", "[.!?…؟۔]+"  # noqa: RUF001 - and their marks
 _END = re.compile(f"({_FULL}{_CLOSING})|({_AMBIGUOUS}{_CLOSING})(?=\\s)|[\\r\\n]+")
 
 
-def split_sentences(text):
-    """Cut a text into sentences, in any language that ends them with a mark.
+def split_sentences(text: str) -> list[str]:
+    """Divide a text into sentences, in any language that ends them with a mark.
 
-    A mark before white space and a small letter ends nothing ("approx. five"), nor does a dot behind a single letter
-    ("J. Smith").
+    A mark before white space and a lower-case letter does not end a sentence ("approx. five"), nor does a dot after a
+    single upper-case letter ("J. Smith").
 
     Parameters
     ----------
@@ -29,7 +32,7 @@ def split_sentences(text):
     Returns
     -------
     list of str
-        Without surrounding white space; none is empty.
+        Sentences without surrounding white space; none is empty.
 
     Examples
     --------
@@ -56,25 +59,25 @@ def _goes_on(text, end):
     return is_initial or text[end.end() :].lstrip()[:1].islower()
 
 
-def draw_others(lengths, groups, rows, rng):
-    """Draw for some rows another one, of a similar length, that has nothing in common with it.
+def draw_others(lengths: Array, groups: IntArray, rows: IntArray, rng: np.random.Generator) -> IntArray:
+    """Draw for each of some rows another row of similar length and of other groups.
 
-    The length of a wrong second segment is like that of the right one; else a model could tell them apart by it.
+    If negative segments had other lengths than positive ones, a model could classify pairs by length.
 
     Parameters
     ----------
     lengths : ndarray of int, shape (n,)
-        Of what is exchanged.
+        Lengths of the segments.
     groups : ndarray of int, shape (n, n_kinds)
-        Rows that agree in any column are no "others" to each other.
+        Groups of the rows; a row with an equal number in any column is not drawn.
     rows : ndarray of int, shape (n_rows,)
-        Whom to draw for.
+        Rows for which another row is drawn.
     rng : numpy.random.Generator
 
     Returns
     -------
     ndarray of int, shape (n_rows,)
-        Another row for each; the row itself where none was found.
+        Another row for each; the row itself if none was found.
 
     Examples
     --------
@@ -102,15 +105,15 @@ def draw_others(lengths, groups, rows, rng):
     return others
 
 
-def draw_pairs(corpus, half, rng):
-    """Cut every chunk of a corpus in two, and exchange the second part of half of them with another document's.
+def draw_pairs(corpus: Corpus, half: int, rng: np.random.Generator) -> IntArray:
+    """Divide each chunk of a corpus into two segments, and replace half of the second segments by other documents'.
 
     Parameters
     ----------
     corpus : Corpus
-        The tokens of sentences, chunks of which fit into the model.
+        Corpus whose chunks fit into the model.
     half : int
-        Most tokens of a segment: the last ones before the cut, the first ones after it.
+        Maximal number of tokens of a segment: the last ones before the cut, the first ones after it.
     rng : numpy.random.Generator
 
     Returns

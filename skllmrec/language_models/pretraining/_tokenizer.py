@@ -1,20 +1,28 @@
-"""Tokenizers for pre-training: trained on a corpus, and what a pair of segments looks like to one."""
+"""Tokenizers for pre-training: their training on a corpus, and the special tokens that they add."""
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from skllmrec._backbone._quiet import loading, quiet
+from skllmrec._typing import Array
+
+if TYPE_CHECKING:
+    import transformers
 
 TOKENIZERS = ("wordpiece", "bpe")
-_LETTERS = 1000  # most letters that are tokens of their own, as is common
-_CONTINUES = "##"  # begin of tokens inside words
+_LETTERS = 1000  # maximal number of letters that are tokens, a usual value
+_CONTINUES = "##"  # prefix of tokens inside words
 _SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
 
 
-def train_tokenizer(texts, *, kind, vocab_size, max_length):
+def train_tokenizer(
+    texts: Sequence[str], *, kind: str, vocab_size: int, max_length: int
+) -> "transformers.PreTrainedTokenizerBase":
     """Train a tokenizer.
 
     Parameters
@@ -22,16 +30,16 @@ def train_tokenizer(texts, *, kind, vocab_size, max_length):
     texts : list of str
         The corpus.
     kind : {"wordpiece", "bpe"}
-        BERT's own (small letters, no accents, every Chinese character a word), or pairs of bytes (loses nothing).
+        Word pieces as in BERT (lower case, no accents, every Chinese character a word), or byte pairs (lossless).
     vocab_size : int
-        Most tokens; fewer if the corpus has no more that occur twice.
+        Maximal number of tokens; there are fewer if no more occur twice in the corpus.
     max_length : int
-        Tokens that its model can read.
+        Maximal number of tokens of an input of its model.
 
     Returns
     -------
     transformers.PreTrainedTokenizerBase
-        With type ids that tell two segments apart; equal texts give an equal tokenizer.
+        With type ids that distinguish two segments; equal texts give an equal tokenizer.
     """
     train = _train_wordpiece if kind == "wordpiece" else _train_bpe
     with loading, quiet():
@@ -53,10 +61,10 @@ def _train_wordpiece(texts, options, max_length):
 
 
 def _alphabet(texts, tokenizer):
-    """Letters that are tokens, and those of them that stand inside words, both in a fixed order.
+    """Return the letters that are tokens, and those of them that occur inside words, both in a fixed order.
 
-    The trainer numbers letters inside words as it meets them, in an order that changes from run to run, and the numbers
-    decide between pairs that are equally frequent: it is given them in an order beforehand.
+    The trainer numbers letters inside words in an order that changes from run to run, and chooses between equally
+    frequent pairs by these numbers. With the letters passed in a fixed order, the result is the same in each run.
     """
     chunks = Counter()
     for text in texts:
@@ -91,20 +99,20 @@ def _train_bpe(texts, options, max_length):
     return PreTrainedTokenizerFast(
         tokenizer_object=trained,
         model_max_length=max_length,
-        # without them, transformers would leave the type ids out
+        # without them, transformers leaves out the type ids
         model_input_names=["input_ids", "token_type_ids", "attention_mask"],
         **{f"{name}_token": token for name, token in _SPECIAL.items()},
     )
 
 
-def vocabulary_sha256(tokenizer):
-    """SHA-256 (hex) of the tokens and their numbers."""
+def vocabulary_sha256(tokenizer: "transformers.PreTrainedTokenizerBase") -> str:
+    """Compute the SHA-256 (hex) of the tokens and their ids."""
     lines = (f"{number} {token}\n" for token, number in sorted(tokenizer.get_vocab().items()))
     return hashlib.sha256("".join(lines).encode(errors="surrogatepass")).hexdigest()
 
 
-def tokenize(tokenizer, texts):
-    """Token ids of texts without special tokens, and whether each token begins a word.
+def tokenize(tokenizer: "transformers.PreTrainedTokenizerBase", texts: Sequence[str]) -> list[tuple[list[int], Array]]:
+    """Compute the token ids of texts without special tokens, and whether each token begins a word.
 
     Parameters
     ----------
@@ -118,7 +126,7 @@ def tokenize(tokenizer, texts):
     if not texts:
         return []
     encoded = tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)
-    if encoded.encodings is None:  # a tokenizer that does not say which words its tokens are of
+    if encoded.encodings is None:  # a tokenizer that does not report the words of its tokens
         return [(ids, np.ones(len(ids), dtype=bool)) for ids in encoded["input_ids"]]
     words = (np.array([-1 if word is None else word for word in encoding.word_ids]) for encoding in encoded.encodings)
     return [(ids, np.diff(word, prepend=-2) != 0) for ids, word in zip(encoded["input_ids"], words, strict=True)]
@@ -131,20 +139,20 @@ class Frame:
     Attributes
     ----------
     single, pair : tuple of list of int
-        What stands before, between (pairs) and behind the segments.
+        Special tokens before, between (pairs) and after the segments.
     """
 
-    single: tuple
-    pair: tuple
+    single: tuple[list[int], ...]
+    pair: tuple[list[int], ...]
 
     @property
-    def n_special(self):
-        """Special tokens of a pair."""
+    def n_special(self) -> int:
+        """Number of special tokens of a pair."""
         return sum(map(len, self.pair))
 
 
-def find_frame(tokenizer):
-    """Find out where a tokenizer puts its special tokens.
+def find_frame(tokenizer: "transformers.PreTrainedTokenizerBase") -> Frame:
+    """Find the special tokens that a tokenizer adds.
 
     Parameters
     ----------
@@ -160,7 +168,7 @@ def find_frame(tokenizer):
 
 
 def _around(ids, content, n_segments):
-    """Cut a list of tokens at each occurrence of others."""
+    """Split a list of tokens at each occurrence of `content`."""
     parts, start = [], 0
     for _ in range(n_segments):
         place = next(at for at in range(start, len(ids)) if ids[at : at + len(content)] == content)

@@ -1,28 +1,35 @@
-"""Texts from a server that speaks OpenAI's protocol of chats."""
+"""Answers of a server with OpenAI's protocol of chat completions."""
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from skllmrec._remote_api import RemoteAPI
 from skllmrec.exceptions import RemoteAPIError
 from skllmrec.language_models.profiles._generator import Answer
 
 _PATH = "chat/completions"
-_ROUNDS = 4  # requests of each thread between two savings
+_ROUNDS = 4  # requests of each thread between two writes to the cache
+_REFUSED = {400, 413, 422}  # statuses of a refused request, which may depend on its text alone
 
 
 class ChatWriter:
-    """Asks a server to answer prompts, a few at a time.
+    """Sends prompts to a server, a few at a time.
 
     Parameters
     ----------
     api : RemoteAPI
     request : dict
-        Fields of every request besides the messages.
+        Fields of each request besides the messages.
     n_concurrent : int
-        Requests at a time.
+        Number of simultaneous requests.
     """
 
-    def __init__(self, api, request, *, n_concurrent):
-        self._api, self._request, self._n_concurrent = api, request, n_concurrent
+    def __init__(self, api: RemoteAPI, request: dict[str, Any], *, n_concurrent: int) -> None:
+        self._api = api
+        self._request = request
+        self._n_concurrent = n_concurrent
 
-    def __call__(self, prompts):
+    def __call__(self, prompts: Sequence[str]) -> Iterator[dict[int, Answer | RemoteAPIError]]:
         """Answer prompts.
 
         Parameters
@@ -31,13 +38,14 @@ class ChatWriter:
 
         Yields
         ------
-        dict of int to Answer
-            Position of a prompt -> its answer.
+        dict of int to {Answer, RemoteAPIError}
+            Position of a prompt -> its answer, or the error with which the server refused this request (status 400, 413
+            or 422).
 
         Raises
         ------
         RemoteAPIError
-            If the server cannot be reached, refuses, or gives what is no answer.
+            If the server cannot be reached, fails, or returns an invalid answer.
         """
         size = _ROUNDS * self._n_concurrent
         for start in range(0, len(prompts), size):
@@ -46,7 +54,12 @@ class ChatWriter:
             yield dict(zip(group, answers, strict=True))
 
     def _ask(self, prompt):
-        found = self._api.post_json(_PATH, {**self._request, "messages": [{"role": "user", "content": prompt}]})
+        try:
+            found = self._api.post_json(_PATH, {**self._request, "messages": [{"role": "user", "content": prompt}]})
+        except RemoteAPIError as error:
+            if error.status in _REFUSED:
+                return error
+            raise
         try:
             return read_answer(found)
         except (ValueError, TypeError, AttributeError) as error:
@@ -55,12 +68,13 @@ class ChatWriter:
             ) from None
 
 
-def read_answer(found):
-    """Read the answer out of what a server gives.
+def read_answer(found: dict[str, Any]) -> Answer:
+    """Read the answer from the response of a server.
 
     Parameters
     ----------
     found : dict
+        The response.
 
     Returns
     -------
@@ -69,7 +83,7 @@ def read_answer(found):
     Raises
     ------
     ValueError
-        If it is not as it should be.
+        If the response is invalid.
 
     Examples
     --------
@@ -89,7 +103,7 @@ def read_answer(found):
 
 
 def _first_choice(found):
-    """Message of an answer, and why it ended."""
+    """Return the message of a response, and the reason why it ended."""
     choices = found.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise ValueError(f"no list 'choices' (but {', '.join(sorted(map(repr, found))[:5]) or 'nothing'})")
@@ -100,7 +114,7 @@ def _first_choice(found):
 
 
 def _content(message):
-    """Text of a message; of one in parts, those that are text."""
+    """Return the text of a message, or the joined text parts of a message in parts."""
     content = message.get("content")
     if isinstance(content, list):
         content = "".join(part.get("text") or "" for part in content if isinstance(part, dict))

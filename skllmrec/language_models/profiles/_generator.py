@@ -1,12 +1,21 @@
 """Text generation with a causal language model in this process."""
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skllmrec._backbone._quiet import loading, quiet
 from skllmrec._device import is_out_of_memory, resolve_device, resolve_dtype
+from skllmrec._weights import Weights
+
+if TYPE_CHECKING:
+    import transformers
+
+_OPEN_THOUGHT = "<think>"  # chat templates of reasoning models may end with it
+_PROMPT_END = 8  # last tokens of a prompt that may hold it
 
 _models: dict[tuple[str, str, str], tuple] = {}  # (sha256, dtype, device) -> (model, tokenizer)
 
@@ -18,11 +27,13 @@ class Answer:
     text: str
     n_prompt_tokens: int
     n_generated_tokens: int
-    is_cut: bool  # at the maximal number of tokens
+    is_cut: bool  # ended at the maximal number of tokens
     is_refused: bool = False  # as reported by the server
 
 
-def load_generator(weights, *, dtype, device):
+def load_generator(
+    weights: Weights, *, dtype: str, device: str | None
+) -> "tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerBase]":
     """Load a causal model and its tokenizer, at most once per process.
 
     Parameters
@@ -39,12 +50,13 @@ def load_generator(weights, *, dtype, device):
     Raises
     ------
     ValueError
-        If the model does not write texts.
+        If the model does not generate texts.
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
-    device, options = resolve_device(device), {"local_files_only": True, "trust_remote_code": False}
-    key = weights.sha256, dtype, str(device)
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    found = resolve_device(device)
+    key = weights.sha256, dtype, str(found)
     with loading, quiet():
         if key not in _models:
             config = AutoConfig.from_pretrained(weights.path, **options)
@@ -59,10 +71,10 @@ def load_generator(weights, *, dtype, device):
             tokenizer = AutoTokenizer.from_pretrained(weights.path, **options)
             if tokenizer.pad_token_id is None:
                 tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
-            model = AutoModelForCausalLM.from_pretrained(
+            model: Any = AutoModelForCausalLM.from_pretrained(
                 weights.path, dtype=resolve_dtype(dtype), use_safetensors=True, **options
             )
-            _models[key] = model.to(device).eval().requires_grad_(False), tokenizer
+            _models[key] = model.to(found).eval().requires_grad_(False), tokenizer
         return _models[key]
 
 
@@ -72,7 +84,7 @@ def _seed_of(seed, prompt):
 
 
 class Generator:
-    """Writes answers to prompts.
+    """Generates answers to prompts.
 
     Parameters
     ----------
@@ -84,19 +96,26 @@ class Generator:
     seed : int
         Seed of the sampling.
     batch_size : int
-        Prompts at a time; sampled answers are written one by one, so that each depends on its prompt alone.
+        Number of prompts per batch; sampled answers are generated one by one, so that each depends on its prompt alone.
     """
 
-    def __init__(self, model, tokenizer, *, max_new_tokens, temperature, seed, batch_size):
+    def __init__(
+        self, model: Any, tokenizer: Any, *, max_new_tokens: int, temperature: float, seed: int, batch_size: int
+    ) -> None:
         from transformers import GenerationConfig
 
-        self._model, self._tokenizer, self._seed = model, tokenizer, seed
-        self._max_new_tokens, self._is_sampled = max_new_tokens, temperature > 0
+        self._model = model
+        self._tokenizer = tokenizer
+        self._seed = seed
+        self._max_new_tokens = max_new_tokens
+        self._is_sampled = temperature > 0
         self._batch_size = 1 if self._is_sampled else batch_size
         ends = getattr(model.generation_config, "eos_token_id", None)
         ends = [tokenizer.eos_token_id] if ends is None else ends
         self._ends = {end for end in (ends if isinstance(ends, list) else [ends]) if end is not None}
-        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0} if self._is_sampled else {}
+        sampling: dict[str, Any] = (
+            {"do_sample": True, "temperature": temperature, "top_k": 0} if self._is_sampled else {}
+        )
         self._config = GenerationConfig(
             max_new_tokens=max_new_tokens,
             eos_token_id=sorted(self._ends) or None,
@@ -104,7 +123,7 @@ class Generator:
             **sampling,
         )
 
-    def __call__(self, prompts):
+    def __call__(self, prompts: Sequence[str]) -> Iterator[dict[int, Answer]]:
         """Answer prompts.
 
         Parameters
@@ -114,7 +133,7 @@ class Generator:
         Yields
         ------
         dict of int to Answer
-            Position of a prompt -> its answer; short prompts first.
+            Position of a prompt -> its answer; short prompts are answered first.
         """
         ids = [self._tokens(prompt) for prompt in prompts]
         order = np.argsort([len(tokens) for tokens in ids], kind="stable")
@@ -155,10 +174,12 @@ class Generator:
                 f"no room on the device {str(device)!r} for {len(batch)} prompts of up to {width} tokens: choose a "
                 'smaller batch_size or max_chars, dtype="bfloat16", or device="cpu"'
             ) from error
-        return [self._read(tokens, len(asked)) for tokens, asked in zip(written, batch, strict=True)]
+        return [self._read(tokens, asked) for tokens, asked in zip(written, batch, strict=True)]
 
-    def _read(self, tokens, n_asked):
+    def _read(self, tokens, asked):
         end = next((place for place, token in enumerate(tokens) if token in self._ends), None)
         kept = tokens if end is None else tokens[:end]
         text = self._tokenizer.decode(kept, skip_special_tokens=True)
-        return Answer(text, n_asked, len(kept) + (end is not None), is_cut=end is None)
+        if self._tokenizer.decode(asked[-_PROMPT_END:]).rstrip().endswith(_OPEN_THOUGHT):
+            text = _OPEN_THOUGHT + text
+        return Answer(text, len(asked), len(kept) + (end is not None), is_cut=end is None)

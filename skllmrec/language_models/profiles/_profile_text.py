@@ -1,11 +1,16 @@
-"""What a model has written, made plain text: no markup, no preamble, no half sentence, no refusal."""
+"""Cleaning of generated answers: reasoning, markup, preambles, incomplete sentences and refusals are removed."""
 
 import html
 import re
 
 from skllmrec.language_models.pretraining._sentence_pairs import split_sentences
 
-_THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|\Z)", re.S | re.I)
+_THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|\Z)|\[THINK\].*?(\[/THINK\]|\Z)", re.S | re.I)
+# the beginning of the thought is a part of the prompt in some chat templates
+_END_OF_THOUGHT = re.compile(r"\A.*(</(?:think|thinking|reasoning)>|\[/THINK\])", re.S | re.I)
+# channels of gpt-oss: "analysis", "commentary" and "final"; without special tokens only their names are left
+_CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>(.*?)(?=<\|\w+\|>|\Z)", re.S)
+_PLAIN_ANALYSIS = re.compile(r"\Aanalysis(?=[A-Z]).*?(assistantfinal|\Z)", re.S)
 _FENCE = re.compile(r"^\s*(```|~~~).*$", re.M)
 _TAG = re.compile(r"<\|[^|>]{1,40}\|>|</?[a-zA-Z][^<>]{0,200}>|\[/?INST\]")
 _IMAGE_OR_LINK = re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)")
@@ -14,7 +19,7 @@ _LINE_START = re.compile(r"^\s*(?:#{1,6}\s+|>\s?|[-*+•]\s+|\d{1,2}[.)]\s+)+", 
 _EMPHASIS = re.compile(r"(\*{1,3}|_{2,3}|~~|`+)(?=\S)(.+?)(?<=\S)\1")
 _UNDERSCORED = re.compile(r"(?<!\w)_(?=\S)(.+?)(?<=\S)_(?!\w)")
 _ROW = re.compile(r"^[ \t]*\|(.*)\|[ \t]*$", re.M)  # of a table
-# what models say before they begin; a line or a clause that ends in a colon
+# introductions before the profile: a line or a clause that ends in a colon
 _PREAMBLE = re.compile(
     r"\A(?:(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok)[.!:,]\s*)?"
     r"(?:(?:here(?:['\u2019]s| is| are)|below is|the following is)\b[^:\n]{0,120}:\s*)?",
@@ -35,8 +40,35 @@ _LEAST_LETTERS = 3
 _MANY_WORDS, _LEAST_DISTINCT = 12, 1 / 3
 
 
-def is_refusal(text):
-    """Whether a model says that it will not or cannot write.
+def remove_thoughts(answer: str) -> str:
+    """Remove the reasoning of a model from its answer.
+
+    Parameters
+    ----------
+    answer : str
+
+    Returns
+    -------
+    str
+        The answer without tagged thoughts and without channels other than the final one; blank if there is nothing
+        else.
+
+    Examples
+    --------
+    >>> from skllmrec.language_models.profiles._profile_text import remove_thoughts
+    >>> remove_thoughts("They want a profile.</think>A thriller.")
+    'A thriller.'
+    >>> remove_thoughts("<|channel|>analysis<|message|>A film<|end|><|channel|>final<|message|>A thriller.<|return|>")
+    'A thriller.'
+    """
+    channels = _CHANNEL.findall(answer)
+    if channels:
+        answer = " ".join(text for name, text in channels if name == "final")
+    return _END_OF_THOUGHT.sub("", _THOUGHT.sub("", _PLAIN_ANALYSIS.sub("", answer)))
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a text is the refusal of a model to write a profile.
 
     Parameters
     ----------
@@ -55,20 +87,20 @@ def is_refusal(text):
     return _REFUSAL.match(text) is not None
 
 
-def clean_profile(answer, *, is_cut=False):
-    r"""Make plain text of an answer.
+def clean_profile(answer: str, *, is_cut: bool = False) -> str:
+    r"""Convert an answer to plain text.
 
     Parameters
     ----------
     answer : str
-        What a model has written.
+        The answer of a model.
     is_cut : bool, default=False
-        Whether it was cut off at the most tokens: the last sentence is left out then, if it has no end.
+        Whether it was cut off at the maximal number of tokens: an incomplete last sentence is then left out.
 
     Returns
     -------
     str
-        One line; empty where nothing is left, the model refused, or it went on repeating the same few words.
+        One line; empty if nothing is left, the model refused, or the answer repeats the same few words.
 
     Examples
     --------
@@ -76,12 +108,14 @@ def clean_profile(answer, *, is_cut=False):
     >>> clean_profile("Sure! Here is it:\n\n**Heat** is a *tense* thriller.\n- For adults. It", is_cut=True)
     'Heat is a tense thriller. For adults.'
     """
-    answer = answer.encode("utf-8", "replace").decode()  # JSON may hold half a character, which encoders refuse
-    text = _FENCE.sub("", _THOUGHT.sub(" ", answer))
+    answer = answer.encode(
+        "utf-8", "replace"
+    ).decode()  # JSON may hold half a character, for which encoders raise errors
+    text = _FENCE.sub("", remove_thoughts(answer))
     text = html.unescape(_TAG.sub(" ", text))
     text = _RULE.sub("", _IMAGE_OR_LINK.sub(r"\1", text))
     text = _LINE_START.sub("", text)
-    for _ in range(3):  # emphasis inside emphasis
+    for _ in range(3):  # nested emphasis
         text = _UNDERSCORED.sub(r"\1", _EMPHASIS.sub(r"\2", text))
     text = _ROW.sub(lambda row: ", ".join(cell.strip() for cell in row[1].split("|")), text).strip()
     begun = _unquoted(_LABEL.sub("", _PREAMBLE.sub("", text, count=1), count=1).strip())
@@ -91,24 +125,24 @@ def clean_profile(answer, *, is_cut=False):
     if is_cut:
         text = _whole_sentences(text)
     text = " ".join(_without_repeats(text).split())
-    return text if sum(letter.isalnum() for letter in text) >= _LEAST_LETTERS and not _goes_round(text) else ""
+    return text if sum(letter.isalnum() for letter in text) >= _LEAST_LETTERS and not _is_repetitive(text) else ""
 
 
 def _without_repeats(text):
-    """Leave out sentences that were said before."""
+    """Leave out repeated sentences."""
     sentences = split_sentences(text)
     distinct = dict.fromkeys(sentences)
     return text if len(distinct) == len(sentences) else " ".join(distinct)
 
 
-def _goes_round(text):
-    """Whether a model has lost itself in repeating a few words, as small ones do."""
+def _is_repetitive(text):
+    """Whether a text repeats a few words, as small models do."""
     words = text.lower().split()
     return len(words) >= _MANY_WORDS and len(set(words)) < _LEAST_DISTINCT * len(words)
 
 
 def _unquoted(text):
-    """Take off quotes around the whole text."""
+    """Remove quotes around the whole text."""
     closing = _QUOTES.get(text[:1])
     return text[1:-1].strip() if closing and text[-1:] == closing and closing not in text[1:-1] else text
 

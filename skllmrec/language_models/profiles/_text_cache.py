@@ -1,17 +1,20 @@
-"""Texts that were written once, on disk: what a model has made of a prompt."""
+"""A cache on disk of the answers of a model."""
 
 import hashlib
 import json
 import sqlite3
 import warnings
+from collections.abc import Iterable
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
+from skllmrec import _typing
 from skllmrec._store._database import is_damage
 from skllmrec.exceptions import StoreError, StoreWarning
 
 _FILE = "profiles.sqlite"
-_APPLICATION = 0x736B7077  # "skpw": tells the file from other programs' databases
+_APPLICATION = 0x736B7077  # "skpw": marks the database as one of this class
 _TIMEOUT = 60.0  # seconds to wait for another process
 _SCHEMA = "CREATE TABLE IF NOT EXISTS texts (digest BLOB PRIMARY KEY, value TEXT NOT NULL, checksum BLOB NOT NULL)"
 
@@ -19,15 +22,15 @@ _SCHEMA = "CREATE TABLE IF NOT EXISTS texts (digest BLOB PRIMARY KEY, value TEXT
 class TextCache:
     """Values of texts in a directory, shared by processes.
 
-    Every value is filed under the SHA-256 of the text and of all that it depends on, with a checksum: one that was
-    damaged counts as absent. What was written survives a kill.
+    The key of a value is the SHA-256 of the text and of all that the value depends on. Each value has a checksum; a
+    damaged value counts as absent. Written values survive the end of the process at any moment.
 
     Parameters
     ----------
     directory : path-like
-        Made when it is first used.
+        Created on first use.
     identity : dict
-        What the values depend on, as JSON.
+        JSON values that the cached values depend on.
 
     Examples
     --------
@@ -39,11 +42,11 @@ class TextCache:
     ({'Heat': {'answer': 'A thriller.'}}, {})
     """
 
-    def __init__(self, directory, identity):
+    def __init__(self, directory: _typing.Path, identity: dict[str, Any]) -> None:
         self._path = Path(directory).expanduser() / _FILE
         self._prefix = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).digest()
 
-    def read(self, texts):
+    def read(self, texts: Iterable[str]) -> dict[str, Any]:
         """Find the values of texts.
 
         Parameters
@@ -53,7 +56,7 @@ class TextCache:
         Returns
         -------
         dict of str to object
-            Of the texts that have one.
+            Values of the texts that have one.
 
         Raises
         ------
@@ -69,8 +72,8 @@ class TextCache:
                     found[text] = json.loads(row[0])
         return found
 
-    def write(self, values):
-        """Keep values, all of them or none.
+    def write(self, values: dict[str, Any]) -> None:
+        """Store values, all of them or none.
 
         Parameters
         ----------
@@ -121,7 +124,7 @@ class TextCache:
             (n_tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             if n_tables and application != _APPLICATION:
                 raise StoreError(f"{self._path} is a database of another program: give memory= another directory")
-            if not n_tables:  # who only reads waits for nobody
+            if not n_tables:  # readers never wait for a writer
                 connection.execute("PRAGMA journal_mode = WAL").fetchone()
                 connection.execute(f"PRAGMA application_id = {_APPLICATION}")
                 connection.execute(_SCHEMA)

@@ -1,21 +1,27 @@
 """The network of TwoTowerRecommender: towers of features, id embeddings, and a graph between both sides."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
-from skllmrec._kernels.feature_map import MAX_RANK
+from skllmrec._kernels.feature_map import MAX_RANK, FeatureBasis
 from skllmrec._kernels.neural.feature_product import FactoredRows, FeatureProduct
 from skllmrec._kernels.neural.graph import LinkProduct, mean_matrix, normalised_links, propagate, unit_rows
+from skllmrec._typing import CsrMatrix, FloatArray, Matrix
+
+if TYPE_CHECKING:
+    import torch
 
 _ID_NORM = 0.1  # expected length of a new id embedding
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What the network is made of; see the parameters of the same names of `TwoTowerRecommender`.
+    """Sizes and options of the network; see the parameters of `TwoTowerRecommender` with the same names.
 
     Attributes
     ----------
@@ -42,8 +48,9 @@ class Architecture:
 class TwoTowers:
     """Vectors of all users and all items: tower of the features plus id embedding, smoothed along the interactions.
 
-    A user has up to three sources: a tower of his own features, the items' tower applied to the mean features of his
-    items (AlphaRec), and an embedding of his id; an item has the last two, of itself.
+    A user vector is the sum of up to three parts: the user tower applied to the user's features, the item tower applied
+    to the mean features of the user's items (AlphaRec), and the embedding of the user's id. An item vector is the sum
+    of the item tower applied to the item's features and the embedding of the item's id.
 
     Parameters
     ----------
@@ -61,13 +68,21 @@ class TwoTowers:
     parameters : dict of str to torch.Tensor
     """
 
-    def __init__(self, architecture, links, features, device, seed):
+    def __init__(
+        self,
+        architecture: Architecture,
+        links: CsrMatrix,
+        features: tuple[FactoredRows | None, FactoredRows | None],
+        device: "torch.device",
+        seed: int,
+    ) -> None:
         import torch
 
-        self.architecture, self.device = architecture, device
+        self.architecture = architecture
+        self.device = device
         self._generator = torch.Generator().manual_seed(seed)
         self._shape = links.shape
-        self.parameters = {}
+        self.parameters: dict[str, torch.Tensor] = {}
         self._features = [None if side is None else FeatureProduct(side, device) for side in features]
         for name, side in zip(("user_tower", "item_tower"), self._features, strict=True):
             if side is not None:
@@ -95,7 +110,7 @@ class TwoTowers:
             self._add(f"{name}.weight{layer}", (n_outputs, n_inputs), n_inputs**-0.5)
             self._add(f"{name}.bias{layer}", (n_outputs,), 0.0)
 
-    def add_heads(self, sizes):
+    def add_heads(self, sizes: Sequence[int]) -> None:
         """Add linear read-outs of `pair_features`.
 
         Parameters
@@ -107,17 +122,16 @@ class TwoTowers:
             self._add(f"head{number}.weight", (n_outputs, 3 * self.architecture.n_components), 0.0)
             self._add(f"head{number}.bias", (n_outputs,), 0.0)
 
-    def heads(self, n_heads):
+    def heads(self, n_heads: int) -> list[tuple[FloatArray, FloatArray]]:
         """Weights (n_outputs, 3 d) and biases (n_outputs,) of the heads, as pairs of arrays."""
-        return [
-            tuple(
-                self.parameters[f"head{number}.{part}"].detach().cpu().double().numpy() for part in ("weight", "bias")
-            )
-            for number in range(n_heads)
-        ]
 
-    def connect(self, links):
-        """Exchange the graph.
+        def array(name):
+            return self.parameters[name].detach().cpu().double().numpy()
+
+        return [(array(f"head{number}.weight"), array(f"head{number}.bias")) for number in range(n_heads)]
+
+    def connect(self, links: CsrMatrix) -> None:
+        """Replace the graph.
 
         Parameters
         ----------
@@ -132,7 +146,7 @@ class TwoTowers:
             unlinked = torch.from_numpy(np.diff(links.indptr) == 0)[:, None]
             self._unlinked = unlinked.to(self.device) if unlinked.any() else None
 
-    def vectors(self, *, training=False):
+    def vectors(self, *, training: bool = False) -> "tuple[torch.Tensor, torch.Tensor]":
         """Compute the vectors of both sides.
 
         Parameters
@@ -152,12 +166,13 @@ class TwoTowers:
         for name, encoded, size in zip(("user_ids", "item_ids"), sources, self._shape, strict=True):
             parts = [part for part in (*encoded, self.parameters.get(name)) if part is not None]
             sides.append(sum(parts[1:], parts[0]) if parts else self._nothing(size))
+        users, items = sides
         if self._graph is not None:
-            sides = propagate(*sides, self._graph, self.architecture.n_layers)
-        return tuple(sides) if self.architecture.explicit else tuple(unit_rows(side) for side in sides)
+            users, items = propagate(users, items, self._graph, self.architecture.n_layers)
+        return (users, items) if self.architecture.explicit else (unit_rows(users), unit_rows(items))
 
     def _nothing(self, size):
-        """Vectors of a side that has neither features nor ids: it is what its neighbours are."""
+        """Zero vectors of a side without features and ids, whose vectors come from its neighbours alone."""
         import torch
 
         return torch.zeros(size, self.architecture.n_components, device=self.device)
@@ -207,14 +222,14 @@ class TwoTowers:
         return hidden * (torch.rand(len(hidden), 1, device=self.device) >= hide) if hide else hidden
 
 
-def rotated(features, basis):
-    """Features as the towers take them: centred, on their singular vectors, rows of mean squared length one.
+def rotated(features: Matrix, basis: FeatureBasis) -> FactoredRows:
+    """Centre features, project them onto their singular vectors, and scale rows to a mean squared length of one.
 
     Parameters
     ----------
     features : {ndarray, csr_matrix} of shape (n, k)
     basis : FeatureBasis
-        Theirs; of sparse or wide features it holds the leading directions only.
+        Basis of these features; for sparse or wide features it holds the leading directions only.
 
     Returns
     -------
@@ -228,8 +243,8 @@ def rotated(features, basis):
     return FactoredRows((rows / scale).astype(np.float32), *factors)
 
 
-def pair_features(users, items):
-    """Describe pairs for the heads of tasks: ``[p, q, p * q]``, scaled as if the entries of unit vectors were one.
+def pair_features(users: Any, items: Any) -> list[Any]:
+    """Compute the inputs of the heads of tasks, ``[p, q, p * q]``, with unit vectors scaled to length ``sqrt(d)``.
 
     Parameters
     ----------
