@@ -3,11 +3,15 @@
 import functools
 from dataclasses import dataclass
 
+from skllmrec._backbone._broken import explain
 from skllmrec._backbone._declared import read_modules, read_prompts
 from skllmrec._backbone._quiet import loading, quiet
-from skllmrec._backbone._tokenizer import load_tokenizer
+from skllmrec._backbone._tokenizer import Tokenizer, load_tokenizer
 from skllmrec._typing import Path
 from skllmrec._weights import Weights, find_weights
+from skllmrec.exceptions import FileFormatError
+
+_MOST = {"hidden_size": 10**6, "num_hidden_layers": 10**4}  # more is no model, and would fill the memory
 
 # models whose first token has the position after that of the padding token: RoBERTa and its descendants
 _POSITIONS_AFTER_PADDING = {
@@ -100,8 +104,38 @@ def _read_config(path, sha256):
     """Read the configuration of the text part of a model; `sha256` is the version of its directory."""
     from transformers import AutoConfig
 
-    with loading, quiet():
-        return AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False).get_text_config()
+    with loading, quiet(), explain(path, "config.json"):
+        config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False).get_text_config()
+    for name, most in _MOST.items():
+        number = getattr(config, name, None)
+        if not isinstance(number, int) or not 0 < number <= most:
+            raise FileFormatError(
+                f"{path / 'config.json'} gives {name}={number!r} instead of a number from 1 to {most:,}: restore the "
+                "file that belongs to the weights"
+            )
+    return config
+
+
+def check_vocabulary(n_known: int | None, tokenizer: Tokenizer, path: Path) -> None:
+    """Refuse a tokenizer with tokens for which a model has no embedding.
+
+    Parameters
+    ----------
+    n_known : int or None
+        Embeddings of the model; None if its configuration does not tell.
+    tokenizer : Tokenizer
+    path : Path
+        Directory of the model, for the message.
+
+    Raises
+    ------
+    FileFormatError
+    """
+    if isinstance(n_known, int) and tokenizer.n_tokens > n_known > 0:
+        raise FileFormatError(
+            f"the tokenizer in {path} has {tokenizer.n_tokens:,} tokens, but the model has embeddings for "
+            f"{n_known:,}: they do not belong together. Restore the tokenizer that the model was trained with"
+        )
 
 
 def _n_positions(config):
@@ -130,11 +164,14 @@ def model_info(model: Path, *, revision: str | None = None) -> ModelInfo:
     ------
     ModelNotFoundError
         If there is no such model.
+    FileFormatError
+        If its files are damaged or do not belong together.
     """
     weights = find_weights(model, revision=revision)
     sha256 = weights.sha256
     config = _read_config(weights.path, sha256)
     tokenizer = load_tokenizer(weights)
+    check_vocabulary(getattr(config, "vocab_size", None), tokenizer, weights.path)
     pooling, other_modules = read_modules(weights.path)
     declared = (tokenizer.max_length, _n_positions(config))
     limits = [limit for limit in declared if limit is not None and 0 < limit < 10**9]  # "no limit" is a huge number

@@ -44,7 +44,7 @@ def load_generator(weights, *, dtype, device):
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
     device, options = resolve_device(device), {"local_files_only": True, "trust_remote_code": False}
-    key = weights.sha256, dtype, str(device)
+    key = weights.generation_sha256, dtype, str(device)
     with loading, quiet():
         if key not in _models:
             config = AutoConfig.from_pretrained(weights.path, **options)
