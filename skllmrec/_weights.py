@@ -189,7 +189,9 @@ def _from_hub(model, revision):
             ignore_patterns="*/*",
         )
         snapshot_download(
-            name, revision=info.sha, allow_patterns=[MODULES, "*_Pooling/config.json", "*_Normalize/config.json"]
+            name,
+            revision=info.sha,
+            allow_patterns=[MODULES, "sentence_*_config.json", "*_Pooling/config.json", "*_Normalize/config.json"],
         )
     except _NotHere:
         raise

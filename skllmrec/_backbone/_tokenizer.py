@@ -68,6 +68,13 @@ class Tokenizer:
         """Return the token ids of a prompt without the space after it, which many tokenizers add to the next word."""
         return self._encode([prompt.rstrip()], add_special_tokens=False)[0] if prompt else []
 
+    def n_prompt_tokens(self, prompt: str) -> int:
+        """Return the number of first tokens that a prompt takes, special tokens before it included."""
+        if not prompt:
+            return 0
+        tokens = self._encode([prompt])[0]
+        return len(tokens) - int(bool(tokens) and tokens[-1] in self._tokenizer.all_special_ids)
+
     def windows(self, texts: list[str], max_length: int, *, prompt: str = "") -> list[list[list[int]]]:
         """Return the token ids of consecutive windows of every text, which together hold all of it.
 
