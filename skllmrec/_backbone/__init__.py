@@ -4,6 +4,7 @@ Encoders use transformers through this package only; `language_models` also trai
 """
 
 from skllmrec._backbone._batches import pad_batch, plan_batches
+from skllmrec._backbone._declared import write_declared
 from skllmrec._backbone._info import ModelInfo, model_info
 from skllmrec._backbone._job import Encoding, EncodingJob
 from skllmrec._backbone._model import LanguageModel, check_precision, forget_model, load_model, unload_models
@@ -25,6 +26,7 @@ __all__ = [
     "pad_batch",
     "plan_batches",
     "unload",
+    "write_declared",
 ]
 
 

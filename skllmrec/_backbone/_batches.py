@@ -145,4 +145,5 @@ def _encode_batch(model, batch, encoding, pad_id):
     """Vectors of a batch, on the device of the model."""
     input_ids, mask, _ = pad_batch(batch, pad_id, model.device)
     hidden = model.hidden_states(input_ids, mask, encoding.layer)
-    return pool(hidden, mask, pooling=encoding.pooling, skip_first_token=encoding.skip_first_token)
+    skipped = {"skip_first_token": encoding.skip_first_token, "n_skipped": encoding.n_skipped}
+    return pool(hidden, mask, pooling=encoding.pooling, **skipped)

@@ -1,7 +1,8 @@
 """Texts of one call: tokenised once, cut into windows, encoded group by group."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,17 @@ class Encoding:
     n_components: int | None = None
     normalize: bool = False
     dtype: str = "float32"
+    n_skipped: int = 0  # first tokens that are not pooled, those of a prompt
+    lower_case: bool = False  # of texts and prompt
+    unit_states: bool = False  # scale the pooled states to unit length before dimensions are cut off
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides a vector, for the key of a store: fields that came later only where they are used."""
+        used = asdict(self)
+        return {name: value for name, value in used.items() if name not in _LATER or value}
+
+
+_LATER = {"n_skipped", "lower_case", "unit_states"}
 
 
 def _unit_length(vectors):
@@ -81,7 +93,8 @@ class EncodingJob:
         self._batch_tokens = batch_tokens
         self._device = device
         self._tokenizer = load_tokenizer(weights)
-        self._windows = self._cut([encoding.prompt + text for text in texts])
+        whole = [encoding.prompt + text for text in texts]
+        self._windows = self._cut([text.lower() for text in whole] if encoding.lower_case else whole)
         self.costs = np.array([sum(map(len, windows)) for windows in self._windows], dtype=np.intp)
         order = np.argsort(-self.costs, kind="stable")
         # a text without tokens counts as one: it belongs to a group, though to no batch
@@ -126,9 +139,14 @@ class EncodingJob:
                 encoding=self._encoding,
                 batch_tokens=self._batch_tokens,
                 pad_id=self._tokenizer.pad_id,
-            )[:, : self._n_dims]
+            )
             share = self._shares(lengths, owner)[order, None]
-            np.add.at(vectors, owner[order], share * pooled)
+            if self._encoding.unit_states:
+                whole = np.zeros((len(positions), pooled.shape[1]), dtype=np.float32)
+                np.add.at(whole, owner[order], share * pooled)
+                vectors = _unit_length(whole)[:, : self._n_dims]
+            else:
+                np.add.at(vectors, owner[order], share * pooled[:, : self._n_dims])
         return _unit_length(vectors) if self._encoding.normalize else vectors
 
     def _shares(self, lengths, owner):

@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skllmrec._backbone._broken import explain
 from skllmrec._backbone._int8 import check_int8, quantize
 from skllmrec._backbone._quiet import loading, quiet
 from skllmrec._backbone._replacement import replace_and_compare
@@ -96,7 +97,7 @@ def _load_model(path, dtype):
     from transformers import AutoModel
 
     # a missing pooler is initialised at random: unused here, but it would advance the user's random numbers
-    with quiet(), torch.random.fork_rng(devices=[]):
+    with quiet(), torch.random.fork_rng(devices=[]), explain(path, "the weights"):
         model, report = AutoModel.from_pretrained(
             path,
             dtype=dtype,

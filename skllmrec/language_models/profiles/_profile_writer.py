@@ -272,7 +272,7 @@ class LLMProfileWriter(
         if self.base_url is None:
             weights = find_weights(self.model)
             load_generator(weights, dtype=self.dtype, device=self.device)
-            self.weights_sha256_ = weights.sha256
+            self.weights_sha256_ = weights.generation_sha256
         else:
             self._api()  # finds a bad address or a missing key
         for name in _COUNTS:
@@ -392,7 +392,7 @@ class LLMProfileWriter(
             request = {name: value for name, value in request.items() if value is not None}
             return ChatWriter(self._api(), request, n_concurrent=int(self.n_concurrent))
         weights = find_weights(self.model)
-        if weights.sha256 != self.weights_sha256_:
+        if weights.generation_sha256 != self.weights_sha256_:
             raise CheckpointError(
                 f"the files of the model {self.model!s} in {weights.path} have changed since fit: restore the model "
                 "that was used, or fit again"
