@@ -180,7 +180,11 @@ class Prepared:
             own = np.flatnonzero(block.codes >= 0)
             itself = _matrix([(own, block.codes[own])], len(block), len(self.items), None)
             found.append(self._similarity.search(block, n_items, itself))
-        return ranked_ids(self.items.ids, found, n_items)
+        ids, scores = ranked_ids(self.items.ids, found, n_items)
+        # an answer to a question that nothing is known of would look like one
+        blank = self.model._item_side.is_blank(queries) | ~scores.any(axis=1)
+        ids[blank], scores[blank] = missing_id(self.items.ids), -np.inf
+        return ids, scores
 
 
 def _stored(matrix, codes):

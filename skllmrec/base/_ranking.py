@@ -67,8 +67,9 @@ class RankingMixin:
         UnknownIdError
             If a user or item is unknown and `handle_unknown="error"`.
         ValueError
-            If there are neither users nor histories, a list does not belong to a user, or `n_items` exceeds the
-            number of candidates that `allow` and `deny` leave to everybody.
+            If there are neither users nor histories, a list does not belong to a user, `n_items` exceeds the
+            number of candidates that `allow` and `deny` leave to everybody, or rows of new users or items lack a
+            feature column.
         TypeError
             If ids are strings where fit saw numbers, or the other way round.
         """
@@ -119,17 +120,19 @@ class RankingMixin:
         Returns
         -------
         ids : ndarray of shape (n_queries, n_items)
-            Most similar first, the item itself left out; padded as in `recommend`.
+            Most similar first, the item itself left out; padded as in `recommend`. The whole list is padding where
+            nothing is known of a query: an unknown id without features, a text without a known word, or an item
+            that is similar to no other.
         scores : ndarray of shape (n_queries, n_items), float64
-            Similarities.
+            Similarities, -inf for missing ids.
 
         Raises
         ------
         UnknownIdError
             If an item is unknown and `handle_unknown="error"`.
         ValueError
-            If not one of `items` and `features` is given, fit saw no features, or `n_items` exceeds the number of
-            items.
+            If not one of `items` and `features` is given, fit saw no features, a feature column is missing, or
+            `n_items` exceeds the number of items.
         """
         prepared = prepared_models.of(self)
         return prepared.similar(prepared.model._queries(items, features), n_items)
