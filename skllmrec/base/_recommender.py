@@ -4,7 +4,6 @@ from abc import ABCMeta, abstractmethod
 from numbers import Integral
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -27,6 +26,7 @@ from skllmrec._sklearn import (
     with_types,
 )
 from skllmrec.base._columns import ColumnKey
+from skllmrec.base._container import check_is_no_matrix
 from skllmrec.base._feature_table import FeatureTable
 from skllmrec.base._interactions import InteractionRows, Interactions, aggregate, check_feedback, merge
 from skllmrec.base._ranking import RankingMixin
@@ -148,10 +148,10 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
         Raises
         ------
         ValueError
-            If X is empty, a column is missing, an id, rating or feature is missing or not finite, a weight is
-            negative, or a table lacks an id.
+            If X is empty or a dense matrix of users and items (see `skllmrec.interactions_from_matrix`), a column is
+            missing, an id, rating or feature is missing or not finite, a weight is negative, or a table lacks an id.
         TypeError
-            If an id is neither string nor number, X is sparse, or a table is not a FeatureTable.
+            If an id is neither string nor number, X is a sparse matrix, or a table is not a FeatureTable.
         """
         passed = X, y
         X = self._checked(X, reset=True)
@@ -321,7 +321,8 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
 
     def _checked(self, X, *, reset):
         """Check the container; frames stay frames, so that columns keep their own types."""
-        if is_frame(X) and not sparse.issparse(X):
+        check_is_no_matrix(self, X, reset=reset)
+        if is_frame(X):
             columns = X if reset else self._columns_of_fit(X)
             check_feature_names(self, columns, reset=reset)
             check_n_features(self, columns, reset=reset)
