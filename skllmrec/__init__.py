@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers see instead of `__getattr__`
+    from skllmrec.base import FeatureTable as FeatureTable
     from skllmrec.comparison import *  # noqa: F403
     from skllmrec.datasets import *  # noqa: F403
     from skllmrec.encoders import *  # noqa: F403
@@ -34,6 +35,7 @@ _PUBLIC = {
     "EmbeddingWhitener": "encoders",
     "ExactIndex": "retrieval",
     "FeatureMFRecommender": "recommenders",
+    "FeatureTable": "base",
     "FrontierDisplay": "inspection",
     "HistoryText": "preprocessing",
     "InteractionFilter": "preprocessing",

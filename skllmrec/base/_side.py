@@ -1,5 +1,7 @@
 """One side of the interactions, users or items: index of ids, feature columns, fitted encoder."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import clone
 
@@ -121,7 +123,8 @@ class Side:
             return new
         blank = new & (entities.rows < 0)
         if encodes_texts(self.encoder):
-            is_zero = np.asarray(abs(entities.features).sum(axis=1)).ravel() == 0
+            features: Any = entities.features
+            is_zero = np.asarray(abs(features).sum(axis=1)).ravel() == 0
             blank |= new & is_zero[entities.rows]
         return blank
 
@@ -216,6 +219,14 @@ class Side:
             if len(kept) < len(ids):
                 ids, X = ids[kept], None if X is None else take_rows(X, kept)
         return self.entities(ids, X, handle_unknown=handle_unknown)
+
+    def ids_of(self, given):
+        """Ids of what a caller names users or items by, as in `read`; features are not encoded."""
+        if isinstance(given, tuple) and len(given) == 2 and np.ndim(given[1]) == 2:
+            ids, later = self.ids_of(given[0]), self.ids_of(given[1])
+            return np.concatenate([ids, later[IdIndex(ids).encode(later) < 0]])
+        X = given if hasattr(given, "shape") else np.array(given, dtype=object)
+        return self.read_ids(X) if len(X.shape) == 2 else normalise_ids(given, name=f"{self.name} ids")
 
 
 def first_rows(codes, n):
