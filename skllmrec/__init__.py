@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers see instead of `__getattr__`
+    from skllmrec.base import FeatureTable as FeatureTable
     from skllmrec.comparison import *  # noqa: F403
     from skllmrec.datasets import *  # noqa: F403
     from skllmrec.encoders import *  # noqa: F403
@@ -34,6 +35,7 @@ _PUBLIC = {
     "EmbeddingWhitener": "encoders",
     "ExactIndex": "retrieval",
     "FeatureMFRecommender": "recommenders",
+    "FeatureTable": "base",
     "FrontierDisplay": "inspection",
     "HistoryText": "preprocessing",
     "InteractionFilter": "preprocessing",
@@ -70,11 +72,13 @@ _PUBLIC = {
     "get_data_home": "datasets",
     "gini_index": "metrics",
     "hit_rate_at_k": "metrics",
+    "interactions_from_matrix": "preprocessing",
     "intra_list_diversity": "metrics",
     "load_interactions": "datasets",
     "make_interactions": "datasets",
     "make_ranking_scorer": "metrics",
     "map_at_k": "metrics",
+    "matrix_from_interactions": "preprocessing",
     "miscalibration": "metrics",
     "mrr_at_k": "metrics",
     "ndcg_at_k": "metrics",

@@ -14,13 +14,6 @@ from skllmrec._typing import Path as PathLike
 from skllmrec.exceptions import FileFormatError, ModelNotFoundError
 
 _WEIGHTS = "*.safetensors"
-<<<<<<< HEAD
-TOKENIZER_FILES = ("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt", "*.model")
-_GENERATION_FILES = ("chat_template*", "generation_config.json")  # prompts and ends of answers depend on them
-_FILES = ("config.json", _WEIGHTS, "*.safetensors.index.json", *TOKENIZER_FILES, *_GENERATION_FILES)
-PROMPTS = "config_sentence_transformers.json"  # no part of the model: the prompt that is used is a parameter
-MODULES = "modules.json"  # of sentence-transformers; nor this, which is only compared with the parameters
-=======
 _INDEX = "*.safetensors.index.json"
 _ADAPTER = "adapter_config.json"
 _VOCABULARIES = ("vocab*", "merges.txt", "*.model", "*.spm", "*.bpe", "bpe.codes", "*.tiktoken", "tekken.json")
@@ -33,7 +26,6 @@ PROMPTS = "config_sentence_transformers.json"
 MODULES = "modules.json"
 TRANSFORMER = "sentence_bert_config.json"
 DECLARATIONS = (PROMPTS, MODULES, TRANSFORMER)
->>>>>>> i-models
 _ALIASES = {"all-MiniLM-L6-v2": "sentence-transformers/all-MiniLM-L6-v2"}
 # model -> Python package that carries it, its module, and the only weights accepted from it
 _PACKAGES = {

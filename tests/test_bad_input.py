@@ -198,7 +198,10 @@ KINDS = {
         lambda: fitted().partial_fit(FRAME.assign(item_id=["1", "2", "3", "4"]), Y),
         "strings, e.g. '1', but fit saw numbers",
     ),
-    "table": (lambda: mf().fit(FRAME, Y, item_table=FRAME), r"item_table must be a FeatureTable\(frame, key=...\)"),
+    "table": (
+        lambda: mf().fit(FRAME, Y, item_table=FRAME.to_numpy()),
+        r"item_table must be a FeatureTable\(frame, key=...\)",
+    ),
     "table of lists": (lambda: FeatureTable([[1, 2]], key=0), "FeatureTable needs a dataframe, got list"),
 }
 

@@ -1,8 +1,36 @@
 """Which columns of X hold the ids and the features, remembered by name and by position."""
 
+from difflib import get_close_matches
+
 import numpy as np
 
 from skllmrec._sklearn import column_positions, is_frame, take_columns
+from skllmrec._typing import Rows
+
+
+def describe_missing(wanted: list[str], X: Rows) -> str:
+    """Name the columns that a frame lacks, and those of it that are spelled alike.
+
+    Parameters
+    ----------
+    wanted : list of str
+        Names of columns.
+    X : dataframe
+
+    Returns
+    -------
+    str
+        E.g. "lacks 'title' (is 'Title' meant?)".
+    """
+    has = list(X.columns)
+    by_folded = {str(label).casefold().strip(): label for label in has}
+    parts = []
+    for name in wanted:
+        if name in has:
+            continue
+        close = get_close_matches(name.casefold().strip(), by_folded, n=1, cutoff=0.75)
+        parts.append(f"{name!r} (is {by_folded[close[0]]!r} meant?)" if close else repr(name))
+    return f"lacks {' and '.join(parts)}"
 
 
 class ColumnKey:
@@ -27,8 +55,8 @@ class ColumnKey:
         self.scalar = scalar
 
     @classmethod
-    def resolve(cls, X, key, *, name):
-        """Resolve a name, position, list, slice, mask or callable on X.
+    def resolve(cls, X, key, *, name, source="X"):
+        """Resolve a name, position, list, slice, mask or callable on X, which errors call `source`.
 
         Raises
         ------
@@ -44,6 +72,11 @@ class ColumnKey:
                 if is_frame(X)
                 else f"it has {X.shape[1]} unnamed columns, give positions or pass a dataframe"
             )
+            if is_frame(X):
+                names = [part for part in (key if isinstance(key, list) else [key]) if isinstance(part, str)]
+                absent = [part for part in names if part not in list(X.columns)]
+                has += f"; it {describe_missing(absent, X)}" if absent else ""
+                has += "" if source == "X" else f" (X is the frame of {source} here)"
             raise ValueError(f"{name}={key!r} does not select columns of X: {has}") from error
         if len(positions) == 0:
             raise ValueError(f"{name}={key!r} selects no column")
@@ -71,9 +104,13 @@ class ColumnKey:
             If a column is missing.
         """
         if not self.found_in(X):
-            wanted = self.names if self.names is not None and is_frame(X) else self.positions.tolist()
+            if self.names is not None and is_frame(X):
+                raise ValueError(
+                    f"columns {self.names} are needed here, but X has {list(X.columns)}: it "
+                    f"{describe_missing(self.names, X)}"
+                )
             has = list(X.columns) if is_frame(X) else f"{X.shape[1]} unnamed columns"
-            raise ValueError(f"columns {wanted} are needed here, but X has {has}")
+            raise ValueError(f"columns {self.positions.tolist()} are needed here, but X has {has}")
         by_name = self.names is not None and is_frame(X)
         keys = self.names if by_name else self.positions.tolist()
         return take_columns(X, keys[0] if self.scalar else keys)

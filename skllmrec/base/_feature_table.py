@@ -5,6 +5,7 @@ import numpy as np
 from skllmrec._ids import IdIndex, column, shown
 from skllmrec._sklearn import is_frame
 from skllmrec._typing import Column, Frame
+from skllmrec.base._columns import describe_missing
 
 
 class FeatureTable:
@@ -30,7 +31,7 @@ class FeatureTable:
     Examples
     --------
     >>> import pandas as pd
-    >>> from skllmrec.base import FeatureTable
+    >>> from skllmrec import FeatureTable
     >>> FeatureTable(pd.DataFrame({"item_id": [7, 9], "title": ["Alien", "Heat"]}), key="item_id")
     FeatureTable(2 rows, key='item_id', columns=['item_id', 'title'])
     """
@@ -60,3 +61,35 @@ class FeatureTable:
     def index(self) -> IdIndex:
         """Positions of the ids, an IdIndex."""
         return self._ids
+
+
+def read_table(table: FeatureTable | Frame | None, key: str | None, *, name: str) -> FeatureTable | None:
+    """Read the argument `user_table` or `item_table`: a FeatureTable, or a data frame whose key is known.
+
+    Parameters
+    ----------
+    table : FeatureTable, dataframe or None
+    key : str or None
+        Name of the column of ids in X; None where it has no name.
+    name : str
+        Of the argument.
+
+    Returns
+    -------
+    FeatureTable or None
+
+    Raises
+    ------
+    TypeError
+        If it is neither a FeatureTable nor a data frame with that column.
+    """
+    if table is None or isinstance(table, FeatureTable):
+        return table
+    wanted = f"{name} must be a FeatureTable(frame, key=...), got {type(table).__name__}"
+    if not is_frame(table):
+        raise TypeError(wanted)
+    if key is None:
+        raise TypeError(f"{wanted}: X names no column of ids that could be the key of a plain frame")
+    if key not in list(table.columns):
+        raise TypeError(f"{wanted} that {describe_missing([key], table)}; its columns are {list(table.columns)}")
+    return FeatureTable(table, key=key)

@@ -171,16 +171,37 @@ class Prepared:
 
     def similar(self, queries, n_items):
         """Ids and similarities of the candidates most like `Entities` of items, which are left out themselves."""
-        check_n_items(n_items, len(self.items))
+        return self._most_similar(self._similarity, self.model._item_side, self.items, queries, n_items)
+
+    @cached_property
+    def _users(self):
+        return Entities(self.model.users_, np.arange(len(self.model.users_)))
+
+    @cached_property
+    def _user_similarity(self):
+        return _search.SimilarVectorSearch(self.model._user_similarity_vectors, self._users)
+
+    def similar_users(self, queries, n_users):
+        """Ids and similarities of the users most like `Entities` of users, which are left out themselves."""
+        return self._most_similar(self._user_similarity, self.model._user_side, self._users, queries, n_users)
+
+    @staticmethod
+    def _most_similar(similarity, side, entities, queries, n_found):
+        """Search entities of one side for those most like the queries."""
+        check_n_items(n_found, len(entities), name=f"n_{side.name}s")
         found = []
-        size = _search.few_rows(len(self.items))
+        size = _search.few_rows(len(entities))
         for start in range(0, len(queries), size):
             rows = np.arange(start, min(start + size, len(queries)))
             block = queries if len(rows) == len(queries) else queries.take(rows)
             own = np.flatnonzero(block.codes >= 0)
-            itself = _matrix([(own, block.codes[own])], len(block), len(self.items), None)
-            found.append(self._similarity.search(block, n_items, itself))
-        return ranked_ids(self.items.ids, found, n_items)
+            itself = _matrix([(own, block.codes[own])], len(block), len(entities), None)
+            found.append(similarity.search(block, n_found, itself))
+        ids, scores = ranked_ids(entities.ids, found, n_found)
+        # an answer to a question that nothing is known of would look like one
+        blank = side.is_blank(queries) | ~scores.any(axis=1)
+        ids[blank], scores[blank] = missing_id(entities.ids), -np.inf
+        return ids, scores
 
 
 def _stored(matrix, codes):
@@ -208,7 +229,7 @@ def _matrix(pairs, n_rows, n_candidates, columns):
     return sparse.csr_matrix((np.ones(len(places)), places, indptr), shape=(n_rows, n_candidates))
 
 
-def check_n_items(n_items, n_candidates):
+def check_n_items(n_items, n_candidates, *, name="n_items"):
     """Check the length of lists.
 
     Raises
@@ -217,10 +238,10 @@ def check_n_items(n_items, n_candidates):
         If it is not positive, or exceeds the number of candidates.
     """
     if not isinstance(n_items, Integral) or n_items < 1:
-        raise ValueError(f"n_items must be a positive integer, got {n_items!r}")
+        raise ValueError(f"{name} must be a positive integer, got {n_items!r}")
     if n_items > n_candidates:
         raise ValueError(
-            f"n_items={n_items} exceeds the {n_candidates} candidates: ask for at most {n_candidates} items"
+            f"{name}={n_items} exceeds the {n_candidates} candidates: ask for at most {n_candidates} {name[2:]}"
         )
 
 

@@ -7,11 +7,16 @@ from sklearn.utils.metaestimators import available_if
 
 from skllmrec._typing import Array, FloatArray, Frame, Ids, Rows
 from skllmrec.base._entities import Entities
+from skllmrec.base._frames import lists_as_frame
 from skllmrec.base._history import read_history
 from skllmrec.base._interactions import interactions_of, merge
 from skllmrec.base._prepared import prepared_models
 from skllmrec.base._ranker import Ranker
 from skllmrec.base._search import BlockSearch, SimilaritySearch
+
+
+def _compares_users(recommender):
+    return hasattr(recommender, "_user_similarity_vectors")
 
 
 def _compares_items(recommender):
@@ -31,7 +36,8 @@ class RankingMixin:
         history: object | None = None,
         allow: object | None = None,
         deny: object | None = None,
-    ) -> tuple[Array, FloatArray]:
+        as_frame: bool = False,
+    ) -> tuple[Array, FloatArray] | Frame:
         """Rank items for users.
 
         Parameters
@@ -53,6 +59,9 @@ class RankingMixin:
             are of no effect.
         allow, deny : sequence of ids, or one sequence of ids for each user, default=None
             Only these candidates, all but these candidates: for everybody, or user by user.
+        as_frame : bool, default=False
+            Return one data frame of pandas instead of two arrays: columns user, item, rank (from 1) and score, a row
+            for each entry of a list, without padding. Where `users` is None, user is the position of the history.
 
         Returns
         -------
@@ -60,20 +69,37 @@ class RankingMixin:
             Best first; equal scores in the order of the candidates. Where a user has fewer unseen candidates,
             the rest is the missing id: None for strings, the minimum of int64 for integers, NaN for floats.
         scores : ndarray of shape (n_users, n_items), float64
-            Their scores, -inf for missing ids.
+            Their scores, -inf for missing ids. With `as_frame`, a data frame instead of both.
 
         Raises
         ------
+        ImportError
+            If `as_frame` is true and pandas is not installed.
         UnknownIdError
             If a user or item is unknown and `handle_unknown="error"`.
         ValueError
-            If there are neither users nor histories, a list does not belong to a user, or `n_items` exceeds the
-            number of candidates that `allow` and `deny` leave to everybody.
+            If there are neither users nor histories, a list does not belong to a user, `n_items` exceeds the
+            number of candidates that `allow` and `deny` leave to everybody, or rows of new users or items lack a
+            feature column.
         TypeError
             If ids are strings where fit saw numbers, or the other way round.
+
+        Examples
+        --------
+        >>> from skllmrec import PopularityRecommender
+        >>> X = [["ann", "alien"], ["ann", "heat"], ["bob", "alien"]]
+        >>> recommender = PopularityRecommender(feedback="implicit").fit(X)
+        >>> recommender.recommend(["ann", "bob"], n_items=1)[0].tolist()
+        [[None], ['heat']]
+        >>> recommender.recommend(["ann", "bob"], n_items=1, as_frame=True)
+          user  item  rank  score
+        0  bob  heat     1    1.0
         """
         ranker = prepared_models.of(self) if candidates is None else Ranker(self, candidates)
-        return ranker.rank(users, n_items, exclude_seen=exclude_seen, history=history, allow=allow, deny=deny)
+        ids, scores = ranker.rank(users, n_items, exclude_seen=exclude_seen, history=history, allow=allow, deny=deny)
+        if not as_frame:
+            return ids, scores
+        return lists_as_frame(np.arange(len(ids)) if users is None else self._user_side.ids_of(users), ids, scores)
 
     def ranker(self, candidates: Ids | Rows | None = None, index: object | None = None) -> Ranker:
         """Prepare candidates for many calls.
@@ -119,20 +145,59 @@ class RankingMixin:
         Returns
         -------
         ids : ndarray of shape (n_queries, n_items)
-            Most similar first, the item itself left out; padded as in `recommend`.
+            Most similar first, the item itself left out; padded as in `recommend`. The whole list is padding where
+            nothing is known of a query: an unknown id without features, a text without a known word, or an item
+            that is similar to no other.
         scores : ndarray of shape (n_queries, n_items), float64
-            Similarities.
+            Similarities, -inf for missing ids.
 
         Raises
         ------
         UnknownIdError
             If an item is unknown and `handle_unknown="error"`.
         ValueError
-            If not one of `items` and `features` is given, fit saw no features, or `n_items` exceeds the number of
-            items.
+            If not one of `items` and `features` is given, fit saw no features, a feature column is missing, or
+            `n_items` exceeds the number of items.
         """
         prepared = prepared_models.of(self)
         return prepared.similar(prepared.model._queries(items, features), n_items)
+
+    @available_if(_compares_users)
+    def similar_users(self, users: Ids | Rows, n_users: int = 10) -> tuple[Array, FloatArray]:
+        """Find the users whose factors are most similar to those of some users.
+
+        Parameters
+        ----------
+        users : array-like of shape (n_queries,), or rows laid out like X of shape (n_queries, n_columns)
+            Ids, or rows that hold the user's columns: new users are compared by their features.
+        n_users : int, default=10
+            Length of each list.
+
+        Returns
+        -------
+        ids : ndarray of shape (n_queries, n_users)
+            Most similar first, the user themself left out; padded as in `similar_items`.
+        scores : ndarray of shape (n_queries, n_users), float64
+            Cosines of the factors, -inf for missing ids.
+
+        Raises
+        ------
+        UnknownIdError
+            If a user is unknown and `handle_unknown="error"`.
+        ValueError
+            If `n_users` exceeds the number of users, or rows lack a feature column.
+
+        Examples
+        --------
+        >>> from skllmrec import FeatureMFRecommender
+        >>> X = [["ann", "alien"], ["ann", "up"], ["bob", "alien"], ["bob", "up"], ["cid", "heat"], ["dan", "heat"]]
+        >>> model = FeatureMFRecommender(2, feedback="implicit", random_state=0).fit(X)
+        >>> model.similar_users(["ann", "cid"], n_users=1)[0].tolist()
+        [['bob'], ['dan']]
+        """
+        prepared = prepared_models.of(self)
+        queries = prepared.model._user_side.read(users, handle_unknown=self._handle_unknown)
+        return prepared.similar_users(queries, n_users)
 
     def _queries(self, items, features):
         """Entities of the items to compare with."""

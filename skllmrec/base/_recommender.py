@@ -5,7 +5,6 @@ from numbers import Integral
 from typing import Any, Self, cast
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -29,7 +28,8 @@ from skllmrec._sklearn import (
 )
 from skllmrec._typing import Array, FloatArray, Rows
 from skllmrec.base._columns import ColumnKey
-from skllmrec.base._feature_table import FeatureTable
+from skllmrec.base._container import check_is_no_matrix
+from skllmrec.base._feature_table import read_table
 from skllmrec.base._interactions import InteractionRows, Interactions, aggregate, check_feedback, merge
 from skllmrec.base._ranking import RankingMixin
 from skllmrec.base._side import fit_side
@@ -139,8 +139,9 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
             Ratings (explicit feedback), or non-negative weights, None for all one (implicit feedback).
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row: zero counts as removed, two as repeated.
-        user_table, item_table : FeatureTable, default=None
-            Every user or item with its features, those without interactions included. The feature columns are
+        user_table, item_table : FeatureTable or dataframe, default=None
+            Every user or item with its features, those without interactions included; of a plain data frame, the column
+            named like that of the ids in X is the key. The feature columns are
             then read from here instead of X; later rows, of `predict` or `partial_fit`, may have these columns besides
             those of X, for new users and items.
 
@@ -152,30 +153,29 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
         Raises
         ------
         ValueError
-            If X is empty, a column is missing, an id, rating or feature is missing or not finite, a weight is
-            negative, or a table lacks an id.
+            If X is empty or a dense matrix of users and items (see `skllmrec.interactions_from_matrix`), a column is
+            missing, an id, rating or feature is missing or not finite, a weight is negative, or a table lacks an id.
         TypeError
-            If an id is neither string nor number, X is sparse, or a table is not a FeatureTable.
+            If an id is neither string nor number, X is a sparse matrix, or a table is neither a FeatureTable nor a
+            data frame with the column of ids.
         """
         passed = X, y
         X = self._checked(X, reset=True)
-        for name, table in (("user_table", user_table), ("item_table", item_table)):
-            if table is not None and not isinstance(table, FeatureTable):
-                raise TypeError(f"{name} must be a FeatureTable(frame, key=...), got {type(table).__name__}")
         keys = {side: ColumnKey.resolve(X, getattr(self, side), name=side) for side in ("user", "item")}
         if np.array_equal(keys["user"].positions, keys["item"].positions):
             raise ValueError(
                 f"user={self.user!r} and item={self.item!r} name the same column: user and item must be different "
                 "columns"
             )
+        tables = self._read_tables(keys, user_table, item_table)
         self._check_columns(X)
         X, ids, weights, ratings = self._read_rows(X, y, sample_weight, keys)
         indexed = [IdIndex.from_values(values) for values in ids]
         (users, user_codes), (items, item_codes) = indexed
         observed, ratings = aggregate(user_codes, item_codes, weights, ratings, (len(users), len(items)))
         targets = Interactions(users, items, observed, ratings).targets
-        user_side, user_features = self._fit_side(X, keys, "user", user_table, indexed[0], targets)
-        item_side, item_features = self._fit_side(X, keys, "item", item_table, indexed[1], targets.T.tocsr())
+        user_side, user_features = self._fit_side(X, keys, "user", tables["user_table"], indexed[0], targets)
+        item_side, item_features = self._fit_side(X, keys, "item", tables["item_table"], indexed[1], targets.T.tocsr())
         observed.resize(len(user_side.index), len(item_side.index))  # type: ignore[call-arg, arg-type]
         rows = InteractionRows(X, user_codes, item_codes, passed)
         features = user_features, item_features
@@ -305,6 +305,12 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
     def _handle_unknown(self):
         return getattr(self, "handle_unknown", "prior")
 
+    def _read_tables(self, keys, user_table, item_table):
+        """Make a FeatureTable of each plain data frame."""
+        given = {"user": user_table, "item": item_table}
+        names = {side: key.names[0] if key.names else None for side, key in keys.items()}
+        return {f"{side}_table": read_table(table, names[side], name=f"{side}_table") for side, table in given.items()}
+
     def _fit_side(self, X, keys, name, table, ids, targets):
         return fit_side(
             name,
@@ -326,7 +332,8 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
 
     def _checked(self, X, *, reset):
         """Check the container; frames stay frames, so that columns keep their own types."""
-        if is_frame(X) and not sparse.issparse(X):
+        check_is_no_matrix(self, X, reset=reset)
+        if is_frame(X):
             columns = X if reset else self._columns_of_fit(X)
             check_feature_names(self, columns, reset=reset)
             check_n_features(self, columns, reset=reset)

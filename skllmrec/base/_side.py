@@ -1,14 +1,17 @@
 """One side of the interactions, users or items: index of ids, feature columns, fitted encoder."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import clone
 
 from skllmrec._ids import IdIndex, normalise_ids, shown
-from skllmrec._missing import missing_mask
 from skllmrec._sklearn import is_frame, take_rows
-from skllmrec.base._columns import ColumnKey
+from skllmrec._typing import Array
+from skllmrec.base._columns import ColumnKey, describe_missing
+from skllmrec.base._encoding import encode_table, encodes_texts
 from skllmrec.base._entities import Entities, concatenate
-from skllmrec.base._matrices import as_matrix, stack
+from skllmrec.base._matrices import stack
 from skllmrec.exceptions import UnknownIdError
 
 
@@ -22,14 +25,20 @@ class Side:
     feature_key : ColumnKey or None
     encoder : fitted transformer or None
     index : IdIndex
+    plain_columns : frozenset of str or None
+        Columns that rows without the features of this side may have: those of the X of fit where a table holds the
+        features, else none. None where they are not recorded, as in files of version 0.1.0.
     """
 
-    def __init__(self, name, id_key, feature_key, encoder, index):
+    plain_columns = None
+
+    def __init__(self, name, id_key, feature_key, encoder, index, plain_columns=None):
         self.name = name
         self.id_key = id_key
         self.feature_key = feature_key
         self.encoder = encoder
         self.index = index
+        self.plain_columns = plain_columns
 
     def read_ids(self, X):
         """Ids of each row of X."""
@@ -59,16 +68,65 @@ class Side:
             return self, codes, None
         fresh = np.flatnonzero(codes >= n_known)
         features = self.encode(X, fresh[first_rows(codes[fresh] - n_known, n_new)])
-        return Side(self.name, self.id_key, self.feature_key, self.encoder, index), codes, features
+        side = Side(self.name, self.id_key, self.feature_key, self.encoder, index, self.plain_columns)
+        return side, codes, features
 
     def encode(self, X, rows):
-        """Encode the features of some rows of X; None where X does not hold the feature columns."""
-        if self.feature_key is None or len(rows) == 0 or not self.feature_key.found_in(X):
+        """Encode the features of some rows of X; None where the rows may be without the feature columns.
+
+        Raises
+        ------
+        ValueError
+            If X describes users or items, but lacks a feature column.
+        """
+        if self.feature_key is None or len(rows) == 0:
+            return None
+        if self.plain_columns and not is_frame(X):  # positions of the features are those in the table
+            return None
+        if not self.feature_key.found_in(X):
+            self._check_plain(X, rows)
             return None
         table, ids = take_rows(self.feature_key.read(X), rows), take_rows(self.read_ids(X), rows)
-        if self.encoder is not None:
-            table = _call_encoder(self.encoder.transform, table, self.name, ids)
-        return as_matrix(table, self.name, ids)
+        return encode_table(self.encoder, "transform", table, self.name, ids)
+
+    def _check_plain(self, X, rows):
+        """Raise an error unless rows without the feature columns are legal."""
+        key = self.feature_key
+        if self.plain_columns is None:
+            return
+        if key.names is None or not is_frame(X):
+            lack = f"lack column {int(key.positions.max())}: they have {X.shape[1]} columns"
+        elif self.plain_columns and self.plain_columns >= set(X.columns):
+            return
+        else:
+            lack = f"are in a frame that {describe_missing(key.names, X)}: its columns are {list(X.columns)}"
+        example = shown(self.read_ids(X)[rows[0]])
+        raise ValueError(
+            f"{self.name}_features: the rows of {len(rows)} new {self.name}s, e.g. {example}, {lack}. Add or rename "
+            f"the columns, so that new {self.name}s are described; or pass ids alone, as a list, to have them "
+            "without features"
+        )
+
+    def is_blank(self, entities: Entities) -> Array:
+        """Which entities nothing is known of: new ids without features, or texts without a known word.
+
+        Parameters
+        ----------
+        entities : Entities
+
+        Returns
+        -------
+        ndarray of bool of shape (len(entities),)
+        """
+        new = entities.codes < 0
+        if entities.features is None or entities.rows is None:
+            return new
+        blank = new & (entities.rows < 0)
+        if encodes_texts(self.encoder):
+            features: Any = entities.features
+            is_zero = np.asarray(abs(features).sum(axis=1)).ravel() == 0
+            blank |= new & is_zero[entities.rows]
+        return blank
 
     def entities(self, ids, X=None, *, handle_unknown="prior"):
         """Look ids up; new ones are encoded from their first row of X where it has the feature columns.
@@ -111,17 +169,26 @@ class Side:
         Raises
         ------
         ValueError
-            If fit saw no features of this side.
+            If fit saw no features of this side, or a column is missing.
         """
         if self.feature_key is None:
             raise ValueError(
                 f"features of {self.name}s are given, but fit saw none: name their columns with {self.name}_features="
             )
         table = features if hasattr(features, "shape") else np.array(features, dtype=object)
+        key = self.feature_key
+        if is_frame(table) and key.names is not None:
+            if not key.found_in(table):
+                raise ValueError(
+                    f"features: the frame {describe_missing(key.names, table)}; its columns are {list(table.columns)}"
+                )
+            table = key.read(table)
+        elif len(table.shape) == 2 and table.shape[1] != len(key.positions):
+            raise ValueError(
+                f"features have {table.shape[1]} columns, but {self.name}_features selected {len(key.positions)} in fit"
+            )
         positions = np.arange(len(table))
-        if self.encoder is not None:
-            table = _call_encoder(self.encoder.transform, table, self.name, positions)
-        matrix = as_matrix(table, self.name, positions)
+        matrix = encode_table(self.encoder, "transform", table, self.name, positions)
         return Entities(positions, np.full(len(positions), -1, dtype=np.intp), matrix, positions)
 
     def read(self, given, *, handle_unknown="prior", distinct=False):
@@ -153,6 +220,14 @@ class Side:
                 ids, X = ids[kept], None if X is None else take_rows(X, kept)
         return self.entities(ids, X, handle_unknown=handle_unknown)
 
+    def ids_of(self, given):
+        """Ids of what a caller names users or items by, as in `read`; features are not encoded."""
+        if isinstance(given, tuple) and len(given) == 2 and np.ndim(given[1]) == 2:
+            ids, later = self.ids_of(given[0]), self.ids_of(given[1])
+            return np.concatenate([ids, later[IdIndex(ids).encode(later) < 0]])
+        X = given if hasattr(given, "shape") else np.array(given, dtype=object)
+        return self.read_ids(X) if len(X.shape) == 2 else normalise_ids(given, name=f"{self.name} ids")
+
 
 def first_rows(codes, n):
     """Position of the first row of each code 0..n-1; every code must occur."""
@@ -162,26 +237,6 @@ def first_rows(codes, n):
 def _positions_of_distinct(ids):
     _, codes = IdIndex.from_values(ids)
     return np.sort(np.unique(codes, return_index=True)[1])
-
-
-def _call_encoder(call, table, name, ids, *targets):
-    """Call an encoder; where it fails on a missing value, say whose it is, as most encoders do not."""
-    try:
-        return call(table, *targets)
-    except OSError:  # storage or network, also as a ValueError: missing values are not the reason
-        raise
-    except (ValueError, TypeError, AttributeError) as error:
-        cells = np.asarray(table, dtype=object).reshape(len(table), -1)
-        missing = np.argwhere(missing_mask(cells))
-        if len(missing) == 0:
-            raise
-        row, position = missing[0]
-        label = getattr(table, "name", None) or (table.columns[position] if is_frame(table) else position)
-        raise ValueError(
-            f"{name}_features column {label!r} has {cells[row, position]!r} for {name} {shown(ids[row])} "
-            f"({len(missing)} missing values in all): fill them, e.g. with '', or put a TextTemplate before the "
-            f"encoder, which said: {error}"
-        ) from error
 
 
 def fit_side(name, X, *, id_key, features, encoder, table, ids, targets):
@@ -221,8 +276,9 @@ def fit_side(name, X, *, id_key, features, encoder, table, ids, targets):
             raise ValueError(f"{name}_encoder is given, but {name}_features is None: name the columns it shall encode")
         index = index if table is None else index.extended(table.index.ids)
         return Side(name, id_key, None, None, index), None
+    plain_columns = frozenset() if table is None else frozenset(X.columns if is_frame(X) else range(X.shape[1]))
     source = X if table is None else table.frame
-    key = ColumnKey.resolve(source, features, name=f"{name}_features")
+    key = ColumnKey.resolve(source, features, name=f"{name}_features", source="X" if table is None else f"{name}_table")
     if table is None:
         rows = first_rows(codes, len(index))
     else:
@@ -230,14 +286,15 @@ def fit_side(name, X, *, id_key, features, encoder, table, ids, targets):
     trained = len(targets.indptr) - 1
     values = key.read(source)
     if encoder is None:
-        return Side(name, id_key, key, None, index), as_matrix(take_rows(values, rows), name, index.ids)
+        matrix = encode_table(None, "transform", take_rows(values, rows), name, index.ids)
+        return Side(name, id_key, key, None, index, plain_columns), matrix
     encoder = clone(encoder)
     known, rest = take_rows(values, rows[:trained]), take_rows(values, rows[trained:])
     known_ids, rest_ids = index.ids[:trained], index.ids[trained:]
-    parts = [as_matrix(_call_encoder(encoder.fit_transform, known, name, known_ids, targets), name, known_ids)]
+    parts = [encode_table(encoder, "fit_transform", known, name, known_ids, targets)]
     if len(rest_ids):
-        parts.append(as_matrix(_call_encoder(encoder.transform, rest, name, rest_ids), name, rest_ids))
-    return Side(name, id_key, key, encoder, index), stack(parts)
+        parts.append(encode_table(encoder, "transform", rest, name, rest_ids))
+    return Side(name, id_key, key, encoder, index, plain_columns), stack(parts)
 
 
 def _rows_of_table(name, table, index):

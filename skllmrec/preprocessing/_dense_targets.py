@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skllmrec._format import VersionedStateMixin
-from skllmrec._sklearn import HasMethods, Interval, fit_context, get_tags
+from skllmrec._sklearn import HasMethods, Interval, fit_context, get_tags, num_rows
 from skllmrec._typing import Array, CsrMatrix, Estimator, FloatArray, Ids, RandomState
 
 
@@ -140,8 +140,9 @@ class DenseTargets(MetaEstimatorMixin, TransformerMixin, VersionedStateMixin, Ba
         Raises
         ------
         ValueError
-            If y is None, or the transformer rejects X or y.
+            If y is None or does not have the rows of X, or the transformer rejects X or y.
         """
+        self._check_targets(X, y)
         self.estimator_ = clone(self.estimator).fit(X, self._dense(y))
         self._copy_input_attributes()
         return self
@@ -166,8 +167,10 @@ class DenseTargets(MetaEstimatorMixin, TransformerMixin, VersionedStateMixin, Ba
         Raises
         ------
         ValueError
-            If y is None, or the transformer rejects X or y.
+            If y is None or does not have the rows of X, the transformer rejects X or y, or it does not return one row
+            for each row of X.
         """
+        self._check_targets(X, y)
         dense = self._dense(y)
         self.estimator_ = clone(self.estimator)
         if hasattr(self.estimator_, "fit_transform"):
@@ -175,7 +178,7 @@ class DenseTargets(MetaEstimatorMixin, TransformerMixin, VersionedStateMixin, Ba
         else:
             transformed = self.estimator_.fit(X, dense).transform(X)
         self._copy_input_attributes()
-        return transformed[0] if isinstance(transformed, tuple) else transformed
+        return self._checked_rows(transformed[0] if isinstance(transformed, tuple) else transformed, X)
 
     def transform(self, X: Any) -> Any:
         """Transform X with the fitted transformer.
@@ -188,9 +191,14 @@ class DenseTargets(MetaEstimatorMixin, TransformerMixin, VersionedStateMixin, Ba
         Returns
         -------
         array of shape (n_rows, n_outputs)
+
+        Raises
+        ------
+        ValueError
+            If the transformer does not return one row for each row of X.
         """
         check_is_fitted(self, "estimator_")
-        return self.estimator_.transform(X)
+        return self._checked_rows(self.estimator_.transform(X), X)
 
     @available_if(_estimator_has("get_feature_names_out"))
     def get_feature_names_out(self, input_features: Ids | None = None) -> Array:
@@ -207,6 +215,21 @@ class DenseTargets(MetaEstimatorMixin, TransformerMixin, VersionedStateMixin, Ba
         """
         check_is_fitted(self, "estimator_")
         return self.estimator_.get_feature_names_out(input_features)
+
+    @staticmethod
+    def _check_targets(X, y):
+        """Compare the numbers of rows, where X knows them: a vectorizer may read the names of columns as texts."""
+        if y is not None and hasattr(X, "__len__") and np.ndim(y) > 0 and num_rows(X) != num_rows(y):
+            raise ValueError(f"y has {num_rows(y)} rows, but X has {num_rows(X)}: pass the targets of the rows of X")
+
+    def _checked_rows(self, transformed, X):
+        n_rows = num_rows(transformed)
+        if hasattr(X, "__len__") and n_rows != num_rows(X):
+            raise ValueError(
+                f"{type(self.estimator_).__name__} returned {n_rows} row{'' if n_rows == 1 else 's'} for "
+                f"{num_rows(X)} rows of X: a vectorizer wants one column, not a table, or TextTemplate before it"
+            )
+        return transformed
 
     def _dense(self, y):
         """Compress sparse targets, and set `n_components_`."""

@@ -74,3 +74,6 @@ class FactorTableRecommender(BaseFactorRecommender):
 
     def _similarity_vectors(self, items):
         return normalize(self._item_vectors(items)[:, : self.n_components])
+
+    def _user_similarity_vectors(self, users):
+        return normalize(self._user_vectors(users)[:, : self.n_components])

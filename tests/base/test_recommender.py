@@ -126,8 +126,8 @@ def test_tables():
     assert recommender.seen_.shape == (4, 4)
     ids, _ = recommender.recommend([6], n_items=4)
     assert_array_equal(ids, [[1, 2, 3, 50]])
-    with pytest.raises(TypeError, match=r"item_table must be a FeatureTable\(frame, key=\.\.\.\), got DataFrame"):
-        recommender.fit(frame, Y, item_table=frame)
+    with pytest.raises(TypeError, match=r"item_table must be a FeatureTable\(frame, key=\.\.\.\), got ndarray"):
+        recommender.fit(frame, Y, item_table=frame.to_numpy())
 
 
 def test_failed_fit_leaves_the_fitted_state():

@@ -54,14 +54,9 @@ def load_generator(
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
-<<<<<<< HEAD
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     found = resolve_device(device)
-    key = weights.sha256, dtype, str(found)
-=======
-    device, options = resolve_device(device), {"local_files_only": True, "trust_remote_code": False}
-    key = weights.generation_sha256, dtype, str(device)
->>>>>>> i-models
+    key = weights.generation_sha256, dtype, str(found)
     with loading, quiet():
         if key not in _models:
             config = AutoConfig.from_pretrained(weights.path, **options)

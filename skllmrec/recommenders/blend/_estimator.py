@@ -290,7 +290,7 @@ class BlendRecommender(BaseComposition, BaseRecommender):
             Ratings (explicit feedback) or weights (implicit feedback).
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row.
-        user_table, item_table : FeatureTable, default=None
+        user_table, item_table : FeatureTable or dataframe, default=None
             Every user or item with its features, for the parts that read them.
 
         Returns
@@ -307,7 +307,8 @@ class BlendRecommender(BaseComposition, BaseRecommender):
         """
         self._check_estimators()
         super().fit(X, y, sample_weight=sample_weight, user_table=user_table, item_table=item_table)
-        tables = {"user_table": user_table, "item_table": item_table}
+        keys = {"user": self._user_side.id_key, "item": self._item_side.id_key}
+        tables = self._read_tables(keys, user_table, item_table)
         given = [table.frame for table in tables.values() if table is not None]
         self._table_columns = {name for frame in given for name in frame.columns if isinstance(name, str)}
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
