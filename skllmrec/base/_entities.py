@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skllmrec._ids import IdIndex
+from skllmrec._ids import IdIndex, join_ids
 from skllmrec.base._matrices import stack
 
 
@@ -74,7 +74,7 @@ class Entities:
         -------
         Entities
         """
-        ids, codes = np.concatenate([self.ids, other.ids]), np.concatenate([self.codes, other.codes])
+        ids, codes = join_ids(self.ids, other.ids), np.concatenate([self.codes, other.codes])
         described = [part.features for part in (self, other) if part.features is not None]
         if not described:
             return Entities(ids, codes)
