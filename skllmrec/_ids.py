@@ -1,5 +1,6 @@
 """Ids of users and items: read them from X, compare them by value, map them to positions."""
 
+import math
 import numbers
 from typing import Any
 
@@ -33,6 +34,10 @@ def column(X: Rows, key: Column, *, name: str = "column") -> Array:
         If the column does not exist, or there are several of that name, or an id is missing.
     TypeError
         If an id is neither a string nor a number.
+
+    See Also
+    --------
+    normalise_ids : The rules for single ids.
     """
     if isinstance(key, str):
         if not is_frame(X):
@@ -71,7 +76,8 @@ def normalise_ids(values: Ids, *, name: str = "ids") -> Array:
     Raises
     ------
     ValueError
-        If the ids are not one-dimensional, or one is missing (None, NaN), infinite, or a whole number beyond int64.
+        If the ids are not one-dimensional, or one is missing (None, NaN), infinite, a whole number beyond int64, or a
+        float of 2**53 or more (for float32 2**24), which may stand for several whole numbers.
     TypeError
         If an id is neither a string nor a number, or strings and numbers are mixed.
     """
@@ -87,7 +93,7 @@ def normalise_ids(values: Ids, *, name: str = "ids") -> Array:
         _check_size(ids, name)
         return ids.astype(np.int64)
     if ids.dtype.kind == "f":
-        return _normalise_floats(ids.astype(np.float64), name)
+        return _normalise_floats(ids, name)
     if ids.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {name} has dtype {ids.dtype}")
     return _normalise_objects(ids.astype(object), name)
@@ -100,8 +106,55 @@ def _normalise_floats(ids, name):
             f"{name} has a missing id (NaN, None or inf) at position {bad[0]} ({bad.size} in total): "
             f"remove these rows or give them an id"
         )
-    whole = ids.astype(np.int64) if np.all(np.abs(ids) < 2.0**53) else None
-    return whole if whole is not None and np.array_equal(whole, ids) else ids
+    _check_exact(ids, name)
+    ids = ids.astype(np.float64)
+    whole = ids.astype(np.int64)
+    return whole if np.array_equal(whole, ids) else ids
+
+
+def _check_exact(ids, name):
+    """Refuse floats so large that neighbouring whole numbers are the same float: ids would have been merged."""
+    limit = 2.0 ** min(np.finfo(ids.dtype).nmant + 1, 53)
+    large = np.flatnonzero(np.abs(ids) >= limit)  # infinities were refused before
+    if large.size:
+        _refuse_rounded(ids[large[0]], large[0], name)
+
+
+def _refuse_rounded(value, position, name):
+    raise ValueError(
+        f"{name} has {float(value):.0f} at position {position} as a floating-point number, which cannot hold every "
+        "whole number of this size, so that different ids may have become one: read the column as text or Int64"
+    )
+
+
+def _precision(value):
+    """Return the number of binary digits a real number can hold."""
+    return np.finfo(type(value)).nmant + 1 if isinstance(value, np.floating) else 53
+
+
+def _normalise_mixed(ids, name):
+    """Normalise objects that are real numbers, some of them floats."""
+    if not all(math.isfinite(value) for value in ids):
+        return _normalise_floats(ids.astype(np.float64), name)
+    with_fraction = large = -1
+    for position, value in enumerate(ids):
+        if isinstance(value, numbers.Integral | np.bool_):
+            large = position if large < 0 and abs(int(value)) >= 2**53 else large
+        elif abs(value) >= 2.0 ** min(_precision(value), 53):
+            _refuse_rounded(value, position, name)
+        elif value != int(value):
+            with_fraction = position
+    if large < 0:
+        return _normalise_floats(ids.astype(np.float64), name)
+    if with_fraction >= 0:
+        raise ValueError(
+            f"{name} has {shown(ids[large])} at position {large} beside {shown(ids[with_fraction])} at position "
+            f"{with_fraction}: floating-point numbers cannot hold both, so that different ids would become one: read "
+            "the column as text or Int64"
+        )
+    whole = np.array([int(value) for value in ids], dtype=object)
+    _check_size(whole, name)
+    return whole.astype(np.int64)
 
 
 def _check_size(ids, name):
@@ -144,7 +197,7 @@ def _normalise_objects(ids, name):
     if all(isinstance(value, numbers.Integral | np.bool_) for value in ids):
         _check_size(ids, name)  # numpy would make floats, or objects, of what is larger
         return ids.astype(np.int64)
-    return _normalise_floats(ids.astype(np.float64), name)
+    return _normalise_mixed(ids, name)
 
 
 def _kind(ids):
@@ -161,6 +214,19 @@ def missing_id(ids: Array) -> int | float | None:
     if ids.dtype == object:
         return None
     return np.nan if ids.dtype.kind == "f" else np.iinfo(np.int64).min
+
+
+def join_ids(first: Array, second: Array, *, name: str = "ids") -> Array:
+    """Concatenate normalised ids; large whole numbers beside fractions are refused, not rounded.
+
+    Raises
+    ------
+    ValueError
+        If some ids are fractions and others whole numbers of 2**53 or more.
+    """
+    if {first.dtype.kind, second.dtype.kind} == {"i", "f"}:
+        return _normalise_mixed(np.concatenate([first.astype(object), second.astype(object)]), name)
+    return np.concatenate([first, second])
 
 
 class IdIndex:
@@ -210,8 +276,17 @@ class IdIndex:
             return np.full(len(values), -1, dtype=np.intp)  # a string never equals a number
         return self._encode_strings(values) if values.dtype == object else self._encode_numbers(values)
 
-    def check_kind(self, values: Array, *, name: str = "ids") -> None:
+    def check_kind(self, values: Array, *, name: str = "ids", known: str = "fit saw") -> None:
         """Refuse strings where the known ids are numbers and the other way round: none of them could be known.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n,)
+            Normalised ids.
+        name : str
+            What they are, for the error message.
+        known : str
+            Where the known ids come from, for the error message.
 
         Raises
         ------
@@ -220,7 +295,7 @@ class IdIndex:
         """
         if len(values) and len(self) and (values.dtype == object) != (self.ids.dtype == object):
             raise TypeError(
-                f"{name} are {_kind(values)}, e.g. {shown(values[0])}, but fit saw {_kind(self.ids)}, e.g. "
+                f"{name} are {_kind(values)}, e.g. {shown(values[0])}, but {known} {_kind(self.ids)}, e.g. "
                 f"{shown(self.ids[0])}: a string never equals a number, convert them to one type"
             )
 
@@ -245,6 +320,8 @@ class IdIndex:
         ------
         TypeError
             If the new ids are strings and the known ones numbers, or the other way round.
+        ValueError
+            If some ids are fractions and others whole numbers of 2**53 or more.
         """
         new_ids = normalise_ids(new_ids)
         if len(new_ids) == 0:
@@ -252,4 +329,4 @@ class IdIndex:
         self.check_kind(new_ids)
         unknown = new_ids[self.encode(new_ids) < 0]
         fresh = IdIndex.from_values(unknown)[0].ids
-        return IdIndex(np.concatenate([self.ids, fresh]))
+        return IdIndex(join_ids(self.ids, fresh))

@@ -1,8 +1,12 @@
 """Times of interactions: read from a column of X, ordered."""
 
+import re
+from typing import Any
+
 import numpy as np
 
 from skllmrec._missing import missing_mask
+from skllmrec._optional import import_optional
 from skllmrec._sklearn import is_frame, take_columns
 from skllmrec._typing import Array, Column, IntArray, Rows
 
@@ -68,8 +72,124 @@ def time_codes(X: Rows, key: Column) -> IntArray:
     TypeError
         If the times are strings or cannot be compared.
     """
-    values = read_times(X, key)
+    return _codes(read_times(X, key), f"time={key!r}")
+
+
+def _codes(values, name):
     try:
         return np.unique(values, return_inverse=True)[1]
     except TypeError as error:
-        raise TypeError(f"the values of time={key!r} cannot be compared: {error}") from error
+        raise TypeError(f"the values of {name} cannot be compared: {error}") from error
+
+
+def codes_of_times(values: Any, *, name: str) -> IntArray:
+    """Rank times some of which may be missing: those have the code -1, and so come before all others.
+
+    Parameters
+    ----------
+    values : array-like of shape (n,)
+        Numbers, datetimes, or text as `parse_times` reads it.
+    name : str
+        What they are, for error messages.
+
+    Returns
+    -------
+    codes : ndarray of shape (n,), intp
+
+    Raises
+    ------
+    ValueError
+        If the times are text that `parse_times` does not read.
+    TypeError
+        If the times cannot be compared.
+    """
+    values = np.asarray(parse_times(values, name=name))
+    missing = missing_mask(values)
+    codes = np.full(len(values), -1, dtype=np.intp)
+    codes[~missing] = _codes(values[~missing], name)
+    return codes
+
+
+_DAY_OR_MONTH_FIRST = re.compile(r"\s*(\d{1,2})([/.-])(\d{1,2})[/.-](\d{4})(?!\d)")
+
+
+def parse_times(values: Any, *, name: str) -> Any:
+    """Convert times that are text to numbers or datetimes; other values stay as they are.
+
+    Parameters
+    ----------
+    values : array-like of shape (n,)
+        Text: numbers, ISO 8601, or dates such as 31/01/2020 whose order of day and month the values show.
+    name : str
+        What they are, for error messages.
+
+    Returns
+    -------
+    times : ndarray of shape (n,), or `values`
+        int64 or float64 (NaN where one is missing), or datetime64 in UTC (NaT where one is missing).
+
+    Raises
+    ------
+    ValueError
+        If the text is neither, or day and month cannot be told apart.
+    """
+    array = np.asarray(values, dtype=object)
+    missing = missing_mask(array)
+    texts = array[~missing]
+    if not any(isinstance(value, str) for value in texts):
+        return values
+    if not all(isinstance(value, str) for value in texts):
+        raise ValueError(f"{name} mixes text and other values: convert them to numbers or datetimes")
+    times = numbers_of_texts(texts)
+    if times is None:
+        times = _dates_of_texts(texts, name)
+        filled = np.full(len(array), np.datetime64("NaT"), dtype=times.dtype)
+    else:
+        filled = np.full(len(array), np.nan) if missing.any() else np.empty(len(array), dtype=times.dtype)
+    filled[~missing] = times
+    return filled
+
+
+def numbers_of_texts(texts: Any) -> Array | None:
+    """Convert texts to int64 where all are whole numbers, else to float64; None where one is no number."""
+    for dtype in (int, float):
+        try:
+            return np.array([dtype(text) for text in texts], dtype=np.int64 if dtype is int else np.float64)
+        except (ValueError, OverflowError):
+            continue
+    return None
+
+
+def _dates_of_texts(texts, name):
+    pandas = import_optional("pandas", extra="demo", purpose="reading dates from text")
+    day_first = _has_day_first(texts, name)
+    try:
+        if day_first is None:
+            times = pandas.to_datetime(texts, format="ISO8601", utc=True)
+        else:
+            times = pandas.to_datetime(texts, format="mixed", dayfirst=day_first, utc=True)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(
+            f"{name} holds text such as {texts[0]!r} that is neither a number nor a date ({error}): convert it to "
+            "numbers or ISO dates, such as 2020-01-31"
+        ) from error
+    return times.tz_localize(None).to_numpy()
+
+
+def _has_day_first(texts, name):
+    """Whether dates such as 31/01/2020 begin with the day; None where the texts are not of this form."""
+    found = [_DAY_OR_MONTH_FIRST.match(text) for text in texts]
+    dates = [match for match in found if match is not None]
+    if not dates:
+        return None
+    first, second = (max(int(match[group]) for match in dates) for group in (1, 3))
+    if first > 12 or all(match[2] == "." for match in dates):
+        return True
+    if second > 12:
+        return False
+    if all(match[1] == match[3] for match in dates):
+        return True
+    raise ValueError(
+        f"{name} holds dates such as {dates[0].string!r} that may begin with the day or the month: write ISO dates, "
+        "such as 2020-01-31"
+    )

@@ -171,3 +171,41 @@ def test_missing_ids_and_how_ids_are_shown():
     assert missing_id(normalise_ids([1])) == np.iinfo(np.int64).min
     assert np.isnan(missing_id(normalise_ids([0.5])))
     assert [shown(np.int64(7)), shown(np.float64(0.5)), shown("a")] == ["7", "0.5", "'a'"]
+
+
+LARGE = 76561198070234017
+
+
+@pytest.mark.parametrize(
+    ("values", "shown_value", "position"),
+    [
+        (np.array([1.0, 2.0**53]), 2**53, 1),
+        ([float(LARGE), LARGE], int(float(LARGE)), 0),
+        (np.array([3.0, -(2.0**60)]), -(2**60), 1),
+        (pd.Series([7, LARGE, None]).dropna(), int(float(LARGE)), 1),
+        (pl.Series([1.0, float(LARGE)]), int(float(LARGE)), 1),
+        (np.array([1, 2**24], dtype=np.float32), 2**24, 1),
+        ([1, np.float32(2**24)], 2**24, 1),
+        (np.array([0.5, 2.0**53]), 2**53, 1),
+    ],
+)
+def test_floats_that_stand_for_several_whole_numbers_are_refused(values, shown_value, position):
+    with pytest.raises(
+        ValueError, match=rf"users has {shown_value} at position {position} .*read the column as text or Int64"
+    ):
+        normalise_ids(values, name="users")
+
+
+def test_large_whole_numbers_beside_fractions_are_refused():
+    with pytest.raises(ValueError, match=rf"users has {2**60 + 1} at position 0 beside 0.5 at position 2: .*Int64"):
+        normalise_ids([2**60 + 1, 2**60 + 2, 0.5], name="users")
+    assert normalise_ids([2**60 + 1, 2**60 + 2, 3.0]).tolist() == [2**60 + 1, 2**60 + 2, 3]
+    with pytest.raises(ValueError, match=r"beside 0.5"):
+        IdIndex(normalise_ids([2**60 + 1])).extended([0.5])
+    with pytest.raises(ValueError, match=r"beside"):
+        IdIndex(normalise_ids([0.5])).extended([2**60 + 1])
+
+
+def test_the_largest_floats_that_are_exact_stay_ids():
+    assert normalise_ids([2.0**53 - 1]).tolist() == [2**53 - 1]
+    assert normalise_ids(np.array([2**24 - 1], dtype=np.float32)).tolist() == [2**24 - 1]

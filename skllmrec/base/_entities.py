@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skllmrec._ids import IdIndex
+from skllmrec._ids import IdIndex, join_ids
 from skllmrec._typing import FloatArray, IntArray
 from skllmrec.base._matrices import stack
 
@@ -76,7 +76,7 @@ class Entities:
         -------
         Entities
         """
-        ids, codes = np.concatenate([self.ids, other.ids]), np.concatenate([self.codes, other.codes])
+        ids, codes = join_ids(self.ids, other.ids), np.concatenate([self.codes, other.codes])
         described = [part.features for part in (self, other) if part.features is not None]
         if not described:
             return Entities(ids, codes)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from skllmrec._ids import IdIndex, normalise_ids, shown
+from skllmrec._ids import IdIndex, join_ids, normalise_ids, shown
 from skllmrec._sklearn import is_frame, take_rows
 from skllmrec._typing import Array
 from skllmrec.base._columns import ColumnKey, describe_missing
@@ -274,7 +274,9 @@ def fit_side(name, X, *, id_key, features, encoder, table, ids, targets):
     if features is None:
         if encoder is not None:
             raise ValueError(f"{name}_encoder is given, but {name}_features is None: name the columns it shall encode")
-        index = index if table is None else index.extended(table.index.ids)
+        if table is not None:
+            _check_kind_of_table(name, table, index)
+            index = index.extended(table.index.ids)
         return Side(name, id_key, None, None, index), None
     plain_columns = frozenset() if table is None else frozenset(X.columns if is_frame(X) else range(X.shape[1]))
     source = X if table is None else table.frame
@@ -297,7 +299,12 @@ def fit_side(name, X, *, id_key, features, encoder, table, ids, targets):
     return Side(name, id_key, key, encoder, index, plain_columns), stack(parts)
 
 
+def _check_kind_of_table(name, table, index):
+    table.index.check_kind(index.ids, name=f"the {name} ids of X", known=f"{name}_table has")
+
+
 def _rows_of_table(name, table, index):
+    _check_kind_of_table(name, table, index)
     rows = table.index.encode(index.ids)
     absent = np.flatnonzero(rows < 0)
     if len(absent):
@@ -309,4 +316,4 @@ def _rows_of_table(name, table, index):
     rest[rows] = False
     rest = np.flatnonzero(rest)
     rest = rest[np.argsort(table.index.ids[rest], kind="stable")]  # whatever the order of the table's rows
-    return np.concatenate([rows, rest]), IdIndex(np.concatenate([index.ids, table.index.ids[rest]]))
+    return np.concatenate([rows, rest]), IdIndex(join_ids(index.ids, table.index.ids[rest], name=f"{name} ids"))

@@ -4,54 +4,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
+from skllmrec._ids import normalise_ids, shown
 from skllmrec._optional import import_optional
+from skllmrec._times import codes_of_times, parse_times
+from skllmrec._typing import Frame
 from skllmrec._typing import Path as PathLike
 from skllmrec.datasets._bunch import check_key, complete, make_bunch
-from skllmrec.exceptions import DatasetNotFoundError, FileFormatError
+from skllmrec.datasets._table_file import SUFFIXES, read_table
+from skllmrec.exceptions import DatasetNotFoundError
 
-_SUFFIXES = (".parquet", ".csv")
 _DUPLICATES = ("keep", "last", "sum")
 
 
 def _find(folder, name):
     """Path of a table in the folder, None if it has no file."""
-    paths = [folder / f"{name}{suffix}" for suffix in _SUFFIXES]
+    paths = [folder / f"{name}{suffix}" for suffix in SUFFIXES]
     return next((path for path in paths if path.is_file()), None)
 
 
-def _read(path, keys):
-    """Read a table with at least one row; an error names the file."""
-    try:
-        table = _read_file(path, keys)
-    except (ValueError, OSError) as error:  # errors of pandas and pyarrow are among these
-        advice = "save it as UTF-8" if isinstance(error, UnicodeDecodeError) else "check the file"
-        raise FileFormatError(f"{path} cannot be read ({str(error).strip()}): {advice}.") from error
-    if len(table) == 0:
-        raise ValueError(f"{path} has no rows.")
-    return table
-
-
-def _read_file(path, keys):
-    """Read a file; the ids of a csv file are read as strings, so that leading zeros are kept."""
-    pandas = import_optional("pandas", extra="demo", purpose="load_interactions")
-    if path.suffix == ".csv":
-        return pandas.read_csv(path, dtype=dict.fromkeys(keys, str))
-    import_optional("pyarrow", extra="demo", purpose=f"load_interactions({path.name})")
-    return _plain_numbers(pandas.read_parquet(path))
-
-
-def _plain_numbers(table):
-    """Convert nullable numbers to numpy's dtypes: float64 with NaN if a value is missing."""
-    pandas = import_optional("pandas", extra="demo", purpose="load_interactions")
-    numbers = {}
-    for name, dtype in table.dtypes.items():
-        if pandas.api.types.is_extension_array_dtype(dtype) and pandas.api.types.is_numeric_dtype(dtype):
-            missing = table[name].isna().any()
-            numbers[name] = "float64" if missing else getattr(dtype, "numpy_dtype", dtype)
-    return table.astype(numbers)
-
-
-def _read_interactions(folder, user, item):
+def _find_interactions(folder):
     if not folder.is_dir():
         if folder.exists():
             raise DatasetNotFoundError(f"{folder} is a file: name the folder that holds interactions and items.")
@@ -62,22 +35,51 @@ def _read_interactions(folder, user, item):
     if path is None:
         there = sorted(path.name for path in folder.iterdir())
         raise DatasetNotFoundError(f"{folder} has no interactions.parquet or interactions.csv; it holds {there}.")
-    table = _read(path, (user, item))
-    for key in (user, item):
-        check_key(table, key, str(path))
-    return table
+    return path
 
 
-def _read_attributes(folder, name, key, ids):
-    """Read items or users, one row per id; without a file, the table holds the ids only."""
-    path = _find(folder, name)
-    if path is None:
+def _round_trips(column):
+    """Whether each text is the one that its whole number is written as: no leading zero, sign or fraction."""
+    return bool(column.str.fullmatch(r"0|-?[1-9]\d{0,17}").all())
+
+
+def _convert_ids(files, key):
+    """Convert ids that were read as text to integers, where every file of this key allows it."""
+    pandas = import_optional("pandas", extra="demo", purpose="load_interactions")
+    files = [file for file in files if file is not None and key in file.table.columns]
+    texts = [file for file in files if file.is_text and not pandas.api.types.is_numeric_dtype(file.table[key])]
+    others = [file.table[key] for file in files if file not in texts]
+    if any(not pandas.api.types.is_integer_dtype(column) for column in others):
+        return
+    if all(_round_trips(file.table[key].astype("str")) for file in texts):
+        for file in texts:
+            file.table = file.table.assign(**{key: file.table[key].astype("int64")})
+
+
+def _check_ids(file, key, *, unique=False):
+    check_key(file.table, key, str(file.path), unique=unique)
+    normalise_ids(file.table[key].to_numpy(), name=f"{file.path}: column {key!r}")
+
+
+def _check_match(file, key, ids):
+    """Raise an error where a table of items or users describes none of those in the interactions."""
+    if file is not None and not ids.isin(file.table[key]).any():
+        raise ValueError(
+            f"{file.path}: none of its {len(file.table):,} ids in {key!r} occurs in the interactions, e.g. "
+            f"{shown(file.table[key].iloc[0])} here and {shown(ids.iloc[0])} there: store the ids alike in both."
+        )
+
+
+def _attributes(file, key, ids):
+    """Table of items or users, one row per id; without a file, the table holds the ids only."""
+    if file is None:
         return ids.drop_duplicates().to_frame().reset_index(drop=True)
-    table = _read(path, (key,))
-    check_key(table, key, str(path), unique=True)
+    path, table = file.path, file.table
+    _check_ids(file, key, unique=True)
     if table[key].dtype != ids.dtype:
         raise ValueError(
-            f"{path}: {key!r} is {table[key].dtype}, in the interactions it is {ids.dtype}; store it alike in both."
+            f"{path}: {key!r} is {table[key].dtype}, in the interactions it is {ids.dtype}; store it alike in both "
+            f"(here {shown(table[key].iloc[0])}, there {shown(ids.iloc[0])})."
         )
     return complete(table[[key, *table.columns.drop(key)]], key, ids)
 
@@ -115,7 +117,18 @@ def _check_target(table, target):
     return table
 
 
-def _merge_duplicates(table, keys, target, duplicates):
+def _parse_text_times(table, time):
+    """Convert a column of times that was read as text; text that is no time stays."""
+    if time not in table.columns:
+        return table
+    try:
+        times = parse_times(table[time].to_numpy(), name=f"the column {time!r}")
+    except ValueError:
+        return table  # who needs the order of the times reports it
+    return table if times.dtype.kind == "O" else table.assign(**{time: times})
+
+
+def _merge_duplicates(table, keys, target, duplicates, time):
     """Keep one row per pair of user and item: the latest one or, without times, the last one of the file."""
     if duplicates not in _DUPLICATES:
         raise ValueError(f"duplicates must be one of {_DUPLICATES}, got {duplicates!r}.")
@@ -123,8 +136,74 @@ def _merge_duplicates(table, keys, target, duplicates):
         return table
     if duplicates == "sum" and target is not None:
         table = table.assign(**{target: table.groupby(list(keys), sort=False)[target].transform("sum")})
-    in_time = table.sort_values("timestamp", kind="stable") if "timestamp" in table.columns else table
-    return table.loc[~in_time.duplicated(list(keys), keep="last").reindex(table.index)]
+    order = np.arange(len(table))
+    if time in table.columns:
+        order = np.argsort(codes_of_times(table[time].to_numpy(), name=f"the column {time!r}"), kind="stable")
+    kept = np.ones(len(table), dtype=bool)
+    kept[order] = ~table[list(keys)].iloc[order].duplicated(keep="last").to_numpy()
+    return table[kept]
+
+
+def load_files(
+    paths: Sequence[Path | None],
+    *,
+    user: str,
+    item: str,
+    target: str | None,
+    time: str = "timestamp",
+    exclude_columns: Sequence[str] = (),
+    duplicates: str = "keep",
+    **options: Any,
+) -> tuple[tuple[Frame, Frame, Frame], list[str]]:
+    """Read the files of interactions, items and users.
+
+    Parameters
+    ----------
+    paths : sequence of three paths
+        Interactions, items, users; None where there is no file.
+    user, item, target, exclude_columns, duplicates
+        See `load_interactions`.
+    time : str
+        Column of the times.
+    **options
+        ``delimiter`` and ``encoding`` of `read_table`.
+
+    Returns
+    -------
+    tables : tuple of three DataFrames
+        Each id of the interactions has one row among the items and users.
+    notes : list of str
+        What was detected in the files.
+
+    Raises
+    ------
+    ValueError
+        See `load_interactions`.
+    """
+    numbers = () if target is None else (target,)
+    keys = ((user, item), (item,), (user,))
+    files = [
+        None if path is None else read_table(path, key, numbers=numbers, **options)
+        for path, key in zip(paths, keys, strict=True)
+    ]
+    found = files[0]
+    if found is None:
+        raise ValueError("load_files needs a file of interactions")
+    for key in (user, item):
+        check_key(found.table, key, str(found.path))
+        _convert_ids(files, key)
+        _check_ids(found, key)
+    interactions = found.table
+    items = _attributes(files[1], item, interactions[item])
+    users = _attributes(files[2], user, interactions[user])
+    interactions, items, users = _exclude((interactions, items, users), exclude_columns, (user, item, target))
+    if target is not None:
+        interactions = _check_target(interactions, target)
+    _check_match(files[1], item, found.table[item])
+    _check_match(files[2], user, found.table[user])
+    interactions = _parse_text_times(interactions, time)
+    interactions = _merge_duplicates(interactions, (user, item), target, duplicates, time).reset_index(drop=True)
+    return (interactions, items, users), [note for file in files if file is not None for note in file.notes]
 
 
 def load_interactions(
@@ -140,7 +219,9 @@ def load_interactions(
     r"""Load a folder of interactions with the attributes of items and users.
 
     The folder must contain ``interactions.parquet``, and may contain ``items.parquet`` and ``users.parquet``. Each may
-    be a ``.csv`` file instead, whose ids are read as strings. The attributes are joined to the interactions by the ids.
+    be a ``.csv``, ``.tsv`` or ``.jsonl`` file instead, whose ids are read as strings; they become integers where every
+    id is written as its whole number is (``17``, not ``017`` or ``17.0``). The attributes are joined to the
+    interactions by the ids.
     ``SOURCE.md`` in the folder becomes the description: read it before you rely on a column.
 
     - An id without a row in `items` (or `users`) gets a row with missing attributes, so that `items` and `users` hold
@@ -164,8 +245,9 @@ def load_interactions(
         the interaction (``listen_count``, ``explicit_rating``, ``quantity``).
     duplicates : {"keep", "last", "sum"}, default="keep"
         How to treat several rows of one user and one item, which a random split can put into training and test:
-        "keep" keeps all; "last" keeps the latest by ``timestamp``, or the last in the file without this column; "sum"
-        keeps the same row with the sum of the targets.
+        "keep" keeps all; "last" keeps the latest by ``timestamp`` (text is read as numbers or dates; a missing time is
+        the earliest), or the last in the file without this column; "sum" keeps the same row with the sum of the
+        targets.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
 
@@ -196,7 +278,8 @@ def load_interactions(
         If a file cannot be read.
     ValueError
         If a file has no rows, a column does not exist, an id is missing, an id has two rows among the
-        items or users, ids are stored as different types, or the target is not a finite number.
+        items or users, ids are stored as different types, no id of the items or users occurs in the interactions, an
+        id was rounded to a float, times are text of unknown form, or the target is not a finite number.
     ImportError
         If pandas or (for parquet) pyarrow is not installed.
 
@@ -217,13 +300,16 @@ def load_interactions(
     ['Heat', 'Babe']
     """
     folder = Path(folder).expanduser()
-    interactions = _read_interactions(folder, user, item)
-    items = _read_attributes(folder, "items", item, interactions[item])
-    users = _read_attributes(folder, "users", user, interactions[user])
-    interactions, items, users = _exclude((interactions, items, users), exclude_columns, (user, item, target))
-    if target is not None:
-        interactions = _check_target(interactions, target)
-    interactions = _merge_duplicates(interactions, (user, item), target, duplicates).reset_index(drop=True)
+    paths = _find_interactions(folder), _find(folder, "items"), _find(folder, "users")
+    (interactions, items, users), _ = load_files(
+        paths,
+        user=user,
+        item=item,
+        target=target,
+        exclude_columns=exclude_columns,
+        duplicates=duplicates,
+        encoding="utf-8",
+    )
     source = folder / "SOURCE.md"
     descr = source.read_text(encoding="utf-8") if source.is_file() else f"Interactions in {folder.name}."
     bunch = make_bunch(interactions, items, users, user=user, item=item, target=target, descr=descr)

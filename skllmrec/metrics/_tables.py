@@ -46,11 +46,14 @@ def rows_of(table: Any, ids: Array, name: str) -> Array:
     ------
     ValueError
         If the table lacks an id.
+    TypeError
+        If the ids of the table are strings and the others numbers, or the other way round.
     """
+    kind = "users" if name == "user_groups" else "items"
+    table.index.check_kind(ids, name=f"the ids of {kind}", known=f"{name} has")
     positions = table.index.encode(ids)
     absent = np.flatnonzero(positions < 0)
     if absent.size:
-        kind = "users" if name == "user_groups" else "items"
         raise ValueError(
             f"{name} lacks {absent.size} of the {len(ids)} {kind}, e.g. {shown(ids[absent[0]])}: add a row for each"
         )

@@ -8,7 +8,7 @@ from scipy import sparse
 from skllmrec._kernels.item_item.neighbors import inner_products, nearest
 from skllmrec._kernels.item_item.transitions import count_transitions, order_baskets, recency
 from skllmrec._sklearn import Interval
-from skllmrec._times import time_codes
+from skllmrec._times import numbers_of_texts, time_codes
 from skllmrec._typing import Column, Columns, Estimator, Unknown
 from skllmrec.base._columns import ColumnKey
 from skllmrec.base._interactions import rows_of
@@ -122,13 +122,13 @@ class MarkovRecommender(ItemToItemRecommender):
         values = np.asarray(rows.column(self.time, name="time"))
         if not any(isinstance(value, str) for value in values.ravel()[:1]):
             return time_codes(rows.X, self.time)
-        try:
-            return values.astype(np.float64)
-        except ValueError as error:
+        times = numbers_of_texts(values.ravel())
+        if times is None:
             raise ValueError(
                 f"time column {self.time!r} holds {values[0]!r}, which is no number: convert it, e.g. with "
                 "pandas.to_datetime"
-            ) from error
+            )
+        return times
 
     def _baskets(self, interactions):
         """Order the rows of this call by time, see `order_baskets`."""

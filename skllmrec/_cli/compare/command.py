@@ -99,11 +99,12 @@ def _add_task(add):
         metavar="ml-100k|FOLDER",
         help="MovieLens 100K, fetched once, or a folder with interactions.parquet and items.parquet (or .csv)",
     )
+    _add_files(add)
     add(
         "--target",
         default="rating",
         metavar="COLUMN",
-        help="column of the interactions that holds the ratings, or 'none'; ignored for ml-100k",
+        help="column of the interactions that holds the ratings or weights, or 'none'; ignored for ml-100k",
     )
     add(
         "--protocol",
@@ -134,6 +135,33 @@ def _add_task(add):
     add("--folds", type=_count(2), default=5, help="outer folds; a temporal protocol has one")
     add("--max-users", type=_count(2), help="use a random part of the users (default: all)")
     add("--seed", type=_count(0), default=0, help="of splits, searches, factors, ties and tests")
+
+
+def _add_files(add):
+    """Add the options of files that are no folder of a data set."""
+    formats = "csv, tsv, JSON lines or parquet"
+    add(
+        "--interactions",
+        metavar="FILE",
+        help=f"a file with one row for each interaction ({formats}), instead of --data; it needs the columns --user "
+        "and --item, and may have --target and --time",
+    )
+    add(
+        "--items",
+        metavar="FILE",
+        help=f"a file with one row for each item ({formats}): the column --item and columns of text; without it, the "
+        "text columns of --interactions that are the same in all rows of an item",
+    )
+    add("--user", default="user_id", metavar="COLUMN", help="column of the user ids, with --interactions or a folder")
+    add("--item", default="item_id", metavar="COLUMN", help="column of the item ids, in both files")
+    add(
+        "--time",
+        default="timestamp",
+        metavar="COLUMN",
+        help="column of the times, numbers or dates, if there is one",
+    )
+    add("--delimiter", metavar="CHARACTER", help="separates the columns of text files (default: detected)")
+    add("--encoding", metavar="NAME", help="of text files, such as utf-8 or cp1252 (default: detected)")
 
 
 def _add_models(add):
@@ -181,7 +209,7 @@ def _prepare(options):
     out = Path(options.out)
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {options.out} is a file: name a folder")
-    say(f"Data: {options.data}")
+    say(f"Data: {options.interactions or options.data}")
     data = load_job_data(options)
     protocol = make_protocol(options.protocol, folds=options.folds, seed=options.seed, columns=data.X.columns)
     for key, value in [*data.describe()[1:], ("Protocol", protocol.text), ("Feedback", options.feedback)]:

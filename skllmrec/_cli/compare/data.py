@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from skllmrec._cli.compare.files import ITEM, TIME, USER, FileOptions, load_job_files
 from skllmrec._typing import Array, Frame
 from skllmrec.base import FeatureTable
-from skllmrec.datasets import fetch_movielens_100k, load_interactions
+from skllmrec.datasets import fetch_movielens_100k
 from skllmrec.preprocessing import TextTemplate, describe_data
 
-USER, ITEM, TIME, TARGET = "user_id", "item_id", "timestamp", "rating"
+TARGET = "rating"
 ML_100K = "ml-100k"
 
 _LEAKING = re.compile(r"(^|_)tags?$")  # written by users, so by those under test as well
@@ -197,12 +198,16 @@ def _positives(ratings, options, notes):
 
 
 def _load(options):
+    """Return the interactions, the items, the column of the ratings, and notes about what was read."""
     target = None if options.target.lower() == "none" else options.target
-    if options.data == ML_100K:
-        return fetch_movielens_100k(), TARGET
+    files = FileOptions.of(options)
+    if files.interactions is None and files.items is not None:
+        raise ValueError("--items needs --interactions FILE, the file that holds who met which item")
+    if files.interactions is None and options.data == ML_100K:
+        bunch = fetch_movielens_100k()
+        return bunch.frame, bunch.items, TARGET, []
     excluded = [name for name in options.exclude_columns if name]
-    bunch = load_interactions(options.data, target=target, exclude_columns=excluded, duplicates="last")
-    return bunch, target
+    return load_job_files(options.data, files, target=target, exclude_columns=excluded)
 
 
 def _subsample(frame, options, notes):
@@ -232,7 +237,7 @@ def _template(options, items, exclude, notes):
             "same with --text, as in --text '{title}'"
             if others
             else "nothing describes the items: put items.parquet or items.csv, with their ids and titles, beside the "
-            "interactions"
+            "interactions, or name the file with --items"
         )
     notes.append(f"text columns: {', '.join(columns)} (chosen automatically; change them with --text)")
     return ". ".join(f"{{{name}}}" for name in columns), columns, leaking
@@ -244,7 +249,7 @@ def load_job_data(options: Namespace) -> JobData:
     Parameters
     ----------
     options : argparse.Namespace
-        ``data, target, text, feedback, threshold, exclude_columns, max_users, seed``.
+        ``data, target, text, feedback, threshold, exclude_columns, max_users, seed``, and those of `FileOptions`.
 
     Returns
     -------
@@ -256,12 +261,13 @@ def load_job_data(options: Namespace) -> JobData:
         If the data cannot be found, no column holds text, the template is bad, or no row is a positive.
     """
     notes: list[str] = []
-    bunch, target = _load(options)
-    frame = _subsample(bunch.frame, options, notes).reset_index(drop=True)
+    frame, items, target, found = _load(options)
+    notes += found
+    frame = _subsample(frame, options, notes).reset_index(drop=True)
     read = frame.drop(columns=[target, *options.exclude_columns], errors="ignore")
     ratings = None if target is None else frame[target]
     exclude = {USER, ITEM, *options.exclude_columns}
-    items = bunch.items.drop(columns=list(options.exclude_columns), errors="ignore")
+    items = items.drop(columns=list(options.exclude_columns), errors="ignore")
     template, columns, leaking = _template(options, items, exclude, notes)
     threshold, positive = _positives(ratings, options, notes)
     if options.feedback == "implicit" and positive is not None:
@@ -270,7 +276,8 @@ def load_job_data(options: Namespace) -> JobData:
     notes.append(f"diversity of lists (ild) is measured in {where}")
     X = frame.filter(items=[USER, ITEM, TIME])
     strength = frame[target] if target else frame[ITEM].notna().astype(float)
-    name = options.data if options.data == ML_100K else Path(options.data).resolve().name
+    path = FileOptions.of(options).interactions or options.data
+    name = path if path == ML_100K else Path(path).resolve().name
     data = JobData(
         name,
         X,
