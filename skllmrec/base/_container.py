@@ -65,14 +65,15 @@ def check_is_no_matrix(estimator: Estimator, X: Rows, *, reset: bool) -> None:
         If X is dense and looks like a matrix of users and items.
     """
     name = type(estimator).__name__
+    shape = getattr(X, "shape", None)
     if sparse.issparse(X):
         raise TypeError(
-            f"{name} takes one row for each interaction, but X is a sparse matrix of shape {X.shape}. Of a matrix of "
+            f"{name} takes one row for each interaction, but X is a sparse matrix of shape {shape}. Of a matrix of "
             f"users and items, make rows: {_REMEDY}"
         )
     if reset and _looks_like_a_matrix(estimator, X):
         raise ValueError(
-            f"X of shape {X.shape} looks like a matrix of users and items: most entries are zero or missing, also in "
+            f"X of shape {shape} looks like a matrix of users and items: most entries are zero or missing, also in "
             f"the columns {estimator.user!r} and {estimator.item!r} that should hold the ids. {name} takes one row for "
             f"each interaction: {_REMEDY}"
         )

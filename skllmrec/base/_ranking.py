@@ -99,7 +99,7 @@ class RankingMixin:
         ids, scores = ranker.rank(users, n_items, exclude_seen=exclude_seen, history=history, allow=allow, deny=deny)
         if not as_frame:
             return ids, scores
-        return lists_as_frame(np.arange(len(ids)) if users is None else self._user_side.ids_of(users), ids, scores)
+        return lists_as_frame(self._ids_of_users(users, len(ids)), ids, scores)
 
     def ranker(self, candidates: Ids | Rows | None = None, index: object | None = None) -> Ranker:
         """Prepare candidates for many calls.
@@ -196,8 +196,11 @@ class RankingMixin:
         [['bob'], ['dan']]
         """
         prepared = prepared_models.of(self)
-        queries = prepared.model._user_side.read(users, handle_unknown=self._handle_unknown)
-        return prepared.similar_users(queries, n_users)
+        return prepared.similar_users(prepared.model._target_users(users, None), n_users)
+
+    def _ids_of_users(self, users, n_users):
+        """Ids of those whom lists are for; positions where only their histories are known."""
+        return np.arange(n_users) if users is None else self._user_side.ids_of(users)
 
     def _queries(self, items, features):
         """Entities of the items to compare with."""
