@@ -170,6 +170,19 @@ def dripping(seconds):
     return fault
 
 
+def repeating(start, piece, seconds):
+    """A fault: raw bytes, then a piece again and again for a limited time."""
+
+    def fault(handler, request):
+        handler.close_connection = True
+        handler.wfile.write(start)
+        for _ in range(int(seconds / 0.02)):
+            handler.wfile.write(piece)
+            time.sleep(0.02)
+
+    return fault
+
+
 def halting(seconds):
     """A fault: the headers are late, and the body is late again."""
 

@@ -15,7 +15,7 @@ from functools import partial
 from http.client import HTTPConnection
 
 import pytest
-from embedding_server import KEY, body, cut, dripping, gzipped, halting, redirect, serving, slow, status
+from embedding_server import KEY, body, cut, dripping, gzipped, halting, redirect, repeating, serving, slow, status
 
 from skllmrec._remote_api import RemoteAPI, parse_base_url
 from skllmrec._remote_api import _connections as connections
@@ -562,3 +562,21 @@ def test_unfinished_connections_leave_no_warning(server):
     api.post_json("embeddings", BODY)
     del api
     gc.collect()  # an open socket that is dropped warns, and warnings are errors here
+
+
+OK, CHUNKED = b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+DRIPS = {
+    "status line": (b"HTTP/1.1 200 ", b"O"),
+    "header": (OK + b"X-Header: ", b"a"),
+    "length of a chunk": (CHUNKED, b"0"),
+    "trailers": (CHUNKED + b"2\r\n{}\r\n0\r\n", b"X: y\r\n"),
+    "1xx": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", DRIPS)
+def test_timeout_holds_wherever_a_server_drips(server, name):
+    server.faults.append(repeating(*DRIPS[name], seconds=1.5))
+    start = time.monotonic()
+    fails(RemoteAPI(server.url, timeout=0.3, max_retries=0), "gave no full answer within 0.3 s")
+    assert time.monotonic() - start < 1.2

@@ -6,7 +6,7 @@ import threading
 import time
 import weakref
 import zlib
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPSConnection, IncompleteRead, RemoteDisconnected
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from skllmrec._remote_api._address import Address, find_proxy, read_key
 
 _LARGEST_BODY = 2**28  # bytes; the vectors of 2,048 texts are less
 _CONNECT_TIMEOUT = 10.0  # seconds
+_GRACE = 0.1  # seconds
 _PIECE = 2**16
 # what a connection that was kept open answers with when the server has closed it meanwhile
 _CLOSED = RemoteDisconnected, ConnectionResetError, ConnectionAbortedError, BrokenPipeError
@@ -107,6 +108,46 @@ def _read_body(response, sock, deadline):
     return b"".join(pieces)
 
 
+def _cut(sock):
+    """End all reading and writing of a socket, from any thread."""
+    with suppress(OSError):
+        # the method of a TLS socket would remove the state that the reading thread uses
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+@contextmanager
+def _limited(sock, deadline):
+    """Cut a socket at the deadline, wherever its reader is.
+
+    The timeout of a socket begins anew with every byte, so that a server that drips status lines, headers, lengths of
+    chunks or trailers would hold the reader for hours.
+
+    Raises
+    ------
+    TimeoutError
+        If the deadline has passed, whatever was read until then.
+    """
+    is_over = threading.Event()
+
+    def end():
+        is_over.set()
+        _cut(sock)
+
+    # later by a little, so that a server that sends nothing meets the timeout of the socket first
+    timer = threading.Timer(max(deadline - time.monotonic(), 0.0) + _GRACE, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, HTTPException) as error:
+        if isinstance(error, TimeoutError) or not is_over.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if is_over.is_set():  # a cut can look like the end of headers or of a body
+        raise TimeoutError
+
+
 def _close_all(connections):
     while connections:
         connections.pop().close()
@@ -183,9 +224,7 @@ class Connections:
         with self._lock:
             self._is_stopped = True
             for sock in self._busy:
-                with suppress(OSError):
-                    # the method of a TLS socket would remove the state that the reading thread uses
-                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                _cut(sock)
             _close_all(self._idle)
 
     def _connect(self):
@@ -217,15 +256,18 @@ class Connections:
         try:
             self._enter(sock)
             sock.settimeout(self._timeout)
-            # a server may refuse a request, e.g. as too large, and hang up before it has read all: look for its answer
-            with suppress(BrokenPipeError, ConnectionResetError):
-                self._send(connection, path, payload)
-            response = connection.getresponse()
+            with _limited(sock, deadline):
+                # a server may refuse a request, e.g. as too large, and hang up before it has read all: look for its
+                # answer
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    self._send(connection, path, payload)
+                response = connection.getresponse()
+                body = _read_body(response, sock, deadline)
             answer = Answer(
                 response.status,
                 response.reason,
                 response.headers,
-                _decode(_read_body(response, sock, deadline), response.getheader("Content-Encoding", "").lower()),
+                _decode(body, response.getheader("Content-Encoding", "").lower()),
                 bool(response.chunked) or "Content-Length" in response.headers,
             )
         except BaseException:
