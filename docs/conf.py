@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 import reference  # noqa: E402 - a neighbour of this file
+from docutils import nodes  # noqa: E402 - the same block of imports
 
 import skllmrec  # noqa: E402 - the same block of imports
 
@@ -40,7 +41,7 @@ nitpick_ignore_regex = [("py:.*", r"(?!skllmrec\b).*|.*\._.*")]
 autosummary_generate = True
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
-myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 
 # Examples are run by the build, unless they have not changed since; one that fails ends it.
@@ -86,9 +87,17 @@ def resolve_public_name(app: Any, env: Any, node: Any, contnode: Any) -> Any:
     return python.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], target, node, contnode)
 
 
+def unlink_metrics(app: Any, doctree: Any) -> None:
+    """Write NDCG@20 as text: docutils takes it for a mail address."""
+    for node in list(doctree.findall(nodes.reference)):
+        if re.fullmatch(r"mailto:\w+@(\d+|k)", node.get("refuri", "")):
+            node.replace_self(nodes.Text(node.astext()))
+
+
 def setup(app: Any) -> None:
     """Write the API reference before autosummary looks for it, and connect the functions above."""
     app.connect("config-inited", lambda app, config: reference.write(HERE / "api"))
     app.connect("autodoc-skip-member", skip_inherited)
     app.connect("autodoc-process-docstring", quote_attributes, priority=400)  # numpydoc has 500
+    app.connect("doctree-read", unlink_metrics)
     app.connect("missing-reference", resolve_public_name)

@@ -169,7 +169,10 @@ def check_feedback(
         raise ValueError(f"{name}: every sample weight is zero, no row is left to learn from")
     if feedback == "explicit":
         if y is None:
-            raise ValueError(f"{name} requires y to be passed, but the target y is None")
+            raise ValueError(
+                f"{name} requires y to be passed, but the target y is None: pass the ratings, or set "
+                f"feedback='implicit' if the rows are events without ratings"
+            )
         return weights, _check_numbers(y, len(kept), name), kept
     if y is None:
         return weights, None, kept
@@ -195,6 +198,11 @@ def _check_numbers(y, n_samples, name):
     # finiteness is checked below, so that the message can say where
     y = check_array(y, ensure_2d=False, dtype=None, input_name="y", ensure_all_finite=False)
     y = column_or_1d(y, warn=True)
+    if y.dtype.kind in "mM":
+        raise ValueError(
+            f"{name}: y must hold ratings or counts, got times (dtype {y.dtype}): pass the column of ratings as y, "
+            f"or no y and feedback='implicit'"
+        )
     try:
         y = y.astype(np.float64)
     except (ValueError, TypeError) as error:
@@ -213,11 +221,17 @@ def _check_numbers(y, n_samples, name):
 
 
 def _looks_like_ratings(y):
-    """Star ratings: a few half-integer levels up to 5 or 10, most of them in the upper half (counts are mostly 1)."""
-    if len(y) < 20 or y.max() not in (5, 10) or y.min() <= 0:
+    """Ratings: a few half-integer levels up to 4, 5, 7, 10 or 100, most in the upper half (counts are mostly 1)."""
+    if len(y) < 20 or y.max() not in (4, 5, 7, 10, 100) or y.min() < 0:
+        return False
+    if y.min() == 0 and y.max() < 10:  # an observed zero; only scales up to 10 and 100 start there
         return False
     levels = np.unique(y)
-    return 3 <= len(levels) <= 20 and np.array_equal(levels * 2, np.round(levels * 2)) and y.mean() > y.max() / 2
+    return (
+        3 <= len(levels) <= (101 if y.max() == 100 else 21)
+        and np.array_equal(levels * 2, np.round(levels * 2))
+        and y.mean() > y.max() / 2
+    )
 
 
 def aggregate(

@@ -3,13 +3,11 @@
 import io
 import json
 import re
-import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -156,6 +154,11 @@ class Checkpoint:
             f"it differs in {why}"
             for why, count in differing.items()
         ]
+        damaged = [
+            path.name for path in sorted(self.folder.glob(f"*-fold*{_SUFFIX}")) if _read(path, arrays=True) is None
+        ]
+        if damaged:
+            notes.append(f"damaged or unknown files in {self.folder} not used: {', '.join(damaged)}")
         for name, parts in self.unknown.items():
             notes.append(
                 f"{name!r} is computed anew every time: {', '.join(parts)} cannot be recognised by another process "
@@ -175,15 +178,18 @@ class Checkpoint:
                 yield ", ".join(differing)
 
 
+_KEYS = {"estimator", "fold", "parts", "per_fold", "params", "score", "seconds", "users", "per_user", "by_popularity"}
+
+
 def _read(path, *, arrays=False):
     """Return the description and the arrays in a file; None where there is no whole file of a known format."""
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             meta = json.loads(archive["meta"].item())
-            if not 1 <= meta["format"] <= FORMATS["fold"]:
+            if not 1 <= meta["format"] <= FORMATS["fold"] or _KEYS - meta.keys():
                 return None
             return meta, {name: archive[name] for name in archive.files if name != "meta"} if arrays else None
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error):
+    except Exception:  # a damaged file fails in any way: the result is computed again, and the file is named
         return None
 
 

@@ -66,6 +66,13 @@ def _check_options(k, candidates, threshold, y):
         raise ValueError(f"candidates={candidates!r}: choose one of {list(CANDIDATES)}")
     if threshold is not None and y is None:
         raise ValueError(f"threshold={threshold!r} asks which ratings are relevant, but y is None: pass y")
+    if threshold is not None:
+        ratings = np.asarray(y, dtype=float)
+        if ratings.size and not (ratings >= threshold).any():
+            raise ValueError(
+                f"threshold={threshold!r} leaves no relevant row: y is between {np.nanmin(ratings):g} and "
+                f"{np.nanmax(ratings):g}; lower the threshold"
+            )
 
 
 def _check_tests(level, n_permutations, n_resamples):

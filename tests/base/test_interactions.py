@@ -223,3 +223,27 @@ def test_rows_are_not_left_on_a_fitted_recommender(make):
         model.partial_fit(frame[:100], y[:100])
         assert len(pickle.dumps(model)) < n, "less than a byte a row: none of the columns, codes or ratings"
         assert not any("row" in name or "callback" in name for name in vars(model))
+
+
+PAIRS = [[i % 5, i % 7] for i in range(40)]
+
+
+def test_missing_ratings_name_implicit_feedback():
+    with pytest.raises(ValueError, match=r"requires y to be passed.*feedback='implicit'"):
+        FeatureMFRecommender(2, feedback="explicit").fit(PAIRS)
+
+
+@pytest.mark.parametrize("feedback", ["explicit", "implicit"])
+@pytest.mark.parametrize("dtype", ["datetime64[s]", "timedelta64[s]"])
+def test_times_are_refused_as_ratings(feedback, dtype):
+    with pytest.raises(ValueError, match=r"y must hold ratings or counts, got times"):
+        FeatureMFRecommender(2, feedback=feedback).fit(PAIRS, np.arange(40).astype(dtype))
+
+
+@pytest.mark.parametrize(
+    "levels", [[1, 2, 3, 4], [1, 2, 3, 4, 5, 6, 7], [0, 5, 8, 10], [0, 50, 80, 100], [0.5, 3, 4.5, 5]]
+)
+def test_known_rating_scales_warn_as_implicit_weights(levels):
+    y = np.resize(np.array(levels, dtype=float), 40)
+    with pytest.warns(RatingScaleWarning):
+        FeatureMFRecommender(2, feedback="implicit").fit(PAIRS, y)

@@ -237,3 +237,15 @@ def test_plain_values():
     assert plain(given) == {
         "a": 0.5, "b": [1, None], "c": "array([0, 1])", "3": repr(PerUserKFold(2, random_state=0)),
     }  # fmt: skip
+
+
+def test_any_damaged_file_counts_as_absent_and_is_named(tmp_path):
+    from skllmrec.comparison._checkpoint import _SUFFIX, Checkpoint
+
+    for place, meta in enumerate(["[]", "null", "{}", '{"format": 1}', '{"format": "x"}', "{"]):
+        with (tmp_path / f"bad-fold{place}{_SUFFIX}").open("wb") as file:
+            np.savez(file, meta=np.array(meta))
+    with (tmp_path / f"array-fold1{_SUFFIX}").open("wb") as file:
+        np.save(file, np.arange(3))
+    (note,) = Checkpoint(tmp_path, {("a", 0): {}}, {}).notes({})
+    assert all(path.name in note for path in tmp_path.iterdir())

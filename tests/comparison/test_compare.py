@@ -10,7 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skllmrec import compare_recommenders
+from skllmrec import PopularityRecommender, compare_recommenders
 from skllmrec._kernels.warm_up import load_compiled
 from skllmrec.base import FeatureTable
 from skllmrec.comparison import Comparison
@@ -339,3 +339,9 @@ def test_bad_types():
 def test_a_failing_estimator_names_itself(fails, doing):
     with pytest.raises(ValueError, match=f"'b' failed on fold 1 while {doing}: RuntimeError: out of luck"):
         compare({"a": Scripted(), "b": Scripted(fails=fails)})
+
+
+def test_threshold_without_a_relevant_row_is_refused_with_the_range_of_y():
+    X = [[user, item] for user in "abc" for item in "xyz"]
+    with pytest.raises(ValueError, match=r"threshold=50 leaves no relevant row: y is between 1 and 9"):
+        compare_recommenders({"popularity": PopularityRecommender()}, X, range(1, 10), cv=3, threshold=50)
