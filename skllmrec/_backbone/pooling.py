@@ -1,6 +1,6 @@
 """Pooling: from one vector per token to one vector per text."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -68,7 +68,7 @@ def pool(
     import torch
 
     if JOINT in pooling:
-        options = {"skip_first_token": skip_first_token, "n_skipped": n_skipped}
+        options: dict[str, Any] = {"skip_first_token": skip_first_token, "n_skipped": n_skipped}
         return torch.cat([pool(hidden, mask, pooling=name, **options) for name in pooling.split(JOINT)], dim=1)
     hidden = hidden.float()
     n_skipped = max(n_skipped, int(skip_first_token))

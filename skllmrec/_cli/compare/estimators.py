@@ -10,7 +10,8 @@ from sklearn.model_selection import GridSearchCV, ParameterGrid
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.utils import check_random_state
 
-from skllmrec._cli.compare.data import ITEM, TIME, USER, JobData
+from skllmrec._cli.compare.data import JobData
+from skllmrec._cli.compare.files import ITEM, TIME, USER
 from skllmrec._typing import Feedback, Frame
 from skllmrec.encoders import EmbeddingWhitener, LLMTextEncoder
 from skllmrec.metrics import make_ranking_scorer

@@ -72,7 +72,7 @@ def load_job_files(
     ValueError
         If a file does not exist or cannot be read, or its columns do not fit.
     """
-    names = {files.user: USER, files.item: ITEM, files.time: TIME}
+    names: dict[object, str] = {files.user: USER, files.item: ITEM, files.time: TIME}
     if len(names) < 3 or target in (files.user, files.item):
         raise ValueError("--user, --item, --time and --target must name different columns")
     if files.interactions is None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from skllmrec._cli.compare.data import ITEM, USER, JobData
+from skllmrec._cli.compare.data import JobData
 from skllmrec._cli.compare.estimators import BOTH, IDS, LLM, POPULARITY, TFIDF, Protocol
+from skllmrec._cli.compare.files import ITEM, USER
 from skllmrec._typing import Estimator
 from skllmrec.comparison import Comparison, _report
 
