@@ -131,3 +131,47 @@ def test_a_part_of_the_users_is_whole_and_seeded(tmp_path):
     assert data.X["user_id"].nunique() == 2
     assert len(data.X) == 6
     pd.testing.assert_frame_equal(data.X, again.X)
+
+
+LONG = 76561198070234000
+
+
+def plays(tmp_path, **columns):
+    n = 12
+    rows = {"userId": [f"u{j % 4}" for j in range(n)], "gameId": [LONG + j // 4 for j in range(n)], "hours": [1.5] * n}
+    pd.DataFrame({**rows, **columns}).to_csv(tmp_path / "plays.csv", index=False)
+    named = {"interactions": str(tmp_path / "plays.csv"), "user": "userId", "item": "gameId", "target": "hours"}
+    return options("ml-100k", **named)
+
+
+def test_one_file_alone_is_enough(tmp_path):
+    data = load_job_data(plays(tmp_path))
+    assert data.items["item_id"].tolist() == [LONG, LONG + 1, LONG + 2]
+    assert data.texts[0] == f"item {LONG}"
+    assert any("nothing describes the items" in note and "--items" in note for note in data.notes)
+    described = load_job_data(plays(tmp_path, title=["The sea"] * 4 + ["Laughing"] * 4 + ["Night walk"] * 4))
+    assert described.texts.tolist() == ["The sea", "Laughing", "Night walk"]
+
+
+def test_files_are_read_with_their_own_columns_and_what_was_found_is_listed(tmp_path):
+    given = plays(tmp_path, when=["2020-01-31"] * 12)
+    pd.DataFrame({"gameId": [LONG, LONG + 1], "title": ["The sea", "Laughing"]}).to_csv(
+        tmp_path / "games.tsv", sep="\t", index=False
+    )
+    given.items, given.time = str(tmp_path / "games.tsv"), "when"
+    data = load_job_data(given)
+    assert list(data.X.columns) == ["user_id", "item_id", "timestamp"]
+    assert data.X["timestamp"].dtype.kind == "M"
+    assert data.texts.tolist()[:2] == ["The sea", "Laughing"]
+    note = next(note for note in data.notes if note.startswith("columns of plays.csv"))
+    assert all(flag in note for flag in ("userId (--user)", "gameId (--item)", "hours (--target)", "when (--time)"))
+
+
+def test_files_that_are_not_there_are_named_with_their_option(tmp_path):
+    given = plays(tmp_path)
+    given.items = str(tmp_path / "nowhere.csv")
+    with pytest.raises(ValueError, match=r"--items .*nowhere\.csv: there is no such file"):
+        load_job_data(given)
+    given.interactions = None
+    with pytest.raises(ValueError, match="--items needs --interactions"):
+        load_job_data(given)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from skllmrec._cli.compare.files import ITEM, TIME, USER, FileOptions, load_job_files
+from skllmrec._cli.compare.files import ID_TEXT, ITEM, TIME, USER, FileOptions, load_job_files
 from skllmrec._typing import Array, Frame
 from skllmrec.base import FeatureTable
 from skllmrec.datasets import fetch_movielens_100k
@@ -230,6 +230,8 @@ def _template(options, items, exclude, notes):
         )
     if options.text:
         return options.text, TextTemplate(options.text).fit(items.head(1)).fields_, leaking
+    if not columns and set(items.columns) == {ITEM, ID_TEXT}:
+        return f"{{{ID_TEXT}}}", [ID_TEXT], leaking  # made of the ids, which are no words
     if not columns:
         others = [c for c in items.columns if c != ITEM]
         raise ValueError(

@@ -11,7 +11,7 @@ from skllmrec.datasets._bunch import make_bunch
 from skllmrec.datasets._folder import load_files
 
 USER, ITEM, TIME = "user_id", "item_id", "timestamp"
-_ID_TEXT = "item_name"  # the text of items that nothing describes
+ID_TEXT = "item_name"  # the text of items that nothing describes
 
 
 @dataclass
@@ -138,7 +138,7 @@ def _describe_items(interactions, files, target, notes):
     if columns:
         notes.append(f"items are described by {', '.join(columns)} of the interactions (another file: --items)")
     else:
-        items = items.assign(**{_ID_TEXT: "item " + items[files.item].astype(str)})
+        items = items.assign(**{ID_TEXT: "item " + items[files.item].astype(str)})
         notes.append(
             "nothing describes the items: their ids are their text, from which no model can learn anything about "
             "new items (name a file with texts by --items)"
