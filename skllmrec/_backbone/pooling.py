@@ -68,8 +68,11 @@ def pool(
     import torch
 
     if JOINT in pooling:
-        options = {"skip_first_token": skip_first_token, "n_skipped": n_skipped}
-        return torch.cat([pool(hidden, mask, pooling=name, **options) for name in pooling.split(JOINT)], dim=1)
+        parts = [
+            pool(hidden, mask, pooling=name, skip_first_token=skip_first_token, n_skipped=n_skipped)
+            for name in pooling.split(JOINT)
+        ]
+        return torch.cat(parts, dim=1)
     hidden = hidden.float()
     n_skipped = max(n_skipped, int(skip_first_token))
     if mask is None:
