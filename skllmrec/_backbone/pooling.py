@@ -1,6 +1,6 @@
 """Pooling: from one vector per token to one vector per text."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
@@ -68,8 +68,11 @@ def pool(
     import torch
 
     if JOINT in pooling:
-        options: dict[str, Any] = {"skip_first_token": skip_first_token, "n_skipped": n_skipped}
-        return torch.cat([pool(hidden, mask, pooling=name, **options) for name in pooling.split(JOINT)], dim=1)
+        parts = [
+            pool(hidden, mask, pooling=name, skip_first_token=skip_first_token, n_skipped=n_skipped)
+            for name in pooling.split(JOINT)
+        ]
+        return torch.cat(parts, dim=1)
     hidden = hidden.float()
     n_skipped = max(n_skipped, int(skip_first_token))
     if mask is None:

@@ -88,9 +88,8 @@ def test_lower_case(tmp_path_factory, tmp_path):
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
     tokenizer["normalizer"]["lowercase"] = False
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    settings = json.loads((folder / "tokenizer_config.json").read_text()) | {
-        "tokenizer_class": "PreTrainedTokenizerFast"
-    }
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    settings["tokenizer_class"] = "PreTrainedTokenizerFast"
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     plain = encode(folder)
     expected = save_st(folder, tmp_path, lower=True)
