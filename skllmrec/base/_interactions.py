@@ -25,6 +25,8 @@ class InteractionRows:
         Rows whose sample weight is zero are left out.
     users, items : ndarray of shape (n_rows,), intp
         Positions of the rows' users and items in the ids of the `Interactions`.
+    weights : ndarray of shape (n_rows,), float64
+        The weight of each row: its sample weight, times y for implicit feedback, where zero is no event.
     passed : tuple (X, y)
         The arguments of the call, all rows included: the data that callbacks of scikit-learn score on.
 
@@ -46,6 +48,7 @@ class InteractionRows:
     X: Rows
     users: IntArray
     items: IntArray
+    weights: FloatArray
     passed: tuple = (None, None)
 
     def __len__(self) -> int:

@@ -177,7 +177,7 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
         user_side, user_features = self._fit_side(X, keys, "user", tables["user_table"], indexed[0], targets)
         item_side, item_features = self._fit_side(X, keys, "item", tables["item_table"], indexed[1], targets.T.tocsr())
         observed.resize(len(user_side.index), len(item_side.index))  # type: ignore[call-arg, arg-type]
-        rows = InteractionRows(X, user_codes, item_codes, passed)
+        rows = InteractionRows(X, user_codes, item_codes, weights, passed)
         features = user_features, item_features
         interactions = Interactions(user_side.index, item_side.index, observed, ratings, *features, rows)
         self._remember(user_side, item_side, interactions)
@@ -217,7 +217,7 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
         shape = len(user_side.index), len(item_side.index)
         added = aggregate(users, items, weights, ratings, shape)
         merged, ratings = merge(self.seen_, self._ratings, *added)
-        features, rows = (user_features, item_features), InteractionRows(X, users, items, passed)
+        features, rows = (user_features, item_features), InteractionRows(X, users, items, weights, passed)
         interactions = Interactions(user_side.index, item_side.index, merged, ratings, *features, rows)
         self._partial_fit_interactions(interactions, np.unique(users), np.unique(items))
         self._remember(user_side, item_side, interactions)

@@ -68,7 +68,7 @@ class Candidates:
     Attributes
     ----------
     columns : csr_matrix or ndarray of shape (n_trained, n_candidates)
-        What each item of fit, in the history of a user, speaks for a candidate.
+        The weight of each item of fit, where it is in a user's history, for each candidate.
     offsets : ndarray of shape (n_candidates,)
         What is said without a history.
     picked : ndarray of shape (n_candidates,), intp, or None
@@ -89,7 +89,7 @@ class ItemToItemRecommender(BaseRecommender):
 
     @abstractmethod
     def _columns(self, items):
-        """Return what each item of fit speaks for `Entities` of items, (n_trained, n_items)."""
+        """Return the weight of each item of fit for `Entities` of items, (n_trained, n_items)."""
 
     def _begin_count(self, weights):
         """Store the popularity of the items of fit."""

@@ -231,7 +231,7 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         return place_columns(parts, (n_trained, len(items)))
 
     def _similarity_block(self, queries, items):
-        """Say what each item speaks for the queries: their columns of B; 0 for items outside the fit."""
+        """Return the weights of each item for the queries: their columns of B; 0 for items outside the fit."""
         columns = self._columns(queries)
         columns = columns.toarray() if sparse.issparse(columns) else columns
         similarity = np.zeros((len(queries), len(items)), dtype=np.float32)

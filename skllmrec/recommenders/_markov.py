@@ -131,9 +131,10 @@ class MarkovRecommender(ItemToItemRecommender):
         return times
 
     def _baskets(self, interactions):
-        """Order the rows of this call by time, see `order_baskets`."""
+        """Order the rows of this call by time, see `order_baskets`; a row of weight zero is no event."""
         rows = interactions.rows
-        return order_baskets(rows.users, rows.items, self._read_times(rows), *interactions.weights.shape)
+        kept, times = rows.weights > 0, self._read_times(rows)
+        return order_baskets(rows.users[kept], rows.items[kept], times[kept], *interactions.weights.shape)
 
     def _fit_interactions(self, interactions):
         n_users, n_trained = interactions.weights.shape[0], interactions.trained_shape[1]

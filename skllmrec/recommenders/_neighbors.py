@@ -41,8 +41,8 @@ class NeighborsRecommender(ItemToItemRecommender):
     .. math:: \hat r_{ui} = \mu + b_u + b_i + \frac{\sum_{j \in N(i)} s_{ij} (r_{uj} - \mu - b_u - b_j)}
               {1 + \sum_{j \in N(i)} s_{ij}}, \qquad \text{sums over the j that u has rated.}
 
-    To the implicit score a millionth of the item's share of all interactions is added, which puts items that no
-    neighbour speaks for in the order of their popularity; users without a history get that order.
+    A millionth of the item's share of all interactions is added to the implicit score, so that items without a
+    neighbour in the history are ranked by popularity; so are all items for users without a history.
 
     Parameters
     ----------

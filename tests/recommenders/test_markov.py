@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.feature_extraction.text import CountVectorizer
 
@@ -142,3 +142,13 @@ def test_items_that_came_after_the_fit_are_like_nothing_and_break_nothing(with_t
     assert_allclose(later[:2, :5], scores)
     np.testing.assert_array_equal(later_ids[:2, :5], ids)
     assert (later[:2, 5:] <= 0).all() and (later[2, 0] > 0) == with_text
+
+
+def test_rows_of_weight_zero_are_no_events():
+    X = [["a", "p", 1], ["a", "s", 2], ["b", "s", 1], ["b", "p", 2]]
+    model = MarkovRecommender(time=2).fit(X, [1, 0, 1, 1])
+    assert_array_equal(model.transitions_.toarray(), [[0, 0], [1, 0]])  # p after s, of b alone
+    model.partial_fit([["c", "p", 1], ["c", "s", 2]], [1, 0])
+    removed = MarkovRecommender(time=2).fit(X, [1, 0, 1, 1]).partial_fit([["c", "p", 1]], [1])
+    assert_array_equal(model.recommend(["c"], 1)[0], removed.recommend(["c"], 1)[0])
+    assert MarkovRecommender(time=2).fit(X, [0, 0, 0, 0]).transitions_.nnz == 0

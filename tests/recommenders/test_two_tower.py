@@ -395,7 +395,7 @@ def _two_tower_training_task(frame, kind):
     from skllmrec.recommenders.two_tower._tasks import read_task
 
     items = np.unique(frame["item"], return_inverse=True)[1]
-    return read_task(InteractionRows(frame, frame["user"].to_numpy(), items), "v", kind, 1.0)
+    return read_task(InteractionRows(frame, frame["user"].to_numpy(), items, np.ones(len(frame))), "v", kind, 1.0)
 
 
 @pytest.mark.parametrize(("params", "words"), [

@@ -29,6 +29,8 @@ def order_baskets(
     owners : ndarray of shape (n_baskets,), intp
         The user of each basket, ascending.
     """
+    if len(users) == 0:
+        return sparse.csr_matrix((0, n_items)), np.empty(0, dtype=np.intp)
     order = np.lexsort((times, users))
     users, items, times = users[order], items[order], times[order]
     pairs = users * np.int64(n_items) + items
