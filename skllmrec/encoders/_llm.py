@@ -258,21 +258,21 @@ class LLMTextEncoder(BaseTextEncoder):
         return declared.prompts[self.prompt_name]
 
     def _encoding(self):
-        fitted = vars(self)  # an encoder that an earlier version saved has only its parameters
-        n_components = fitted.get("_n_components", self.n_components)
-        cuts_unit_vectors = fitted.get("_cuts_unit_vectors", False)
+        # only "auto" depends on fit: a parameter that is set afterwards holds for the next call, as it always has
+        cuts_unit_vectors = self.normalize == "auto" and self._cuts_unit_vectors
+        n_components = self._n_components if self.n_components == "auto" else self.n_components
         return Encoding(
-            pooling=fitted.get("pooling_", self.pooling),
+            pooling=self.pooling_ if self.pooling == "auto" else self.pooling,
             layer=int(self.layer),
             skip_first_token=bool(self.skip_first_token),
             prompt=self.prompt_,
             max_length=self.max_length_,
             overflow=self.overflow,
             n_components=None if n_components is None else int(n_components),
-            normalize=bool(fitted.get("normalize_", self.normalize)) and not cuts_unit_vectors,
+            normalize=not cuts_unit_vectors and bool(self.normalize_ if self.normalize == "auto" else self.normalize),
             dtype=self.dtype,
-            n_skipped=fitted.get("_n_skipped", 0),
-            lower_case=fitted.get("_lower_case", False),
+            n_skipped=vars(self).get("_n_skipped", 0),  # encoders of earlier versions have none of these
+            lower_case=vars(self).get("_lower_case", False),
             unit_states=cuts_unit_vectors,
         )
 

@@ -106,6 +106,12 @@ def test_parameters_go_before_declarations(tiny_bert, tmp_path):
     assert fitted.embedding_size_ == 4
 
 
+def test_parameters_that_are_set_after_fit(tiny_bert):
+    fitted = LLMTextEncoder(tiny_bert, device="cpu").fit(TEXTS)
+    for chosen in ({"pooling": "max"}, {"pooling": "cls", "normalize": True}, {"pooling": "auto", "normalize": "auto"}):
+        assert_array_equal(fitted.set_params(**chosen).transform(TEXTS), encode(tiny_bert, **chosen))
+
+
 def test_folders_that_declare_nothing(tiny_bert):
     """They are encoded as before, and share the store with what was stored before."""
     fitted = LLMTextEncoder(tiny_bert).fit(TEXTS)
