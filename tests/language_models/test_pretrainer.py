@@ -3,6 +3,7 @@
 import math
 import os
 import pickle
+import shutil
 import signal
 from pathlib import Path
 
@@ -223,8 +224,7 @@ def test_pickle_holds_no_weights(fitted):
 def test_without_a_directory_the_model_is_in_the_cache(model_cache):
     pretrainer = LLMPretrainer(**SMALL, max_steps=1).fit(DOCUMENTS)
     assert Path(pretrainer.checkpoint_).parent == model_cache
-    for file in Path(pretrainer.checkpoint_).iterdir():
-        file.unlink()
+    shutil.rmtree(pretrainer.checkpoint_)
     with pytest.raises(ModelNotFoundError, match=r"gone from .*SKLLMREC_MODEL_CACHE_SIZE.*Fit again"):
         pretrainer.transform(SENTENCES)
 
@@ -426,7 +426,9 @@ def test_model_that_cannot_be_trained(tmp_path, tiny_llama, tiny_bert):
     with pytest.raises(ValueError, match="max_length=65 is more than the 64 tokens"):
         small(tmp_path / "a", model=tiny_bert, max_length=65).fit(DOCUMENTS)
     folder = save_bert(tmp_path / "bert", vocab_size=100)
-    with pytest.raises(ValueError, match=r"do not belong together: the tokenizer has tokens up to number \d+, .* 100"):
+    with pytest.raises(
+        ValueError, match=r"the tokenizer in .* has 258 tokens, .* for 100: they do not belong together"
+    ):
         small(tmp_path / "a", model=folder).fit(DOCUMENTS)
     folder = save_bert(tmp_path / "one-type", type_vocab_size=1)
     with pytest.raises(ValueError, match="'nsp' needs a model that tells segments apart"):
