@@ -111,7 +111,7 @@ def test_a_saved_model_keeps_its_tokenizer_and_prompts(tiny_bert, tmp_path):
     (origin / PROMPTS).write_text('{"prompts": {"query": "find: "}}')
     saved.mkdir()
     make(origin, 1).trained.save(saved)
-    assert model_info(saved).prompts == {"query": "find: "}
+    assert model_info(saved).declared.prompts == {"query": "find: "}
     assert (saved / "tokenizer.json").read_bytes() == (origin / "tokenizer.json").read_bytes()
 
 
