@@ -25,7 +25,7 @@ class Side:
     feature_key : ColumnKey or None
     encoder : fitted transformer or None
     index : IdIndex
-    plain_columns : frozenset of str or None
+    plain_columns : tuple of str or int, or None
         Columns that rows without the features of this side may have: those of the X of fit where a table holds the
         features, else none. None where they are not recorded, as in files of version 0.1.0.
     """
@@ -96,7 +96,7 @@ class Side:
             return
         if key.names is None or not is_frame(X):
             lack = f"lack column {int(key.positions.max())}: they have {X.shape[1]} columns"
-        elif self.plain_columns and self.plain_columns >= set(X.columns):
+        elif self.plain_columns and set(self.plain_columns) >= set(X.columns):
             return
         else:
             lack = f"are in a frame that {describe_missing(key.names, X)}: its columns are {list(X.columns)}"
@@ -278,7 +278,7 @@ def fit_side(name, X, *, id_key, features, encoder, table, ids, targets):
             _check_kind_of_table(name, table, index)
             index = index.extended(table.index.ids)
         return Side(name, id_key, None, None, index), None
-    plain_columns = frozenset() if table is None else frozenset(X.columns if is_frame(X) else range(X.shape[1]))
+    plain_columns = () if table is None else tuple(X.columns if is_frame(X) else range(X.shape[1]))
     source = X if table is None else table.frame
     key = ColumnKey.resolve(source, features, name=f"{name}_features", source="X" if table is None else f"{name}_table")
     if table is None:
