@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from skllmrec import LinearAutoencoderRecommender, make_interactions
+from skllmrec._kernels.item_item.autoencoder_selection import FEATURE_RIDGES
 from skllmrec.base import FeatureTable
 from skllmrec.recommenders import _linear_autoencoder
 
@@ -25,7 +26,7 @@ def data(seed=0):
 
 def test_score_is_the_history_times_b():
     X = data()[:, :2].astype(int)
-    model = LinearAutoencoderRecommender(alpha=3.0).fit(X)
+    model = LinearAutoencoderRecommender(method="ease", alpha=3.0).fit(X)
     H = model.seen_.toarray()
     G = H.T @ H + 3.0 * np.eye(H.shape[1])
     P = np.linalg.inv(G)
@@ -38,18 +39,80 @@ def test_score_is_the_history_times_b():
     assert_array_equal(model.similar_items(queries, n_items=1)[0][:, 0], model.items_[order[0]])
 
 
-def test_the_default_ridge_is_five_mean_histories_and_does_not_ask_for_the_scale():
+def test_defaults_of_little_data_do_not_ask_for_the_scale():
     X = data()[:, :2].astype(int)
+    model = LinearAutoencoderRecommender(method="ease").fit(X)
+    assert model.alpha_ == pytest.approx(8 * len(X) / len(np.unique(X[:, 0])))
+    assert (model.dropout_, model.user_exponent_, model.popularity_exponent_) == (0, 0, 0)
     model = LinearAutoencoderRecommender().fit(X)
-    assert model.alpha_ == pytest.approx(5 * len(X) / len(np.unique(X[:, 0])))
     scaled = LinearAutoencoderRecommender().fit(X, np.full(len(X), 3.0))
     assert_allclose(scaled.item_weights_, model.item_weights_, atol=1e-6)
 
 
 def test_the_default_with_features_is_the_additive_model():
     model = LinearAutoencoderRecommender(**TEXT).fit(data())
-    additive = LinearAutoencoderRecommender(method="additive", feature_alpha=5.0, feature_weight=0.25, **TEXT)
+    given = {"feature_alpha": 5.0, "feature_weight": 0.25, "dropout": 0.33, "user_exponent": 0.5}
+    additive = LinearAutoencoderRecommender(method="additive", **given, **TEXT)
     assert_array_equal(additive.fit(data()).item_weights_, model.item_weights_)
+
+
+def test_weights_of_users_and_of_popular_items():
+    X = data()[:, :2].astype(int)
+    model = LinearAutoencoderRecommender(
+        method="edlae", alpha=3.0, dropout=0.4, user_exponent=0.7, popularity_exponent=0.2
+    ).fit(X)
+    H = model.seen_.toarray()
+    weights = H.sum(axis=1) ** -0.7
+    G = H.T @ np.diag(weights / weights.mean()) @ H
+    P = np.linalg.inv(G + np.diag(0.4 / 0.6 * np.diagonal(G) + 3.0))
+    B = -P / np.diagonal(P)
+    np.fill_diagonal(B, 0)
+    counts = H.sum(axis=0)
+    assert_allclose(model.item_weights_, B * (counts / counts.mean()) ** -0.2, atol=1e-5)
+
+
+def clustered(n_users=300, n_items=80, n_groups=4, noise=0.3, seed=0):
+    """Each user likes items of one group, and some of any."""
+    generator = np.random.default_rng(seed)
+    users = np.repeat(np.arange(n_users), 12)
+    anywhere = generator.random(len(users)) < noise
+    group = np.where(anywhere, generator.integers(n_groups, size=len(users)), users % n_groups)
+    items = n_groups * (n_items // n_groups * generator.random(len(users)) ** 2).astype(int) + group
+    return np.unique(np.column_stack([users, items]), axis=0)
+
+
+@pytest.mark.parametrize("method", ["ease", "auto"])
+def test_the_chosen_ridge_is_near_the_best_for_other_held_out_rows(method):
+    X = clustered(n_users=1000)
+    generator = np.random.default_rng(5)
+    is_test = generator.random(len(X)) < 0.2
+    relevant = {user: set(X[is_test & (X[:, 0] == user), 1]) for user in range(1000)}
+
+    def quality(model):
+        lists = model.recommend(np.arange(1000), n_items=10)[0]
+        return np.mean([len(relevant[user] & set(lists[user])) for user in range(1000)])
+
+    chosen = LinearAutoencoderRecommender(method=method).fit(X[~is_test])
+    grid = chosen.alpha_ * np.array([0.01, 0.1, 1.0, 10.0, 100.0])
+    found = [quality(LinearAutoencoderRecommender(method=method, alpha=alpha).fit(X[~is_test])) for alpha in grid]
+    assert quality(chosen) >= 0.97 * max(found)
+    if method == "ease":  # the dropout of auto makes up for a small ridge
+        assert min(found) < 0.97 * max(found)
+    again = LinearAutoencoderRecommender(method=method).fit(X[~is_test][::-1])
+    assert again.alpha_ == chosen.alpha_
+
+
+def test_the_ridge_of_features_is_the_one_that_ranks_new_items_best():
+    X = clustered()
+    generator = np.random.default_rng(0)
+    features = np.eye(4)[np.arange(80) % 4] + 1.0 * generator.normal(size=(80, 4))
+    table = pd.DataFrame({"item": np.arange(80), **{f"f{k}": features[:, k] for k in range(4)}})
+    frame = pd.DataFrame(X, columns=["user", "item"]).merge(table, on="item")
+    names = {"user": "user", "item": "item", "item_features": [f"f{k}" for k in range(4)]}
+    model = LinearAutoencoderRecommender(**names).fit(frame)
+    assert model.feature_alpha_ in FEATURE_RIDGES and 0 < model.feature_weight_ <= 0.5
+    fixed = LinearAutoencoderRecommender(feature_alpha=7.0, feature_weight=0.3, **names).fit(frame)
+    assert (fixed.feature_alpha_, fixed.feature_weight_) == (7.0, 0.3)
 
 
 @pytest.mark.parametrize("method", ["auto", "cease", "additive", "l3ae"])
@@ -108,7 +171,7 @@ def test_what_does_not_fit_together(parameters, message):
 def test_weights_that_are_all_zero_say_nothing(method):
     X = data()
     model = LinearAutoencoderRecommender(method=method, **TEXT).fit(X, np.zeros(len(X)))
-    assert (model.predict(X) == 0).all() and model.alpha_ == 5
+    assert (model.predict(X) == 0).all() and model.alpha_ == 8
 
 
 def test_columns_stay_sparse_where_b_is_pruned():

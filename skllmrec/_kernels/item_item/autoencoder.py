@@ -41,6 +41,48 @@ def memory_needed(method: str, n_items: int, *, n_features: int = 0, n_later: in
     return 4 * n_items * (max(_COPIES[method] * n_items, n_items + n_later) + min(n_features, n_items))
 
 
+def weigh_users(X: CsrMatrix, exponent: float) -> CsrMatrix:
+    r"""Scale the rows of X so that a user with n interactions has the weight :math:`n^{-a}` in :math:`X^\top X`.
+
+    Weights are scaled to a mean of one. With a = 0 a user with ten times as many interactions has a hundred times as
+    many entries in :math:`X^\top X` as another.
+
+    Parameters
+    ----------
+    X : csr_matrix of shape (n_users, n_items)
+    exponent : float
+        a.
+
+    Returns
+    -------
+    csr_matrix of shape (n_users, n_items), float32
+    """
+    X = sparse.csr_matrix(X, dtype=np.float32)
+    if exponent == 0:
+        return X
+    lengths = np.diff(X.indptr)
+    weights = np.maximum(lengths, 1.0) ** -exponent
+    roots = np.sqrt(weights / weights.mean()).astype(np.float32)
+    return sparse.csr_matrix((X.data * np.repeat(roots, lengths), X.indices, X.indptr), X.shape)
+
+
+def popularity_factors(counts: FloatArray, exponent: float) -> FloatArray:
+    r"""Factors :math:`(n_i / \bar n)^{-c}` of the scores of items with :math:`n_i` interactions, at least one.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_items,)
+    exponent : float
+        c.
+
+    Returns
+    -------
+    ndarray of shape (n_items,), float32
+    """
+    counts = np.maximum(counts, 1.0)
+    return ((counts / counts.mean()) ** -exponent).astype(np.float32)
+
+
 def gram(X: Matrix) -> FloatArray:
     r"""Compute :math:`X^\top X`, dense.
 
@@ -133,11 +175,13 @@ def fit_autoencoder(
     With :math:`P(A) = A^{-1}` and :math:`Z(P)_{ij} = -P_{ij} / P_{jj}`, zero diagonal,
 
     - ``"ease"`` [1]_: :math:`B = Z(P(G + \alpha I))`,
-    - ``"edlae"`` [2]_: :math:`B = Z(P(G + \frac{p}{1 - p} \operatorname{diag} G + \alpha I))`, p the `dropout`,
+    - ``"edlae"`` [2]_: the same with a `dropout`,
     - ``"cease"`` [3]_: :math:`B = Z(P(G + w K + \alpha I))`, features as w-fold rows of X,
     - ``"additive"`` [3]_: :math:`(1 - w)\,Z(P(G + \alpha I)) + w\,Z(P(K + \beta I))`,
     - ``"l3ae"`` [4]_: the minimum of :math:`|X - XB|^2 + \alpha |B|^2 + w |B - C|^2`, zero diagonal, with
       :math:`C = Z(P(K + \beta I))`.
+
+    A `dropout` above zero adds :math:`\frac{p}{1 - p} \operatorname{diag} G` beside :math:`\alpha I` in all of them.
 
     Parameters
     ----------
@@ -147,7 +191,7 @@ def fit_autoencoder(
     alpha, feature_alpha, feature_weight : float
         :math:`\alpha, \beta, w`.
     dropout : float
-        p, of edlae.
+        p, not for ease.
 
     Returns
     -------
@@ -176,56 +220,82 @@ def fit_autoencoder(
            [0.67, 0.  , 0.  ],
            [0.  , 0.  , 0.  ]], dtype=float32)
     """
-    G = gram(X.astype(np.float32))
-    if method in ("ease", "edlae"):
-        ridge = alpha + dropout / (1 - dropout) * np.diagonal(G).copy() * (method == "edlae")
-        return Autoencoder(_zero_diagonal(invert(_add_diagonal(G, ridge))), None)
-    F = cast(Matrix, F).astype(np.float32)
-    K = np.asarray(inner_products(F, F).T, dtype=np.float32, order="F")  # symmetric: no copy
     if method == "cease":
+        F = cast(Matrix, F).astype(np.float32)
+        K = _inner_products(F)
+        cold = _cold(invert(_add_diagonal(K.copy(order="F"), feature_alpha)), F)
         K *= np.float32(feature_weight)
+        G = gram(X.astype(np.float32))
+        ridge = _ridge(G, alpha, dropout)
         G += K
         del K
-        P = invert(_add_diagonal(G, alpha))
-        cold = _cold(P, F, feature_weight)
-        return Autoencoder(_zero_diagonal(P), cold)
-    P = invert(_add_diagonal(K, feature_alpha))
-    cold = _cold(P, F, 1.0)
-    C = _zero_diagonal(P)
-    if method == "additive":
-        B = _zero_diagonal(invert(_add_diagonal(G, alpha)))
-        B *= np.float32(1 - feature_weight)
-        C *= np.float32(feature_weight)
-        B += C
-        cold *= np.float32(feature_weight)
-        return Autoencoder(B, cold)
-    return _l3ae(G, C, cold, alpha, feature_weight)
+        return Autoencoder(_zero_diagonal(invert(_add_diagonal(G, ridge))), cold)
+    content = None if F is None or method not in NEED_FEATURES else fit_content(F, feature_alpha)
+    G = gram(X.astype(np.float32))
+    ridge = _ridge(G, alpha, 0.0 if method == "ease" else dropout)
+    if content is None:
+        return Autoencoder(_zero_diagonal(invert(_add_diagonal(G, ridge))), None)
+    if method == "l3ae":
+        return Autoencoder(_l3ae(G, content.weights, ridge, feature_weight), content.cold)
+    B, C, cold = _zero_diagonal(invert(_add_diagonal(G, ridge))), content.weights, cast(FloatArray, content.cold)
+    B *= np.float32(1 - feature_weight)
+    C *= np.float32(feature_weight)
+    B += C
+    cold *= np.float32(feature_weight)
+    return Autoencoder(B, cold)
 
 
-def _l3ae(G, C, cold, alpha, weight):
-    P = invert(_add_diagonal(G, alpha + weight))
+def fit_content(F: Matrix, alpha: float) -> Autoencoder:
+    r"""Solve the autoencoder of the features alone: :math:`C = Z((K + \beta I)^{-1})`.
+
+    Parameters
+    ----------
+    F : {ndarray, csr_matrix} of shape (n_items, n_features)
+    alpha : float
+        :math:`\beta`.
+
+    Returns
+    -------
+    Autoencoder
+    """
+    F = F.astype(np.float32)
+    P = invert(_add_diagonal(_inner_products(F), alpha))
+    cold = _cold(P, F)
+    return Autoencoder(_zero_diagonal(P.copy() if cold is P else P), cold)
+
+
+def _cold(P, F):
+    """Return what `cold_columns` needs: P F where there are fewer features than items, else P."""
+    if F.shape[1] > F.shape[0]:
+        return P
+    return np.asarray((F.T @ P).T if sparse.issparse(F) else P @ F)
+
+
+def _inner_products(F):
+    return np.asarray(inner_products(F, F).T, dtype=np.float32, order="F")  # symmetric: no copy
+
+
+def _ridge(G, alpha, dropout):
+    return alpha + dropout / (1 - dropout) * np.diagonal(G).copy()
+
+
+def _l3ae(G, C, ridge, weight):
+    P = invert(_add_diagonal(G, ridge + weight))
     B = P @ C
     B *= np.float32(weight)
     multipliers = (1 + np.diagonal(B)) / np.diagonal(P)
     P *= multipliers
     B -= P
     np.fill_diagonal(B, 0.0)
-    return Autoencoder(B, cold)
-
-
-def _cold(P, F, weight):
-    """Return what `cold_columns` needs: w P F where there are fewer features than items, else w P."""
-    if F.shape[1] <= F.shape[0]:
-        return np.float32(weight) * np.asarray(P @ F if not sparse.issparse(F) else (F.T @ P).T)
-    return np.float32(weight) * P
+    return B
 
 
 def cold_columns(cold: FloatArray, F: Matrix, new: Matrix) -> FloatArray:
     r"""Columns of B of new items: the regression of their features on those of the items of fit.
 
-    For a new item with features z the column is :math:`w (K + \beta I)^{-1} F z` (additive, l3ae without its weight)
-    or :math:`w (G + w K + \alpha I)^{-1} F z` (cease): the solution of the same least squares for
-    an item that was not in the fit.
+    For a new item with features z the column is :math:`(K + \beta I)^{-1} F z`, times w for additive: the solution of
+    the least squares of the features alone for an item that was not in the fit. Interactions would not help: with
+    :math:`(G + w K + \alpha I)^{-1}` instead, films that were new had an NDCG of 0.123 instead of 0.142.
 
     Parameters
     ----------
