@@ -229,7 +229,12 @@ _NEIGHBORS = {
 }
 _RIDGE = {"alpha": (None, Log(20, 2000))}
 _SHARE = {"feature_share": (None, Log(0.02, 2))}  # feature_weight, over alpha
-_FEATURE_RIDGE = {"feature_alpha": (LinearAutoencoderRecommender().feature_alpha, Log(0.5, 50))}
+_FEATURE_RIDGE = {"feature_alpha": (None, Log(0.5, 50))}
+_WEIGHTED = {
+    "dropout": (None, Span(0.05, 0.8)),
+    "user_exponent": (None, Span(0, 1)),
+    "popularity_exponent": (None, Span(0, 0.5)),
+}
 _ADDITIVE = {**_RIDGE, **_FEATURE_RIDGE, "feature_weight": (None, Span(0.02, 0.6))}
 _TOWERS = {
     "n_layers": (2, among(0, 1, 2, 3)),
@@ -261,7 +266,8 @@ MODELS = {
     # ids only
     "FeatureMF ids": Model(_factors, "ids", _FACTORS, seeded=True, protocols=_KNOWN),
     "EASE": Model(_autoencoder("ease"), "ids", _RIDGE, protocols=_KNOWN),
-    "EDLAE": Model(_autoencoder("edlae"), "ids", {**_RIDGE, "dropout": (0.3, Span(0.05, 0.8))}, protocols=_KNOWN),
+    "EDLAE": Model(_autoencoder("edlae"), "ids", {**_RIDGE, "dropout": (None, Span(0.05, 0.8))}, protocols=_KNOWN),
+    "Autoencoder ids": Model(_autoencoder("auto"), "ids", {**_RIDGE, **_WEIGHTED}, protocols=_KNOWN),
     "Neighbors ids": Model(_neighbors, "ids", _NEIGHBORS, protocols=_KNOWN),
     "implicit ALS": Peer("implicit", als_implicit, "ids", SPACES["implicit"], protocols=_KNOWN),
     "irspack iALS": Peer("irspack", als_irspack, "ids", SPACES["irspack"], protocols=_KNOWN),
@@ -272,6 +278,7 @@ MODELS = {
     **_with_text("FeatureMF", _factors, {**_FACTORS, **_PRIOR}, seeded=True),
     **_with_text("CEASE", _autoencoder("cease"), {**_RIDGE, **_SHARE}),
     **_with_text("Additive", _autoencoder("additive"), _ADDITIVE),
+    **_with_text("Autoencoder", _autoencoder("auto"), {**_ADDITIVE, **_WEIGHTED}),
     **_with_text("L3AE", _autoencoder("l3ae"), {**_RIDGE, **_SHARE, **_FEATURE_RIDGE}, kinds=("both",)),
     **_with_text("Neighbors", _neighbors, _NEIGHBORS),
     **_with_text("Markov", _markov, _MARKOV, kinds=("both",), **_TIMED),
