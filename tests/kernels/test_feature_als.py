@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from skllmrec._kernels.als import feature_als
-from skllmrec._kernels.als.feature_als import PRIOR_STRENGTHS, fit_feature_als, fold_in
+from skllmrec._kernels.als import choices, feature_als
+from skllmrec._kernels.als.choices import PRIOR_STRENGTHS
+from skllmrec._kernels.als.feature_als import fit_feature_als, fold_in
 from skllmrec._kernels.feature_map import factorise_features, fit_rows
 
 
@@ -231,18 +232,18 @@ def test_useless_features_are_found_out_and_useful_ones_kept():
 
 @pytest.mark.parametrize(
     ("gains", "expected"),
-    [((0.0, 1.0, 2.0), 0.75), ((0.0, 2.0, 1.0), 0.5), ((0.0, -1.0, 2.0), 0.0), ((0.0, 0.01, 0.02), 0.0)],
+    [((0.0, 1.0, 2.0), 0.75), ((0.0, 2.0, 1.0), 0.5), ((0.0, -1.0, 2.0), 0.75), ((0.0, 0.01, 0.02), 0.0)],
 )
 def test_ids_only_unless_a_prior_is_better_beyond_chance(gains, expected, monkeypatch):
-    """A walk: each step must be better; the last gains are positive, but far within the noise of 100 users."""
+    """The best one, if it is better: the last gains are positive, but far within the noise of 100 users."""
     noise = {s: np.random.default_rng(n).normal(size=100) for n, s in enumerate(PRIOR_STRENGTHS)}
     gain = dict(zip(PRIOR_STRENGTHS, gains, strict=True))
 
-    def quality(self, alpha, prior_strengths):
-        values = noise[prior_strengths[1]]
-        return values - values.mean() + gain[prior_strengths[1]]
+    def quality(self, tried):
+        values = noise[tried.prior_strengths[1]]
+        return values - values.mean() + gain[tried.prior_strengths[1]]
 
-    monkeypatch.setattr(feature_als._Trials, "quality", quality)
+    monkeypatch.setattr(choices.Trials, "quality", quality)
     problem = make_problem()
     terms = {"n_components": 2, "max_iter": 1, "item_features": problem.features}
     model = fit_feature_als(problem.weights, problem.ratings, **terms)
@@ -255,7 +256,7 @@ def test_alpha_is_walked_up_where_interactions_are_noise():
     mask = rng.random((400, 150)) < 0.05 * popularity / popularity.mean()
     mask[:, 0] = mask[0] = True
     noise = sparse.csr_matrix(mask * 1.0)
-    assert fit_feature_als(noise, n_components=16).alpha > feature_als.ALPHA_IMPLICIT
+    assert fit_feature_als(noise, n_components=16).alpha > choices.ALPHA_IMPLICIT
     assert fit_feature_als(noise, n_components=16, alpha=0.02).alpha == 0.02
 
 

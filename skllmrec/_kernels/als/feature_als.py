@@ -22,13 +22,13 @@ constant         rule                                 evidence
 ===============  ===================================  ===============================================================
 DENSITY_FACTOR   a0 = 6 nnz / (U I), so that a0 I is  with alpha within 1.5 % of the best of 9 grid points, warm
                  six mean histories                   NDCG@20, on all four sets
-ALPHA_IMPLICIT   0.02, or what hill climbing by       0.02 on films, music and books; on groceries 0.08 doubles
-                 factors of two finds on held-out     the NDCG, and the search finds it
-                 data
+alpha, implicit  climbed in factors of two and       the optimum on held-out rows hardly depends on the number of
+                 interpolated, on held-out rows      factors and of sweeps (films, music, groceries), but groceries
+                                                     want four times as much as films
 ALPHA_EXPLICIT   0.12, with NU_EXPLICIT 0.75          RMSE on two sets of films and one of books, 16 and 64 factors:
                                                       within 1.5 % of the best of 24 grid points
-PRIOR_STRENGTHS  s = 0, 0.5 or 0.75, by hill          s = 1 is worse than ids only on films and music (the map is
-                 climbing on held-out data            fitted to factors that depend on it); warm NDCG with the
+PRIOR_STRENGTHS  s = 0, 0.5 or 0.75, with alpha, on   s = 1 is worse than ids only on films and music (the map is
+                 held-out rows                        fitted to factors that depend on it); warm NDCG with the
                                                       rule: films +2 to +4 %, the others +-0, no split worse than ids
 ===============  ===================================  ===============================================================
 
@@ -36,32 +36,21 @@ The choice of s does not consider cold items: their NDCG is within 5 % of the be
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
 
-from skllmrec._kernels.als.row_solver import SWEEP_STEPS, solve_rows_exactly, squared_error
+from skllmrec._kernels.als.choices import choose
+from skllmrec._kernels.als.row_solver import SWEEP_STEPS, solve_rows_exactly
 from skllmrec._kernels.als.sweeps import Settings, as_regressors, factorise_sides, row_sizes, sweep, two_sides, units_of
 from skllmrec._kernels.feature_map import FeatureMap, fit_map
 from skllmrec._kernels.ratings import standardise
-from skllmrec._kernels.selection.held_out import (
-    MIN_HELD_OUT,
-    hill_climb,
-    hold_out_entries,
-    ranking_quality,
-    take_entries,
-)
 from skllmrec._typing import CsrMatrix, FloatArray, Matrix
 
-ALPHA_IMPLICIT, NU_IMPLICIT = 0.02, 1.0
-ALPHA_EXPLICIT, NU_EXPLICIT = 0.12, 0.75
+NU_IMPLICIT, NU_EXPLICIT = 1.0, 0.75
 DENSITY_FACTOR = 6.0
-ALPHA_GRID = tuple(ALPHA_IMPLICIT * factor for factor in (0.25, 0.5, 1.0, 2.0, 4.0, 8.0))
-PRIOR_STRENGTHS = (0.0, 0.5, 0.75)  # the first is the safe choice
-PRIOR_STRENGTH = 0.5  # where there is too little data to find one
-_TRIAL_SWEEPS = 8  # of each fit made only to choose a parameter
 
 
 @dataclass(frozen=True)
@@ -125,58 +114,6 @@ class FactorModel:
     objective: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
-class _Trials:
-    """Fits on a part of the interactions, evaluated on the rest."""
-
-    def __init__(self, weights, targets, bases, settings, max_iter):
-        train, test = hold_out_entries(weights, settings.seed)
-        self.informative = len(test) >= MIN_HELD_OUT
-        self.settings, self.n_sweeps = settings, min(max_iter, _TRIAL_SWEEPS)
-        self.test, self.test_targets = take_entries(weights, test), targets[test]
-        self.sides = two_sides(take_entries(weights, train), targets[train], bases, settings)
-
-    def quality(self, alpha, prior_strengths):
-        """One value per user, greater is better: NDCG (implicit) or minus the squared error (explicit)."""
-        users, items = self.sides
-        sweep(self.sides, alpha, prior_strengths, self.n_sweeps)
-        if not self.settings.explicit:
-            return ranking_quality(users.table, items.table, users.weights, self.test, seed=self.settings.seed)
-        d = self.settings.n_components
-        tables = users.table[:, :d], items.table[:, :d], users.table[:, d], items.table[:, d]
-        return -squared_error(self.test, self.test_targets, *tables)[np.diff(self.test.indptr) > 0]
-
-    def choose_alpha(self):
-        """Implicit feedback: hill climbing from the default, on ids only."""
-        return hill_climb(lambda alpha: self.quality(alpha, (0.0, 0.0)), ALPHA_GRID, ALPHA_GRID.index(ALPHA_IMPLICIT))
-
-    def choose_prior_strengths(self, alpha, strengths, sides):
-        """Hill climbing from ids only, for one of `sides` after the other; the strengths chosen so far are kept."""
-        strengths = [0.0 if side in sides else strengths[side] for side in range(2)]
-        for side in sides:
-
-            def quality(strength, side=side):
-                return self.quality(alpha, [strength if n == side else strengths[n] for n in range(2)])
-
-            strengths[side] = hill_climb(quality, PRIOR_STRENGTHS, 0)
-        return strengths
-
-
-def _choose(weights, targets, bases, settings, alpha, prior_strength, max_iter):
-    """Fill in alpha and the two prior strengths, on held-out interactions where they were left open."""
-    open_alpha, open_sides, strengths = False, [], [prior_strength] * 2
-    if alpha is None:
-        alpha, open_alpha = (ALPHA_EXPLICIT, False) if settings.explicit else (ALPHA_IMPLICIT, True)
-    if prior_strength == "auto":
-        strengths = [PRIOR_STRENGTH] * 2
-        open_sides = [side for side in (1, 0) if bases[side] is not None]
-    if open_alpha or open_sides:
-        trials = _Trials(weights, targets, bases, settings, max_iter)
-        if trials.informative:
-            alpha = trials.choose_alpha() if open_alpha else alpha
-            strengths = trials.choose_prior_strengths(alpha, strengths, open_sides)
-    return alpha, strengths
-
-
 def _export(side, scale):
     """Convert a side from the units of the fit to those of the ratings."""
     settings, d = side.settings, side.settings.n_components
@@ -197,7 +134,7 @@ def fit_feature_als(
     *,
     user_features: Matrix | None = None,
     item_features: Matrix | None = None,
-    n_components: int = 64,
+    n_components: int | Literal["auto"] = "auto",
     alpha: float | None = None,
     nu: float | None = None,
     unobserved_weight: float | None = None,
@@ -223,10 +160,11 @@ def fit_feature_als(
         In the order of ``weights.data``; None means implicit feedback.
     user_features, item_features : {ndarray, sparse matrix} of shape (n, k), default=None
         Need not be centred; a constant is implied.
-    n_components : int, default=64
+    n_components : int or "auto", default="auto"
+        "auto": 64 for explicit feedback; for implicit feedback 64, 128, 256 or 384, the next one as long as it is
+        better on held-out interactions, and twice as many are no more than users or items.
     alpha : float, default=None
-        Regularisation. None: 0.12 for explicit feedback; for implicit feedback 0.02, or a value of a grid of factors of
-        two that is better on held-out interactions.
+        Regularisation. None: 0.12 for explicit feedback; for implicit feedback the best on held-out interactions.
     nu : float, default=None
         None: 0.75 for explicit, 1 for implicit feedback.
     unobserved_weight : float, default=None
@@ -235,8 +173,8 @@ def fit_feature_als(
         Ridge strength of the maps, in units of the mean squared singular value of the weighted, centred features.
         "auto": the least leave-one-out error, renewed after sweeps 1, 2, 4, ... and at the end.
     prior_strength : float or "auto", default="auto"
-        s, for both sides. "auto": 0, 0.5 or 0.75 for each side, increased from 0 as long as held-out interactions are
-        predicted better; 0.5 where fewer than 50 could be held out.
+        s, for both sides. "auto": 0, 0.5 or 0.75 for each side, together with alpha, and 0 unless held-out interactions
+        are predicted better; 0.5 where fewer than 50 could be held out.
     max_iter : int, default=15
     tol : float, default=0.0
         Stop once a sweep lowers the objective by no more than this share.
@@ -278,11 +216,13 @@ def fit_feature_als(
         unobserved_weight = DENSITY_FACTOR * weights.nnz / (weights.shape[0] * weights.shape[1])
     if nu is None:
         nu = NU_EXPLICIT if explicit else NU_IMPLICIT
-    settings = Settings(explicit, n_components, nu, unobserved_weight, feature_alpha, seed, n_steps)
+    settings = Settings(explicit, 0, nu, unobserved_weight, feature_alpha, seed, n_steps)
     targets, mean, scale = standardise(weights, ratings)
     targets = np.ones(weights.nnz) if targets is None else targets
     bases = factorise_sides(weights, (user_features, item_features), settings)
-    alpha, strengths = _choose(weights, targets, bases, settings, alpha, prior_strength, max_iter)
+    given = {"alpha": alpha, "prior_strength": prior_strength, "n_components": n_components}
+    alpha, strengths, d = choose(weights, targets, bases, settings, **given, max_iter=max_iter)
+    settings = replace(settings, n_components=d)
     users, items = sides = two_sides(weights, targets, bases, settings)
 
     def make_model(n_iter, history=()):

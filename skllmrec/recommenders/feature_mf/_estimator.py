@@ -54,8 +54,9 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
 
     Parameters
     ----------
-    n_components : int, default=64
-        Number of factors.
+    n_components : int or "auto", default="auto"
+        Number of factors. "auto": 64 for explicit feedback. For implicit feedback 64, 128, 256 or 384: more as long as
+        they rank held-out interactions better, which takes about as long as the final fit.
     user, item : str or int, default=0, 1
         Columns of X that hold the ids.
     user_features, item_features : column key or callable, default=None
@@ -72,8 +73,9 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         The choices that are left to held-out interactions (`alpha`, `prior_strength`) are made by least squares in
         any case.
     alpha : float, default=None
-        Strength of the regularisation. None: 0.12 for explicit feedback; for implicit feedback 0.02, or another power
-        of two times that, if it ranks held-out interactions better (some short fits on part of the data).
+        Strength of the regularisation. None: 0.12 for explicit feedback; for implicit feedback the one that ranks
+        held-out interactions best. It is climbed from 0.02 in factors of two by short fits with 64 factors, and
+        interpolated.
     nu : float, default=None
         How the regularisation of a user or item grows with the number of interactions. None: 0.75 for explicit, 1 for
         implicit feedback.
@@ -82,8 +84,8 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         features; "auto" minimises the leave-one-out error in closed form, after sweeps 1, 2, 4, 8, ... and at the end.
     prior_strength : float or "auto", default="auto"
         Share s of the map that the factors of known users and items are drawn to, between 0 (ids only) and 1; new ones
-        always get all of it. "auto" chooses 0, 0.5 or 0.75 for each side on held-out interactions, and 0 unless
-        another one is better there.
+        always get all of it. "auto" chooses 0, 0.5 or 0.75 for each side, together with `alpha`, on held-out
+        interactions, and 0 unless another one is better there.
     unobserved_weight : float, default=None
         a0 of implicit feedback. None: ``6 nnz / (n_users n_items)``, which follows the density of the interactions: all
         unobserved pairs of a user together weigh six mean histories.
@@ -116,7 +118,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         Unknown users and items get what their features predict, without features the mean user's factors (implicit) or
         no bias (explicit); or they raise.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial factors.
+        Seed of the initial factors. What is chosen on held-out interactions does not depend on it.
     verbose : bool, default=False
         Show a progress bar.
 
@@ -132,6 +134,8 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         The strengths used; 0 without features.
     alpha_, unobserved_weight_ : float
         As given or as chosen.
+    n_components_ : int
+        Number of factors.
     n_iter_ : int
         Number of sweeps or epochs.
     history_ : list of dict
@@ -176,7 +180,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
             "random_state",
             "verbose",
         ),
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "solver": [StrOptions(set(_MAX_ITER))],
         "alpha": [None, Interval(Real, 0, None, closed="neither")],
         "nu": [None, Interval(Real, 0, None, closed="left")],
@@ -188,7 +192,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
 
     def __init__(
         self,
-        n_components: int = 64,
+        n_components: int | str = "auto",
         *,
         user: Column = 0,
         item: Column = 1,
@@ -291,7 +295,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
 
         Returns
         -------
-        ndarray of shape (n_samples, n_components + 2), float64
+        ndarray of shape (n_samples, n_components_ + 2), float64
             ``[p * q, b_u, b_i]``; with the mean, a row sums up to the prediction.
 
         Raises
@@ -315,7 +319,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
 
         Returns
         -------
-        ndarray of str, shape (n_components + 2,)
+        ndarray of str, shape (n_components_ + 2,)
 
         Raises
         ------
@@ -324,5 +328,5 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         """
         check_is_fitted(self)
         check_feature_names_in(self, input_features, generate_names=False)
-        factors = [f"factor{position}" for position in range(self.n_components)]
+        factors = [f"factor{position}" for position in range(self.n_components_)]
         return np.array([*factors, "user_bias", "item_bias"], dtype=object)

@@ -11,13 +11,14 @@ from skllmrec.recommenders._factor_tables import FactorTableRecommender
 class PriorFactorRecommender(FactorTableRecommender):
     """A recommender that holds a `FactorModel`: factors, biases, and maps from features to both.
 
-    A subclass has the parameters ``n_components`` and ``feedback``, and its ``_fit_interactions`` ends with ``_adopt``.
+    A subclass has the parameter ``feedback``, and its ``_fit_interactions`` ends with ``_adopt``.
     """
 
     def _adopt(self, model, interactions):
         """Set the fitted attributes."""
         self.mean_, self.n_iter_, self.alpha_ = model.mean, model.n_iter, model.alpha
         self.unobserved_weight_ = model.unobserved_weight
+        self.n_components_ = model.items.vectors.shape[1]
         self._settings = {
             name: getattr(model, name) for name in ("scale", "explicit", "alpha", "nu", "unobserved_weight")
         }
@@ -34,7 +35,7 @@ class PriorFactorRecommender(FactorTableRecommender):
         self._ridge_scale[side] = fitted.ridge_scale
         self._priors[side] = None
         if fitted.feature_map is not None:
-            width = self.n_components + (self.feedback == "explicit")
+            width = self.n_components_ + (self.feedback == "explicit")
             prior = fitted.prior_strength * self._predicted(side, features[:n_trained], n_trained)[:, :width]
             self._priors[side] = prior.astype(fitted.vectors.dtype)
         self._keep(side, np.column_stack([fitted.vectors, fitted.bias]))
@@ -42,7 +43,7 @@ class PriorFactorRecommender(FactorTableRecommender):
 
     def _predicted(self, side, features, n_rows):
         """Predict factors and biases by the map of a side, (n_rows, n_components + 1); zeros where there is none."""
-        table = np.zeros((n_rows, self.n_components + 1))
+        table = np.zeros((n_rows, self.n_components_ + 1))
         feature_map = getattr(self, f"_{side}_map")
         if feature_map is not None and features is not None:
             predicted = feature_map.predict(features)
@@ -59,7 +60,7 @@ class PriorFactorRecommender(FactorTableRecommender):
 
     def _learn_typical_user(self):
         """Store the factors that users without any data get: those of the mean user, without biases."""
-        self._typical_user = np.zeros(self.n_components + 1)
+        self._typical_user = np.zeros(self.n_components_ + 1)
         if self.feedback == "implicit":
             self._typical_user[:-1] = self.user_factors_.mean(axis=0)
 
@@ -116,5 +117,5 @@ class PriorFactorRecommender(FactorTableRecommender):
         return table
 
     def _item_vectors(self, items):
-        table = self._side_vectors("item", items, np.zeros(self.n_components + 1))
+        table = self._side_vectors("item", items, np.zeros(self.n_components_ + 1))
         return np.column_stack([table[:, :-1], np.ones(len(table), table.dtype), table[:, -1]])
