@@ -107,8 +107,12 @@ class UnknownIdError(SkllmrecError, ValueError):
     """A user or an item was not seen by `fit` and `handle_unknown="error"`."""
 
 
+class HeavyTailWarning(UserWarning):
+    """y looks like raw counts of which a few hold much of the sum, so that a few rows would decide what is learned."""
+
+
 class RatingScaleWarning(UserWarning):
-    """Implicit weights look like star ratings, so that dislikes would count as positives."""
+    """Implicit weights look like ratings, so that dislikes would count as likes; or ratings look like events."""
 
 
 class StoreWarning(UserWarning):

@@ -68,6 +68,9 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
     n_neighbors : int or None, default=None
         Entries of each column of B, those of new items among them, that are kept, the largest in modulus; a sparse B
         takes less memory and time to score. None keeps all. The fit itself is dense either way.
+    weighter : transformer, default=None
+        Turns counts with a heavy tail into weights, such as `CountWeighter`: it is fitted on the summed y of the pairs
+        of users and items. None: y is the weight.
     handle_unknown : {"prior", "error"}, default="prior"
         Whether unknown users and items get what features and popularity say, or raise.
 
@@ -120,6 +123,7 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         feature_weight: Any = None,
         dropout: float = 0.3,
         n_neighbors: int | None = None,
+        weighter: Estimator | None = None,
         handle_unknown: Unknown = "prior",
     ) -> None:
         self.user = user
@@ -132,6 +136,7 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         self.feature_weight = feature_weight
         self.dropout = dropout
         self.n_neighbors = n_neighbors
+        self.weighter = weighter
         self.handle_unknown = handle_unknown
 
     def _fit_interactions(self, interactions):

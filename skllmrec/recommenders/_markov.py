@@ -85,6 +85,7 @@ class MarkovRecommender(ItemToItemRecommender):
         "backoff": [Interval(Real, 0, None, closed="neither")],
     }
     feedback = "implicit"  # that an item came next is all that counts
+    _reads_raw_counts = False
 
     def __init__(
         self,

@@ -130,6 +130,12 @@ def _add_task(add):
         help="ratings at or above it are positives (default: 4 where the highest rating is 5, else 70%% of the "
         "highest, e.g. 7 of 10; every interaction where all ratings are the same)",
     )
+    add(
+        "--weights",
+        choices=["log", "bm25", "quantile"],
+        help="train on --target as counts (plays, hours, money), weighted this way; all counts above 0 are positives "
+        "(default: every positive weighs the same)",
+    )
     add("--exclude-columns", type=_names, default=[], metavar="A,B", help="columns that no model may read")
     add("--k", type=_count(1), default=20, help="length of the lists")
     add("--folds", type=_count(2), default=5, help="outer folds; a temporal protocol has one")

@@ -14,6 +14,7 @@ from skllmrec._ids import IdIndex, normalise_ids
 from skllmrec._sklearn import BaseComposition, Interval, all_or_nothing, column_positions, fit_context, take_rows
 from skllmrec._typing import Array, Column, Estimator, Feedback, FloatArray, Ids, RandomState, Rows, Unknown
 from skllmrec.base import BaseRecommender, Entities
+from skllmrec.base._hints import once
 from skllmrec.recommenders.blend._validation import (
     SEGMENTS,
     Validation,
@@ -249,6 +250,10 @@ class BlendRecommender(BaseComposition, BaseRecommender):
         first = self.estimators[0] if isinstance(self.estimators, list) and self.estimators else None
         return getattr(first[1], "feedback", "explicit") if isinstance(first, tuple) and len(first) == 2 else "explicit"
 
+    @property
+    def _reads_raw_counts(self):
+        return any(estimator._reads_raw_counts for _, estimator in self.estimators)
+
     def _check_estimators(self):
         if not self.estimators or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in self.estimators):
             raise ValueError(f"estimators is {self.estimators!r:.80}: give a list of at least one (name, recommender)")
@@ -306,6 +311,10 @@ class BlendRecommender(BaseComposition, BaseRecommender):
             If an estimator is no recommender.
         """
         self._check_estimators()
+        with once():  # the parts are fitted twice on the same rows
+            return self._fit(X, y, sample_weight, user_table, item_table)
+
+    def _fit(self, X, y, sample_weight, user_table, item_table):
         super().fit(X, y, sample_weight=sample_weight, user_table=user_table, item_table=item_table)
         keys = {"user": self._user_side.id_key, "item": self._item_side.id_key}
         tables = self._read_tables(keys, user_table, item_table)
@@ -345,9 +354,10 @@ class BlendRecommender(BaseComposition, BaseRecommender):
         """
         if not hasattr(self, "estimators_"):
             return self.fit(X, y, sample_weight=sample_weight)
-        super().partial_fit(X, y, sample_weight=sample_weight)
-        parts = [copy.copy(estimator) for estimator in self.estimators_]  # none has folded in if one fails
-        self.estimators_ = [part.partial_fit(X, y, sample_weight=sample_weight) for part in parts]
+        with once():
+            super().partial_fit(X, y, sample_weight=sample_weight)
+            parts = [copy.copy(estimator) for estimator in self.estimators_]  # none has folded in if one fails
+            self.estimators_ = [part.partial_fit(X, y, sample_weight=sample_weight) for part in parts]
         touched = self._user_side.index.encode(self._user_side.read_ids(self._checked(X, reset=False)))
         self._learn_levels(np.unique(touched))
         return self
