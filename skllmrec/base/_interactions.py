@@ -32,7 +32,8 @@ class InteractionRows:
     users, items : ndarray of shape (n_rows,), intp
         Positions of the rows' users and items in the ids of the `Interactions`.
     weights : ndarray of shape (n_rows,), float64
-        The weight of each row: its sample weight, times y for implicit feedback, where zero is no event.
+        The weight of each row: its sample weight, times y for implicit feedback, where zero is no event. A `weighter`
+        does not change it.
     passed : tuple (X, y)
         The arguments of the call, all rows included: the data that callbacks of scikit-learn score on.
 
@@ -91,7 +92,8 @@ class Interactions:
     users, items : IdIndex
         The ids of the rows and columns of `weights`.
     weights : csr_matrix of shape (n_users, n_items), float64
-        Sum of the weights of each observed pair, sorted indices; a stored zero is an observed zero.
+        Sum of the weights of each observed pair, as the `weighter` of the recommender weights it; sorted indices; a
+        stored zero is an observed zero.
     ratings : ndarray of shape (weights.nnz,) or None
         Weighted mean rating of each stored pair; None for implicit feedback.
     user_features, item_features : ndarray or csr_matrix or None

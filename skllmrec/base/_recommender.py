@@ -48,7 +48,8 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
     """What all recommenders share: reading X and y, encoding features, ranking, folding in.
 
     A subclass stores its parameters, among them ``user`` and ``item`` and, if it knows them, ``user_features``,
-    ``item_features``, ``user_encoder``, ``item_encoder``, ``feedback`` and ``handle_unknown``, and implements
+    ``item_features``, ``user_encoder``, ``item_encoder``, ``feedback``, ``weighter`` and ``handle_unknown``, and
+    implements
 
     - ``_fit_interactions(interactions)``: learn from an `Interactions`;
     - ``_score_block(users, items)``: the scores of two `Entities`, ndarray of shape (n_users, n_items);
