@@ -37,6 +37,8 @@ extra raises ImportError. Private subclasses are not part of this tree: `compare
 never reach a caller.
 """
 
+from typing import Any
+
 
 class SkllmrecError(Exception):
     """Base class of all errors that only this package raises."""
@@ -62,6 +64,8 @@ class RemoteAPIError(NetworkError):
     detail : str, default=""
         The message of the server, shortened.
     """
+
+    _refusal: Any = None  # what the client has read out of the whole answer, for callers within the package
 
     def __init__(self, message: str, status: int | None = None, detail: str = "") -> None:
         super().__init__(message)  # the message alone, as a pickle needs it
