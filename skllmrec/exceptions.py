@@ -37,8 +37,6 @@ extra raises ImportError. Private subclasses are not part of this tree: `compare
 never reach a caller.
 """
 
-from typing import Any
-
 
 class SkllmrecError(Exception):
     """Base class of all errors that only this package raises."""
@@ -65,7 +63,8 @@ class RemoteAPIError(NetworkError):
         The message of the server, shortened.
     """
 
-    _refusal: Any = None  # what the client has read out of the whole answer, for callers within the package
+    # what the client has read out of the whole answer, for callers within the package
+    _refusal: tuple[str, int | None] | None = None
 
     def __init__(self, message: str, status: int | None = None, detail: str = "") -> None:
         super().__init__(message)  # the message alone, as a pickle needs it

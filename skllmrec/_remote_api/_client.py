@@ -103,7 +103,7 @@ def refusal_of(error: RemoteAPIError) -> Refusal:
     -------
     Refusal
     """
-    return OTHER if error._refusal is None else error._refusal
+    return OTHER if error._refusal is None else Refusal(*error._refusal)
 
 
 class RemoteAPI:
