@@ -35,7 +35,7 @@ class FaultyInputsError(Exception):
     @property
     def is_encoded(self) -> Array:
         """Which inputs of the call have a vector, shape (n_inputs,), dtype bool."""
-        return np.isfinite(self.vectors).all(axis=1)
+        return np.asarray(np.isfinite(self.vectors).all(axis=1))
 
     def name_rows(self, rows: IntArray) -> None:
         """Put the row of the user's input in place of the position of each input with a fault.
