@@ -63,6 +63,9 @@ class RemoteAPIError(NetworkError):
         The message of the server, shortened.
     """
 
+    # what the client has read out of the whole answer, for callers within the package
+    _refusal: tuple[str, int | None] | None = None
+
     def __init__(self, message: str, status: int | None = None, detail: str = "") -> None:
         super().__init__(message)  # the message alone, as a pickle needs it
         self.status, self.detail = status, detail

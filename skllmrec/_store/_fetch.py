@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from skllmrec._inputs import FaultyInputsError
 from skllmrec._store._database import TROUBLE, Database, is_damage
 from skllmrec._store._locks import Owner
 from skllmrec._store._removal import evict
@@ -17,6 +18,7 @@ from skllmrec.exceptions import StoreWarning
 
 _PAUSES = 0.01, 0.25  # seconds between two checks of what others are encoding: first, longest
 _ATTEMPTS = 3
+_MOST_FAULTS = 10  # inputs that cannot be encoded; with more, the reason is hardly the inputs
 _GROWTH = 1.1  # by which a file that cannot shrink yet may grow before the next attempt
 
 
@@ -49,6 +51,8 @@ class Fetch:
         self._evict_above = max_bytes
         self._database: Any = Database(directory)
         self._owner: Owner | None = None
+        self._fault: Any = None  # FaultyInputsError
+        self._is_hopeless = False
 
     def run(self, start: Callable[[IntArray], Any]) -> None:
         """Fill all rows of `vectors`.
@@ -57,6 +61,11 @@ class Fetch:
         ----------
         start : callable
             See `EmbeddingStore.fetch`.
+
+        Raises
+        ------
+        FaultyInputsError
+            If some inputs cannot be encoded; the others are in the file.
         """
         found = self._try(lambda database: database.read(self._missing, self._vectors), instead={})
         self._note(found)
@@ -72,6 +81,8 @@ class Fetch:
             if not self._encode_free(job, place, list(self._missing)):
                 time.sleep(pause)
                 pause = min(2 * pause, longest)
+        if self._fault is not None:
+            raise self._fault
 
     def _encode_free(self, job, place, digests):
         """Encode those of some inputs that no other call is encoding; True if any was read or encoded."""
@@ -82,13 +93,30 @@ class Fetch:
         self._note(found)
         claimed = [digest for digest in wanted if digest in claimed]
         if claimed:
-            vectors = job.encode(np.array([place[digest] for digest in claimed], dtype=np.intp))
+            vectors, is_encoded = self._encode(job, np.array([place[digest] for digest in claimed], dtype=np.intp))
             self._vectors[[wanted[digest] for digest in claimed]] = vectors
             self._drop(claimed)
-            blobs = [vector.tobytes() for vector in np.ascontiguousarray(vectors, dtype="<f4")]
-            self._try(lambda database: database.write(self._identity, claimed, blobs), instead=None)
+            encoded = [digest for digest, has_vector in zip(claimed, is_encoded, strict=True) if has_vector]
+            blobs = [vector.tobytes() for vector in np.ascontiguousarray(vectors[is_encoded], dtype="<f4")]
+            self._try(lambda database: database.write(self._identity, encoded, blobs), instead=None)
             self._tidy(self._evict)
+            if self._is_hopeless:
+                raise self._fault
         return bool(found or claimed)
+
+    def _encode(self, job, positions):
+        """Encode inputs; where some have a fault, it is kept, and the others have vectors."""
+        try:
+            return job.encode(positions), np.ones(len(positions), dtype=bool)
+        except FaultyInputsError as fault:
+            is_encoded = fault.is_encoded
+            # none was encoded, or some were not even tried: to go on would be in vain
+            self._is_hopeless = not is_encoded.any() or np.count_nonzero(~is_encoded) > len(fault.faults)
+            if self._fault is not None:
+                fault.join(self._fault)
+            self._is_hopeless |= len(fault.faults) >= _MOST_FAULTS
+            self._fault = fault
+            return fault.vectors, is_encoded
 
     def _note(self, found):
         self._used.extend(found.values())

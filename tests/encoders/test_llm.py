@@ -348,7 +348,9 @@ def test_overflow_is_an_error_and_is_not_kept(tmp_path):
     save_bert(tmp_path / "model")
     change_weights(tmp_path / "model", factor=1e5)  # beyond half precision
     encoder = LLMTextEncoder(tmp_path / "model", dtype="float16", layer=0, memory=tmp_path / "store")
-    with pytest.raises(ValueError, match=r'gives NaN or infinity for \d+ of \d+ texts: .*dtype="float32"'):
+    with pytest.raises(
+        ValueError, match=r'gives NaN or infinity for \d+ of \d+ texts, the first at position \d+: .*dtype="float32"'
+    ):
         encoder.fit_transform(SENTENCES)
     assert EmbeddingStore(tmp_path / "store").stats()["texts"] == 0
     assert np.isfinite(encoder.set_params(dtype="float32").fit_transform(SENTENCES)).all()

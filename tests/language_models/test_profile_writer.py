@@ -286,6 +286,36 @@ def test_refused_text_is_named_and_does_not_end_the_call(server, tmp_path, code)
     assert len(server.requests) == 5 and writer.n_refused_ == 2
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "input is too large to process. increase the physical batch size",
+        "failed to encode response: json: unsupported value: NaN",
+    ],
+)
+def test_server_error_that_is_about_a_text_does_not_end_the_call(server, message):
+    """As llama.cpp and Ollama answer; repetitions would be in vain."""
+    server.faults += [refusing(500, "Heat", message=message)] * 3
+    writer = remote(server, n_concurrent=1).fit(["Up"])
+    with pytest.warns(UserWarning, match=rf"refused 1 text.*'Heat' \(500: {message}\)"):
+        assert writer.transform(["Up", "Heat", "Her"]).tolist() == ["About UP", "Heat", "About HER"]
+    assert len(server.requests) == 3
+
+
+def test_budget_that_is_used_up_ends_the_call(server, tmp_path):
+    """A proxy refuses with 400: no text is the reason, and what was written before is kept."""
+    message = "Budget has been exceeded! Current cost: 26.1, Max budget: 25"
+    server.faults += [None, None, *[status(400, message)] * 99]
+    writer = remote(server, memory=tmp_path, n_concurrent=1).fit(["Up"])
+    with pytest.raises(RemoteAPIError, match="check budget, quota and rate limits of the account"):
+        writer.transform([f"film {number}" for number in range(50)])
+    assert len(server.requests) == 4, "one group"
+    assert (writer.n_written_, writer.n_refused_) == (2, 0)
+    server.faults.clear()
+    assert writer.transform(["film 0", "film 1"]).tolist() == ["About FILM 0", "About FILM 1"]
+    assert len(server.requests) == 4
+
+
 def test_warning_names_a_few_refused_texts(server):
     texts = ["Up", *(f"bad {number}" for number in range(5))]
     server.faults += [refusing(400, "bad")] * len(texts)

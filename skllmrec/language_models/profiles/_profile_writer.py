@@ -299,7 +299,8 @@ class LLMProfileWriter(
         CheckpointError
             If the weights have changed since `fit`.
         RemoteAPIError
-            If the server fails, or refuses all of the first requests after `fit`; earlier answers are in `memory`.
+            If the server fails, refuses all of the first requests after `fit`, or refuses one because of the budget or
+            quota of the account; earlier answers are in `memory`.
 
         Warns
         -----
