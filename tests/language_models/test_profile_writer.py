@@ -168,12 +168,18 @@ def test_keep_text(server):
 @pytest.mark.parametrize(
     "reply",
     [
-        "", "  \n", "I'm sorry, but I can't help with that.", "<think>What now?</think>", None, {"refusal": "no"},
+        "",
+        "  \n",
+        "I'm sorry, but I can't help with that.",
+        "<think>What now?</think>",
+        None,
+        {"refusal": "no"},
         "...",
-        "Sure! I'm sorry, I can't help with that.", "Profile: I cannot write this.",
+        "Sure! I'm sorry, I can't help with that.",
+        "Profile: I cannot write this.",
         "As a large language model, I cannot watch films.",
     ],
-)  # fmt: skip
+)
 def test_fallback(server, reply):
     server.reply = lambda prompt: reply if "Heat" in prompt else "A film about fear."
     writer = remote(server)
