@@ -126,7 +126,8 @@ class Database:
     def __init__(self, directory: Path, *, replace: bool = True, readonly: bool = False) -> None:
         self.directory = Path(directory)
         self.path = self.directory / FILE
-        self.readonly, self.obstacle = readonly, None
+        self.readonly = readonly
+        self.obstacle: str | None = None
         try:
             if not readonly:
                 self.obstacle = self._open_to_write(replace)
