@@ -195,7 +195,7 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
             If X is sparse or a single str.
         """
         for name in ("n_features_in_", "feature_names_in_"):
-            vars(self).pop(name, None)  # an earlier fit may have seen a table
+            self.__dict__.pop(name, None)  # an earlier fit may have seen a table
         if isinstance(X, Iterator):
             return self  # it can be read only once, by `transform`
         X = as_table(X, "TextCleaner")
