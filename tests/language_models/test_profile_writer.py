@@ -4,7 +4,9 @@ import os
 import pickle
 import shutil
 import signal
+import sqlite3
 import warnings
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from tiny_models import SENTENCES, change_weights
 
 from skllmrec import EmbeddingStore, LLMProfileWriter, TextTemplate
-from skllmrec.exceptions import RemoteAPIError, StoreError, StoreWarning
+from skllmrec.exceptions import FileVersionError, RemoteAPIError, StoreError, StoreWarning
 from skllmrec.language_models.profiles import _generator
 from skllmrec.language_models.profiles._profile_text import clean_profile, is_refusal
 
@@ -166,12 +168,18 @@ def test_keep_text(server):
 @pytest.mark.parametrize(
     "reply",
     [
-        "", "  \n", "I'm sorry, but I can't help with that.", "<think>What now?</think>", None, {"refusal": "no"},
+        "",
+        "  \n",
+        "I'm sorry, but I can't help with that.",
+        "<think>What now?</think>",
+        None,
+        {"refusal": "no"},
         "...",
-        "Sure! I'm sorry, I can't help with that.", "Profile: I cannot write this.",
+        "Sure! I'm sorry, I can't help with that.",
+        "Profile: I cannot write this.",
         "As a large language model, I cannot watch films.",
     ],
-)  # fmt: skip
+)
 def test_fallback(server, reply):
     server.reply = lambda prompt: reply if "Heat" in prompt else "A film about fear."
     writer = remote(server)
@@ -461,8 +469,6 @@ def test_damaged_cache(server, tmp_path):
 
 
 def test_changed_answer_is_asked_anew(server, tmp_path):
-    import sqlite3
-
     remote(server, memory=tmp_path).fit_transform(["Heat"])
     (file,) = tmp_path.glob("*.sqlite")
     connection = sqlite3.connect(file)
@@ -473,13 +479,43 @@ def test_changed_answer_is_asked_anew(server, tmp_path):
 
 
 def test_other_database_is_left_alone(server, tmp_path):
-    import sqlite3
-
     connection = sqlite3.connect(tmp_path / "profiles.sqlite")
     connection.execute("CREATE TABLE mine (a)")
     connection.close()
     with pytest.raises(StoreError, match="another program"):
         remote(server, memory=tmp_path).fit_transform(["Heat"])
+
+
+def test_format_of_the_file_is_checked(server, tmp_path):
+    remote(server, memory=tmp_path).fit_transform(["Heat"])
+    file = tmp_path / "profiles.sqlite"
+    for version in (0, 1):  # files of format 1 may name none
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute(f"PRAGMA user_version = {version}")
+        assert remote(server, memory=tmp_path).fit_transform(["Heat"]).tolist() == ["About HEAT"]
+    assert len(server.requests) == 1
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA user_version = 7")
+    with pytest.raises(FileVersionError, match=r"profiles.sqlite was saved by a newer skllmrec in profiles format 7"):
+        remote(server, memory=tmp_path).fit_transform(["Heat"])
+    assert len(server.requests) == 1
+
+
+def test_cache_that_can_only_be_read(server, tmp_path, monkeypatch):
+    remote(server, memory=tmp_path).fit_transform(["Heat"])
+    before = sorted((path.name, path.read_bytes()) for path in tmp_path.iterdir())
+    readonly = remote(server, memory=EmbeddingStore(tmp_path, readonly=True))
+    assert readonly.fit_transform(["Heat", "Alien"]).tolist() == ["About HEAT", "About ALIEN"]
+    assert len(server.requests) == 2
+    monkeypatch.setattr(os, "access", lambda path, mode, **options: False)
+    assert remote(server, memory=tmp_path).fit_transform(["Heat"]).tolist() == ["About HEAT"]
+    with pytest.raises(StoreError, match=r"can only be read \(no permission to write .*readonly=True"):
+        remote(server, memory=tmp_path).fit_transform(["Heat", "Alien"])
+    assert len(server.requests) == 2
+    assert sorted((path.name, path.read_bytes()) for path in tmp_path.iterdir()) == before
+    (tmp_path / "profiles.sqlite").unlink()
+    with pytest.raises(StoreError, match="no texts to read"):
+        remote(server, memory=EmbeddingStore(tmp_path, readonly=True)).fit_transform(["Heat"])
 
 
 # -- the budget ---------------------------------------------------------------------------------------------------

@@ -65,9 +65,7 @@ class _Names:
         """Find the rows of `Entities` in what a caller gave: ids, rows of a table, or a tuple of both."""
         if given is None:
             return cls(entities.ids, histories=histories, are_people=False)
-        is_tuple = isinstance(given, tuple) and len(given) == 2 and np.ndim(given[1]) == 2
-        table = given[1] if is_tuple else given
-        table = table if hasattr(table, "shape") else np.array(table, dtype=object)
+        is_tuple, table = _find_table(given)
         if len(table.shape) == 1:
             return cls(entities.ids, histories=histories)
         ids = side.read_ids(table)
@@ -100,6 +98,13 @@ class _Names:
             return self.ids
         rows = take_rows(self.table, self.rows[~by_id])
         return (self.ids[by_id], rows) if by_id.any() else rows
+
+
+def _find_table(given):
+    """Whether a caller gave a tuple of ids and a table; and that table, or else all that was given, as an array."""
+    is_tuple = isinstance(given, tuple) and len(given) == 2 and np.ndim(given[1]) == 2
+    table = given[1] if is_tuple else given
+    return is_tuple, table if hasattr(table, "shape") else np.array(table, dtype=object)
 
 
 class _Rows:

@@ -84,7 +84,7 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
         "infonce": items drawn for each batch; None for all of them, at most 8192. "warp": items drawn for each pair;
         None for 10.
     tasks : dict of column -> {"regression", "classification"}, default=None
-        Columns of X, one value for each interaction, that the vectors shall predict as well, such as
+        Columns of X, one value for each interaction, that the vectors must predict as well, such as
         ``{"rating": "regression", "device": "classification"}``: see `predict_task`. Rows where a value is missing are
         left out.
     task_weights : dict of column -> float, default=None
