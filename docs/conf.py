@@ -15,6 +15,7 @@ sys.path.insert(0, str(HERE))
 
 import reference  # noqa: E402 - a neighbour of this file
 from docutils import nodes  # noqa: E402 - the same block of imports
+from sphinx import addnodes  # noqa: E402 - the same block of imports
 
 import skllmrec  # noqa: E402 - the same block of imports
 
@@ -59,6 +60,8 @@ sphinx_gallery_conf = {
 suppress_warnings = ["config.cache"]  # the configuration holds a pattern that Sphinx cannot pickle
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["code.css"]
 html_title = f"skllmrec {release}"
 html_show_sourcelink = False
 
@@ -79,11 +82,13 @@ def quote_attributes(app: Any, what: str, name: str, obj: Any, options: Any, lin
 
 def resolve_public_name(app: Any, env: Any, node: Any, contnode: Any) -> Any:
     """Link `LLMTextEncoder` and `skllmrec.LLMTextEncoder.fit` to the package that holds the name."""
+    python = env.domains.python_domain
+    if "fallback" in node:  # a member without an entry of its own, such as an attribute: to its class
+        return python.resolve_xref(env, node["refdoc"], app.builder, "obj", node["fallback"], node, contnode)
     name, _, member = node["reftarget"].removeprefix("skllmrec.").partition(".")
     if node.get("refdomain") != "py" or name not in skllmrec._PUBLIC:
         return None
     target = f"skllmrec.{skllmrec._PUBLIC[name]}.{name}" + (f".{member}" if member else "")
-    python = env.domains.python_domain
     return python.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], target, node, contnode)
 
 
@@ -94,10 +99,35 @@ def unlink_metrics(app: Any, doctree: Any) -> None:
             node.replace_self(nodes.Text(node.astext()))
 
 
+def link_public_names(app: Any, doctree: Any) -> None:
+    """Link `LLMTextEncoder(pooling="cls")` in README, guide and examples to the reference; titles stay as they are."""
+    if app.env.docname.startswith("api/"):
+        return  # docstrings link with the default role
+    pages = {name: f"skllmrec.{package}.{name}" for package in reference.ORDER for name in reference.names_of(package)}
+    for node in list(doctree.findall(nodes.literal)):
+        written = re.match(r"(?:skllmrec\.(?:[a-z_]+\.)?)?(\w+)(\.\w+)?(?:\(.*\))?$", node.astext(), flags=re.DOTALL)
+        if not written or written[1] not in pages or is_linked_or_title(node):
+            continue
+        page = pages[written[1]]
+        options = {"refdomain": "py", "reftype": "obj", "refdoc": app.env.docname, "refexplicit": True}
+        link = addnodes.pending_xref("", reftarget=page + (written[2] or ""), fallback=page, **options)
+        node.replace_self(link)
+        link += node
+
+
+def is_linked_or_title(node: Any) -> bool:
+    """Whether a node is in a link, or in a heading, which tables of contents repeat."""
+    while node := node.parent:
+        if isinstance(node, nodes.title | nodes.reference | addnodes.pending_xref):
+            return True
+    return False
+
+
 def setup(app: Any) -> None:
     """Write the API reference before autosummary looks for it, and connect the functions above."""
     app.connect("config-inited", lambda app, config: reference.write(HERE / "api"))
     app.connect("autodoc-skip-member", skip_inherited)
     app.connect("autodoc-process-docstring", quote_attributes, priority=400)  # numpydoc has 500
     app.connect("doctree-read", unlink_metrics)
+    app.connect("doctree-read", link_public_names)
     app.connect("missing-reference", resolve_public_name)

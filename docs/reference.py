@@ -23,12 +23,17 @@ ORDER = (
 )
 
 
+def names_of(package: str) -> list[str]:
+    """List the public names of one package, in the order of its page."""
+    module = import_module(f"skllmrec.{package}")
+    return list(getattr(module, "__all__", None) or sorted(name for name in vars(module) if name[0] != "_"))
+
+
 def section(package: str) -> str:
     """Make the reStructuredText of one package: its title, its purpose and a table of its names."""
     title = f"skllmrec.{package}"
     module = import_module(title)
-    names = getattr(module, "__all__", None) or sorted(name for name in vars(module) if name[0] != "_")
-    rows = "\n".join(f"   {name}" for name in names)
+    rows = "\n".join(f"   {name}" for name in names_of(package))
     table = f".. autosummary::\n   :toctree: generated\n   :nosignatures:\n\n{rows}\n"
     return f"{title}\n{'-' * len(title)}\n\n{module.__doc__.strip()}\n\n.. currentmodule:: {title}\n\n{table}"
 

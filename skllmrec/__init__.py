@@ -28,6 +28,7 @@ _PUBLIC = {
     "ColdStartDisplay": "inspection",
     "ColdUserKFold": "model_selection",
     "Comparison": "comparison",
+    "CountWeighter": "preprocessing",
     "DataDescription": "preprocessing",
     "DenseTargets": "preprocessing",
     "EmbeddingMapDisplay": "inspection",

@@ -16,6 +16,7 @@ FORMATS = {
     "fold": 1,  # files of compare_recommenders(checkpoint_dir=...)
     "training": 1,  # files of checkpoint_dir= of the estimators
     "vectors": 1,  # the .json file beside out=
+    "profiles": 1,  # memory= of LLMProfileWriter; a file that names none is of format 1
 }
 _KEY = "_skllmrec_format"  # in the state of an estimator: {"format": int, "version": str}
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from skllmrec._column_names import check_position_of_ids
 from skllmrec._missing import is_missing
 from skllmrec._sklearn import is_frame, take_columns
 from skllmrec._typing import Array, Column, Ids, IntArray, Rows
@@ -31,7 +32,8 @@ def column(X: Rows, key: Column, *, name: str = "column") -> Array:
     Raises
     ------
     ValueError
-        If the column does not exist, or there are several of that name, or an id is missing.
+        If the column does not exist, or there are several of that name, or the names of the columns contradict its
+        position, or an id is missing.
     TypeError
         If an id is neither a string nor a number.
 
@@ -53,6 +55,8 @@ def column(X: Rows, key: Column, *, name: str = "column") -> Array:
         X = X if hasattr(X, "shape") else np.asarray(X, dtype=object)
         if not -X.shape[1] <= key < X.shape[1]:
             raise ValueError(f"{name}={key} is not a position of a column of X, which has {X.shape[1]} columns")
+        if name in ("user", "item") and is_frame(X):
+            check_position_of_ids(X.columns, key, name)
     label = f"{name} column {key!r}"
     return normalise_ids(take_columns(X, key), name=label)
 

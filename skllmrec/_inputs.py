@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skllmrec._typing import Array
+from skllmrec._typing import Array, FloatArray, IntArray
 
 _SLICE = 1 << 16  # rows of a container that are looked at together
 
@@ -13,6 +13,48 @@ _SLICE = 1 << 16  # rows of a container that are looked at together
 def no_inputs(name: str, kind: str) -> ValueError:
     """Return the error for an input without rows."""
     return ValueError(f"Found no {kind}s (shape=(0,)) while a minimum of 1 is required by {name}.")
+
+
+class FaultyInputsError(Exception):
+    """Some inputs of a call of a job cannot be encoded, while others were. Internal: encoders raise `as_error()`.
+
+    Parameters
+    ----------
+    faults : dict of int to callable
+        Position in the call -> function of the row of the user's input, and of the rows of other inputs with a fault,
+        that returns the error to raise.
+    vectors : ndarray of shape (n_inputs, n_dims), dtype float32
+        Of all inputs of the call; NaN where an input was not encoded.
+    """
+
+    def __init__(self, faults: Mapping[int, Callable[[int, list[int]], Exception]], vectors: FloatArray) -> None:
+        super().__init__(f"{len(faults)} inputs cannot be encoded")
+        self.faults = dict(faults)
+        self.vectors = vectors
+
+    @property
+    def is_encoded(self) -> Array:
+        """Which inputs of the call have a vector, shape (n_inputs,), dtype bool."""
+        return np.asarray(np.isfinite(self.vectors).all(axis=1))
+
+    def name_rows(self, rows: IntArray) -> None:
+        """Put the row of the user's input in place of the position of each input with a fault.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n_inputs,)
+            Row of each input of the call.
+        """
+        self.faults = {int(rows[position]): fault for position, fault in self.faults.items()}
+
+    def join(self, other: "FaultyInputsError") -> None:
+        """Add the faults of an earlier call, both by row."""
+        self.faults = {**other.faults, **self.faults}
+
+    def as_error(self) -> Exception:
+        """Return the error of the first row; it names the others."""
+        first, *others = sorted(self.faults)
+        return self.faults[first](first, others)
 
 
 def _with_shape(rows):

@@ -63,6 +63,9 @@ class RemoteAPIError(NetworkError):
         The message of the server, shortened.
     """
 
+    # what the client has read out of the whole answer, for callers within the package
+    _refusal: tuple[str, int | None] | None = None
+
     def __init__(self, message: str, status: int | None = None, detail: str = "") -> None:
         super().__init__(message)  # the message alone, as a pickle needs it
         self.status, self.detail = status, detail
@@ -107,8 +110,12 @@ class UnknownIdError(SkllmrecError, ValueError):
     """A user or an item was not seen by `fit` and `handle_unknown="error"`."""
 
 
+class HeavyTailWarning(UserWarning):
+    """y looks like raw counts of which a few hold much of the sum, so that a few rows would decide what is learned."""
+
+
 class RatingScaleWarning(UserWarning):
-    """Implicit weights look like star ratings, so that dislikes would count as positives."""
+    """Implicit weights look like ratings, so that dislikes would count as likes; or ratings look like events."""
 
 
 class StoreWarning(UserWarning):

@@ -136,9 +136,14 @@ def save_chinese_bert(folder, *, seed=0):
     vocab = {token: number for number, token in enumerate(vocabulary())}
     BertTokenizer(vocab=vocab, tokenize_chinese_chars=True, model_max_length=64).save_pretrained(folder)
     config = BertConfig(
-        hidden_size=HIDDEN, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128, vocab_size=len(vocab),
-        max_position_embeddings=64, initializer_range=0.2,
-    )  # fmt: skip
+        hidden_size=HIDDEN,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=128,
+        vocab_size=len(vocab),
+        max_position_embeddings=64,
+        initializer_range=0.2,
+    )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         BertModel(config).save_pretrained(folder)

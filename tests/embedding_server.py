@@ -33,9 +33,10 @@ class EmbeddingServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, *, key=None, largest_batch=None, delay=0.0):
+    def __init__(self, *, key=None, largest_batch=None, refusal=(413, "payload too large"), delay=0.0):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.key, self.largest_batch, self.delay = key, largest_batch, delay
+        self.key, self.largest_batch, self.refusal, self.delay = key, largest_batch, refusal, delay
+        self.cannot = {}  # a text -> a fault for each request with it
         self.faults, self.requests, self.headers, self.texts = [], [], [], Counter()
         self.connections = []
         self.n_active = self.most_active = 0
@@ -87,7 +88,8 @@ class _Handler(BaseHTTPRequestHandler):
             request = json.loads(body)
             server.requests.append(request)
             server.headers.append(dict(self.headers.items(), path=self.path))
-            fault = server.faults.pop(0) if server.faults else None
+            fault = next((server.cannot[text] for text in request.get("input", ()) if text in server.cannot), None)
+            fault = fault or (server.faults.pop(0) if server.faults else None)
         try:
             if fault is None or fault(self, request):
                 time.sleep(server.delay)
@@ -111,7 +113,8 @@ class _Handler(BaseHTTPRequestHandler):
         if "" in texts:
             return self.refuse(400, "'$.input' is invalid")
         if server.largest_batch is not None and len(texts) > server.largest_batch:
-            return self.refuse(413, f"batch size {len(texts)} > maximum allowed batch size {server.largest_batch}")
+            code, message = server.refusal
+            return self.refuse(code, message.format(given=len(texts), limit=server.largest_batch))
         with server.lock:  # before the answer: whoever has it may count at once
             server.texts.update(texts)
         return self.answer(entries_of(request))

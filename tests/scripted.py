@@ -24,8 +24,13 @@ class Scripted(BaseEstimator):
 
     def __init__(self, skill=1.0, *, user=0, item=1, noise_seed=0, fails=None, log=None):
         self.skill, self.user, self.item, self.noise_seed, self.fails, self.log = (
-            skill, user, item, noise_seed, fails, log,
-        )  # fmt: skip
+            skill,
+            user,
+            item,
+            noise_seed,
+            fails,
+            log,
+        )
 
     def fit(self, X, y=None, *, item_table=None):
         if self.fails == "fit":
@@ -91,9 +96,15 @@ def compare_logged(log, folder, *, n_jobs=1, **changes):
     from skllmrec import compare_recommenders
 
     options = {
-        "cv": 3, "k": 5, "metrics": ("ndcg", "novelty", "coverage"), "n_permutations": 99, "n_resamples": 99,
-        "random_state": 0, "verbose": True, **changes,
-    }  # fmt: skip
+        "cv": 3,
+        "k": 5,
+        "metrics": ("ndcg", "novelty", "coverage"),
+        "n_permutations": 99,
+        "n_resamples": 99,
+        "random_state": 0,
+        "verbose": True,
+        **changes,
+    }
     X, y = options.pop("X", integer_data()), options.pop("y", None)
     estimators = options.pop("estimators", {"weak": Logged(0.1, log=log), "strong": Logged(2.0, log=log)})
     return compare_recommenders(estimators, X, y, checkpoint_dir=folder, n_jobs=n_jobs, **options)

@@ -47,8 +47,9 @@ ERRORS = [
 def drawn_tree():
     """Class -> (parent, built-in bases) as drawn in the docstring of the module."""
     found, above = {}, {}
-    for indent, name, builtin in re.findall(r"^    ((?:\|   |    )*(?:[|`]-- )?)(\w+)(?: \(([\w, ]+)\))?$",
-                                            exceptions.__doc__, re.MULTILINE):  # fmt: skip
+    for indent, name, builtin in re.findall(
+        r"^    ((?:\|   |    )*(?:[|`]-- )?)(\w+)(?: \(([\w, ]+)\))?$", exceptions.__doc__, re.MULTILINE
+    ):
         depth = len(indent) // 4
         above[depth] = name
         found[name] = above.get(depth - 1), set(builtin.split(", ")) - {""}

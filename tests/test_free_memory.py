@@ -20,8 +20,10 @@ def machine(folder, groups):
 
 def group(folder, limit, used, given_back, version):
     """Files of a control group."""
-    names = {1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-             2: ("memory.max", "memory.current", "inactive_file")}[version]  # fmt: skip
+    names = {
+        1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        2: ("memory.max", "memory.current", "inactive_file"),
+    }[version]
     folder.mkdir(parents=True, exist_ok=True)
     for name, value in zip(names, (limit, used), strict=False):
         (folder / name).write_text(f"{value}\n")

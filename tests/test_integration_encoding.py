@@ -62,9 +62,15 @@ def test_million_rows_cost_the_texts_of_their_items(tiny_bert, encoded):
     titles = np.array([f"film {item}" for item in range(n_items)], dtype=object)
     frame = pd.DataFrame({"user": rng.integers(n_users, size=n_rows), "item": items, "title": titles[items]})
     model = FeatureMFRecommender(
-        2, user="user", item="item", item_features="title", item_encoder=LLMTextEncoder(tiny_bert),
-        feedback="implicit", max_iter=1, random_state=0,
-    )  # fmt: skip
+        2,
+        user="user",
+        item="item",
+        item_features="title",
+        item_encoder=LLMTextEncoder(tiny_bert),
+        feedback="implicit",
+        max_iter=1,
+        random_state=0,
+    )
     model.fit(frame)
     assert len(encoded) == n_items
     encoded.clear()

@@ -2,6 +2,7 @@
 
 import gc
 import pickle
+import select
 import shutil
 import signal
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import threading
 import time
 import traceback
+from contextlib import contextmanager, suppress
 from email.utils import formatdate
 from functools import partial
 from http.client import HTTPConnection
@@ -580,3 +582,68 @@ def test_timeout_holds_wherever_a_server_drips(server, name):
     start = time.monotonic()
     fails(RemoteAPI(server.url, timeout=0.3, max_retries=0), "gave no full answer within 0.3 s")
     assert time.monotonic() - start < 1.2
+
+
+@contextmanager
+def connection_that_drips(greeting, piece):
+    """A server that reads, sends raw bytes, then a piece again and again until its client hangs up, which it notes."""
+    hang_ups = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip():
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(10_000)
+                connection.sendall(greeting)
+                for _ in range(500):  # far longer than the timeout of the client
+                    if select.select([connection], [], [], 0.02)[0] and not connection.recv(10_000):
+                        hang_ups.append(True)
+                        return
+                    connection.sendall(piece)
+
+        def serve():
+            with suppress(ConnectionError):
+                drip()
+                return
+            hang_ups.append(True)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1], hang_ups
+        thread.join()
+
+
+@pytest.mark.parametrize("answer", [(b"HTTP/1.1 200 ", b"O"), (OK + b"X-Header: ", b"a"), (OK, b"X: y\r\n")])
+def test_timeout_holds_while_a_proxy_drips(monkeypatch, answer):
+    with connection_that_drips(*answer) as (port, hang_ups):
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+        api = RemoteAPI("https://models.invalid/v1", timeout=0.3, max_retries=0)
+        fails(api, r"cannot be reached \(no answer in time\)")
+    assert hang_ups == [True]
+
+
+def test_timeout_holds_while_a_handshake_drips():
+    record = b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc"  # a message of the handshake of 16 KiB begins
+    with connection_that_drips(record, b"\0") as (port, hang_ups):
+        fails(RemoteAPI(f"https://127.0.0.1:{port}/v1", timeout=0.3, max_retries=0), "cannot be reached .no answer in")
+    assert hang_ups == [True]
+
+
+def test_proxy_that_speaks_no_http(monkeypatch):
+    with connection_that_drips(b"220 mail.example.com ESMTP\r\n", b"x") as (port, _):
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+        fails(RemoteAPI("https://models.invalid/v1", max_retries=0), r"cannot be reached \(220 mail")
+
+
+def test_stop_cuts_connections_that_are_being_made():
+    record = b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc"
+    with connection_that_drips(record, b"\0") as (port, hang_ups):
+        api = RemoteAPI(f"https://127.0.0.1:{port}/v1", max_retries=0)
+        thread = threading.Thread(target=lambda: fails(api, "were stopped"))
+        thread.start()
+        while not any(connection.sock for connection in list(api._connections._connecting)):
+            time.sleep(0.01)
+        api.stop()
+        thread.join(10)
+        assert not thread.is_alive()
+    assert hang_ups == [True]

@@ -465,9 +465,12 @@ def test_parameters_that_share_memory_are_saved(tmp_path):
     whole = torch.zeros(4)
     params = {"a": whole[:2].requires_grad_(), "b": whole[2:].requires_grad_()}
     training = train(
-        params, lambda rng: [0], lambda _: params["a"].sum() - params["b"].sum(), Recipe(1, 0.1, solver="sgd"),
+        params,
+        lambda rng: [0],
+        lambda _: params["a"].sum() - params["b"].sum(),
+        Recipe(1, 0.1, solver="sgd"),
         checkpoint=Checkpoint(tmp_path),
-    )  # fmt: skip
+    )
     assert training.finished and whole[0] < 0 < whole[2]
 
 

@@ -52,9 +52,14 @@ def save_llama(folder, *, seed=0):
     trained.train_from_iterator(SENTENCES, trainer)
     PreTrainedTokenizerFast(tokenizer_object=trained, eos_token=END).save_pretrained(folder)
     config = LlamaConfig(
-        hidden_size=HIDDEN, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
-        vocab_size=trained.get_vocab_size(), max_position_embeddings=128, initializer_range=0.5,
-    )  # fmt: skip
+        hidden_size=HIDDEN,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        vocab_size=trained.get_vocab_size(),
+        max_position_embeddings=128,
+        initializer_range=0.5,
+    )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         LlamaForCausalLM(config).save_pretrained(folder)  # with a head that encoding has no use for

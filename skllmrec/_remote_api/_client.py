@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 from skllmrec import __version__
 from skllmrec._remote_api._address import check_privacy, parse_base_url, read_key
 from skllmrec._remote_api._connections import Connections, StoppedError, UnreachableError, UntrustedError
+from skllmrec._remote_api._refusals import OTHER, Refusal, read_refusal
 from skllmrec.exceptions import RemoteAPIError
 
 _FIRST_WAIT = 1.0  # seconds, doubled with every try: six waits make about a minute, the unit of most rate limits
@@ -28,12 +30,18 @@ _BUSY = {429, 503}  # holds for every request, not only for the one that was ref
 _REMEDIES = {
     400: "check model, parameters and texts against what the server says",
     401: "check the key in the environment variable that api_key_env= names",
+    402: "check credit and budget of the account",
     403: "the key may not do this: check its rights, or name another one with api_key_env=",
     404: "check base_url (most servers want a path such as /v1) and the name of the model",
     413: "send less at a time, or shorter texts",
     422: "check model, parameters and texts against what the server says",
     429: "lower n_concurrent, raise max_retries, or check the quota of the account",
 }
+
+
+_ACCOUNT_REMEDY = "check budget, quota and rate limits of the account, or of the key; no text is the reason"
+# comes as 429 too, but no wait of ours helps; most services word a passing limit as a quota as well
+_USED_UP = re.compile(rb"insufficient_quota|budget_exceeded|budget has been exceeded|crossed budget", re.I)
 
 
 class _Trouble(NamedTuple):
@@ -45,6 +53,7 @@ class _Trouble(NamedTuple):
     status: int | None = None
     detail: str = ""
     seconds: float | None = None  # that the server asks to wait
+    refusal: Refusal = OTHER
 
 
 def _seconds_to_wait(headers):
@@ -65,6 +74,36 @@ def _message(body):
                 found = found[name]
         text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
     return text
+
+
+def _codes(body):
+    """Find the names that a server has for the kind of an error, such as "insufficient_quota"."""
+    with suppress(ValueError, RecursionError):
+        found = json.loads(body)
+        inner = found.get("error") if isinstance(found, dict) else None
+        places = [place for place in (found, inner) if isinstance(place, dict)]
+        codes = [place.get(name) for place in places for name in ("type", "code")]
+        return " ".join(code for code in codes if isinstance(code, str))
+    return ""
+
+
+def _read_refusal(status, body):
+    return read_refusal(status, f"{_message(body)} {_codes(body)}")
+
+
+def refusal_of(error: RemoteAPIError) -> Refusal:
+    """Return what the server has meant by the answer that an error is about.
+
+    Parameters
+    ----------
+    error : RemoteAPIError
+        Raised by `RemoteAPI.post_json`.
+
+    Returns
+    -------
+    Refusal
+    """
+    return OTHER if error._refusal is None else Refusal(*error._refusal)
 
 
 class RemoteAPI:
@@ -139,7 +178,13 @@ class RemoteAPI:
         """Address of the service, in one way of writing."""
         return self._address.url
 
-    def post_json(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def post_json(
+        self,
+        path: str,
+        body: dict[str, Any],
+        *,
+        is_final: Callable[[int | None, Refusal], bool] | None = None,
+    ) -> dict[str, Any]:
         """Send an object, and again where that may help.
 
         Parameters
@@ -148,6 +193,8 @@ class RemoteAPI:
             Path below the address, e.g. ``"embeddings"``.
         body : dict
             Anything that json can write.
+        is_final : callable or None, default=None
+            Called with status and meaning of an answer that is none; True ends the repetitions.
 
         Returns
         -------
@@ -168,14 +215,16 @@ class RemoteAPI:
             if not isinstance(answer, _Trouble):
                 return answer
             seconds = self._seconds_before_next(answer, n_tries)
-            if seconds is None:
+            if seconds is None or (is_final is not None and is_final(answer.status, answer.refusal)):
                 break
             if answer.status in _BUSY:
                 self._free_at = max(self._free_at, time.monotonic() + seconds)
             else:
                 self._wait(seconds)
         tries = "" if n_tries == 1 else f" in {n_tries} tries"
-        raise RemoteAPIError(f"{self.url}/{path} {answer.what}{tries}: {answer.remedy}", answer.status, answer.detail)
+        error = RemoteAPIError(f"{self.url}/{path} {answer.what}{tries}: {answer.remedy}", answer.status, answer.detail)
+        error._refusal = answer.refusal
+        raise error
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """Call a function that sends requests for each of several items, a few at a time.
@@ -309,8 +358,9 @@ class RemoteAPI:
         if not isinstance(found, dict):
             return _Trouble(f"gave a JSON {type(found).__name__} where an object was expected", "check base_url")
         if found.get("error"):
-            detail = self._clean(_message(answer.body))
-            return _Trouble(f"gave an error ({detail!r})", "see what the server says", status=200, detail=detail)
+            detail, refusal = self._clean(_message(answer.body)), _read_refusal(200, answer.body)
+            remedy = _ACCOUNT_REMEDY if refusal.kind == "account" else "see what the server says"
+            return _Trouble(f"gave an error ({detail!r})", remedy, status=200, detail=detail, refusal=refusal)
         return found
 
     def _refusal(self, answer):
@@ -327,16 +377,25 @@ class RemoteAPI:
         seconds = _seconds_to_wait(answer.headers)
         if seconds is not None and seconds > _LONGEST_WAIT:
             what += f" and asks to wait {seconds:.0f} s"
-        fallback = "look into the server's log" if status >= 500 else "see what the server says"
+        refusal = _read_refusal(status, answer.body)
         return _Trouble(
             what,
-            _REMEDIES.get(status, fallback),
-            # a used-up quota comes as 429 too, but no wait of ours helps
-            passes=(status in _PASSING or status >= 500) and b"insufficient_quota" not in answer.body,
+            self._remedy(status, refusal),
+            passes=(status in _PASSING or status >= 500) and not self._is_in_vain(answer, refusal),
             status=status,
             detail=detail,
             seconds=seconds,
+            refusal=refusal,
         )
+
+    def _remedy(self, status, refusal):
+        if refusal.kind == "account" and status not in {402, 429}:
+            return _ACCOUNT_REMEDY
+        return _REMEDIES.get(status, "look into the server's log" if status >= 500 else "see what the server says")
+
+    def _is_in_vain(self, answer, refusal):
+        """Whether no repetition of a request can succeed though its status says so."""
+        return _USED_UP.search(answer.body) is not None or (answer.status == 429 and refusal.kind == "size")
 
     def _clean(self, text):
         """Make a server's text one that may be shown: without the key, short, on one line."""

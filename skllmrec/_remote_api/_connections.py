@@ -116,34 +116,39 @@ def _cut(sock):
 
 
 @contextmanager
-def _limited(sock, deadline):
-    """Cut a socket at the deadline, wherever its reader is.
+def _limited(find_socket, deadline):
+    """Cut a connection at the deadline, wherever its reader is.
 
-    The timeout of a socket begins anew with every byte, so that a server that drips status lines, headers, lengths of
-    chunks or trailers would hold the reader for hours.
+    The timeout of a socket begins anew with every byte, so that a server that drips its handshake, status lines,
+    headers, lengths of chunks or trailers would hold the reader for hours. `find_socket` returns the socket of the
+    connection, or None where there is none yet.
 
     Raises
     ------
     TimeoutError
         If the deadline has passed, whatever was read until then.
     """
-    is_over = threading.Event()
+    is_over, is_done = threading.Event(), threading.Event()
 
-    def end():
-        is_over.set()
-        _cut(sock)
+    def watch():
+        # later by a little, so that a server that sends nothing meets the timeout of the socket first
+        seconds = max(deadline - time.monotonic(), 0.0) + _GRACE
+        while not is_done.wait(seconds):
+            is_over.set()
+            sock = find_socket()
+            if sock is not None:
+                _cut(sock)
+            seconds = _GRACE  # again: it may have been connected only now, or been wrapped
 
-    # later by a little, so that a server that sends nothing meets the timeout of the socket first
-    timer = threading.Timer(max(deadline - time.monotonic(), 0.0) + _GRACE, end)
-    timer.daemon = True
-    timer.start()
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
     try:
         yield
     except (OSError, HTTPException) as error:
         if isinstance(error, TimeoutError) or not is_over.is_set():
             raise
     finally:
-        timer.cancel()
+        is_done.set()
     if is_over.is_set():  # a cut can look like the end of headers or of a body
         raise TimeoutError
 
@@ -168,7 +173,7 @@ class Connections:
     user_agent : str
         Name and version of the client.
     timeout : float
-        Seconds that a request may take.
+        Seconds that a request may take, with connecting, proxy and handshake.
 
     Raises
     ------
@@ -185,6 +190,7 @@ class Connections:
         self._lock = threading.Lock()
         self._idle: list[HTTPConnection] = []
         self._busy: set[socket.socket] = set()
+        self._connecting: set[HTTPConnection] = set()
         self._is_stopped = False
         self._tls: ssl.SSLContext | None = None
         weakref.finalize(self, _close_all, self._idle)
@@ -212,22 +218,24 @@ class Connections:
         OSError, http.client.HTTPException
             If the request is cut or takes too long, or what comes is no HTTP.
         """
+        deadline = time.monotonic() + self._timeout
         with self._lock:
             kept = self._idle.pop() if self._idle else None
         if kept is not None:
             with suppress(*_CLOSED):
-                return self._exchange(kept, path, payload)
-        return self._exchange(self._connect(), path, payload)
+                return self._exchange(kept, path, payload, deadline)
+        return self._exchange(self._connect(deadline), path, payload, deadline)
 
     def stop(self) -> None:
         """Cut all requests that are under way and refuse others."""
         with self._lock:
             self._is_stopped = True
-            for sock in self._busy:
-                _cut(sock)
+            for sock in [*self._busy, *(connection.sock for connection in self._connecting)]:
+                if sock is not None:
+                    _cut(sock)
             _close_all(self._idle)
 
-    def _connect(self):
+    def _connect(self, deadline):
         address, proxy = self._address, self._proxy
         end = proxy or address
         timeout = min(_CONNECT_TIMEOUT, self._timeout)
@@ -241,22 +249,44 @@ class Connections:
                 headers = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
                 connection.set_tunnel(address.host, address.port, headers=headers)
         connection.set_debuglevel(0)  # a program may have set it for all connections: it would print the key
+        with self._lock:
+            self._connecting.add(connection)
         try:
-            connection.connect()
+            with _limited(lambda: connection.sock, deadline):
+                self._open(connection)
         except ssl.SSLCertVerificationError as error:
             connection.close()
             raise UntrustedError(error.verify_message) from error
-        except OSError as error:
+        except (OSError, HTTPException) as error:  # HTTPException: a proxy that answers CONNECT with no HTTP
             connection.close()
-            raise UnreachableError(error.strerror or str(error) or "no answer in time") from error
+            reason = getattr(error, "strerror", None) or str(error) or "no answer in time"
+            raise UnreachableError(reason) from error
+        except BaseException:
+            connection.close()
+            raise
+        finally:
+            with self._lock:
+                self._connecting.discard(connection)
         return connection
 
-    def _exchange(self, connection, path, payload):
-        sock, deadline = connection.sock, time.monotonic() + self._timeout
+    def _open(self, connection):
+        """Connect, through the proxy where there is one, and shake hands.
+
+        `HTTPSConnection.connect` would hide the socket while it shakes hands, so that nothing could cut it.
+        """
+        HTTPConnection.connect(connection)
+        if self._address.scheme == "https":
+            connection.sock = self._tls.wrap_socket(
+                connection.sock, server_hostname=self._address.host, do_handshake_on_connect=False
+            )
+            connection.sock.do_handshake()
+
+    def _exchange(self, connection, path, payload, deadline):
+        sock = connection.sock
         try:
             self._enter(sock)
-            sock.settimeout(self._timeout)
-            with _limited(sock, deadline):
+            sock.settimeout(max(deadline - time.monotonic(), _GRACE))
+            with _limited(lambda: sock, deadline):
                 # a server may refuse a request, e.g. as too large, and hang up before it has read all: look for its
                 # answer
                 with suppress(BrokenPipeError, ConnectionResetError):

@@ -1,5 +1,6 @@
 """The SQLite file of an embedding store: rows with checksums, and claims on inputs being encoded."""
 
+import errno
 import hashlib
 import os
 import sqlite3
@@ -35,6 +36,8 @@ _ENTER = """
     WHERE digest IN {}
 """
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}  # our SQL is right, so the file is not
+_REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS}
+_SQLITE_REFUSALS = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
 # a message of SQLite may quote damaged bytes, which Python then fails to read
 TROUBLE = sqlite3.DatabaseError, UnicodeDecodeError
 
@@ -42,6 +45,30 @@ TROUBLE = sqlite3.DatabaseError, UnicodeDecodeError
 def is_damage(error: BaseException) -> bool:
     """Whether an error of SQLite means that the file is no (sound) database."""
     return isinstance(error, UnicodeDecodeError) or (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in _DAMAGE
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether an error means that this process must not write in the folder."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return getattr(error, "errno", None) in _REFUSALS if code is None else code & 0xFF in _SQLITE_REFUSALS
+
+
+def find_obstacle(path: Path) -> str | None:
+    """Return why this process cannot write a database that exists: no permission for its file or its folder."""
+    for place in (path, path.parent) if path.is_file() else ():
+        if not os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+            return f"no permission to write {place}"
+    return None
+
+
+def uris_to_read(path: Path) -> list[str]:
+    """Return the URIs under which SQLite may open a file without writing one beside it, the better one first.
+
+    While others have the file open, it has a journal, which SQLite reads too. Without one, SQLite would make it;
+    "immutable" makes none. Should a writer come meanwhile, checksums tell whether a value is as it was written.
+    """
+    modes = ["mode=ro", "mode=ro&immutable=1"] if path.with_name(f"{path.name}-wal").exists() else ["immutable=1"]
+    return [f"{path.absolute().as_uri()}?{mode}" for mode in modes]
 
 
 def is_sound(digest: Any, vector: Any, checksum: Any) -> bool:
@@ -71,11 +98,24 @@ class Database:
         Directory of the store; created if missing.
     replace : bool, default=True
         Set a damaged file aside and start a new one; without it, damage is an error.
+    readonly : bool, default=False
+        Write nothing: neither the file nor one beside it. It is also opened to read where it exists and this process
+        must not write it.
+
+    Attributes
+    ----------
+    readonly : bool
+        Whether nothing can be written.
+    obstacle : str or None
+        Why nothing can be written, if `readonly` was not asked for.
+    version : int
+        Version of the tables; 0 while another process has not made them yet, only where nothing can be written.
 
     Raises
     ------
     StoreError
-        If the directory cannot be made or written, or the file belongs to another program or version.
+        If the directory cannot be made or written and holds no store, or the file belongs to another program or
+        version, or does not exist although only reading is wanted.
 
     Warns
     -----
@@ -83,9 +123,29 @@ class Database:
         If the file is damaged: it is set aside, and a new one is started.
     """
 
-    def __init__(self, directory: Path, *, replace: bool = True) -> None:
+    def __init__(self, directory: Path, *, replace: bool = True, readonly: bool = False) -> None:
         self.directory = Path(directory)
         self.path = self.directory / FILE
+        self.readonly = readonly
+        self.obstacle: str | None = None
+        try:
+            if not readonly:
+                self.obstacle = self._open_to_write(replace)
+                self.readonly = self.obstacle is not None
+            if self.readonly:
+                self._open_to_read()
+        except StoreError:  # an OSError that names the remedy already
+            raise
+        except (OSError, *TROUBLE) as error:
+            raise StoreError(
+                f"the embedding store memory={str(self.directory)!r} cannot be used ({error}): choose a directory on "
+                "a local disk with free space that you may write to, or memory=None to encode without a store"
+            ) from error
+
+    def _open_to_write(self, replace):
+        """Open the file, made where it is missing; return what prevents writing where it can be read at most."""
+        if (obstacle := find_obstacle(self.path)) is not None:
+            return obstacle
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             with self._alone():
@@ -96,20 +156,37 @@ class Database:
                         raise
                     self._rename(error)
                     self._connect()
-        except StoreError:  # an OSError that names the remedy already
-            raise
-        except (OSError, *TROUBLE) as error:
+        except (OSError, sqlite3.DatabaseError) as error:
+            if not (is_refusal(error) and self.path.is_file()):
+                raise
+            return str(error)
+        return None
+
+    def _open_to_read(self):
+        """Open the file without writing anything, whether other processes write it or not."""
+        if not self.path.is_file():
             raise StoreError(
-                f"the embedding store memory={str(self.directory)!r} cannot be used ({error}): choose a directory on "
-                "a local disk with free space that you may write to, or memory=None to encode without a store"
-            ) from error
+                f"there is no embedding store to read in {self.directory}: it has no file {FILE}. Check the path, or "
+                "leave out readonly=True to start one"
+            )
+        *others, last = uris_to_read(self.path)
+        for uri in others:
+            try:
+                return self._connect(uri)
+            except sqlite3.OperationalError as error:
+                if not is_refusal(error):
+                    raise
+        return self._connect(last)
 
     def _alone(self):
         """Keep other threads and processes from opening or renaming the file meanwhile."""
         return exclusive(self.directory / "lock")
 
-    def _connect(self):
-        self._connection = sqlite3.connect(self.path, timeout=_BUSY_TIMEOUT, isolation_level=None)
+    def _connect(self, uri=None):
+        """Connect to the file, or to a URI of SQLite that names it."""
+        self._connection = sqlite3.connect(
+            uri or self.path, timeout=_BUSY_TIMEOUT, isolation_level=None, uri=uri is not None
+        )
         try:
             self._open()
             self._inode = os.stat(self.path).st_ino
@@ -119,12 +196,15 @@ class Database:
 
     def _open(self):
         self._connection.text_factory = bytes  # damaged text must not fail to decode: checksums decide
-        foreign = prepare(self._connection)
+        foreign = prepare(self._connection, readonly=self.readonly)
         if foreign is not None:
             raise StoreError(
                 f"{self.path} is a database of another program or version (application {foreign[0]}, version "
                 f"{foreign[1]}; expected {APPLICATION}, {VERSION}): give memory= another directory, or delete the file"
             )
+        self.version = self.value("PRAGMA user_version")
+        if self.readonly:
+            return
         # a killed process loses nothing; a power failure at most the last transactions, never the file
         self.execute("PRAGMA synchronous = NORMAL")
         self.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}").fetchall()
@@ -232,6 +312,8 @@ class Database:
         dict of bytes to int
             Digests that were found, and the rows in the file; damaged rows count as not found.
         """
+        if self.version == 0:
+            return {}  # the tables are being made
         # places first, from the index alone; then every page of vectors is read once, in the order of the file
         blocks = self.each_block("SELECT id FROM vectors WHERE digest IN {}", list(positions))
         places = sorted(row for rows in blocks for (row,) in rows)

@@ -57,13 +57,15 @@ def damage(message: str) -> sqlite3.DatabaseError:
     return error
 
 
-def prepare(connection: sqlite3.Connection) -> tuple[int, int] | None:
+def prepare(connection: sqlite3.Connection, *, readonly: bool = False) -> tuple[int, int] | None:
     """Create the tables in an empty file, or migrate those of an older version, completely or not at all.
 
     Parameters
     ----------
     connection : sqlite3.Connection
         In autocommit mode, its text as bytes; nobody else prepares the same file meanwhile.
+    readonly : bool, default=False
+        Check the tables only; an empty file and the tables of an older version stay as they are.
 
     Returns
     -------
@@ -78,17 +80,19 @@ def prepare(connection: sqlite3.Connection) -> tuple[int, int] | None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     tables = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table'").fetchall())
-    if application == 0 and not tables:
+    is_empty = application == 0 and not tables
+    if not is_empty and (application != APPLICATION or version not in (1, VERSION)):
+        return application, version
+    if not is_empty:
+        _check(tables, _TABLES_1 if version == 1 else _TABLES)
+    if readonly:
+        return None
+    if is_empty:
         statements = ";\n".join(_TABLES.values())
         connection.executescript(_CREATE.format(tables=statements, application=APPLICATION, version=VERSION))
-    elif application != APPLICATION or version not in (1, VERSION):
-        return application, version
     elif version == 1:
-        _check(tables, _TABLES_1)
         statements = ";\n".join(_NEW_IN_2.values())
         connection.executescript(_FROM_1_TO_2.format(tables=statements, now=int(time.time())))
-    else:
-        _check(tables, _TABLES)
     return None
 
 

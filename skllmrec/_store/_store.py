@@ -17,6 +17,7 @@ from skllmrec._store._database import FILE, TROUBLE, Database
 from skllmrec._store._fetch import Fetch
 from skllmrec._store._inspection import find_encoder, list_encoders
 from skllmrec._store._removal import prune
+from skllmrec._store._schema import VERSION
 from skllmrec._store._units import parse_bytes, parse_seconds
 from skllmrec._store._verification import list_set_aside, verify
 from skllmrec._typing import FloatArray, IntArray, Path
@@ -50,11 +51,15 @@ class EmbeddingStore:
         been used for longest are removed, and encoded again when they are wanted. The limit belongs to this
         object, not to the directory: it is kept whenever vectors have been written through it. While calls run,
         the file may be larger, by what they have written. The journal does not count. None: no limit.
+    readonly : bool, default=False
+        Write nothing at all. Inputs without a stored vector are encoded, and their vectors are not kept. For a
+        service that reads a store which another process fills, or which came with a container.
 
     Attributes
     ----------
     path : str
     max_bytes : int or None
+    readonly : bool
 
     Raises
     ------
@@ -67,6 +72,10 @@ class EmbeddingStore:
 
     Notes
     -----
+    A store that this process must not write (another user's, a read-only file system) is read without being asked to:
+    where it holds all inputs of a call, their vectors are returned. Where one is missing, a StoreError says so before
+    anything is encoded, and names `readonly`.
+
     The time of the last use is kept to the hour, so that most look-ups write nothing. The same upkeep is at hand on
     the command line: ``python -m skllmrec store``.
 
@@ -97,13 +106,17 @@ class EmbeddingStore:
     >>> folder.cleanup()
     """
 
-    def __init__(self, path: Path, max_bytes: int | str | None = None) -> None:
+    readonly: bool = False  # of objects that were pickled before there was the parameter
+
+    def __init__(self, path: Path, max_bytes: int | str | None = None, *, readonly: bool = False) -> None:
         self.path = os.fspath(path)
+        self.readonly = readonly
         self.max_bytes = None if max_bytes is None else parse_bytes(max_bytes, "max_bytes", minimum=_LEAST_LIMIT)
 
     def __repr__(self) -> str:
         limit = "" if self.max_bytes is None else f", max_bytes={self.max_bytes}"
-        return f"{type(self).__name__}({self.path!r}{limit})"
+        readonly = ", readonly=True" if self.readonly else ""
+        return f"{type(self).__name__}({self.path!r}{limit}{readonly})"
 
     @property
     def _directory(self):
@@ -139,7 +152,7 @@ class EmbeddingStore:
         Raises
         ------
         StoreError
-            If the directory cannot be written, or holds the file of another program.
+            If the directory cannot be written and lacks an input, or holds the file of another program.
 
         Warns
         -----
@@ -150,7 +163,7 @@ class EmbeddingStore:
         prefix = hashlib.sha256(written.encode()).digest()
         digests = [hashlib.sha256(prefix + _as_bytes(fingerprint)).digest() for fingerprint in fingerprints]
         vectors = np.empty((len(digests), n_dims), dtype=np.float32)
-        call = Fetch(self._directory, written, digests, vectors, self.max_bytes)
+        call = Fetch(self._directory, written, digests, vectors, self.max_bytes, readonly=self.readonly)
         n_encoded = 0
 
         def counted(missing: IntArray) -> Any:
@@ -166,10 +179,20 @@ class EmbeddingStore:
         return vectors
 
     @contextmanager
-    def _opened(self):
+    def _opened(self, *, to_write=False):
         """Open the file as it is, for upkeep; damage is an error there."""
-        database = Database(self._directory, replace=False)
+        database = Database(self._directory, replace=False, readonly=self.readonly)
         try:
+            if database.readonly and to_write:
+                raise StoreError(
+                    f"nothing can be removed from the embedding store {self._directory}: it can only be read "
+                    f"({database.obstacle or 'readonly=True'})"
+                )
+            if database.readonly and database.version != VERSION:
+                raise StoreError(
+                    f"the embedding store {self._directory} was made by an older version of skllmrec, which gives "
+                    "vectors but no statistics: open it once where it can be written"
+                )
             yield database
         except TROUBLE as error:
             raise StoreError(
@@ -193,7 +216,7 @@ class EmbeddingStore:
         Raises
         ------
         StoreError
-            If the directory cannot be written, or the file is damaged or of another program.
+            If the directory cannot be made, or the file is damaged or of another program.
         """
         with self._opened() as database:
             totals = dict(zip(("texts", "encoded", "removed", "encoders", "claims"), database.totals(), strict=True))
@@ -219,7 +242,7 @@ class EmbeddingStore:
         Raises
         ------
         StoreError
-            If the directory cannot be written, or the file is damaged or of another program.
+            If the directory cannot be made, or the file is damaged or of another program.
         """
         with self._opened() as database:
             encoders, n_texts, size = list_encoders(database), database.totals()[0], self._size()
@@ -280,7 +303,7 @@ class EmbeddingStore:
         if max_bytes is not None:
             conditions["max_bytes"] = parse_bytes(max_bytes, "max_bytes")
         before = self._size()
-        with self._opened() as database:
+        with self._opened(to_write=not dry_run) as database:
             if encoder is not None:
                 conditions["space"] = find_encoder(database, encoder)
             texts, size = prune(database, **conditions, dry_run=dry_run)
@@ -309,9 +332,10 @@ class EmbeddingStore:
         Raises
         ------
         StoreError
-            If the directory cannot be written, or the file is of another program.
+            If the directory cannot be made, or only be read although it should be repaired, or the file is of another
+            program.
         """
         try:
-            return verify(self._directory, repair=repair)
+            return verify(self._directory, repair=repair, readonly=self.readonly)
         except TROUBLE as error:
             raise StoreError(f"the embedding store {self._directory} cannot be checked ({error})") from error

@@ -11,6 +11,7 @@ from typing import Any
 
 from skllmrec._store._database import FILE, TROUBLE, Database, is_damage, is_sound
 from skllmrec._store._locks import owners_folder
+from skllmrec._store._schema import VERSION
 from skllmrec.exceptions import StoreError, StoreWarning
 
 _BATCH = 1000  # rows checked in one query
@@ -167,7 +168,7 @@ def salvage(path: Path, database: Database) -> int:
     return n_rows
 
 
-def _open(directory, *, repair):
+def _open(directory, *, repair, readonly):
     """Open a file and check its structure; with `repair`, a damaged one is set aside and a new one is made.
 
     Returns
@@ -178,12 +179,14 @@ def _open(directory, *, repair):
         What is wrong with the structure.
     """
     try:
-        database = Database(directory, replace=False)
+        database = Database(directory, replace=False, readonly=readonly)
     except StoreError as error:
         if error.__cause__ is None or not is_damage(error.__cause__):
             raise
         database, trouble = None, error.__cause__
     else:
+        if database.readonly:
+            _check_can_verify(database, repair=repair)
         trouble = check_file(database)
     if not trouble:
         return database, None
@@ -194,13 +197,27 @@ def _open(directory, *, repair):
     return Database(directory) if repair else None, str(trouble)
 
 
-def verify(directory: Path, *, repair: bool) -> dict[str, Any]:
+def _check_can_verify(database, *, repair):
+    """Close a file that can only be read, and raise an error, if it should be repaired or is of an older version."""
+    if not repair and database.version == VERSION:
+        return
+    database.close()
+    reason = database.obstacle or "readonly=True"
+    problem = f"can only be read ({reason})" if repair else "was made by an older version of skllmrec"
+    raise StoreError(
+        f"the embedding store {database.directory} {problem}: open it where it can be written, without readonly=True"
+    )
+
+
+def verify(directory: Path, *, repair: bool, readonly: bool = False) -> dict[str, Any]:
     """Check a store: the structure of its file, its vectors, and what processes that died have left.
 
     Parameters
     ----------
     directory : Path
     repair : bool
+    readonly : bool, default=False
+        Write nothing.
 
     Returns
     -------
@@ -209,7 +226,7 @@ def verify(directory: Path, *, repair: bool) -> dict[str, Any]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StoreWarning)  # that a file is set aside is in the report
-        database, trouble = _open(directory, repair=repair)
+        database, trouble = _open(directory, repair=repair, readonly=readonly)
     report: dict[str, Any] = {"sound": 0, "damaged": 0, "file": trouble, "uses": 0, "dead_claims": 0, "dead_owners": 0}
     aside = list_set_aside(directory)
     report |= {"set_aside": [path.name for path in aside], "salvaged": 0}

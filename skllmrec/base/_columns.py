@@ -1,9 +1,11 @@
 """Which columns of X hold the ids and the features, remembered by name and by position."""
 
 from difflib import get_close_matches
+from numbers import Integral
 
 import numpy as np
 
+from skllmrec._column_names import check_position_of_ids
 from skllmrec._sklearn import column_positions, is_frame, take_columns
 from skllmrec._typing import Rows
 
@@ -61,7 +63,7 @@ class ColumnKey:
         Raises
         ------
         ValueError
-            If X has no such column, or no column names at all.
+            If X has no such column, or no column names at all, or a position of ids contradicts the names.
         """
         key = key(X) if callable(key) else key
         try:
@@ -80,6 +82,8 @@ class ColumnKey:
             raise ValueError(f"{name}={key!r} does not select columns of X: {has}") from error
         if len(positions) == 0:
             raise ValueError(f"{name}={key!r} selects no column")
+        if name in ("user", "item") and isinstance(key, Integral) and is_frame(X):
+            check_position_of_ids(X.columns, int(key), name)
         names = [X.columns[position] for position in positions] if is_frame(X) else None
         if names is not None and not all(isinstance(label, str) for label in names):
             names = None  # scikit-learn takes a column key that is a number as a position

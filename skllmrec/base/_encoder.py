@@ -11,7 +11,7 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from skllmrec._format import VersionedStateMixin
-from skllmrec._inputs import Column, as_object_array, cut_blocks, no_inputs
+from skllmrec._inputs import Column, FaultyInputsError, as_object_array, cut_blocks, no_inputs
 from skllmrec._missing import is_missing
 from skllmrec._progress import progress_bar
 from skllmrec._sklearn import fit_context, output_container
@@ -32,26 +32,30 @@ class Block:
         Checked inputs.
     fingerprints : list of (bytes or str)
         Of each input.
+    rows : ndarray of int
+        Row of each input in the input of the user; the first one of an input that is there several times.
     """
 
-    def __init__(self, inputs: list[Any], fingerprints: list[Any]) -> None:
+    def __init__(self, inputs: list[Any], fingerprints: list[Any], rows: IntArray) -> None:
         self.inputs = inputs
         self.fingerprints = fingerprints
+        self.rows = rows
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def __getitem__(self, part: slice) -> "Block":
-        return Block(self.inputs[part], self.fingerprints[part])
+        return Block(self.inputs[part], self.fingerprints[part], self.rows[part])
 
 
-def _distinct(pairs, n_inputs):
+def _distinct(pairs, rows):
     """Distinct inputs in order of appearance, and for each row the position of its input among them.
 
     Parameters
     ----------
-    pairs : iterable of (input, fingerprint)
-    n_inputs : int
+    pairs : iterable of (input, fingerprint), length n_inputs
+    rows : ndarray of int, shape (n_inputs,)
+        Row of each input in the input of the user.
 
     Returns
     -------
@@ -59,17 +63,18 @@ def _distinct(pairs, n_inputs):
     inverse : ndarray of int, shape (n_inputs,)
     """
     position: dict[Any, int] = {}
-    kept = []
+    kept, firsts = [], []
 
     def numbers():
-        for value, fingerprint in pairs:
+        for place, (value, fingerprint) in enumerate(pairs):
             number = position.setdefault(fingerprint, len(kept))
             if number == len(kept):
                 kept.append(value)
+                firsts.append(place)
             yield number
 
-    inverse = np.fromiter(numbers(), dtype=np.intp, count=n_inputs)
-    return Block(kept, list(position)), inverse
+    inverse = np.fromiter(numbers(), dtype=np.intp, count=len(rows))
+    return Block(kept, list(position), rows[firsts]), inverse
 
 
 class _Share:
@@ -91,8 +96,9 @@ class _Share:
 class _CheckedJob:
     """An encoding job whose vectors are checked before they are stored, and that moves a progress bar."""
 
-    def __init__(self, job, n_dims, name, kind, share):
+    def __init__(self, job, n_dims, name, kind, share, rows):
         self._job = job
+        self._rows = rows
         self._n_dims = n_dims
         self._name = name
         self._kind = kind
@@ -108,15 +114,23 @@ class _CheckedJob:
         ------
         ValueError
             If the job gives vectors of another shape, NaN or infinity.
+        FaultyInputsError
+            If the job cannot encode some inputs; it names their rows.
         """
-        vectors = np.asarray(self._job.encode(positions), dtype=np.float32)
+        try:
+            vectors = np.asarray(self._job.encode(positions), dtype=np.float32)
+        except FaultyInputsError as fault:
+            fault.name_rows(self._rows[positions])
+            raise
         if vectors.shape != (len(positions), self._n_dims):
             expected = len(positions), self._n_dims
             raise ValueError(f"{self._name} gives vectors of shape {vectors.shape} where {expected} was expected")
-        if not np.isfinite(vectors).all():
+        wrong = ~np.isfinite(vectors).all(axis=1)
+        if wrong.any():
             raise ValueError(
-                f"{self._name} gives NaN or infinity for {np.count_nonzero(~np.isfinite(vectors).all(axis=1))} of "
-                f'{len(vectors)} {self._kind}s: half precision overflows in some models, use dtype="float32"'
+                f"{self._name} gives NaN or infinity for {np.count_nonzero(wrong)} of {len(vectors)} {self._kind}s, "
+                f"the first at position {self._rows[positions[wrong]].min()}: half precision overflows in some "
+                'models, use dtype="float32"'
             )
         self._done += int(self._job.costs[positions].sum())
         self._share.move(self._done / self._total)
@@ -449,22 +463,26 @@ class BaseEncoder(
 
     def _encode_container(self, inputs):
         """Vectors of a container of inputs, of which every distinct one is encoded once."""
-        distinct, inverse = _distinct(((value, self._fingerprint(value)) for value in inputs), len(inputs))
+        pairs = ((value, self._fingerprint(value)) for value in inputs)
+        distinct, inverse = _distinct(pairs, np.arange(len(inputs)))
         blocks = self._cut_block(distinct)
         vectors = self._encode_blocks(blocks, None, n_inputs=len(distinct), n_expected=len(distinct))
         return vectors if len(distinct) == len(inverse) else vectors[inverse]
 
     def _blocks(self, inputs):
         """Cut checked inputs into blocks with fingerprints."""
+        start = 0
         for block in self._cut_blocks(inputs):
-            yield Block(block, [self._fingerprint(value) for value in block])
+            rows = np.arange(start, start + len(block))
+            yield Block(block, [self._fingerprint(value) for value in block], rows)
+            start += len(block)
 
     def _cut_block(self, whole):
         """Cut a large block, whose fingerprints are known, into blocks that are encoded one after the other."""
         start = 0
         for inputs in self._cut_blocks(whole.inputs):
             stop = start + len(inputs)
-            yield Block(inputs, whole.fingerprints[start:stop])
+            yield Block(inputs, whole.fingerprints[start:stop], whole.rows[start:stop])
             start = stop
 
     def _at_least_one(self, blocks):
@@ -498,7 +516,7 @@ class BaseEncoder(
         ):
             for block in target.unfinished(blocks):
                 share = _Share(advance, len(block))
-                distinct, inverse = _distinct(zip(block.inputs, block.fingerprints, strict=True), len(block))
+                distinct, inverse = _distinct(zip(block.inputs, block.fingerprints, strict=True), block.rows)
                 target.append(block, self._encode_distinct(distinct, share)[inverse])
                 share.move(1.0)
             return target.result()
@@ -508,8 +526,16 @@ class BaseEncoder(
 
         def start(positions: IntArray) -> _CheckedJob:
             job = self._start([block.inputs[position] for position in positions])
-            return _CheckedJob(job, self.embedding_size_, type(self).__name__, self._input_kind, share)
+            rows = block.rows[positions]
+            return _CheckedJob(job, self.embedding_size_, type(self).__name__, self._input_kind, share, rows)
 
+        try:
+            return self._encode_missing(block, start)
+        except FaultyInputsError as fault:
+            error = fault.as_error()
+        raise error
+
+    def _encode_missing(self, block, start):
         memory = getattr(self, "memory", None)
         if memory is not None:
             store = memory if hasattr(memory, "fetch") else EmbeddingStore(memory)

@@ -1,6 +1,5 @@
 """Rows of interactions as one sparse matrix: checked, aggregated, merged."""
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,14 @@ from skllmrec._ids import IdIndex
 from skllmrec._sklearn import check_sample_weight
 from skllmrec._typing import Array, ArrayLike, Columns, CsrMatrix, Estimator, Feedback, FloatArray, IntArray, Rows
 from skllmrec.base._columns import ColumnKey
-from skllmrec.exceptions import RatingScaleWarning
+from skllmrec.base._hints import (
+    hint_at_column_of_ratings,
+    hint_at_events,
+    hint_at_ratings,
+    implicit_setting,
+    missing_ratings,
+    negative_weight,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +32,8 @@ class InteractionRows:
     users, items : ndarray of shape (n_rows,), intp
         Positions of the rows' users and items in the ids of the `Interactions`.
     weights : ndarray of shape (n_rows,), float64
-        The weight of each row: its sample weight, times y for implicit feedback, where zero is no event.
+        The weight of each row: its sample weight, times y for implicit feedback, where zero is no event. A `weighter`
+        does not change it.
     passed : tuple (X, y)
         The arguments of the call, all rows included: the data that callbacks of scikit-learn score on.
 
@@ -85,7 +92,8 @@ class Interactions:
     users, items : IdIndex
         The ids of the rows and columns of `weights`.
     weights : csr_matrix of shape (n_users, n_items), float64
-        Sum of the weights of each observed pair, sorted indices; a stored zero is an observed zero.
+        Sum of the weights of each observed pair, as the `weighter` of the recommender weights it; sorted indices; a
+        stored zero is an observed zero.
     ratings : ndarray of shape (weights.nnz,) or None
         Weighted mean rating of each stored pair; None for implicit feedback.
     user_features, item_features : ndarray or csr_matrix or None
@@ -172,39 +180,31 @@ def check_feedback(
         raise ValueError(f"{name}: every sample weight is zero, no row is left to learn from")
     if feedback == "explicit":
         if y is None:
-            raise ValueError(
-                f"{name} requires y to be passed, but the target y is None: pass the ratings, or set "
-                f"feedback='implicit' if the rows are events without ratings"
-            )
-        return weights, _check_numbers(y, len(kept), name), kept
+            raise missing_ratings(estimator, X)
+        ratings: FloatArray = _check_numbers(y, len(kept), estimator, feedback)
+        hint_at_events(estimator, ratings[kept])
+        return weights, ratings, kept
     if y is None:
+        hint_at_column_of_ratings(estimator, X, kept)
         return weights, None, kept
-    counts: FloatArray = _check_numbers(y, len(kept), name)
+    counts: FloatArray = _check_numbers(y, len(kept), estimator, feedback)
     negative = np.flatnonzero(counts < 0)
     if negative.size:
-        raise ValueError(
-            f"Negative values in data passed to y of {name}: implicit weights count how much a user liked an item, "
-            f"y[{negative[0]}] is {counts[negative[0]]}; for ratings use feedback='explicit'"
-        )
-    if _looks_like_ratings(counts):
-        lowest, highest = counts.min(), counts.max()
-        warnings.warn(
-            f"y looks like ratings between {lowest:g} and {highest:g}: as implicit weights, low ratings count as "
-            f"likes. Keep only the rows that are likes (e.g. y >= {0.7 * highest:g}), or use feedback='explicit'",
-            RatingScaleWarning,
-            stacklevel=4,
-        )
+        raise negative_weight(estimator, counts, negative[0])
+    hint_at_ratings(estimator, counts)
     return weights * counts, None, kept
 
 
-def _check_numbers(y, n_samples, name):
+def _check_numbers(y, n_samples, estimator, feedback):
+    name = type(estimator).__name__
     # finiteness is checked below, so that the message can say where
     y = check_array(y, ensure_2d=False, dtype=None, input_name="y", ensure_all_finite=False)
     y = column_or_1d(y, warn=True)
     if y.dtype.kind in "mM":
+        without = "" if feedback == "implicit" else f" and {implicit_setting(estimator)}"
         raise ValueError(
             f"{name}: y must hold ratings or counts, got times (dtype {y.dtype}): pass the column of ratings as y, "
-            f"or no y and feedback='implicit'"
+            f"or no y{without}"
         )
     try:
         y = y.astype(np.float64)
@@ -221,20 +221,6 @@ def _check_numbers(y, n_samples, name):
             f"rows or give them a value"
         )
     return y
-
-
-def _looks_like_ratings(y):
-    """Ratings: a few half-integer levels up to 4, 5, 7, 10 or 100, most in the upper half (counts are mostly 1)."""
-    if len(y) < 20 or y.max() not in (4, 5, 7, 10, 100) or y.min() < 0:
-        return False
-    if y.min() == 0 and y.max() < 10:  # an observed zero; only scales up to 10 and 100 start there
-        return False
-    levels = np.unique(y)
-    return (
-        3 <= len(levels) <= (101 if y.max() == 100 else 21)
-        and np.array_equal(levels * 2, np.round(levels * 2))
-        and y.mean() > y.max() / 2
-    )
 
 
 def aggregate(

@@ -13,6 +13,7 @@ from skllmrec.base._interactions import interactions_of, merge
 from skllmrec.base._prepared import prepared_models
 from skllmrec.base._ranker import Ranker
 from skllmrec.base._search import BlockSearch, SimilaritySearch
+from skllmrec.base._weighting import weigh
 
 
 def _compares_users(recommender):
@@ -249,9 +250,9 @@ class RankingMixin:
         ratings : ndarray of shape (weights.nnz,) or None
         """
         weights, ratings = interactions_of(self.seen_, self._ratings, users.codes)
-        if users.history is None:
-            return weights, ratings
-        return merge(weights, ratings, users.history.weights, users.history.ratings)
+        if users.history is not None:
+            weights, ratings = merge(weights, ratings, users.history.weights, users.history.ratings)
+        return weigh(getattr(self, "weighter_", None), weights), ratings
 
     def _prepare_histories(self):
         """Compute, on a copy of this recommender that is used for ranking only, what histories need again and again."""

@@ -30,9 +30,11 @@ from skllmrec._typing import Array, FloatArray, Rows
 from skllmrec.base._columns import ColumnKey
 from skllmrec.base._container import check_is_no_matrix
 from skllmrec.base._feature_table import read_table
+from skllmrec.base._hints import hint_at_heavy_tail
 from skllmrec.base._interactions import InteractionRows, Interactions, aggregate, check_feedback, merge
 from skllmrec.base._ranking import RankingMixin
 from skllmrec.base._side import fit_side
+from skllmrec.base._weighting import fit_weighter
 from skllmrec.metrics import make_ranking_scorer
 
 _BLOCK_ROWS = 256  # rows of X whose pairs are scored through one block
@@ -46,7 +48,8 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
     """What all recommenders share: reading X and y, encoding features, ranking, folding in.
 
     A subclass stores its parameters, among them ``user`` and ``item`` and, if it knows them, ``user_features``,
-    ``item_features``, ``user_encoder``, ``item_encoder``, ``feedback`` and ``handle_unknown``, and implements
+    ``item_features``, ``user_encoder``, ``item_encoder``, ``feedback``, ``weighter`` and ``handle_unknown``, and
+    implements
 
     - ``_fit_interactions(interactions)``: learn from an `Interactions`;
     - ``_score_block(users, items)``: the scores of two `Entities`, ndarray of shape (n_users, n_items);
@@ -61,8 +64,9 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
     users_, items_ : ndarray of shape (n_users,), (n_items,)
         Ids: those with interactions in sorted order, then those that only a table or `partial_fit` brought.
     seen_ : csr_matrix of shape (n_users, n_items)
-        Summed weights of the training interactions.
+        Summed weights of the training interactions, as they were before the `weighter`.
     user_encoder_, item_encoder_ : fitted encoders or None
+    weighter_ : fitted transformer or None
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of str
@@ -91,8 +95,11 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
         "user_encoder": [None, HasMethods(["fit_transform", "transform"])],
         "item_encoder": [None, HasMethods(["fit_transform", "transform"])],
         "feedback": [StrOptions({"explicit", "implicit"})],
+        "weighter": [None, HasMethods(["fit_transform", "transform"])],
         "handle_unknown": [StrOptions({"prior", "error"})],
     }
+
+    weighter: Any = None  # for recommenders without this parameter, and files of version 0.1.0
 
     # -- what a subclass implements ---------------------------------------------------------------------------
 
@@ -160,6 +167,7 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
             data frame with the column of ids.
         """
         passed = X, y
+        self._check_weighter()
         X = self._checked(X, reset=True)
         keys = {side: ColumnKey.resolve(X, getattr(self, side), name=side) for side in ("user", "item")}
         if np.array_equal(keys["user"].positions, keys["item"].positions):
@@ -172,15 +180,23 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
         X, ids, weights, ratings = self._read_rows(X, y, sample_weight, keys)
         indexed = [IdIndex.from_values(values) for values in ids]
         (users, user_codes), (items, item_codes) = indexed
-        observed, ratings = aggregate(user_codes, item_codes, weights, ratings, (len(users), len(items)))
+        if self._feedback == "explicit":
+            self._hint_at_heavy_tail(ratings)
+        counts, ratings = aggregate(user_codes, item_codes, weights, ratings, (len(users), len(items)))
+        if self._feedback == "implicit" and sample_weight is None:  # weights of rows are deliberate
+            self._hint_at_heavy_tail(counts.data)
+        weighter, observed = fit_weighter(self.weighter, counts)
         targets = Interactions(users, items, observed, ratings).targets
         user_side, user_features = self._fit_side(X, keys, "user", tables["user_table"], indexed[0], targets)
         item_side, item_features = self._fit_side(X, keys, "item", tables["item_table"], indexed[1], targets.T.tocsr())
-        observed.resize(len(user_side.index), len(item_side.index))  # type: ignore[call-arg, arg-type]
+        for matrix in (counts, observed):
+            matrix.resize(len(user_side.index), len(item_side.index))  # type: ignore[call-arg, arg-type]
+        if weighter is not None and counts.shape[1] > len(items):
+            weighter, _ = fit_weighter(self.weighter, counts)  # for a catalogue with items that have no interactions
         rows = InteractionRows(X, user_codes, item_codes, weights, passed)
         features = user_features, item_features
         interactions = Interactions(user_side.index, item_side.index, observed, ratings, *features, rows)
-        self._remember(user_side, item_side, interactions)
+        self._remember(user_side, item_side, interactions, counts, weighter)
         self._fit_interactions(interactions)
         return self
 
@@ -216,11 +232,12 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
         item_side, items, item_features = self._item_side.extend(item_ids, X)
         shape = len(user_side.index), len(item_side.index)
         added = aggregate(users, items, weights, ratings, shape)
-        merged, ratings = merge(self.seen_, self._ratings, *added)
+        counts, ratings = merge(self.seen_, self._ratings, *added)
+        weighter, merged = fit_weighter(self.weighter, counts)
         features, rows = (user_features, item_features), InteractionRows(X, users, items, weights, passed)
         interactions = Interactions(user_side.index, item_side.index, merged, ratings, *features, rows)
         self._partial_fit_interactions(interactions, np.unique(users), np.unique(items))
-        self._remember(user_side, item_side, interactions)
+        self._remember(user_side, item_side, interactions, counts, weighter)
         return self
 
     # -- inference --------------------------------------------------------------------------------------------
@@ -369,7 +386,27 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
             weights, ratings = weights[kept], None if ratings is None else ratings[kept]
         return X, ids, weights, ratings
 
-    def _remember(self, user_side, item_side, interactions):
+    def _check_weighter(self):
+        """Refuse a weighter of ratings: they are what is predicted."""
+        if self.weighter is not None and self._feedback == "explicit":
+            raise ValueError(
+                f"weighter={type(self.weighter).__name__} turns counts into weights of implicit feedback, but "
+                f"{type(self).__name__} has feedback='explicit' and predicts y itself: set feedback='implicit', or "
+                "weighter=None"
+            )
+
+    def _hint_at_heavy_tail(self, values):
+        """Warn of counts with a heavy tail that this recommender learns from as they are."""
+        if self._reads_raw_counts:
+            hint_at_heavy_tail(self, values, self._feedback)
+
+    @property
+    def _reads_raw_counts(self):
+        """Whether the size of y counts, and nothing tames it."""
+        return self.weighter is None
+
+    def _remember(self, user_side, item_side, interactions, counts, weighter):
         self._user_side, self._item_side = user_side, item_side
+        self.weighter_ = weighter
         self.user_encoder_, self.item_encoder_ = user_side.encoder, item_side.encoder
-        self.seen_, self._ratings = interactions.weights, interactions.ratings
+        self.seen_, self._ratings = counts, interactions.ratings

@@ -273,7 +273,7 @@ def fit_side(name, X, *, id_key, features, encoder, table, ids, targets):
     index, codes = ids
     if features is None:
         if encoder is not None:
-            raise ValueError(f"{name}_encoder is given, but {name}_features is None: name the columns it shall encode")
+            raise ValueError(f"{name}_encoder is given, but {name}_features is None: name the columns that it encodes")
         if table is not None:
             _check_kind_of_table(name, table, index)
             index = index.extended(table.index.ids)

@@ -1,11 +1,12 @@
 """Compare recommenders: the same folds, the same lists, paired tests over users."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
 from sklearn.model_selection import check_cv
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 
 from skllmrec._sklearn import num_rows
@@ -22,6 +23,7 @@ from skllmrec.comparison._summary import summarise
 from skllmrec.metrics import Metric
 from skllmrec.metrics._registry import CANDIDATES, METRICS, MetricLike, as_metric, check_tables
 from skllmrec.model_selection import PerUserKFold
+from skllmrec.recommenders import PopularityRecommender
 
 
 def _check_names(estimators: dict[str, Estimator], reference: str | None) -> str:
@@ -37,6 +39,29 @@ def _check_names(estimators: dict[str, Estimator], reference: str | None) -> str
     if reference not in estimators:
         raise ValueError(f"reference={reference!r} is not one of the estimators {list(estimators)}")
     return reference
+
+
+def _ranks_alike(estimator):
+    """Whether an estimator ranks alike for every user; searches and Pipelines are opened."""
+    while isinstance(estimator, Pipeline) or hasattr(estimator, "estimator"):
+        estimator = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator.estimator
+    return isinstance(estimator, PopularityRecommender)
+
+
+def find_baselines(estimators: dict[str, Estimator]) -> list[str]:
+    """Names of the estimators that rank alike for every user."""
+    return [name for name, estimator in estimators.items() if _ranks_alike(estimator)]
+
+
+def _check_baselines(baselines: Collection[str] | None, estimators: dict[str, Estimator]) -> list[str]:
+    """Return the names of the baselines, in the order of the estimators."""
+    if baselines is None:
+        return find_baselines(estimators)
+    baselines = [baselines] if isinstance(baselines, str) else list(baselines)
+    unknown = [name for name in baselines if name not in estimators]
+    if unknown:
+        raise ValueError(f"baselines={unknown!r}: choose from the estimators {list(estimators)}")
+    return [name for name in estimators if name in baselines]
 
 
 def _check_metrics(metrics: MetricLike | Iterable[MetricLike], y: ArrayLike | None) -> list[Metric]:
@@ -104,6 +129,7 @@ def compare_recommenders(
     k: int = 20,
     threshold: float | None = None,
     reference: str | None = None,
+    baselines: Collection[str] | None = None,
     candidates: Literal["all", "fitted", "test"] = "all",
     item_vectors: FeatureTable | None = None,
     item_classes: FeatureTable | None = None,
@@ -148,6 +174,9 @@ def compare_recommenders(
         Test rows with ``y >= threshold`` are relevant; None: see `rank_test_users`.
     reference : str or None, default=None
         The estimator that the others are compared with; None: the first.
+    baselines : collection of str or None, default=None
+        The estimators that know nothing about a single user. They are in the tables, but never called the best, and
+        are not in the picture of the gains. None: each `PopularityRecommender`, in a Pipeline or search as well.
     candidates : {"all", "fitted", "test"}, default="all"
         What is ranked: known items ("fitted"), those of the test rows ("test"; for cold items), or both.
     item_vectors : FeatureTable or None, default=None
@@ -214,6 +243,7 @@ def compare_recommenders(
     (10, 13)
     """
     reference = _check_names(estimators, reference)
+    baselines = _check_baselines(baselines, estimators)
     records = _check_metrics(metrics, y)
     space = item_table if item_vectors is None else item_vectors
     given = {"item_vectors": space, "item_classes": item_classes, "user_groups": user_groups}
@@ -234,6 +264,7 @@ def compare_recommenders(
         "k": k,
         "threshold": threshold,
         "reference": reference,
+        "baselines": baselines,
         "candidates": candidates,
         "n_folds": len(folds),
         "n_rows": num_rows(X),

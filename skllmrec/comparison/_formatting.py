@@ -77,12 +77,31 @@ def significant_digits(value: float, metric: str) -> str:
     return f"{value:.4f}" if abs(value) < 2 else f"{value:.3f}"
 
 
-def sureness(p: float) -> str:
-    """Words for a p-value."""
+def certainty(p: float) -> str:
+    """Words for a p-value below 0.05 or above it."""
     if p < 0.001:
-        return "practically certain (p < .001)"
+        return "practically certain"
     if p < 0.01:
-        return f"very sure (p = {p:.3f})"
+        return "very sure"
     if p < 0.05:
-        return f"fairly sure (p = {p:.3f})"
-    return f"it may be chance (p = {p:.2f})"
+        return "fairly sure"
+    return "it may be chance"
+
+
+def sureness(p: float) -> str:
+    """Words for a p-value, and the p-value."""
+    if p < 0.001:
+        return f"{certainty(p)} (p < .001)"
+    return f"{certainty(p)} (p = {p:.{3 if p < 0.05 else 2}f})"
+
+
+def baselines_of(comparison: "Comparison") -> list[str]:
+    """Names of the estimators that know nothing about a single user; empty for files of older versions."""
+    baselines = comparison.settings.get("baselines", ())
+    return [name for name in comparison.estimators if name in baselines]
+
+
+def contestants_of(comparison: "Comparison") -> list[str]:
+    """Names of the estimators that can win: all but the baselines, or all where there are only baselines."""
+    baselines = baselines_of(comparison)
+    return [name for name in comparison.estimators if name not in baselines] or comparison.estimators

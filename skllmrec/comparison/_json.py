@@ -81,14 +81,7 @@ def read_document(path: Path) -> dict[str, Any]:
             document = json.load(file)
         except ValueError as error:
             raise FileFormatError(f"{path} is not JSON: {error}") from error
-    schema = document.get("schema") if isinstance(document, dict) else None
-    kind, _, number = str(schema).rpartition("/")
-    if kind == SCHEMA.rpartition("/")[0] and number.isdigit():
-        check_format("comparison", int(number), path, document.get("settings", {}).get("versions", {}).get("skllmrec"))
-    elif schema != SCHEMA:
-        raise FileFormatError(
-            f"{path} has schema {schema!r}, not {SCHEMA!r}: it was not written by this version's to_json"
-        )
+    _check_schema(document, path)
     pd = import_optional("pandas", extra="demo", purpose="Comparison.from_json")
     parts = {
         name: pd.DataFrame(document[name] or None, columns=None if document[name] else _EMPTY[name]) for name in _FRAMES
@@ -97,3 +90,15 @@ def read_document(path: Path) -> dict[str, Any]:
         for label in frame.columns.difference(["estimator", "metric", "params"]) if len(frame) else ():
             frame[label] = pd.to_numeric(frame[label])
     return parts | {"settings": document["settings"], "job": document.get("job", {})}
+
+
+def _check_schema(document, path):
+    """Raise an error for a document that this version of the package did not write and cannot read."""
+    schema = document.get("schema") if isinstance(document, dict) else None
+    kind, _, number = str(schema).rpartition("/")
+    if kind == SCHEMA.rpartition("/")[0] and number.isdigit():
+        check_format("comparison", int(number), path, document.get("settings", {}).get("versions", {}).get("skllmrec"))
+    elif schema != SCHEMA:
+        raise FileFormatError(
+            f"{path} has schema {schema!r}, not {SCHEMA!r}: it was not written by this version's to_json"
+        )

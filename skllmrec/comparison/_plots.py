@@ -9,7 +9,7 @@ import numpy as np
 from skllmrec._drawing import new_axes, point_style, tidy
 from skllmrec._optional import import_optional
 from skllmrec._typing import Frame, Path
-from skllmrec.comparison._formatting import lower_is_better
+from skllmrec.comparison._formatting import contestants_of, lower_is_better
 from skllmrec.inspection import FrontierDisplay, PopularityDisplay
 
 if TYPE_CHECKING:
@@ -160,6 +160,8 @@ def scatter_plot(comparison: "Comparison", x: str, y: str, *, ax: Any = None) ->
 def gain_plot(comparison: "Comparison", metric: str, *, ax: Any = None) -> Any:
     """Draw the gain of each estimator over the reference, with its confidence interval.
 
+    Baselines are left out: beside the distance to what knows nothing, the others would look alike.
+
     Parameters
     ----------
     comparison : Comparison
@@ -175,12 +177,12 @@ def gain_plot(comparison: "Comparison", metric: str, *, ax: Any = None) -> Any:
     """
     ax = new_axes("Comparison.plot") if ax is None else ax
     reference = comparison.settings["reference"]
-    names = comparison.estimators
-    for position, name in enumerate(names):
+    names = contestants_of(comparison)
+    for height, name in enumerate(reversed(names)):
+        position = comparison.estimators.index(name)  # the same colour in every picture
         gain, low, high = (100 * comparison.value(name, metric, column) for column in ("gain", "gain_low", "gain_high"))
         if not np.isfinite(gain):
             continue
-        height = len(names) - 1 - position
         if np.isfinite(low) and np.isfinite(high):
             ax.plot([low, high], [height, height], color=point_style(position)["color"], linewidth=2)
         ax.plot(gain, height, **point_style(position))
@@ -202,7 +204,7 @@ def gain_plot(comparison: "Comparison", metric: str, *, ax: Any = None) -> Any:
     ax.set_ylim(-0.6, len(names) - 0.2)
     ax.margins(x=0.12)
     level = comparison.settings["level"]
-    ax.set_xlabel(f"gain of {metric} over {reference!r} in %, with {100 * level:g} % interval over users")
+    ax.set_xlabel(f"gain of {metric} over {reference!r} in %,\nwith {100 * level:g} % interval over users")
     tidy(ax)
     ax.grid(axis="y", visible=False)
     return ax
@@ -271,7 +273,7 @@ def _draw(draw, width, height):
     return figure
 
 
-def svg(draw: Callable[[Any], Any], *, width: float = 7.0, height: float = 4.6) -> str:
+def svg(draw: Callable[[Any], Any], *, width: float = 5.8, height: float = 4.2) -> str:
     """Draw into a figure of its own and return it as an SVG element that scales with the page.
 
     Parameters

@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skllmrec.comparison._formatting import COSTS, facts_of, lower_is_better, significant_digits, stars
+from skllmrec.comparison._formatting import (
+    COSTS,
+    baselines_of,
+    contestants_of,
+    facts_of,
+    lower_is_better,
+    significant_digits,
+    stars,
+)
 from skllmrec.comparison._plots import gain_plot, popularity_plot, scatter_plot, svg
 from skllmrec.comparison._progress import seconds
-from skllmrec.comparison._verdict import accuracy_of, plain_verdict
+from skllmrec.comparison._verdict import Verdict, accuracy_of, plain_verdict, ranking
 
 if TYPE_CHECKING:
     from skllmrec.comparison._result import Comparison
@@ -27,12 +35,14 @@ h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; padding-top: .6rem; border-top:
            margin: 1rem 0; }
 .verdict p { margin: .3rem 0; } .verdict p + p { font-size: .95rem; }
 summary { cursor: pointer; color: #555; font-size: .9rem; } details dl { margin: .4rem 0; }
+details ul { margin: .4rem 0; padding-left: 1.2rem; font-size: .9rem; }
 .scroll { overflow-x: auto; }
 table.skllmrec { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 table.skllmrec th, table.skllmrec td { padding: .35rem .7rem; border-bottom: 1px solid #e4e4e4;
            text-align: left; vertical-align: top; }
 table.skllmrec thead th { border-bottom: 2px solid #888; }
 table.skllmrec td.best b { background: #e3f1e8; padding: 0 .2rem; border-radius: .2rem; }
+table.skllmrec .baseline { color: #666; }
 table.skllmrec small { display: block; color: #555; white-space: nowrap; font-size: .82em; }
 table.skllmrec th[scope=row] { position: sticky; left: 0; background: #fff; }
 table.costs td, table.costs th { white-space: nowrap; }
@@ -41,7 +51,19 @@ figure svg { width: 100%; max-width: 46rem; height: auto; display: block; }
 figcaption, .note { color: #555; font-size: .9rem; max-width: 46rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; font-size: .92rem; }
 dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; }
-@media (max-width: 40rem) { dl { grid-template-columns: 1fr; } dd { margin: 0 0 .4rem .8rem; } }
+@media (max-width: 40rem) {
+  dl { grid-template-columns: 1fr; } dd { margin: 0 0 .4rem .8rem; }
+  /* a phone shows a row as a block, with the head of each column beside its cell: nothing is out of sight */
+  table.skllmrec, table.skllmrec tbody, table.skllmrec tr, table.skllmrec th[scope=row] { display: block; }
+  table.skllmrec thead { display: none; }
+  table.skllmrec tr { margin: 0 0 .9rem; }
+  table.skllmrec th[scope=row] { position: static; padding: .3rem 0; border-bottom: 2px solid #888; }
+  table.skllmrec td { display: grid; grid-template-columns: 1fr auto; gap: 0 .8rem; padding: .3rem 0; }
+  table.skllmrec td::before { content: attr(data-label); grid-row: 1 / span 2; overflow-wrap: anywhere; }
+  table.skllmrec td > * { text-align: right; justify-self: end; }
+  table.skllmrec td small { grid-column: 2; white-space: normal; }
+  table.skllmrec td.best { background: #e3f1e8; font-weight: 600; }
+}
 ol { padding-left: 1.6rem; } .columns { display: flex; flex-wrap: wrap; gap: 0 3rem; }
 .columns > div { flex: 1 1 20rem; } code { background: #f3f3f3; padding: 0 .25rem; }
 """
@@ -53,8 +75,7 @@ def _gain(gain, p):
     return f"{gain:+z.1%}, p {'&lt; .001' if p < 0.001 else f'= {p:.3f}'} {stars(p)}"
 
 
-def _cell(row, metric, is_reference, is_best):
-    value = significant_digits(row["mean"], metric)
+def _cell(row, metric, name, *, is_reference, is_best, is_baseline):
     lines = []
     if np.isfinite(row["ci_low"]):
         low, high = (significant_digits(row[c], metric) for c in ("ci_low", "ci_high"))
@@ -63,9 +84,10 @@ def _cell(row, metric, is_reference, is_best):
         lines.append("reference")
     elif np.isfinite(row["gain"]) and metric not in COSTS:
         lines.append(_gain(row["gain"], row["p_holm"]))
-    value = f"<b>{value}</b>" if is_best else value
-    small = "".join(f"<small>{line}</small>" for line in lines)
-    return f"<td{' class=best' if is_best else ''}>{value}{small}</td>"
+    tag, kind = ("b", "best") if is_best else ("span", "baseline" if is_baseline else "")
+    value = f"<{tag}>{significant_digits(row['mean'], metric)}</{tag}>"
+    small = f"<small>{'<br>'.join(lines)}</small>" if lines else ""
+    return f'<td{f" class={kind}" if kind else ""} data-label="{escape(name)}">{value}{small}</td>'
 
 
 def metric_table(comparison: "Comparison", *, metrics: list[str] | None = None, style: bool = False) -> str:
@@ -85,17 +107,24 @@ def metric_table(comparison: "Comparison", *, metrics: list[str] | None = None, 
     html : str
     """
     rows = comparison.frame.set_index(["metric", "estimator"])
-    head = "".join(f"<th scope=col>{escape(name)}</th>" for name in comparison.estimators)
+    baselines, contestants = baselines_of(comparison), contestants_of(comparison)
+    head = "".join(
+        f"<th scope=col>{escape(name)}{'<small>baseline</small>' if name in baselines else ''}</th>"
+        for name in comparison.estimators
+    )
     body = []
     for metric in comparison.metrics if metrics is None else metrics:
         means = rows.loc[metric]["mean"]
-        best = means.min() if lower_is_better(comparison, metric) else means.max()
+        able = means[contestants]  # what knows nothing is never the best: its lists are varied or popular by default
+        best = able.min() if lower_is_better(comparison, metric) else able.max()
         cells = "".join(
             _cell(
                 rows.loc[(metric, name)],
                 metric,
-                name == comparison.settings["reference"],
-                means[name] == best,
+                name,
+                is_reference=name == comparison.settings["reference"],
+                is_best=name in contestants and means[name] == best,
+                is_baseline=name in baselines,
             )
             for name in comparison.estimators
         )
@@ -134,42 +163,89 @@ def quality_table(comparison: "Comparison") -> str:
     metrics = [metric for metric in comparison.metrics if metric not in COSTS]
     words = [pair for pair in (metric_words(comparison, metric) for metric in metrics) if pair]
     meaning = f"<details><summary>What the metrics mean</summary>{definition_list(words)}</details>"
-    return f"{metric_table(comparison, metrics=metrics)}<p class=note>{table_note(comparison)}</p>{meaning}"
+    summary = "<summary>How the intervals and p-values were computed</summary>"
+    method = f"<details>{summary}<p class=note>{method_note(comparison)}</p></details>"
+    return f"{metric_table(comparison, metrics=metrics)}<p class=note>{table_note(comparison)}</p>{meaning}{method}"
+
+
+def _plain_table(heads, rows, *, kind=""):
+    """Render texts as a table whose first column names the rows; a phone shows the heads beside the cells."""
+    head = "".join(f"<th scope=col>{escape(text)}</th>" for text in heads)
+    body = "".join(
+        f"<tr><th scope=row>{escape(row[0])}</th>"
+        + "".join(
+            f'<td data-label="{escape(label)}"><span>{escape(text)}</span></td>'
+            for label, text in zip(heads[1:], row[1:], strict=True)
+        )
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        f"<div class=scroll><table class='skllmrec {kind}'><thead><tr>{head}</tr></thead>"
+        f"<tbody>{body}</tbody></table></div>"
+    )
 
 
 def cost_table(comparison: "Comparison") -> str:
     """Render what each estimator costs: seconds to fit and to recommend, memory; means over folds."""
     folds = comparison.per_fold.groupby("estimator", sort=False)
     means, highest, total = folds[list(COSTS)].mean(), folds["fit_peak_mb"].max(), folds["fit_seconds"].sum()
-    rows = "".join(
-        f"<tr><th scope=row>{escape(name)}</th><td>{seconds(means.at[name, 'fit_seconds'])}</td>"
-        f"<td>{seconds(total[name])}</td><td>{seconds(means.at[name, 'recommend_seconds'])}</td>"
-        f"<td>{significant_digits(highest[name], 'fit_peak_mb')}</td></tr>"
+    heads = ["estimator", "fit, a fold", "fit, all folds", "recommend, a fold", "memory of fit, MB"]
+    rows = [
+        [
+            name,
+            seconds(means.at[name, "fit_seconds"]),
+            seconds(total[name]),
+            seconds(means.at[name, "recommend_seconds"]),
+            significant_digits(highest[name], "fit_peak_mb"),
+        ]
         for name in comparison.estimators
-    )
+    ]
     return (
-        "<div class=scroll><table class='skllmrec costs'><thead><tr><th>estimator</th><th>fit, a fold</th>"
-        "<th>fit, all folds</th><th>recommend, a fold</th><th>memory of fit, MB</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table></div><p class=note>Wall time of one process; a fit includes the search for "
-        "parameters where there is one. Memory: by how much the process grew at most during a fit, over what it held "
-        "before (data, weights), the highest of all folds; 1 MB is 1,000,000 bytes.</p>"
+        f"{_plain_table(heads, rows, kind='costs')}<p class=note>Wall time of one process; a fit includes the search "
+        "for parameters where there is one. Memory: by how much the process grew at most during a fit, over what it "
+        "held before (data, weights), the highest of all folds; 1 MB is 1,000,000 bytes.</p>"
     )
 
 
 def table_note(comparison: "Comparison") -> str:
     """Explain the cells of `metric_table` in a sentence or two."""
     s = comparison.settings
+    baselines = baselines_of(comparison)
     note = (
-        f"Each cell: mean, {s['level']:.0%} bootstrap interval over users, difference from "
-        f"{escape(repr(s['reference']))} with the Holm-adjusted p-value of a paired permutation test over "
-        "users. &darr;: lower is better. Bold: best of the row. Coverage, Gini and errors exist once per "
-        "fold and carry no test."
+        f"Each cell: mean, {s['level']:.0%} interval, difference from {escape(repr(s['reference']))}, "
+        "p-value (stars: * below .05, ** below .01, *** below .001). &darr;: lower is better. Bold: best of the row."
+    )
+    if baselines and contestants_of(comparison) != comparison.estimators:
+        names = escape(" and ".join(map(repr, baselines)))
+        note += f" A baseline ({names}) knows nothing about a single user and is never the best."
+    elif baselines:
+        note += " Only baselines were compared, so the best of a row is one of them."
+    return note
+
+
+def method_note(comparison: "Comparison") -> str:
+    """Say in a sentence or two how intervals and p-values were computed."""
+    s = comparison.settings
+    note = (
+        "Intervals: bootstrap over users. P-values: paired permutation tests over users, adjusted after Holm for the "
+        "comparisons of a row. Coverage, Gini and errors exist once per fold and carry no test."
     )
     return note + (f" Diversity (ild) is measured in {escape(s['diversity'])}." if s.get("diversity") else "")
 
 
 def _draw_scatter(comparison: "Comparison", x: str, y: str, ax: Any) -> Any:
     return scatter_plot(comparison, x, y, ax=ax)
+
+
+def _left_out(comparison):
+    """Say which baselines the picture of the gains leaves out, or that it shows nothing else."""
+    baselines = baselines_of(comparison)
+    if not baselines:
+        return ""
+    if contestants_of(comparison) == comparison.estimators:
+        return " Only baselines were compared."
+    return f" Left out as {'a baseline' if len(baselines) == 1 else 'baselines'}: {', '.join(map(repr, baselines))}."
 
 
 def pictures(comparison: "Comparison", *, curves: Sequence[str] | None = None) -> str:
@@ -190,13 +266,12 @@ def pictures(comparison: "Comparison", *, curves: Sequence[str] | None = None) -
     if accuracy is None:
         return ""
     reference, names = comparison.settings["reference"], {m.partition("@")[0]: m for m in comparison.metrics}
-    height = 1.2 + 0.55 * len(comparison.estimators)
-    drawn = [
-        (
-            svg(lambda ax: gain_plot(comparison, accuracy, ax=ax), height=height),
-            f"Gain of {accuracy} over the reference; a bar that crosses zero may be chance.",
-        )
-    ]
+    contestants = contestants_of(comparison)
+    drawn = []
+    if contestants != [reference]:  # else there is no gain to draw
+        picture = svg(lambda ax: gain_plot(comparison, accuracy, ax=ax), height=1.3 + 0.55 * len(contestants))
+        text = f"Gain of {accuracy} over the reference; a bar that crosses zero may be chance."
+        drawn.append((picture, text + _left_out(comparison)))
     for x, said in (
         ("coverage", "how much of the catalogue is recommended"),
         ("ild", "how varied a list is"),
@@ -206,8 +281,7 @@ def pictures(comparison: "Comparison", *, curves: Sequence[str] | None = None) -
             text = f"Accuracy against {said}: up and to the right is better. The dashed line joins those that no other "
             drawn.append((picture, text + "beats in one without losing in the other."))
     if not comparison.by_popularity.empty:
-        best = max(comparison.estimators, key=lambda name: comparison.value(name, accuracy))
-        curves = [reference, best] if curves is None else curves
+        curves = [reference, ranking(comparison, accuracy)[0]] if curves is None else curves
         curves = list(dict.fromkeys(curves))
         text = (
             "Who finds what few know? What users of the test liked, in ten groups of equal size, from the least known "
@@ -223,27 +297,31 @@ def definition_list(pairs: Iterable[tuple[Any, Any]]) -> str:
     return f"<dl>{items}</dl>"
 
 
-def verdict_box(sentences: list[str]) -> str:
-    """Render sentences in a box, the first one in bold; empty without any."""
-    if not sentences:
+def verdict_box(verdict: Verdict) -> str:
+    """Render a verdict in a box, the first sentence in bold, the details folded away; empty without sentences."""
+    if not verdict.sentences:
         return ""
-    said = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences[1:])
-    return f"<div class=verdict><p><b>{escape(sentences[0])}</b></p>{said}</div>"
+    said = "".join(f"<p>{escape(sentence)}</p>" for sentence in verdict.sentences[1:])
+    details = "".join(f"<li>{escape(line)}</li>" for line in verdict.details)
+    if details:
+        details = f"<details><summary>How sure this is, in figures</summary><ul>{details}</ul></details>"
+    return f"<div class=verdict><p><b>{escape(verdict.sentences[0])}</b></p>{said}{details}</div>"
 
 
 def chosen_table(comparison: "Comparison") -> str:
     """Render what each search chose in each fold; empty where nothing was tuned."""
     if comparison.chosen.empty:
         return ""
-    rows = "".join(
-        f"<tr><td>{escape(row.estimator)}</td><td>{row.fold + 1}</td><td>{row.score:.4f}</td>"
-        f"<td>{escape(', '.join(f'{key}={value!r}' for key, value in row.params.items()) or 'the defaults')}</td></tr>"
+    rows = [
+        [
+            row.estimator,
+            str(row.fold + 1),
+            f"{row.score:.4f}",
+            ", ".join(f"{key}={value!r}" for key, value in row.params.items()) or "the defaults",
+        ]
         for row in comparison.chosen.itertuples()
-    )
-    return (
-        "<div class=scroll><table class=skllmrec><thead><tr><th>estimator</th><th>fold</th>"
-        f"<th>inner score</th><th>chosen</th></tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+    ]
+    return _plain_table(["estimator", "fold", "inner score", "chosen"], rows)
 
 
 def page(title: str, sections: list[tuple[str, str]], *, lead: str = "") -> str:

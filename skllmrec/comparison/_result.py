@@ -21,7 +21,7 @@ class Comparison:
     chosen : pandas.DataFrame
         See Attributes.
     settings : dict
-        ``k, threshold, reference, candidates, n_folds, n_rows, level, n_permutations, n_resamples, seed``,
+        ``k, threshold, reference, baselines, candidates, n_folds, n_rows, level, n_permutations, n_resamples, seed``,
         ``diversity`` (the name of the space of ``ild`` and ``serendipity``), ``versions`` (a dict) and ``metrics`` (for
         each a dict of ``name, label, description, per, greater_is_better``).
     by_popularity : pandas.DataFrame or None, default=None

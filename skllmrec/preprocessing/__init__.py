@@ -1,5 +1,6 @@
 """Preparation of texts and tables before they are encoded."""
 
+from skllmrec.preprocessing._count_weighter import CountWeighter
 from skllmrec.preprocessing._dense_targets import DenseTargets
 from skllmrec.preprocessing._describe import DataDescription, describe_data
 from skllmrec.preprocessing._history_text import HistoryText
@@ -11,6 +12,7 @@ from skllmrec.preprocessing._text_cleaner import TextCleaner
 from skllmrec.preprocessing._text_template import TextTemplate
 
 __all__ = [
+    "CountWeighter",
     "DataDescription",
     "DenseTargets",
     "HistoryText",

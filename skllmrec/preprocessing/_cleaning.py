@@ -60,18 +60,28 @@ IP = re.compile(
     r"|(?<![\w:])(?=[a-f:]*\d)(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6}(?![\w:])",
     re.IGNORECASE | re.ASCII,
 )
-# only formats of telephone numbers, with seven digits or more: a country code, brackets around the area code, 3-3-4
-# digits, a Chinese mobile number
+# Only formats of telephone numbers, with seven digits or more; numbers without separators may be counts ("+1000000
+# plays", a budget of 13000000000) and years may stand in brackets ("(1995) 1996-2001").
+_YEARS = r"(?!(?:1[5-9]|20)\d\d[ .\-]?(?:1[5-9]|20)\d\d(?!\d))"
+_MOBILE_WORDS = (
+    *("\u7535\u8bdd", "\u96fb\u8a71", "\u624b\u673a", "\u624b\u6a5f", "\u81f4\u7535", "\u5fae\u4fe1"),
+    *("Tel", "tel", "TEL"),
+)
+_MOBILE_WORD = "|".join(f"(?<={word}{between})" for word in _MOBILE_WORDS for between in ("", " ", ":", ": ", "\uff1a"))
 PHONE = re.compile(
-    r"(?<![\w+])(?:\+(?=(?:[ .\-()]*\d){7})\d{1,3}(?:[ .\-]?\(?\d{1,4}\)?){2,5}(?!\w)"
-    r"|\(\d{2,5}\)[ ]?\d{3,4}[ .\-]?\d{3,4}(?![\w\-])"
-    r"|\d{3}[.\-]\d{3}[.\-]\d{4}(?![\w\-])"
-    r"|1[3-9]\d(?:[ \-]?\d{4}){2}(?!\w))",
+    r"(?<![\w+])\+(?:"
+    r"(?=(?:[ .\-()]*\d){7})(?!\d{7})\d{1,3}[ .\-]?\(?\d{1,4}\)?(?:[ .\-]?\(?\d{2,4}\)?){1,4}"  # with separators
+    r"|(?!\d*00000)[1-9]\d{8,14})(?!\w)"  # without
+    rf"|(?<![\w+])\((?:0\d{{1,4}}|\d\d|[2-9]\d\d)\)[ ]?{_YEARS}\d{{3,4}}[ .\-]?\d{{3,4}}(?![\w\-])"
+    r"|(?<![\w+.\-])(?:1[ .\-])?[2-9]\d{2}[.\-]\d{3}[.\-]\d{4}(?![\w\-])"
+    r"|(?<![\w+])1[3-9]\d([ \-])\d{4}\1\d{4}(?!\w)"
+    rf"|(?:{_MOBILE_WORD})1[3-9]\d{{9}}(?!\w)",
     re.ASCII,
 )
-_TWICE = re.compile(r"([!?,;:\uff01\uff1f\uff0c\u3002\u3001\uff1b\uff1a\u2026])\1+")
-_THRICE = re.compile(r"([\-=*_#~+|/\\\u2014\u2013\u30fb])\1{2,}")
+_TWICE = re.compile(r"([!?,;\uff01\uff1f\uff0c\u3002\u3001\uff1b\uff1a\u2026])\1+")
+_THRICE = re.compile(r"([:\-=*_#~+|/\\\u2014\u2013\u30fb])\1{2,}")
 _DOTS = re.compile(r"\.{4,}")
+_WORD = re.compile(r"\w")
 SPACES = re.compile(r"[^\S\x1c-\x1f]{2,}|[^\S \x1c-\x1f]")
 
 # the semicolon is required: "AT&T", "?a=1&copy=2" and "R&D" contain no entities
@@ -99,6 +109,47 @@ def remove_control(text: str, separator: str | None) -> str:
     return _SURROGATE.sub("", _CONTROL.sub("", text))
 
 
-def shorten_punctuation(text: str) -> str:
-    """Replace runs of one punctuation mark by a single one, and runs of dots by three dots."""
-    return _DOTS.sub("...", _THRICE.sub(r"\1", _TWICE.sub(r"\1", text)))
+def replace(pattern: re.Pattern[str], replacement: str, text: str, *, separator: str | None) -> str:
+    """Replace addresses or numbers; a text that is nothing else keeps them, unless the replacement can be seen.
+
+    Parameters
+    ----------
+    pattern : re.Pattern
+        Expression of the addresses.
+    replacement : str
+        Text that replaces them, literally.
+    text : str
+        Texts joined by the separator, or a single text.
+    separator : str or None
+        The separator; None for a single text.
+
+    Returns
+    -------
+    text : str
+    """
+    cleaned = pattern.sub(lambda match: replacement, text)
+    if replacement.strip() or cleaned == text:
+        return cleaned
+    return _choose(text, cleaned, separator, lambda before, after: before if _is_name(before, after) else after)
+
+
+def _is_name(before, after):
+    """Whether a text that would become blank is a name; e-mail addresses and "+" with a number are private data."""
+    return not after.strip() and "@" not in before and "+" not in before
+
+
+def _choose(text, cleaned, separator, choose):
+    """Choose between the text before and after a step, for each of the joined texts."""
+    if separator is None:
+        return choose(text, cleaned)
+    pairs = zip(text.split(separator), cleaned.split(separator), strict=True)
+    return separator.join(choose(before, after) for before, after in pairs)
+
+
+def shorten_punctuation(text: str, separator: str | None = None) -> str:
+    """Replace runs of one punctuation mark by a single one, and runs of dots by three dots.
+
+    A text without letters and digits is kept: it is the name of something ("!!!", "***").
+    """
+    cleaned = _DOTS.sub("...", _THRICE.sub(r"\1", _TWICE.sub(r"\1", text)))
+    return _choose(text, cleaned, separator, lambda before, after: after if _WORD.search(before) else before)

@@ -180,7 +180,8 @@ def _catalogue(items, key, item):
 def _describe_y(y, times):
     """Facts and findings about ratings or weights; `times` may be None."""
     facts = {"y": f"mean {y.mean():.3g}, from {y.min():g} to {y.max():g}, {len(np.unique(y)):,} different values"}
-    return facts, [] if times is None else list(quality.check_drift(y, times))
+    drift = [] if times is None else quality.check_drift(y, times)
+    return facts, [*quality.check_tail(y), *drift]
 
 
 def _columns_of_rows(X, codes, skip):
@@ -222,8 +223,9 @@ def describe_data(
     """Report on the quality of interactions and of the texts of items, before a model is fitted.
 
     The report lists missing, duplicate, very short and very long texts, boilerplate sentences, texts in another script
-    or language, texts with markup or addresses, users and items with few rows, repeated pairs, a drift of the mean
-    rating, and columns of X and of the catalogue that were computed from the interactions.
+    or language, texts with markup or addresses, users and items with few rows, repeated pairs, counts with
+    a heavy tail, a drift of the mean rating, and columns of X and of the catalogue that were computed from the
+    interactions.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 from datetime import date
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -13,7 +13,7 @@ from skllmrec._ids import IdIndex, column
 from skllmrec._sklearn import Interval, StrOptions, all_or_nothing, fit_context, take_rows
 from skllmrec._times import read_times, time_codes
 from skllmrec._typing import ArrayLike, Column, FloatArray, Rows
-from skllmrec.preprocessing._columns import read_numbers
+from skllmrec.preprocessing._columns import as_table, check_columns, read_numbers
 
 
 def _k_core(users, items, min_user, min_item):
@@ -60,8 +60,9 @@ def _table(report):
 class InteractionFilter(VersionedStateMixin, BaseEstimator):
     """Select interactions: a time window, one row per pair, ratings that count as likes, the k-core.
 
-    It removes rows, which a transformer must not do. Use it *before* the split and outside of pipelines; as in
-    imbalanced-learn, the method that removes rows is called `fit_resample`. The number of rows that each step removed
+    It is a filter of rows, which a transformer must not be: it has no `transform`. Use it *before* the split and
+    outside of pipelines; as in imbalanced-learn, the method that removes rows is called `fit_resample`, and `fit` only
+    checks them. The number of rows that each step removed
     is stored in `report_` and printed with ``verbose=True``. The steps are, in this order:
 
     1. `start`, `end`: rows outside of the window are removed.
@@ -95,6 +96,10 @@ class InteractionFilter(VersionedStateMixin, BaseEstimator):
     report_ : list of dict
         For each step its name (``"step"``), the number of rows that it removed (``"removed"``), and the numbers of
         ``"rows"``, ``"users"`` and ``"items"`` that were left.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns of X, if all of them are strings.
 
     Notes
     -----
@@ -158,6 +163,33 @@ class InteractionFilter(VersionedStateMixin, BaseEstimator):
 
     @all_or_nothing
     @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Rows, y: ArrayLike | None = None) -> Self:
+        """Check the parameters and the rows; nothing is removed.
+
+        Parameters
+        ----------
+        X : dataframe, array or list of shape (n_rows, n_columns)
+            One interaction per row.
+        y : array-like of shape (n_rows,), default=None
+            Ratings or weights; required for a threshold, sums and means.
+
+        Returns
+        -------
+        self : InteractionFilter
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid, X has no rows, a column does not exist, an id is missing, or y is missing or
+            not finite although it is required.
+        TypeError
+            If X is sparse, or ids are neither strings nor numbers.
+        """
+        self._read(X, y)
+        return self
+
+    @all_or_nothing
+    @fit_context(prefer_skip_nested_validation=True)
     def fit_resample(self, X: Rows, y: ArrayLike | None = None) -> tuple[Any, FloatArray | None]:
         """Select the rows.
 
@@ -177,15 +209,12 @@ class InteractionFilter(VersionedStateMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is not valid, a column does not exist, an id or a time is missing, y is missing or not
-            finite although it is required, or no row is left.
+            If a parameter is not valid, X has no rows, a column does not exist, an id or a time is missing, y is
+            missing or not finite although it is required, or no row is left.
         TypeError
-            If ids are neither strings nor numbers, or the times are strings or cannot be compared.
+            If X is sparse, ids are neither strings nor numbers, or the times are strings or cannot be compared.
         """
-        self._check(X, y)
-        users = IdIndex.from_values(column(X, self.user, name="user"))[1]
-        items = IdIndex.from_values(column(X, self.item, name="item"))[1]
-        ratings = None if y is None else read_numbers(X, y)
+        users, items, ratings = self._read(X, y)
         kept = np.ones(len(users), dtype=bool)
         self.report_: list[dict[str, Any]] = []
         self._add_to_report("start", kept, users, items)
@@ -224,7 +253,24 @@ class InteractionFilter(VersionedStateMixin, BaseEstimator):
             raise NotFittedError("InteractionFilter has removed nothing yet: call fit_resample first")
         return _table(self.report_)
 
-    def _check(self, X, y):
+    def _read(self, X, y):
+        """Check X and y; return the codes of the users and the items of the rows, and y as float64 or None."""
+        check_columns(self, as_table(X, "InteractionFilter"), reset=True)
+        self._check(y)
+        users = IdIndex.from_values(self._ids(X, "user"))[1]
+        items = IdIndex.from_values(self._ids(X, "item"))[1]
+        return users, items, None if y is None else read_numbers(X, y)
+
+    def _ids(self, X, side):
+        key = getattr(self, side)
+        if not isinstance(key, str) and not -self.n_features_in_ <= key < self.n_features_in_:
+            raise ValueError(
+                f"InteractionFilter: {side}={key} is not a position of a column of X, which has {self.n_features_in_} "
+                "feature(s)"
+            )
+        return column(X, key, name=side)
+
+    def _check(self, y):
         """Raise an error if a parameter requires `time` or y and it is missing."""
         if (self.start is not None or self.end is not None) and self.time is None:
             raise ValueError("InteractionFilter: start= and end= need the column of the times: set time=")
@@ -285,3 +331,9 @@ class InteractionFilter(VersionedStateMixin, BaseEstimator):
                 f"InteractionFilter: no row is left after the step {step!r}, of {self.report_[0]['rows']} rows:\n"
                 f"{_table(self.report_)}"
             )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags

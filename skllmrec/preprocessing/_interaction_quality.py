@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.stats import rankdata
 
+from skllmrec._kernels.target_values import find_heavy_tail, looks_like_ratings
 from skllmrec._typing import ArrayLike, FloatArray, IntArray
 from skllmrec.preprocessing._findings import Finding
 
@@ -61,6 +62,20 @@ def check_drift(y: ArrayLike, times: IntArray) -> Iterator[Finding]:
             count=n_ratings,
             of=n_ratings,
             advice="evaluate with TemporalSplit, and do not compare ratings of different times",
+        )
+
+
+def check_tail(y: FloatArray) -> Iterator[Finding]:
+    """Find counts with a heavy tail."""
+    tail = None if looks_like_ratings(y) else find_heavy_tail(y)
+    if tail is not None:
+        yield Finding(
+            what=f"heavy tail ({tail})",
+            where="y",
+            count=tail.n_largest,
+            of=int((y > 0).sum()),
+            advice="raw as weights, a few rows decide what is learned: give recommenders of implicit feedback "
+            "weighter=CountWeighter('log') or 'bm25', or np.log1p(y)",
         )
 
 

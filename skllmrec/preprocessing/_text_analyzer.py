@@ -169,7 +169,8 @@ class TextAnalyzer(VersionedStateMixin, BaseEstimator):
       Lao, Khmer and Burmese are split into overlapping pairs of letters (a single letter is kept), where combining
       marks belong to their letter. All other words are sequences of two or more letters, digits and marks.
 
-    It can be pickled, compared and cloned, and used in a grid search
+    It is a function from one text to its tokens with the parameters of an estimator, neither a transformer nor a
+    classifier: it has no `fit`. It can be pickled, compared and cloned, and used in a grid search
     (``tfidfvectorizer__analyzer__cjk=["bigram", "jieba"]``).
 
     Parameters
@@ -288,3 +289,11 @@ class TextAnalyzer(VersionedStateMixin, BaseEstimator):
     def __getstate__(self):
         state = dict(super().__getstate__())
         return {name: value for name, value in state.items() if name not in ("_plain", "_wide", "_built_for")}
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        tags.requires_fit = False
+        return tags

@@ -1,17 +1,17 @@
 """TextCleaner: removes markup, control characters and addresses from texts."""
 
 import unicodedata
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skllmrec._format import VersionedStateMixin
-from skllmrec._sklearn import StrOptions, fit_context, is_frame
+from skllmrec._sklearn import StrOptions, all_or_nothing, fit_context, is_frame
 from skllmrec.preprocessing import _cleaning, _dirt
-from skllmrec.preprocessing._columns import OwnContainerMixin, to_list, with_column
+from skllmrec.preprocessing._columns import OwnContainerMixin, as_table, check_columns, to_list, with_column
 
 _BLOCK_CHARS = 1 << 20  # characters that are joined and cleaned together; more would need memory and save no time
 
@@ -36,6 +36,16 @@ def _join(texts, replacement):
     return "".join(texts), None
 
 
+def _check_column(X):
+    """Raise an error for a single column of numbers: it holds no text."""
+    if getattr(X.dtype, "kind", "O") in "biuf":
+        raise ValueError(
+            f"TextCleaner takes texts, or a table, but got one dimension of numbers ({X.dtype}): convert them with "
+            "astype(str). Reshape your data if it is a table: X.reshape(-1, 1) if it is one column, X.reshape(1, -1) "
+            "if it is one row"
+        )
+
+
 def _check_strings(texts):
     """Raise an error for the first text that is not a str."""
     for position, text in enumerate(texts):
@@ -49,8 +59,10 @@ def _check_strings(texts):
 class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, BaseEstimator):
     r"""Remove markup, control characters, addresses, repeated punctuation and white space from texts.
 
-    Every step works on characters, in any language, and can be switched off. Nothing is learned from the data: `fit`
-    only checks the parameters. The steps are, in this order:
+    It is a transformer of single texts: each row is cleaned on its own, and `transform` needs no `fit`. It takes a
+    column of texts, as ``TfidfVectorizer`` does, or a table, in which columns without texts are not changed.
+
+    Every step works on characters, in any language, and can be switched off. The steps are, in this order:
 
     ===============  =========================================================================================
     `html`           removes comments, scripts, styles and the tags of HTML; "a<b and c>d" is kept
@@ -60,9 +72,10 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
                      lone surrogates; the zero-width joiner is kept, since emoji, Persian and Hindi need it
     `urls`           replaces ``https://...``, ``www. ...``
     `emails`         replaces e-mail addresses
-    `ips`            replaces IP addresses, version 4 and 6
+    `ips`            replaces IP addresses, version 4 and 6; off by default, since names and versions look alike
+                     (the band "1.2.3.4", "macOS 10.4.1.2")
     `phones`         replaces telephone numbers with a country code, brackets around an area code, or 3-3-4 digits,
-                     and Chinese mobile numbers; plain numbers, years and ISBN are kept
+                     and Chinese mobile numbers; plain numbers, years, counts and ISBN are kept
     `punctuation`    shortens "!!!" to "!", "-----" to "-", "......" to "..."
     `lowercase`      converts all letters to lower case
     `spaces`         replaces runs of white space by one space, and strips the text
@@ -74,7 +87,11 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
         Whether to apply these steps.
     normal_form : {"NFC", "NFKC", "NFD", "NFKD"} or None, default="NFC"
         Unicode normal form. "NFKC" also replaces full-width letters, ligatures and superscripts by plain characters.
-    control, urls, emails, ips, phones, punctuation : bool, default=True
+    control, urls, emails : bool, default=True
+        Whether to apply these steps.
+    ips : bool, default=False
+        Whether to apply this step.
+    phones, punctuation : bool, default=True
         Whether to apply these steps.
     lowercase : bool, default=False
         Whether to convert to lower case; this loses information for models of cased text.
@@ -82,6 +99,13 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
         Whether to apply this step.
     replacement : str, default=" "
         Text that replaces an address or a number, e.g. ``"[private]"``.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of columns seen by `fit`, if X was a table.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns seen by `fit`, if X was a frame and all of them are strings.
 
     See Also
     --------
@@ -94,6 +118,10 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
 
     Names and postal addresses are not found: only what has a fixed format is removed. This is not an anonymisation.
 
+    A text that is nothing but a URL, an IP address, a telephone number without a country code, or punctuation is kept
+    as it is, since it is then the name of something (the band "!!!", the song "1-800-273-8255"). A `replacement` that
+    can be seen is put in its place nevertheless.
+
     Examples
     --------
     >>> from skllmrec.preprocessing import TextCleaner
@@ -101,6 +129,9 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
     array(['Tom & Jerry', 'Wow! Ask now', 'a < b'], dtype=object)
     >>> TextCleaner(replacement="[private]").transform(["call +49 30 1234567"])
     array(['call [private]'], dtype=object)
+    >>> TextCleaner().transform(["1.2.3.4", "(500) Days of Summer", "!!!", "will.i.am", "Blink-182"])
+    array(['1.2.3.4', '(500) Days of Summer', '!!!', 'will.i.am', 'Blink-182'],
+          dtype=object)
     """
 
     _parameter_constraints = {
@@ -119,7 +150,7 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
         control: bool = True,
         urls: bool = True,
         emails: bool = True,
-        ips: bool = True,
+        ips: bool = False,
         phones: bool = True,
         punctuation: bool = True,
         lowercase: bool = False,
@@ -139,14 +170,15 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
         self.spaces = spaces
         self.replacement = replacement
 
+    @all_or_nothing
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: object = None) -> Self:
-        """Check the parameters.
+        """Check the parameters and X; nothing is learned.
 
         Parameters
         ----------
-        X : object
-            Ignored.
+        X : array-like of shape (n_texts,), or frame or array of shape (n_rows, n_columns)
+            Texts, or a table; see `transform`.
         y : object, default=None
             Ignored.
 
@@ -157,8 +189,20 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
         Raises
         ------
         ValueError
-            If a parameter is not valid.
+            If a parameter is not valid, X is a single column of numbers, or a table without rows or columns, with
+            complex numbers or with more than two dimensions.
+        TypeError
+            If X is sparse or a single str.
         """
+        for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)  # an earlier fit may have seen a table
+        if isinstance(X, Iterator):
+            return self  # it can be read only once, by `transform`
+        X = as_table(X, "TextCleaner")
+        if len(X.shape) == 1:
+            _check_column(X)
+        else:
+            check_columns(self, X, reset=True)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -176,26 +220,28 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
         Returns
         -------
         ndarray of shape (n_texts,), dtype object, or a table like X
-            A frame keeps its library, index and names; columns without texts are not changed.
+            A frame keeps its library, index and names; columns without texts are not changed. An array of numbers is
+            copied.
 
         Raises
         ------
         ValueError
-            If a parameter is not valid, or X has more than two dimensions.
+            If a parameter is not valid, or X is a single column of numbers, an array with another number of columns
+            than the one seen by `fit`, or has more than two dimensions.
         TypeError
             If X is sparse, a single str, or a text is missing or not a str.
         """
         self._check_parameters()
-        if issparse(X) or isinstance(X, (str, bytes)):
-            raise TypeError(f"TextCleaner takes one text per row or a table, but got {type(X).__name__}")
+        X = as_table(X, "TextCleaner")
+        if len(X.shape) == 1:
+            _check_column(X)
+            return self._clean_texts(to_list(X))
+        check_columns(self, X, reset=False)
         if is_frame(X):
             return self._clean_frame(X)
-        values = X if hasattr(X, "shape") else np.array(list(X), dtype=object)
-        if len(values.shape) > 2:
-            raise ValueError(f"TextCleaner takes one text per row or a table, but got shape {values.shape}")
-        if len(values.shape) == 1:
-            return self._clean_texts(to_list(values))
-        return np.column_stack([self._clean_column(to_list(column)) for column in np.asarray(values, dtype=object).T])
+        if X.dtype.kind not in "OUST":
+            return np.array(X)
+        return np.column_stack([self._clean_column(to_list(column)) for column in np.asarray(X, dtype=object).T])
 
     def _clean_frame(self, X):
         """Clean the columns of a frame that hold texts."""
@@ -246,22 +292,24 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
 
     def _steps(self, separator):
         """Return a pair for each step that is switched on: the function, and the mask of texts it may change."""
-        replacement = self.replacement.replace("\\", r"\\")
         steps = [
             (self.html, _cleaning.remove_html, _dirt.with_tags),
             (self.entities, _cleaning.resolve_entities, _dirt.with_entities),
             (self.html and self.entities, _cleaning.remove_html, _dirt.no_texts),
             (self.normal_form, partial(unicodedata.normalize, self.normal_form), _dirt.with_non_ascii),
             (self.control, partial(_cleaning.remove_control, separator=separator), _dirt.with_control),
-            (self.urls, partial(_cleaning.URL.sub, replacement), _dirt.with_urls),
-            (self.emails, partial(_cleaning.EMAIL.sub, replacement), _dirt.with_emails),
-            (self.ips, partial(_cleaning.IP.sub, replacement), _dirt.with_ips),
-            (self.phones, partial(_cleaning.PHONE.sub, replacement), _dirt.with_phones),
-            (self.punctuation, _cleaning.shorten_punctuation, _dirt.with_runs),
+            (self.urls, self._replaced(_cleaning.URL, separator), _dirt.with_urls),
+            (self.emails, self._replaced(_cleaning.EMAIL, separator), _dirt.with_emails),
+            (self.ips, self._replaced(_cleaning.IP, separator), _dirt.with_ips),
+            (self.phones, self._replaced(_cleaning.PHONE, separator), _dirt.with_phones),
+            (self.punctuation, partial(_cleaning.shorten_punctuation, separator=separator), _dirt.with_runs),
             (self.lowercase, str.lower, _dirt.all_texts),
             (self.spaces, partial(_cleaning.SPACES.sub, " "), _dirt.with_spaces),
         ]
         return [(clean, may_change) for wanted, clean, may_change in steps if wanted]
+
+    def _replaced(self, pattern, separator):
+        return partial(_cleaning.replace, pattern, self.replacement, separator=separator)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

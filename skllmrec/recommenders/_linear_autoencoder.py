@@ -76,6 +76,9 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
     n_neighbors : int or None, default=None
         Entries of each column of B, those of new items among them, that are kept, the largest in modulus; a sparse B
         takes less memory and time to score. None keeps all. The fit itself is dense either way.
+    weighter : transformer, default=None
+        Turns counts with a heavy tail into weights, such as `CountWeighter`: it is fitted on the summed y of the pairs
+        of users and items. None: y is the weight.
     handle_unknown : {"prior", "error"}, default="prior"
         Whether unknown users and items get what features and popularity say, or raise.
 
@@ -140,6 +143,7 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         user_exponent: float | None = None,
         popularity_exponent: float | None = None,
         n_neighbors: int | None = None,
+        weighter: Estimator | None = None,
         handle_unknown: Unknown = "prior",
     ) -> None:
         self.user = user
@@ -154,6 +158,7 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         self.user_exponent = user_exponent
         self.popularity_exponent = popularity_exponent
         self.n_neighbors = n_neighbors
+        self.weighter = weighter
         self.handle_unknown = handle_unknown
 
     def _fit_interactions(self, interactions):

@@ -27,9 +27,9 @@ class MarkovRecommender(ItemToItemRecommender):
     with :math:`\kappa` the `backoff` (as in Dirichlet smoothing [2]_), :math:`\gamma` the `decay` and :math:`a_{uj}`
     the number of moments since the user had item j. Without features the back-off is the popularity of i. A pair
     counts 1 if i came at the moment after j or at the same one, :math:`\gamma^{g-1}` if it came g moments later, up to
-    `window` [1]_. Of more than 1,000 items at one moment a random sample of 1,000 is counted, always the same one: so
-    many say nothing about what comes next, and their pairs would fill the memory [3]_. The baseline that a sequential
-    recommender has to beat; with features it takes new items.
+    `window` [1]_. Of more than 1,000 items at one moment, the pairs of a fixed random sample of 1,000 are counted: the
+    order within such a moment is unknown, and all pairs would not fit into memory [3]_. It is the baseline that a
+    sequential recommender has to beat; with features it recommends new items too.
 
     Parameters
     ----------
@@ -38,12 +38,12 @@ class MarkovRecommender(ItemToItemRecommender):
     user, item : str or int, default=0, 1
         Columns of X that hold the ids.
     time : str or int or None, default=None
-        Column of X that orders the rows of a user: numbers or dates, with or without a time zone. None: nothing is
-        known about the order, what a user had counts as of one moment.
+        Column of X that orders the rows of a user: numbers or dates, with or without a time zone. None: the
+        order is unknown, and all items of a user count as of one moment.
     item_features : column key, default=None
         Columns that describe the item.
     item_encoder : transformer, default=None
-        Turns them into vectors; dense ones are centred, all are compared by the cosine.
+        Turns them into vectors, which are compared by the cosine; dense ones are centred first.
     window : int, default=3
         How many moments later an item still counts as following.
     decay : float, default=0.8
@@ -84,7 +84,8 @@ class MarkovRecommender(ItemToItemRecommender):
         "decay": [Interval(Real, 0, 1, closed="right")],
         "backoff": [Interval(Real, 0, None, closed="neither")],
     }
-    feedback = "implicit"  # that an item came next is all that counts
+    _reads_raw_counts = False
+    feedback = "implicit"  # the chain counts which items followed each other; ratings are not used
 
     def __init__(
         self,
@@ -175,9 +176,9 @@ class MarkovRecommender(ItemToItemRecommender):
         if users.history is None:
             return recent
         counts = np.diff(users.history.weights.indptr)
-        just = users.history.weights.copy()
-        just.data = self.decay**users.history.ages
-        return _older(recent, counts, self.decay).maximum(just).tocsr()
+        latest = users.history.weights.copy()
+        latest.data = self.decay**users.history.ages
+        return _older(recent, counts, self.decay).maximum(latest).tocsr()
 
     def _columns(self, items):
         n_trained = self.transitions_.shape[0]
@@ -217,5 +218,5 @@ class MarkovRecommender(ItemToItemRecommender):
 
 
 def _older(recent, n_moments, decay):
-    """Let moments pass for each user: weights of what they had before."""
+    """Multiply the weights of the items that each user had before by the decay of the moments since then."""
     return (sparse.diags_array(decay ** np.asarray(n_moments, dtype=np.float64)) @ recent).tocsr()

@@ -72,6 +72,9 @@ class NeighborsRecommender(ItemToItemRecommender):
         Number of ratings at the mean that every bias starts with (explicit feedback).
     feedback : {"explicit", "implicit"}, default="explicit"
         Whether y holds ratings, or weights (None for all one).
+    weighter : transformer, default=None
+        Turns counts with a heavy tail into weights, such as `CountWeighter`: it is fitted on the summed y of the pairs
+        of users and items. None: y is the weight.
     handle_unknown : {"prior", "error"}, default="prior"
         Whether unknown users and items get what features and popularity say, or raise.
 
@@ -128,6 +131,7 @@ class NeighborsRecommender(ItemToItemRecommender):
         shrinkage: float = 20.0,
         damping: float = 5.0,
         feedback: Feedback = "explicit",
+        weighter: Estimator | None = None,
         handle_unknown: Unknown = "prior",
     ) -> None:
         self.n_neighbors = n_neighbors
@@ -141,6 +145,7 @@ class NeighborsRecommender(ItemToItemRecommender):
         self.shrinkage = shrinkage
         self.damping = damping
         self.feedback = feedback
+        self.weighter = weighter
         self.handle_unknown = handle_unknown
 
     def _fit_interactions(self, interactions):

@@ -44,6 +44,9 @@ class PopularityRecommender(BaseFactorRecommender):
         form.
     feedback : {"explicit", "implicit"}, default="explicit"
         Whether y holds ratings, or weights (None for all one).
+    weighter : transformer, default=None
+        Turns counts with a heavy tail into weights, such as `CountWeighter`: it is fitted on the summed y of the pairs
+        of users and items. None: y is the weight.
     scale : {"count", "log"}, default="count"
         Of the scores of implicit feedback: :math:`n_i` or :math:`\log(1 + n_i)`. Both rank alike; beside other
         scores, as in a `BlendRecommender`, counts have too long a tail. Explicit feedback: without effect.
@@ -108,6 +111,7 @@ class PopularityRecommender(BaseFactorRecommender):
         item_encoder: Estimator | None = None,
         feature_alpha: Any = "auto",
         feedback: Feedback = "explicit",
+        weighter: Estimator | None = None,
         scale: Any = "count",
         damping: float = 5.0,
         handle_unknown: Unknown = "prior",
@@ -118,6 +122,7 @@ class PopularityRecommender(BaseFactorRecommender):
         self.item_encoder = item_encoder
         self.feature_alpha = feature_alpha
         self.feedback = feedback
+        self.weighter = weighter
         self.scale = scale
         self.damping = damping
         self.handle_unknown = handle_unknown

@@ -56,7 +56,7 @@ def test_frame_without_string_names_is_read_by_position():
         (FRAME.to_numpy(), "title", "item_features='title' does not select columns of X: it has 4 unnamed columns"),
         (FRAME, [], r"item_features=\[\] selects no column"),
     ],
-)  # fmt: skip
+)
 def test_key_that_selects_nothing(X, key, message):
     with pytest.raises(ValueError, match=message):
         ColumnKey.resolve(X, key, name="item_features")

@@ -148,9 +148,7 @@ def test_other_encoder_is_refused(encoder, path, finished):
     encoder.transform(TEXTS, out=path) if finished else begin(encoder, path)
     n_encoded(encoder)
     for other, message in [(Other, "encoder: 'LetterEncoder' then, 'Other' now"), (Changed, "lower: None then, True")]:
-        assert_refused(
-            other(encoder.log).fit(TEXTS), path, TEXTS, rf"holds vectors of another encoder \({message}"
-        )  # fmt: skip
+        assert_refused(other(encoder.log).fit(TEXTS), path, TEXTS, rf"holds vectors of another encoder \({message}")
     assert_array_equal(encoder.transform(TEXTS, out=path), expected(TEXTS))
 
 

@@ -266,6 +266,29 @@ def test_model_that_is_broken(fault, tmp_path):
     assert EmbeddingStore(tmp_path / "store").stats()["texts"] == 0
 
 
+@pytest.mark.parametrize("memory", [False, True])
+@pytest.mark.parametrize("kind", [list, iter])
+def test_position_of_a_broken_vector_is_that_of_the_user(tmp_path, monkeypatch, memory, kind):
+    """Not its position among distinct texts, among those that are not stored, or in its block."""
+    monkeypatch.setattr("skllmrec._texts.BLOCK_TEXTS", 20)
+
+    class Broken(LetterEncoder):
+        def _start(self, texts):
+            job = super()._start(texts)
+            encode = job.encode
+            job.encode = lambda positions: [
+                [np.nan] * N_DIMS if texts[i] == "broken" else vector
+                for i, vector in zip(positions, encode(positions), strict=True)
+            ]
+            return job
+
+    X = [*TEXTS[:30], *TEXTS[:30], "broken", *TEXTS[30:60], "broken"]
+    encoder = Broken(memory=tmp_path if memory else None).fit(TEXTS)
+    encoder.transform(TEXTS[:10])
+    with pytest.raises(ValueError, match=r"Broken gives NaN or infinity for 1 of .* texts, the first at position 60: "):
+        encoder.transform(kind(X))
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int64, ">f4"])
 def test_model_of_another_dtype(dtype):
     class Other(LetterEncoder):

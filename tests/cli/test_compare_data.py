@@ -175,3 +175,21 @@ def test_files_that_are_not_there_are_named_with_their_option(tmp_path):
     given.interactions = None
     with pytest.raises(ValueError, match="--items needs --interactions"):
         load_job_data(given)
+
+
+def test_weights_keep_the_counts_of_all_events(tmp_path):
+    plays = [0.0, 3.0, 5000.0, 1.0, 0.0, 7.5, 2.0, 9.0, 40.0, 1.0, 2.0, 800.0]
+    folder = folder_of(tmp_path, plays)
+    data = load_job_data(options(folder, weights="log"))
+    assert data.y.tolist() == [count for count in plays if count > 0]
+    assert len(data.X) == 10
+    assert data.threshold is None
+    assert any("CountWeighter('log')" in note for note in data.notes)
+    assert load_job_data(options(folder, weights="log", threshold=5.0)).y.min() == 7.5
+    for changes, message in (
+        ({"feedback": "explicit"}, "--weights log weights events, but --feedback explicit"),
+        ({"target": "none"}, "--weights log needs counts: name their column with --target"),
+        ({"threshold": 1e6}, "--weights log leaves nothing: the largest count is 5000"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            load_job_data(options(folder, weights="log", **changes))

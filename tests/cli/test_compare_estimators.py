@@ -90,3 +90,11 @@ def test_a_search_with_tfidf_runs_and_sees_the_table():
         X["user_id"].iloc[train[:3]], 3, candidates=X["item_id"].iloc[test].unique()
     )
     assert pd.notna(ids).all()
+
+
+def test_all_estimators_weigh_counts_alike():
+    data = JobData("x", X, None, BUNCH.items, None, "{title}", ["title"], "title", None, ["title"])
+    options = Namespace(feedback="implicit", trials=2, k=5, seed=0, model="some-model", max_length=32, store=None)
+    options.weights = "bm25"
+    for estimator in make_estimators(data, options, protocol("warm")).values():
+        assert getattr(estimator, "estimator", estimator).weighter.method == "bm25"

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from skllmrec.__main__ import main
+from skllmrec._cli.compare import command
 from skllmrec.comparison import Comparison
 from skllmrec.comparison._fold import FoldError
 from skllmrec.datasets import make_interactions
@@ -73,7 +74,12 @@ def test_warm(compare, folder):
     report = (out / "report.html").read_text(encoding="utf-8")
     assert "<h2>Quality of the data, as it was read</h2>" in report
     assert "<dt>NDCG (ndcg@5)</dt><dd>how much of what a user liked" in report.partition("<table")[0]
-    assert "those of the table allow for the comparisons of its row" in report.partition("<table")[0]
+    box = report.partition("<table")[0]
+    plain = re.sub(r"<style>.*?</style>|<details>.*?</details>", "", box, flags=re.DOTALL)
+    assert "those of the table allow for the comparisons of its row" in box
+    assert "Holm" not in plain
+    assert "find at least one item they like among 5 recommendations" in plain
+    assert "before the last step" not in report
     verdict = re.search(r"\nVerdict\n  (.*)\n", printed).group(1)
     assert report.index(verdict.replace("'", "&#x27;")) < report.index("<dt>ids + LLM</dt>") < report.index("<table")
     for figure in (f"{value:.4f}" for value in results.loc[results["metric"] == "ndcg@5", "mean"]):
@@ -260,6 +266,32 @@ def test_an_interrupted_run_says_so_and_leaves_the_old_report(compare, monkeypat
     assert files(out) == old
 
 
+def test_where_the_last_fit_fails_the_results_are_there(compare, monkeypatch):
+    out = []
+
+    def fail(comparison, data, estimators, n_jobs):
+        raise MemoryError("no room")
+
+    def write(folder, *args):
+        out.append(folder)
+        return write_files(folder, *args)
+
+    write_files = command._write
+    monkeypatch.setattr(command, "_write", write)
+    monkeypatch.setattr(command, "_refit", fail)
+    with pytest.raises(MemoryError, match="no room") as caught:
+        compare("--trials", "1")
+    assert any("--resume repeats this last fit alone" in note for note in caught.value.__notes__)
+    folder = out[0]
+    assert {path.name for path in folder.iterdir()} == FILES - {"best_pipeline.joblib"}
+    comparison = Comparison.from_json(folder / "results.json")
+    assert comparison.settings["baselines"] == ["popularity"]
+    assert len(pd.read_csv(folder / "results.csv")) == len(comparison.frame)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert f"{comparison.value('ids', 'ndcg'):.4f}" in page
+    assert "This page was written before the last step" in page
+
+
 def test_the_kept_pipeline_does_not_need_the_store(compare, monkeypatch):
     monkeypatch.setattr("skllmrec._cli.compare.command.best_estimator", lambda comparison: "ids + LLM")
     parameters = joblib.load(compare("--trials", "1")[3] / "best_pipeline.joblib").get_params()
@@ -320,7 +352,7 @@ def test_own_estimators_and_a_run_that_goes_on(compare, tmp_path):
     assert status == 0
     assert f"5 of 12 results are in {out / 'folds'} already" in printed
     assert "of another configuration" not in printed
-    assert "\n  '<mine>' ranks " in printed
+    assert "\n  '<mine>' ranks " in printed.partition("In figures")[2]
     assert {p.name for p in out.iterdir()} == FILES
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "<dt>&lt;mine&gt;</dt><dd>your own" in page
@@ -331,8 +363,8 @@ def test_own_estimators_and_a_run_that_goes_on(compare, tmp_path):
     assert names == [*NAMES, "<mine>"]
     assert all(row["fit_peak_mb"] >= 0 and row["fit_seconds"] > 0 for row in results["per_fold"])
     job = results["job"]
-    assert set(job) == {"command", "options", "protocol", "data", "verdict", "seconds"}
-    assert all(f"  {sentence}\n" in printed for sentence in job["verdict"])
+    assert set(job) == {"command", "options", "protocol", "data", "verdict", "verdict_details", "seconds"}
+    assert all(f"  {sentence}\n" in printed for sentence in [*job["verdict"], *job["verdict_details"]])
     assert job["options"]["resume"] is True
     assert "Comparing" in job["seconds"]  # the same keys, resumed or not
     frame = Comparison.from_json(out / "results.json").frame

@@ -54,6 +54,24 @@ def test_workers_are_replaced_in_silence_and_nobody_is_charged_for_loading():
     assert compare({"one": Replaced()}, metrics="ndcg").value("one", "ndcg") > 0
 
 
+def test_baselines_are_found_in_pipelines_and_searches_or_named():
+    popular = PopularityRecommender(feedback="implicit")
+    scorer = make_ranking_scorer("ndcg", k=5)
+    estimators = {
+        "x": Scripted(0.1),
+        "popular": popular,
+        "pipeline": make_pipeline(FunctionTransformer(), popular),
+        "search": GridSearchCV(popular, {"feedback": ["implicit"]}, scoring=scorer, cv=2),
+    }
+    found = compare(estimators, metrics="ndcg")
+    assert found.settings["baselines"] == ["popular", "pipeline", "search"]
+    named = {name: estimators[name] for name in ("x", "popular")}
+    assert compare(named, metrics="ndcg", baselines=["x"]).settings["baselines"] == ["x"]
+    assert compare(named, metrics="ndcg", baselines=()).settings["baselines"] == []
+    with pytest.raises(ValueError, match=r"baselines=\['y'\]: choose from the estimators \['x', 'popular'\]"):
+        compare(named, metrics="ndcg", baselines=["y"])
+
+
 def test_the_known_winner_wins():
     result = compare({"weak": Scripted(0.0), "strong": Scripted(2.0), "middle": Scripted(0.2)}, metrics="ndcg")
     means = [result.value(name, "ndcg") for name in ("weak", "middle", "strong")]

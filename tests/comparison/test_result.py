@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 import matplotlib.figure
@@ -277,7 +278,59 @@ def test_gain_plot_writes_the_gains(comparison):
     texts = [text.get_text() for text in ax.texts]
     assert "reference" in texts
     assert f"{100 * comparison.value('x', 'ndcg', 'gain'):+.1f} %" in texts
-    assert ax.get_xlabel() == "gain of ndcg@5 over 'ids <&> more' in %, with 90 % interval over users"
+    assert ax.get_xlabel() == "gain of ndcg@5 over 'ids <&> more' in %,\nwith 90 % interval over users"
+
+
+def drawn_and_best(comparison):
+    """Names in the picture of the gains, and names whose figures are bold, by metric."""
+    ax = gain_plot(comparison, "ndcg@5", ax=matplotlib.figure.Figure().add_subplot())
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert len([line for line in ax.lines if line.get_marker() not in ("None", "")]) == len(names)  # a point for each
+    html = comparison._repr_html_()
+    rows = re.findall(r"<tr><th scope=row>(\S+?)(?: &darr;)?</th>(.*?)</tr>", html)
+    return names, {
+        metric: [unescape(name) for name in re.findall(r'class=best data-label="(.*?)"', row)] for metric, row in rows
+    }
+
+
+@pytest.mark.parametrize(
+    ("baselines", "drawn", "best"),
+    [
+        ([], NAMES, "another one"),
+        (["another one", "popularity"], NAMES[1:4], "x"),
+        (NAMES[3:], NAMES[:3], "a name that is rather long"),
+        (NAMES, NAMES, "another one"),  # nothing else ran
+    ],
+)
+def test_baselines_are_out_of_the_gains_and_never_the_best(comparison, baselines, drawn, best):
+    settings = comparison.settings | {"baselines": baselines}
+    marked = Comparison(comparison.frame, comparison.per_user, comparison.per_fold, comparison.chosen, settings)
+    names, bold = drawn_and_best(marked)
+    assert names == drawn[::-1]
+    assert bold["ndcg@5"] == [best]
+    for metric, sign in (("ild@5", 1), ("coverage@5", 1), ("gini@5", -1)):
+        values = {name: sign * comparison.value(name, metric) for name in drawn}
+        assert bold[metric] == [name for name in drawn if values[name] == max(values.values())]
+    page = Page()
+    page.feed(marked.to_html())
+    assert ("Only baselines were compared" in page.text) == (baselines == NAMES)
+    assert page.text.count("Left out as") == (0 < len(baselines) < len(NAMES))
+
+
+def test_a_page_tells_every_cell_its_column(comparison):
+    """A phone shows no heads of columns, but the label of each cell."""
+    html = comparison.to_html()
+    heads = [unescape(re.sub("<.*", "", head)) for head in re.findall(r"<th scope=col>(.*?)</th>", html)]
+    labels = [unescape(label) for label in re.findall(r'<td[^>]* data-label="(.*?)"', html)]
+    assert html.count("<td") == len(labels)
+    assert set(labels) == set(heads) - {"metric", "estimator"}
+
+
+def test_the_way_of_testing_is_folded_away(comparison):
+    html = comparison.to_html()
+    outside = re.sub(r"<style>.*?</style>|<details>.*?</details>", "", html, flags=re.DOTALL)
+    assert "Holm" in html
+    assert "Holm" not in outside
 
 
 def test_figures_of_the_gains_stand_before_the_line_at_zero(comparison):

@@ -31,9 +31,7 @@ ORIGINAL = {
     "u.user": "1|24|M|technician|85711\n2|53|F|other|01002\n",
 }
 RECBOLE = {
-    "ml-100k.inter": (
-        "user_id:token\titem_id:token\trating:float\ttimestamp:float\n" + ORIGINAL["u.data"]
-    ),
+    "ml-100k.inter": ("user_id:token\titem_id:token\trating:float\ttimestamp:float\n" + ORIGINAL["u.data"]),
     "ml-100k.item": (
         "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
         "2\tWall, The\t1982\tAction Sci-Fi\n"
@@ -46,7 +44,7 @@ RECBOLE = {
         "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token\n"
         + ORIGINAL["u.user"].replace("|", "\t")
     ),
-}  # fmt: skip
+}
 
 
 def encoded(members, encoding):
@@ -94,10 +92,15 @@ def offline(sources, monkeypatch):
     return sources
 
 
-@pytest.mark.parametrize("parsed", [
-    parse_original(encoded(ORIGINAL, "latin-1")), parse_recbole(encoded(RECBOLE, "utf-8")),
-    parse_original(encoded({name: text.replace("\n", "\r\n") for name, text in ORIGINAL.items()}, "latin-1")),
-], ids=["original", "recbole", "original with other line ends"])  # fmt: skip
+@pytest.mark.parametrize(
+    "parsed",
+    [
+        parse_original(encoded(ORIGINAL, "latin-1")),
+        parse_recbole(encoded(RECBOLE, "utf-8")),
+        parse_original(encoded({name: text.replace("\n", "\r\n") for name, text in ORIGINAL.items()}, "latin-1")),
+    ],
+    ids=["original", "recbole", "original with other line ends"],
+)
 def test_both_formats_give_the_same_columns(parsed):
     rows = {name: list(zip(*(c.tolist() for c in columns.values()), strict=True)) for name, columns in parsed.items()}
     assert rows["interactions"] == [(1, 2, 3.0, 881250949), (2, 5, 5.0, 891717742), (2, 267, 1.0, 878887116)]
@@ -143,9 +146,18 @@ def test_archive_comes_first_and_is_kept(sources):
     data = fetch_movielens_100k(data_home=sources.home)
     assert sources.pip == 0
     assert list(data.frame.columns) == [
-        "user_id", "item_id", "rating", "timestamp",
-        "title", "year", "genres", "age", "gender", "occupation", "zip_code",
-    ]  # fmt: skip
+        "user_id",
+        "item_id",
+        "rating",
+        "timestamp",
+        "title",
+        "year",
+        "genres",
+        "age",
+        "gender",
+        "occupation",
+        "zip_code",
+    ]
     assert data.frame["title"].tolist() == ["The Wall", "Les Misérables", "unknown"]
     assert data.frame["age"].tolist() == [24, 53, 53]
     assert [str(dtype) for dtype in data.frame.dtypes[:4]] == ["int64", "int64", "float64", "int64"]
@@ -272,8 +284,11 @@ def test_pip_that_fails_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(OSError, match=r"No matching distribution found for recbole==1.2.1"):
         _download.download_wheel("recbole==1.2.1", tmp_path)
-    monkeypatch.setattr(subprocess, "run", lambda command, **options: (_ for _ in ()).throw(
-        subprocess.TimeoutExpired(command, options["timeout"])))  # fmt: skip
+    monkeypatch.setattr(
+        subprocess,
+        "run",
+        lambda command, **options: (_ for _ in ()).throw(subprocess.TimeoutExpired(command, options["timeout"])),
+    )
     with pytest.raises(OSError, match="did not finish"):
         _download.download_wheel("recbole==1.2.1", tmp_path)
 

@@ -93,9 +93,15 @@ def test_pooling_of_transformers_hidden_states(model, pooling, layer, skip, requ
         vector = naive_pooling(states, pooling, skip)
         expected.append(vector / np.linalg.norm(vector))
     encoder = LLMTextEncoder(
-        folder, pooling=pooling, layer=layer, skip_first_token=skip, prompt="query: ", max_length=20, normalize=True,
+        folder,
+        pooling=pooling,
+        layer=layer,
+        skip_first_token=skip,
+        prompt="query: ",
+        max_length=20,
+        normalize=True,
         batch_tokens=64,
-    )  # fmt: skip
+    )
     assert_allclose(encoder.fit_transform(SENTENCES), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -158,9 +164,17 @@ def test_store_is_keyed_by_all_that_changes_a_vector(tiny_bert, tmp_path, encode
     store = EmbeddingStore(tmp_path)
     base = {"model": tiny_bert, "memory": store}
     changes = [
-        {}, {"pooling": "max"}, {"layer": 1}, {"prompt": "film: "}, {"max_length": 8}, {"dtype": "bfloat16"},
-        {"normalize": True}, {"skip_first_token": True}, {"n_components": 16}, {"overflow": "mean"},
-    ]  # fmt: skip
+        {},
+        {"pooling": "max"},
+        {"layer": 1},
+        {"prompt": "film: "},
+        {"max_length": 8},
+        {"dtype": "bfloat16"},
+        {"normalize": True},
+        {"skip_first_token": True},
+        {"n_components": 16},
+        {"overflow": "mean"},
+    ]
     for change in changes:
         got = LLMTextEncoder(**base, **change).fit_transform(SENTENCES)
         assert_allclose(got, LLMTextEncoder(tiny_bert, **change).fit_transform(SENTENCES), rtol=1e-4, atol=1e-5)
@@ -348,7 +362,9 @@ def test_overflow_is_an_error_and_is_not_kept(tmp_path):
     save_bert(tmp_path / "model")
     change_weights(tmp_path / "model", factor=1e5)  # beyond half precision
     encoder = LLMTextEncoder(tmp_path / "model", dtype="float16", layer=0, memory=tmp_path / "store")
-    with pytest.raises(ValueError, match=r'gives NaN or infinity for \d+ of \d+ texts: .*dtype="float32"'):
+    with pytest.raises(
+        ValueError, match=r'gives NaN or infinity for \d+ of \d+ texts, the first at position \d+: .*dtype="float32"'
+    ):
         encoder.fit_transform(SENTENCES)
     assert EmbeddingStore(tmp_path / "store").stats()["texts"] == 0
     assert np.isfinite(encoder.set_params(dtype="float32").fit_transform(SENTENCES)).all()

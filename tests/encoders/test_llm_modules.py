@@ -119,9 +119,17 @@ def test_folders_that_declare_nothing(tiny_bert):
     explicit = {"pooling": "mean", "max_length": 256, "prompt_name": None, "n_components": None, "normalize": False}
     assert fitted._identity() == LLMTextEncoder(tiny_bert, **explicit).fit(TEXTS)._identity()
     assert set(fitted._identity()) == {
-        "weights", "pooling", "layer", "skip_first_token", "prompt", "max_length", "overflow", "n_components",
-        "normalize", "dtype",
-    }  # fmt: skip
+        "weights",
+        "pooling",
+        "layer",
+        "skip_first_token",
+        "prompt",
+        "max_length",
+        "overflow",
+        "n_components",
+        "normalize",
+        "dtype",
+    }
 
 
 def test_declarations_are_part_of_what_is_stored(tiny_bert, tmp_path):

@@ -26,9 +26,15 @@ def tiny_roberta(tmp_path_factory):
     names = dict(zip(("bos_token", "pad_token", "eos_token", "unk_token"), SPECIAL, strict=True))
     PreTrainedTokenizerFast(tokenizer_object=trained, **names).save_pretrained(folder)
     config = RobertaConfig(
-        hidden_size=HIDDEN, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, pad_token_id=1,
-        vocab_size=trained.get_vocab_size(), max_position_embeddings=ROWS, initializer_range=0.5,
-    )  # fmt: skip
+        hidden_size=HIDDEN,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        pad_token_id=1,
+        vocab_size=trained.get_vocab_size(),
+        max_position_embeddings=ROWS,
+        initializer_range=0.5,
+    )
     with torch.random.fork_rng():
         torch.manual_seed(0)
         RobertaModel(config).save_pretrained(folder)

@@ -248,7 +248,7 @@ NAN = np.float32([[1.5, -2.25], [np.nan, 4.7]])
         (b"\x80\x04\x95damaged", "no file of gensim's KeyedVectors"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
-)  # fmt: skip
+)
 def test_bad_files(tmp_path, content, message):
     path = write(tmp_path / "vectors", content)
     with pytest.raises(ValueError, match=message) as caught:

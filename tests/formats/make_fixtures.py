@@ -83,13 +83,16 @@ def recommenders():
         "pairwise": (rec.PairwiseRecommender(Ridge(), **text), ratings),
         "blend": (
             rec.BlendRecommender(
-                [("popular", rec.PopularityRecommender(**NAMES, feedback="implicit")),
-                 ("ids", rec.LinearAutoencoderRecommender(**NAMES, method="ease", alpha=5.0))],
-                **NAMES, random_state=0,
+                [
+                    ("popular", rec.PopularityRecommender(**NAMES, feedback="implicit")),
+                    ("ids", rec.LinearAutoencoderRecommender(**NAMES, method="ease", alpha=5.0)),
+                ],
+                **NAMES,
+                random_state=0,
             ),
             None,
         ),
-    }  # fmt: skip
+    }
     return {name: model.fit(frame, y) for name, (model, y) in models.items()}
 
 
@@ -114,9 +117,10 @@ def answers(model):
     rows = rows if getattr(model, "item_features", None) else rows.iloc[:-1][[*dict.fromkeys(interactions()[0])]]
     ids, scores = model.recommend(users, n_items=3)
     return {
-        "predict": model.predict(rows).tolist(), "ids": ids.tolist(),
+        "predict": model.predict(rows).tolist(),
+        "ids": ids.tolist(),
         "scores": [[float(score) if np.isfinite(score) else None for score in row] for row in scores],
-    }  # fmt: skip
+    }
 
 
 def vectors(transformed):

@@ -43,8 +43,11 @@ def naive(model, text, pooling):
     states = AutoModel.from_pretrained(model)(input_ids=tokens["input_ids"]).last_hidden_state[0]
     n = len(states)
     weights = {
-        "mean": torch.ones(n), "cls": torch.eye(n)[0], "last": torch.eye(n)[-1], "weighted_mean": torch.arange(n) + 1.0,
-    }  # fmt: skip
+        "mean": torch.ones(n),
+        "cls": torch.eye(n)[0],
+        "last": torch.eye(n)[-1],
+        "weighted_mean": torch.arange(n) + 1.0,
+    }
     return states.amax(0) if pooling == "max" else weights[pooling] @ states / weights[pooling].sum()
 
 
@@ -136,8 +139,10 @@ def test_half_precision_is_for_the_products_only(trainable, tiny_bert):
 def test_automatic_precision(tiny_bert, monkeypatch):
     for half in (False, True):
         monkeypatch.setattr(_partial_model, "has_bfloat16", lambda device, half=half: half)
-        assert torch.equal(make(tiny_bert, 1, dtype="auto").encode(ROWS),
-                           make(tiny_bert, 1, dtype="bfloat16" if half else "float32").encode(ROWS))  # fmt: skip
+        assert torch.equal(
+            make(tiny_bert, 1, dtype="auto").encode(ROWS),
+            make(tiny_bert, 1, dtype="bfloat16" if half else "float32").encode(ROWS),
+        )
 
 
 @pytest.mark.parametrize("trainable", [1, "all"])

@@ -209,9 +209,14 @@ def test_type_ids_tell_segments_apart(fitted, tmp_path):
 def test_fine_tuner_goes_on_from_the_checkpoint(fitted, tmp_path):
     labels = [text[0] for text in DOCUMENTS]
     tuner = LLMFineTuner(
-        fitted.checkpoint_, objective="classification", trainable=1, max_iter=1, max_length=16,
-        checkpoint_dir=tmp_path, random_state=0,
-    )  # fmt: skip
+        fitted.checkpoint_,
+        objective="classification",
+        trainable=1,
+        max_iter=1,
+        max_length=16,
+        checkpoint_dir=tmp_path,
+        random_state=0,
+    )
     assert tuner.fit_transform(DOCUMENTS, labels).shape == (len(DOCUMENTS), 16)
 
 
@@ -255,9 +260,15 @@ def test_in_a_pipeline(tmp_path):
 def test_continues_a_model(tmp_path, tiny_bert, objectives):
     before = load_file(Path(tiny_bert) / "model.safetensors")
     pretrainer = LLMPretrainer(
-        tiny_bert, objectives=objectives, max_steps=2, learning_rate_init=1e-6, max_length=32, checkpoint_dir=tmp_path,
-        random_state=0, early_stopping=False,
-    ).fit(DOCUMENTS)  # fmt: skip
+        tiny_bert,
+        objectives=objectives,
+        max_steps=2,
+        learning_rate_init=1e-6,
+        max_length=32,
+        checkpoint_dir=tmp_path,
+        random_state=0,
+        early_stopping=False,
+    ).fit(DOCUMENTS)
     after = weights_of(pretrainer)
     name = "encoder.layer.1.output.dense.weight"
     assert_allclose(after[f"bert.{name}"], before[name], atol=1e-4)
@@ -265,8 +276,10 @@ def test_continues_a_model(tmp_path, tiny_bert, objectives):
 
 
 def test_a_continued_model_learns_slower_unless_told_otherwise(tiny_bert):
-    rates = [LLMPretrainer(model, learning_rate_init=rate)._recipe(0).learning_rate_init
-             for model, rate in ((None, None), (tiny_bert, None), (tiny_bert, 1e-3))]  # fmt: skip
+    rates = [
+        LLMPretrainer(model, learning_rate_init=rate)._recipe(0).learning_rate_init
+        for model, rate in ((None, None), (tiny_bert, None), (tiny_bert, 1e-3))
+    ]
     assert rates == [5e-4, 5e-5, 1e-3]
 
 

@@ -22,9 +22,13 @@ CLS, SEP, MASK, PAD = 1, 2, 3, 0
 def make(objectives=("mlm", "nsp"), **options):
     options = {"max_length": 12, "batch_size": 4, "mask_probability": 0.15, "whole_words": False} | options
     return Collator(
-        objectives=objectives, frame=Frame(([CLS], [SEP]), ([CLS], [SEP], [SEP])), mask_id=MASK, pad_id=PAD,
-        ordinary=torch.arange(4, 99), **options,
-    )  # fmt: skip
+        objectives=objectives,
+        frame=Frame(([CLS], [SEP]), ([CLS], [SEP], [SEP])),
+        mask_id=MASK,
+        pad_id=PAD,
+        ordinary=torch.arange(4, 99),
+        **options,
+    )
 
 
 def test_layout():

@@ -4,7 +4,9 @@ import os
 import pickle
 import shutil
 import signal
+import sqlite3
 import warnings
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from tiny_models import SENTENCES, change_weights
 
 from skllmrec import EmbeddingStore, LLMProfileWriter, TextTemplate
-from skllmrec.exceptions import RemoteAPIError, StoreError, StoreWarning
+from skllmrec.exceptions import FileVersionError, RemoteAPIError, StoreError, StoreWarning
 from skllmrec.language_models.profiles import _generator
 from skllmrec.language_models.profiles._profile_text import clean_profile, is_refusal
 
@@ -166,12 +168,18 @@ def test_keep_text(server):
 @pytest.mark.parametrize(
     "reply",
     [
-        "", "  \n", "I'm sorry, but I can't help with that.", "<think>What now?</think>", None, {"refusal": "no"},
+        "",
+        "  \n",
+        "I'm sorry, but I can't help with that.",
+        "<think>What now?</think>",
+        None,
+        {"refusal": "no"},
         "...",
-        "Sure! I'm sorry, I can't help with that.", "Profile: I cannot write this.",
+        "Sure! I'm sorry, I can't help with that.",
+        "Profile: I cannot write this.",
         "As a large language model, I cannot watch films.",
     ],
-)  # fmt: skip
+)
 def test_fallback(server, reply):
     server.reply = lambda prompt: reply if "Heat" in prompt else "A film about fear."
     writer = remote(server)
@@ -284,6 +292,36 @@ def test_refused_text_is_named_and_does_not_end_the_call(server, tmp_path, code)
     with pytest.warns(UserWarning, match="refused 1 text"):  # it is not stored, and known to be the fault of the text
         assert writer.transform(texts[1:2]).tolist() == texts[1:2]
     assert len(server.requests) == 5 and writer.n_refused_ == 2
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "input is too large to process. increase the physical batch size",
+        "failed to encode response: json: unsupported value: NaN",
+    ],
+)
+def test_server_error_that_is_about_a_text_does_not_end_the_call(server, message):
+    """As llama.cpp and Ollama answer; repetitions would be in vain."""
+    server.faults += [refusing(500, "Heat", message=message)] * 3
+    writer = remote(server, n_concurrent=1).fit(["Up"])
+    with pytest.warns(UserWarning, match=rf"refused 1 text.*'Heat' \(500: {message}\)"):
+        assert writer.transform(["Up", "Heat", "Her"]).tolist() == ["About UP", "Heat", "About HER"]
+    assert len(server.requests) == 3
+
+
+def test_budget_that_is_used_up_ends_the_call(server, tmp_path):
+    """A proxy refuses with 400: no text is the reason, and what was written before is kept."""
+    message = "Budget has been exceeded! Current cost: 26.1, Max budget: 25"
+    server.faults += [None, None, *[status(400, message)] * 99]
+    writer = remote(server, memory=tmp_path, n_concurrent=1).fit(["Up"])
+    with pytest.raises(RemoteAPIError, match="check budget, quota and rate limits of the account"):
+        writer.transform([f"film {number}" for number in range(50)])
+    assert len(server.requests) == 4, "one group"
+    assert (writer.n_written_, writer.n_refused_) == (2, 0)
+    server.faults.clear()
+    assert writer.transform(["film 0", "film 1"]).tolist() == ["About FILM 0", "About FILM 1"]
+    assert len(server.requests) == 4
 
 
 def test_warning_names_a_few_refused_texts(server):
@@ -431,8 +469,6 @@ def test_damaged_cache(server, tmp_path):
 
 
 def test_changed_answer_is_asked_anew(server, tmp_path):
-    import sqlite3
-
     remote(server, memory=tmp_path).fit_transform(["Heat"])
     (file,) = tmp_path.glob("*.sqlite")
     connection = sqlite3.connect(file)
@@ -443,13 +479,43 @@ def test_changed_answer_is_asked_anew(server, tmp_path):
 
 
 def test_other_database_is_left_alone(server, tmp_path):
-    import sqlite3
-
     connection = sqlite3.connect(tmp_path / "profiles.sqlite")
     connection.execute("CREATE TABLE mine (a)")
     connection.close()
     with pytest.raises(StoreError, match="another program"):
         remote(server, memory=tmp_path).fit_transform(["Heat"])
+
+
+def test_format_of_the_file_is_checked(server, tmp_path):
+    remote(server, memory=tmp_path).fit_transform(["Heat"])
+    file = tmp_path / "profiles.sqlite"
+    for version in (0, 1):  # files of format 1 may name none
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute(f"PRAGMA user_version = {version}")
+        assert remote(server, memory=tmp_path).fit_transform(["Heat"]).tolist() == ["About HEAT"]
+    assert len(server.requests) == 1
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA user_version = 7")
+    with pytest.raises(FileVersionError, match=r"profiles.sqlite was saved by a newer skllmrec in profiles format 7"):
+        remote(server, memory=tmp_path).fit_transform(["Heat"])
+    assert len(server.requests) == 1
+
+
+def test_cache_that_can_only_be_read(server, tmp_path, monkeypatch):
+    remote(server, memory=tmp_path).fit_transform(["Heat"])
+    before = sorted((path.name, path.read_bytes()) for path in tmp_path.iterdir())
+    readonly = remote(server, memory=EmbeddingStore(tmp_path, readonly=True))
+    assert readonly.fit_transform(["Heat", "Alien"]).tolist() == ["About HEAT", "About ALIEN"]
+    assert len(server.requests) == 2
+    monkeypatch.setattr(os, "access", lambda path, mode, **options: False)
+    assert remote(server, memory=tmp_path).fit_transform(["Heat"]).tolist() == ["About HEAT"]
+    with pytest.raises(StoreError, match=r"can only be read \(no permission to write .*readonly=True"):
+        remote(server, memory=tmp_path).fit_transform(["Heat", "Alien"])
+    assert len(server.requests) == 2
+    assert sorted((path.name, path.read_bytes()) for path in tmp_path.iterdir()) == before
+    (tmp_path / "profiles.sqlite").unlink()
+    with pytest.raises(StoreError, match="no texts to read"):
+        remote(server, memory=EmbeddingStore(tmp_path, readonly=True)).fit_transform(["Heat"])
 
 
 # -- the budget ---------------------------------------------------------------------------------------------------

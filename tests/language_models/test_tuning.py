@@ -42,9 +42,15 @@ def test_texts_that_occur_twice_are_not_judged_by_what_was_learned():
 def test_recipe_follows_the_parameters():
     tuner = LLMFineTuner(max_iter=3, learning_rate_init=0.1, weight_decay=0.2, warmup=0.3, n_iter_no_change=4)
     expected = Recipe(
-        max_iter=3, learning_rate_init=0.1, weight_decay=0.2, warmup=0.3, n_iter_no_change=4, seed=5, clip_norm=1.0,
+        max_iter=3,
+        learning_rate_init=0.1,
+        weight_decay=0.2,
+        warmup=0.3,
+        n_iter_no_change=4,
+        seed=5,
+        clip_norm=1.0,
         rate_factors={"heads": 5.0},  # as the documentation says
-    )  # fmt: skip
+    )
     assert make_recipe(tuner, 5) == expected
 
 

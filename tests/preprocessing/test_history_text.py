@@ -91,10 +91,16 @@ def test_gives_a_recommender_features_of_users():
     model = make_pipeline(
         HistoryText("{title}", user="user"),
         FeatureMFRecommender(
-            4, user="user", item="item", user_features="history", user_encoder=TfidfVectorizer(), feedback="implicit",
-            alpha=0.01, random_state=0,
+            4,
+            user="user",
+            item="item",
+            user_features="history",
+            user_encoder=TfidfVectorizer(),
+            feedback="implicit",
+            alpha=0.01,
+            random_state=0,
         ),
-    )  # fmt: skip
+    )
     scores = cross_val_score(
         model, frame, cv=KFold(3, shuffle=True, random_state=0), scoring=make_ranking_scorer("ndcg")
     )

@@ -213,3 +213,82 @@ def test_columns_whose_names_are_numbers():
     cleaned = TextCleaner().fit_transform(frame)
     assert cleaned.to_dict("list") == {0: ["a"], 1: ["b"]}
     assert frame.loc[0, 0] == "<b>a</b>"  # what came in stays
+
+
+NAMES = [
+    *("1.2.3.4", "1.2.3.4 (Live)", "Album 1.2.3.4", "macOS 10.4.1.2", "99.99.99.99", "::1", "7.62.39"),
+    *("Blink-182", "(500) Days of Summer", "9.99", "3.11", "U2", "deadmau5", "1984", "2001: A Space Odyssey", "$9.99"),
+    *("will.i.am", "f.e.a.r", "S.H.I.E.L.D.", "M.I.A.", "t.A.T.u.", "$uicideboy$", "A$AP Rocky", "P!nk", "AC/DC"),
+    *("!!!", "***", "???", "K-On!", "Re::Zero", "std::vector", "C++", "<3", "M@D", "*NSYNC", "4'33\""),
+    *("ISBN 978-0-306-40615-7", "0-306-40615-2", "978-030-640-6157", "9780306406157", "2024-01-31", "11/22/63"),
+    *("15000000000", "13812345678", "+10000000 plays", "+1250000", "1 000 000 000", "30.000.000", "100-200-3000"),
+    *("1999-2000", "Best of (1999) 2000-2005", "(1995) 1996 1998", "(12) 2001-2002", "Toy Story (1995) 100 200"),
+    *("1-800-273-8255", "867-5309/Jenny", "+44", "+1 2 3 4 5 6 7", "www.youtube.com", "12:30:15"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_and_plain_numbers_stay(name):
+    assert TextCleaner().transform([name, "other"]).tolist() == [name, "other"]
+
+
+def test_an_address_alone_is_a_name_unless_the_replacement_is_visible():
+    texts = ["1.2.3.4", "see 1.2.3.4", "www.a.example", "see www.a.example", "555-123-4567", "call 555-123-4567"]
+    assert TextCleaner(ips=True).transform(texts).tolist() == [
+        *("1.2.3.4", "see", "www.a.example", "see", "555-123-4567", "call")
+    ]
+    replaced = TextCleaner(ips=True, replacement="#").transform(texts).tolist()
+    assert replaced == ["#", "see #", "#", "see #", "#", "call #"]
+
+
+@pytest.mark.parametrize("text", ["+49 30 1234567", "+1 (555) 123-4567", "+4930123456", "bob@mail.example"])
+def test_private_data_alone_is_removed(text):
+    assert TextCleaner().transform([text]).tolist() == [""]
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        *(
+            "1-800-273-8255",
+            "(030) 123 4567",
+            "(020) 7946 0958",
+            "(11) 3123-4567",
+            "(555) 123-4567",
+            "+33 1 23 45 67 89",
+        ),
+        *("+49 (0)30 1234567", "+447911123456", "+86 138 1234 5678", "138-1234-5678"),
+    ],
+)
+def test_telephone_numbers_in_a_text(number):
+    assert TextCleaner(replacement="#").transform([f"call {number} now"]).tolist() == ["call # now"]
+
+
+def test_chinese_mobile_number_without_spaces_needs_a_word_before_it():
+    texts = ["\u624b\u673a13812345678\u597d", "\u7535\u8bdd\uff1a13812345678", "\u7968\u623f15000000000\u5143"]
+    assert TextCleaner(replacement="#").transform(texts).tolist() == [
+        "\u624b\u673a#\u597d",
+        "\u7535\u8bdd\uff1a#",
+        "\u7968\u623f15000000000\u5143",
+    ]
+
+
+def test_numbers_keep_their_type():
+    numbers = np.array([[1, 2**60 + 1]])
+    cleaned = TextCleaner().fit_transform(numbers)
+    assert cleaned.dtype == numbers.dtype
+    assert cleaned.tolist() == numbers.tolist()
+    rows = [[2**60 + 1, 0.5]]  # as an array of floats the id would be rounded
+    assert TextCleaner().fit_transform(rows).tolist() == rows
+    with pytest.raises(ValueError, match=r"one dimension of numbers .*astype\(str\)"):
+        TextCleaner().transform(np.array([1.5, 2.5]))
+    assert TextCleaner().fit_transform(iter(["a!!"])).tolist() == ["a!"]
+
+
+def test_fit_checks_columns_of_arrays_only():
+    cleaner = TextCleaner().fit(pd.DataFrame({"title": ["a"], "plot": ["b"]}))
+    assert cleaner.feature_names_in_.tolist() == ["title", "plot"]
+    assert cleaner.transform(pd.DataFrame({"title": ["a!!"]}))["title"].tolist() == ["a!"]
+    with pytest.raises(ValueError, match="X has 1 features, but TextCleaner is expecting 2 features"):
+        cleaner.transform(np.array([["a"]], dtype=object))
+    assert not hasattr(cleaner.fit(["a"]), "n_features_in_")

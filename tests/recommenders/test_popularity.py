@@ -150,7 +150,7 @@ def test_texts_and_a_table_of_all_items(feedback, scale, seed):
     rows, items = catalogue(seed)
     text = {"item_features": "text", "item_encoder": TfidfVectorizer(), "scale": scale}
     table = FeatureTable(items[["item", "text"]], key="item")
-    recommender = fitted(rows[["user", "item", "rating"]], feedback, table, **text)
+    recommender = fitted(rows[["user", "item", "a", "rating"]], feedback, table, **text)
     known = items["text"][np.unique(rows["item"])]
     features = TfidfVectorizer().fit(known).transform(items["text"]).toarray()
     _, expected = by_ridge(rows, features, feedback, scale)

@@ -18,7 +18,7 @@ from store_helpers import (
     texts_like,
     wait_for,
     wide_fetch,
-)  # fmt: skip
+)
 
 from skllmrec._store import EmbeddingStore, _database, _fetch, _locks, _removal
 
@@ -163,8 +163,12 @@ def test_processes_share_a_limited_store(tmp_path):
     assert file_size(tmp_path) <= LIMIT
     report = EmbeddingStore(tmp_path).verify()
     assert {key: report[key] for key in ("damaged", "file", "uses", "dead_claims", "dead_owners")} == {
-        "damaged": 0, "file": None, "uses": 0, "dead_claims": 0, "dead_owners": 0,
-    }  # fmt: skip
+        "damaged": 0,
+        "file": None,
+        "uses": 0,
+        "dead_claims": 0,
+        "dead_owners": 0,
+    }
 
 
 def last_uses(path):

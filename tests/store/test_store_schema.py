@@ -79,6 +79,18 @@ def test_version_1_opens_with_all_its_vectors(tmp_path):
     assert counts(tmp_path) == (40, 42)
 
 
+def test_version_1_that_can_only_be_read_gives_its_vectors(tmp_path):
+    texts = texts_like(30)
+    write_version_1(tmp_path, texts, expected(texts))
+    before = (tmp_path / _database.FILE).read_bytes()
+    store = EmbeddingStore(tmp_path, readonly=True)
+    assert_array_equal(store.fetch(IDENTITY, N_DIMS, texts, must_not_encode), expected(texts))
+    for call in (store.stats, store.inspect, store.verify):
+        with pytest.raises(StoreError, match="made by an older version of skllmrec"):
+            call()
+    assert (tmp_path / _database.FILE).read_bytes() == before
+
+
 def test_version_1_can_be_limited_and_shrinks(tmp_path):
     texts = texts_like(3000)
     write_version_1(tmp_path, texts, np.stack([wide_vector(text) for text in texts]))

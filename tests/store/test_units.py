@@ -9,9 +9,18 @@ from skllmrec._store._units import parse_bytes, parse_seconds, show_bytes
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [(7, 7), (1e9, 10**9), ("7", 7), ("2GB", 2 * 10**9), (" 1.5 mb ", 1_500_000), ("2GiB", 2**31), (".5kB", 500),
-     ("3 B", 3), ("1TB", 10**12)],
-)  # fmt: skip
+    [
+        (7, 7),
+        (1e9, 10**9),
+        ("7", 7),
+        ("2GB", 2 * 10**9),
+        (" 1.5 mb ", 1_500_000),
+        ("2GiB", 2**31),
+        (".5kB", 500),
+        ("3 B", 3),
+        ("1TB", 10**12),
+    ],
+)
 def test_sizes(value, number):
     assert parse_bytes(value, "limit") == number
 
@@ -31,9 +40,17 @@ def test_least_size():
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [(7, 7), (0.5, 0.5), ("90s", 90), ("2m", 120), ("12h", 43200), ("30d", 30 * 86400), ("2 w", 14 * 86400),
-     (timedelta(days=1), 86400)],
-)  # fmt: skip
+    [
+        (7, 7),
+        (0.5, 0.5),
+        ("90s", 90),
+        ("2m", 120),
+        ("12h", 43200),
+        ("30d", 30 * 86400),
+        ("2 w", 14 * 86400),
+        (timedelta(days=1), 86400),
+    ],
+)
 def test_ages(value, number):
     assert parse_seconds(value, "age") == number
 

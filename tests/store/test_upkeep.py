@@ -69,12 +69,19 @@ def test_inspect_lists_encoders(tmp_path, clock):
     assert newer.pop("id") != older.pop("id")
     size = 4 * N_DIMS
     assert newer == {
-        "identity": OTHER, "texts": 4, "bytes": 4 * size,
-        "first_use": moment(start + 10 * DAY), "last_use": moment(start + 11 * DAY),
-    }  # fmt: skip
+        "identity": OTHER,
+        "texts": 4,
+        "bytes": 4 * size,
+        "first_use": moment(start + 10 * DAY),
+        "last_use": moment(start + 11 * DAY),
+    }
     assert older == {
-        "identity": IDENTITY, "texts": 10, "bytes": 10 * size, "first_use": moment(start), "last_use": moment(start),
-    }  # fmt: skip
+        "identity": IDENTITY,
+        "texts": 10,
+        "bytes": 10 * size,
+        "first_use": moment(start),
+        "last_use": moment(start),
+    }
 
 
 def test_inspect_of_an_empty_store(tmp_path):
@@ -160,9 +167,15 @@ def test_verify_of_a_sound_store(tmp_path):
     fetch(tmp_path, texts_like(1200))  # more than one query
     for repair in (False, True):
         assert EmbeddingStore(tmp_path).verify(repair=repair) == {
-            "sound": 1200, "damaged": 0, "file": None, "uses": 0, "dead_claims": 0, "dead_owners": 0, "set_aside": [],
+            "sound": 1200,
+            "damaged": 0,
+            "file": None,
+            "uses": 0,
+            "dead_claims": 0,
+            "dead_owners": 0,
+            "set_aside": [],
             "salvaged": 0,
-        }  # fmt: skip
+        }
 
 
 def test_verify_finds_damaged_rows_and_removes_them(tmp_path):

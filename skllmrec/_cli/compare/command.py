@@ -15,12 +15,12 @@ import joblib
 from skllmrec._cli._program import UsageError, program
 from skllmrec._cli.compare import report as output
 from skllmrec._cli.compare.data import ML_100K, load_job_data
-from skllmrec._cli.compare.estimators import BUILT_IN, TFIDF, make_estimators, make_llm_encoder, make_protocol
+from skllmrec._cli.compare.estimators import BUILT_IN, IDS, TFIDF, make_estimators, make_llm_encoder, make_protocol
 from skllmrec._cli.compare.user_file import load_own_estimators
 from skllmrec._cli.compare.verdict import best_estimator, verdict
 from skllmrec._files import replacing
 from skllmrec._optional import import_optional
-from skllmrec.comparison._compare import compare_recommenders
+from skllmrec.comparison._compare import compare_recommenders, find_baselines
 from skllmrec.comparison._fold import FoldError
 from skllmrec.comparison._plots import save_png
 from skllmrec.comparison._progress import say, seconds
@@ -129,6 +129,12 @@ def _add_task(add):
         type=_finite,
         help="ratings at or above it are positives (default: 4 where the highest rating is 5, else 70%% of the "
         "highest, e.g. 7 of 10; every interaction where all ratings are the same)",
+    )
+    add(
+        "--weights",
+        choices=["log", "bm25", "quantile"],
+        help="train on --target as counts (plays, hours, money), weighted this way; all counts above 0 are positives "
+        "(default: every positive weighs the same)",
     )
     add("--exclude-columns", type=_names, default=[], metavar="A,B", help="columns that no model may read")
     add("--k", type=_count(1), default=20, help="length of the lists")
@@ -288,6 +294,7 @@ def _compare(data, protocol, options, estimators, folder):
             k=options.k,
             threshold=data.threshold if explicit else None,
             reference=TFIDF,
+            baselines=[*find_baselines(estimators), *([IDS] if new_items else [])],
             candidates=protocol.candidates,
             item_vectors=data.item_vectors,
             item_table=data.item_table,
@@ -347,41 +354,49 @@ def run(options: Namespace) -> int:
     prepared = perf_counter()
     comparison = _compare(data, protocol, options, estimators, out / _FOLDS)
     compared = perf_counter()
-    sentences = verdict(comparison, new_items=protocol.candidates == "test")
+    found = verdict(comparison, new_items=protocol.candidates == "test")
     say(f"\n{comparison!r}\n\nVerdict")
-    for sentence in sentences:
+    for sentence in found.sentences:
         say(f"  {sentence}")
-    name, fitted = _refit(comparison, data, estimators, options.n_jobs)
-    user = output.pick_user(data)
-    shown = (user, name, *output.lists_of_user(data, fitted, user))
-    for line in output.side_by_side(*shown[2:], (f"What user {user} liked", f"What {name!r} recommends")):
-        say(line)
+    say("In figures")
+    for line in found.details:
+        say(f"  {line}")
     ends = {"Preparing and encoding": prepared - start, "Comparing": compared - prepared}
-    ends |= {"Fitting the best on everything": perf_counter() - compared, "Together": perf_counter() - start}
     shared = {
         "data": data,
         "protocol": protocol,
         "options": options,
-        "sentences": sentences,
+        "found": found,
         "command": shlex.join([*program().split(), *sys.argv[1:]]),
     }
-    labels = {"Comparing": _RESUMED} if options.resume else {}
-    times = [(labels.get(key, key), seconds(value)) for key, value in ends.items()]
-    page = output.report(comparison, shown=shown, times=times, **shared)
-    _write(out, comparison, fitted, page, output.job_document(seconds=ends, **shared))
+    _write(out, comparison, None, ends, shared)  # what took hours is safe before anything else can fail
+    try:
+        name, fitted = _refit(comparison, data, estimators, options.n_jobs)
+    except Exception as error:
+        error.add_note(f"The results and the report are in {out}; --resume repeats this last fit alone.")
+        raise
+    user = output.pick_user(data)
+    shown = (user, name, *output.lists_of_user(data, fitted, user))
+    for line in output.side_by_side(*shown[2:], (f"What user {user} liked", f"What {name!r} recommends")):
+        say(line)
+    ends |= {"Fitting the best on everything": perf_counter() - compared, "Together": perf_counter() - start}
+    _write(out, comparison, shown, ends, shared)
+    with replacing(out / "best_pipeline.joblib") as temporary:
+        joblib.dump(fitted, temporary)
+    say(f"\nWrote {', '.join(_FILES)} to {out}/")
     say(f"\nDone in {seconds(ends['Together'])}. Load the best pipeline, fitted on everything, with")
     say(f'  model = joblib.load("{out / "best_pipeline.joblib"}"); model.recommend([{user!r}], n_items=10)')
     return 0
 
 
-def _write(out, comparison, fitted, page, job):
-    """Write the files; each replaces its predecessor as a whole."""
+def _write(out, comparison, shown, ends, shared):
+    """Write the files of the comparison; each replaces its predecessor as a whole."""
+    labels = {"Comparing": _RESUMED} if shared["options"].resume else {}
+    times = [(labels.get(key, key), seconds(value)) for key, value in ends.items()]
     comparison.to_csv(out / "results.csv")
-    comparison.to_json(out / "results.json", job=job)
+    comparison.to_json(out / "results.json", job=output.job_document(seconds=ends, **shared))
+    page = output.report(comparison, shown=shown, times=times, **shared)
     with replacing(out / "report.html") as temporary:
         temporary.write_text(page, encoding="utf-8")
     with replacing(out / "picture.png") as temporary:
         save_png(lambda ax: comparison.plot("coverage", "ndcg", ax=ax), temporary)
-    with replacing(out / "best_pipeline.joblib") as temporary:
-        joblib.dump(fitted, temporary)
-    say(f"\nWrote {', '.join(_FILES)} to {out}/")

@@ -35,7 +35,7 @@ class JobData:
     X : pandas.DataFrame
         The interactions that are used: ids, and times where there are some.
     y : pandas.Series or None
-        Ratings; None for implicit feedback.
+        Ratings, or counts that are weighted; None for other implicit feedback.
     items : pandas.DataFrame
         Every item, with its text columns and those for display.
     threshold : float or None
@@ -197,6 +197,21 @@ def _positives(ratings, options, notes):
     return threshold, positive
 
 
+def _weighted_rows(ratings, options, notes):
+    """Return which rows are events whose y is a count that is weighted (--weights)."""
+    method = options.weights
+    if options.feedback == "explicit":
+        raise ValueError(f"--weights {method} weights events, but --feedback explicit predicts ratings: leave one out")
+    if ratings is None:
+        raise ValueError(f"--weights {method} needs counts: name their column with --target")
+    events = (ratings >= options.threshold if options.threshold is not None else ratings > 0).to_numpy()
+    if not events.any():
+        raise ValueError(f"--weights {method} leaves nothing: the largest count is {ratings.max():g}")
+    least = "> 0" if options.threshold is None else f">= {options.threshold:g}"
+    notes.append(f"positives: counts {least}, weighted by CountWeighter({method!r}) (--weights)")
+    return events
+
+
 def _load(options):
     """Return the interactions, the items, the column of the ratings, and notes about what was read."""
     target = None if options.target.lower() == "none" else options.target
@@ -251,7 +266,8 @@ def load_job_data(options: Namespace) -> JobData:
     Parameters
     ----------
     options : argparse.Namespace
-        ``data, target, text, feedback, threshold, exclude_columns, max_users, seed``, and those of `FileOptions`.
+        ``data, target, text, feedback, threshold, weights, exclude_columns, max_users, seed``, and those of
+        `FileOptions`.
 
     Returns
     -------
@@ -271,7 +287,11 @@ def load_job_data(options: Namespace) -> JobData:
     exclude = {USER, ITEM, *options.exclude_columns}
     items = items.drop(columns=list(options.exclude_columns), errors="ignore")
     template, columns, leaking = _template(options, items, exclude, notes)
-    threshold, positive = _positives(ratings, options, notes)
+    weighted = getattr(options, "weights", None) is not None
+    if weighted:
+        threshold, positive = None, _weighted_rows(ratings, options, notes)
+    else:
+        threshold, positive = _positives(ratings, options, notes)
     if options.feedback == "implicit" and positive is not None:
         frame = frame[positive].reset_index(drop=True)
     diversity, where = _find_diversity(items, columns, leaking)
@@ -283,7 +303,7 @@ def load_job_data(options: Namespace) -> JobData:
     data = JobData(
         name,
         X,
-        frame[target] if options.feedback == "explicit" else None,
+        frame[target] if options.feedback == "explicit" or weighted else None,
         items,
         threshold,
         template,

@@ -17,7 +17,7 @@ from skllmrec.encoders import EmbeddingWhitener, LLMTextEncoder
 from skllmrec.metrics import make_ranking_scorer
 from skllmrec.model_selection import ColdItemKFold, PerUserKFold, TemporalSplit
 from skllmrec.model_selection._first_splits import FirstSplits
-from skllmrec.preprocessing import TextAnalyzer, TextTemplate
+from skllmrec.preprocessing import CountWeighter, TextAnalyzer, TextTemplate
 from skllmrec.recommenders import FeatureMFRecommender, PopularityRecommender
 
 POPULARITY, IDS, TFIDF, LLM, BOTH = "popularity", "ids", "ids + TF-IDF", "ids + LLM", "ids + TF-IDF + LLM"
@@ -139,7 +139,7 @@ def make_estimators(data: JobData, options: Namespace, protocol: Protocol) -> di
     ----------
     data : JobData
     options : argparse.Namespace
-        ``feedback, trials, k, seed, model, max_length, store``.
+        ``feedback, weights, trials, k, seed, model, max_length, store``.
     protocol : Protocol
 
     Returns
@@ -147,6 +147,8 @@ def make_estimators(data: JobData, options: Namespace, protocol: Protocol) -> di
     estimators : dict of str to estimator
     """
     columns = {"user": USER, "item": ITEM, "feedback": options.feedback}
+    if getattr(options, "weights", None) is not None:
+        columns["weighter"] = CountWeighter(options.weights)
     scorer = make_ranking_scorer(
         "ndcg",
         k=options.k,

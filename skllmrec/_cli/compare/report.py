@@ -11,6 +11,7 @@ from skllmrec._cli.compare.estimators import BOTH, IDS, LLM, POPULARITY, TFIDF, 
 from skllmrec._cli.compare.files import ITEM, USER
 from skllmrec._typing import Estimator
 from skllmrec.comparison import Comparison, _report
+from skllmrec.comparison._verdict import Verdict
 
 _WHO = {
     POPULARITY: "everyone gets what most people liked",
@@ -19,6 +20,13 @@ _WHO = {
     LLM: "the same, and reads the texts with a language model instead",
     BOTH: "the same, and reads them both ways",
 }
+
+
+_NOT_FITTED = (
+    "<p class=note>This page was written before the last step, the fit of the best estimator on all interactions. "
+    "Where you still read this, that fit is running or has failed, and a file <code>best_pipeline.joblib</code> is of "
+    "an earlier run. The same command with <code>--resume</code> repeats that step alone.</p>"
+)
 
 
 def pick_user(data: JobData) -> Any:
@@ -89,8 +97,8 @@ def report(
     data: JobData,
     protocol: Protocol,
     options: Namespace,
-    sentences: list[str],
-    shown: tuple[Any, str, list[str], list[str]],
+    found: Verdict,
+    shown: tuple[Any, str, list[str], list[str]] | None,
     times: list[tuple[str, str]],
     command: str,
 ) -> str:
@@ -102,10 +110,9 @@ def report(
     data : JobData
     protocol : Protocol
     options : argparse.Namespace
-    sentences : list of str
-        The verdict.
-    shown : tuple
-        User, name of the model, titles liked, titles recommended.
+    found : Verdict
+    shown : tuple or None
+        User, name of the model, titles liked, titles recommended; None before the best estimator is fitted.
     times : list of (str, str)
         What took how long.
     command : str
@@ -128,18 +135,14 @@ def report(
     who = [(name, _WHO.get(name, "your own")) for name in comparison.estimators]
     who += [pair for pair in [_report.metric_words(comparison, "ndcg")] if pair]
     notes = "".join(f"<li>{escape(note)}</li>" for note in data.notes)
-    load = (
-        f'<p>The best estimator, fitted on all interactions: <code>model = joblib.load("best_pipeline.joblib")</code>, '
-        f"then <code>model.recommend([{escape(repr(shown[0]))}], n_items=10)</code>. Load only files you trust.</p>"
-    )
     return _report.page(
         f"Does a language model help on {data.name}?",
         [
-            ("", _report.verdict_box(sentences) + _report.definition_list(who)),
+            ("", _report.verdict_box(found) + _report.definition_list(who)),
             ("Results", _report.quality_table(comparison) + tuned),
             ("Pictures", _report.pictures(comparison, curves=(IDS, best_text))),
             ("Time and memory", _report.cost_table(comparison) + _report.definition_list(times)),
-            ("One user", _user_section(*shown) + load),
+            ("One user", _NOT_FITTED if shown is None else _user_section(*shown) + _how_to_load(shown[0])),
             ("Data and protocol", _report.definition_list(how) + f"<ul class=note>{notes}</ul>"),
             ("Quality of the data, as it was read", f"<div class=note>{data.quality.to_html()}</div>"),
             ("What the searches chose", _report.chosen_table(comparison)),
@@ -149,12 +152,19 @@ def report(
     )
 
 
+def _how_to_load(user):
+    return (
+        f'<p>The best estimator, fitted on all interactions: <code>model = joblib.load("best_pipeline.joblib")</code>, '
+        f"then <code>model.recommend([{escape(repr(user))}], n_items=10)</code>. Load only files you trust.</p>"
+    )
+
+
 def job_document(
     *,
     data: JobData,
     protocol: Protocol,
     options: Namespace,
-    sentences: list[str],
+    found: Verdict,
     seconds: dict[str, float],
     command: str,
 ) -> dict[str, Any]:
@@ -165,8 +175,7 @@ def job_document(
     data : JobData
     protocol : Protocol
     options : argparse.Namespace
-    sentences : list of str
-        The verdict.
+    found : Verdict
     seconds : dict of str to float
         What took how long.
     command : str
@@ -175,7 +184,8 @@ def job_document(
     Returns
     -------
     job : dict
-        ``command, options, protocol, data, verdict, seconds``; ``data`` has ``name, facts, findings, notes, text``.
+        ``command, options, protocol, data, verdict, verdict_details, seconds``; ``data`` has ``name, facts, findings,
+        notes, text``.
     """
     return {
         "command": command,
@@ -188,6 +198,7 @@ def job_document(
             "text": data.template,
             "findings": [str(finding) for finding in data.quality.findings],
         },
-        "verdict": sentences,
+        "verdict": found.sentences,
+        "verdict_details": found.details,
         "seconds": seconds,
     }

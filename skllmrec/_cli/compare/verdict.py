@@ -6,6 +6,7 @@ from skllmrec._cli.compare.estimators import BOTH, BUILT_IN, IDS, LLM, POPULARIT
 from skllmrec.comparison import Comparison
 from skllmrec.comparison._formatting import sureness
 from skllmrec.comparison._statistics import holm_correction
+from skllmrec.comparison._verdict import Verdict, hits_sentence, next_sentence, ranking, rival_of, winner_sentence
 
 _NOTHING = 0.0005  # a change of NDCG below it is printed as 0.0%
 _LITTLE = 0.01  # a change of NDCG below it is called very little, however sure it is
@@ -33,7 +34,7 @@ def _sentence(comparison, name, reference, contrast, p):
     return f"{name!r} ranks {_percent(contrast['gain'])} {better} than {reference!r} ({means}): {sureness(p)}."
 
 
-def verdict(comparison: Comparison, *, new_items: bool = False) -> list[str]:
+def verdict(comparison: Comparison, *, new_items: bool = False) -> Verdict:
     """Answer in plain words whether the language model helps, and how sure that is.
 
     The contrasts with TF-IDF (alone and beside it) and with ids alone are Holm-adjusted together, and with them that of
@@ -48,8 +49,8 @@ def verdict(comparison: Comparison, *, new_items: bool = False) -> list[str]:
 
     Returns
     -------
-    sentences : list of str
-        The first one is the answer.
+    verdict : Verdict
+        Its first sentence is the answer.
     """
     best_llm = max((LLM, BOTH), key=lambda name: comparison.value(name, "ndcg"))
     own = [name for name in comparison.estimators if name not in BUILT_IN]
@@ -57,24 +58,41 @@ def verdict(comparison: Comparison, *, new_items: bool = False) -> list[str]:
     learned = max((IDS, TFIDF, LLM, BOTH), key=lambda name: comparison.value(name, "ndcg"))
     pairs = [(LLM, TFIDF), (BOTH, TFIDF)]
     pairs += [] if new_items else [(best_llm, IDS), (TFIDF, IDS), (learned, POPULARITY)]
-    lines, directions, gains = _contrasts(comparison, [*pairs, *((name, ours) for name in own)])
+    pairs += [(name, ours) for name in own]
+    lines, directions, gains, adjusted = _contrasts(comparison, pairs)
     if new_items:
         answer = _answer_new(directions[:2], gains)
     else:
         answer = _answer(directions[:3], gains[:3], best_llm)
         answer = _beside_popularity(answer, directions[4], gains[4], learned)
-    best = best_estimator(comparison)
-    sentences = [answer, f"Best of all: {best!r}, {comparison.label('ndcg')} {comparison.value(best, 'ndcg'):.4f}."]
-    sentences += [*lines[len(pairs) :], *lines[: len(pairs)]]
-    sentences.append(
-        f"The p-values allow for all {len(lines)} of these comparisons (Holm), the intervals for one each; "
-        "those of the table allow for the comparisons of its row, and differ a little."
-    )
+    sentences = [answer, *_winner(comparison, ours, dict(zip(map(frozenset, pairs), adjusted, strict=True)))]
     if new_items:
         sentences.append(f"{IDS!r} and {POPULARITY!r} know nothing of new items and rank them at random.")
+    built_in = len(pairs) - len(own)
     coverage = [f"{name!r} {comparison.value(name, 'coverage'):.1%}" for name in (IDS, TFIDF, LLM, BOTH, *own)]
-    sentences.append(f"Coverage of the catalogue: {', '.join(coverage)}.")
-    return sentences
+    details = [
+        *lines[built_in:],
+        *lines[:built_in],
+        f"The p-values allow for all {len(lines)} of these comparisons (Holm), the intervals for one each; "
+        "those of the table allow for the comparisons of its row, and differ a little.",
+        f"Coverage of the catalogue: {', '.join(coverage)}.",
+    ]
+    return Verdict(sentences, details)
+
+
+def _winner(comparison, ours, adjusted):
+    """Name the winner, the second, and how many users find something; with the p-values of the answer."""
+    label = comparison.label("ndcg")
+    winner = best_estimator(comparison)
+    rival = rival_of(comparison, winner, label) if winner in BUILT_IN else ours
+    p = adjusted.get(frozenset((winner, rival)))
+    if p is None:  # the rival is one of the user's own
+        p = comparison.contrast(winner, rival)["p_value"]
+    return [
+        winner_sentence(comparison, label, winner, rival, p),
+        *next_sentence(comparison, label, winner, rival, tested=True),
+        *hits_sentence(comparison, winner, rival),
+    ]
 
 
 def _beside_popularity(answer, direction, gain, learned):
@@ -92,13 +110,13 @@ def _beside_popularity(answer, direction, gain, learned):
 
 
 def _contrasts(comparison, pairs):
-    """Sentences on pairs of estimators, significant directions (-1, 0, 1) and gains; adjusted together."""
+    """Sentences on pairs of estimators, significant directions (-1, 0, 1), gains and p-values; adjusted together."""
     contrasts = [comparison.contrast(*pair) for pair in pairs]
     adjusted = holm_correction([contrast["p_value"] for contrast in contrasts])
     gains = [contrast["gain"] for contrast in contrasts]
     directions = [int(np.sign(gain)) * (p < 0.05) for gain, p in zip(gains, adjusted, strict=True)]
     rows = zip(pairs, contrasts, adjusted, strict=True)
-    return [_sentence(comparison, *pair, contrast, p) for pair, contrast, p in rows], directions, gains
+    return [_sentence(comparison, *pair, contrast, p) for pair, contrast, p in rows], directions, gains, adjusted
 
 
 def _answer(directions, gains, best_llm):
@@ -132,5 +150,5 @@ def _answer_new(directions, gains):
 
 
 def best_estimator(comparison: Comparison) -> str:
-    """Name of the estimator with the highest NDCG; of equal ones the first."""
-    return max(comparison.estimators, key=lambda name: comparison.value(name, "ndcg"))
+    """Name of the estimator with the highest NDCG, baselines left out; of equal ones the first."""
+    return ranking(comparison, comparison.label("ndcg"))[0]

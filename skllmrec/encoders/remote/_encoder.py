@@ -7,14 +7,15 @@ from typing import Any
 
 from sklearn.preprocessing import normalize as unit_rows
 
+from skllmrec._inputs import FaultyInputsError
 from skllmrec._remote_api import RemoteAPI, parse_base_url
 from skllmrec._sklearn import HasMethods, Interval, StrOptions
 from skllmrec._store import EmbeddingStore
 from skllmrec._typing import FloatArray, IntArray, Path
 from skllmrec.base import BaseTextEncoder
 from skllmrec.encoders.remote._job import EmbeddingJob
+from skllmrec.encoders.remote._requests import PROBE
 
-_PROBE = "a film"  # what is sent to learn the length of a vector
 _OWN = {"model", "input", "dimensions", "encoding_format"}  # fields of a request that have parameters of their own
 
 
@@ -27,8 +28,18 @@ class _UnitJob:
         self.groups = job.groups
 
     def encode(self, positions: IntArray) -> FloatArray:
-        """Encode the texts at `positions`; a zero vector stays zero."""
-        return unit_rows(self._job.encode(positions), copy=False)
+        """Encode the texts at `positions`; a zero vector stays zero.
+
+        Raises
+        ------
+        FaultyInputsError
+            If the server cannot encode some texts, but others.
+        """
+        try:
+            return unit_rows(self._job.encode(positions), copy=False)
+        except FaultyInputsError as fault:
+            fault.vectors[fault.is_encoded] = unit_rows(fault.vectors[fault.is_encoded])
+            raise
 
 
 class RemoteTextEncoder(BaseTextEncoder):
@@ -38,7 +49,8 @@ class RemoteTextEncoder(BaseTextEncoder):
     text of a call is sent once, with others of similar length, several requests at a time; with `memory` no text is
     paid for twice. Requests that may succeed later (429, 5xx, time-outs, cut connections) are repeated after waits
     that double, or that the server names. An answer is used only if it has one finite vector of the right length
-    for every text, each identified by its index.
+    for every text, each identified by its index. Where the server cannot encode a text, the others are encoded, and
+    kept in `memory`, before an error names it.
 
     A blank text (empty or white space, after `prompt`) is not sent, as many servers refuse it: its vector is zero.
 
@@ -58,14 +70,16 @@ class RemoteTextEncoder(BaseTextEncoder):
         Length of a vector to ask for, of models that can cut it. `fit` then asks the server nothing.
     extra_body : dict or None, default=None
         More fields for every request, for services that want them, e.g. ``{"input_type": "passage"}``. It is no place
-        for a key: parameters are shown.
+        for a key: parameters are shown. Fields whose value is None are not sent.
     normalize : bool, default=False
         Scale every vector to unit length (a zero vector stays zero).
-    encoding_format : {"float", "base64"}, default="float"
+    encoding_format : {"float", "base64"} or None, default="float"
         How the server writes vectors. ``"base64"`` is a quarter of the size and much faster to read, but not every
-        server knows it. Either is understood, whatever was asked for.
+        server knows it. None does not send the field, for servers that refuse it. Either is understood, whatever was
+        asked for.
     max_batch_texts : int, default=64
-        Most texts of a request. A request that is too large for the server is halved until it is not.
+        Most texts of a request. Where a server takes fewer and says how many, that is done; where it only says that a
+        request is too large, it is halved until it is not.
     max_batch_chars : int, default=100_000
         Most characters of a request; a longer text is sent alone.
     n_concurrent : int, default=4
@@ -138,7 +152,7 @@ class RemoteTextEncoder(BaseTextEncoder):
         "dimensions": [Interval(Integral, 1, None, closed="left"), None],
         "extra_body": [dict, None],
         "normalize": ["boolean"],
-        "encoding_format": [StrOptions({"float", "base64"})],
+        "encoding_format": [StrOptions({"float", "base64"}), None],
         "max_batch_texts": [Interval(Integral, 1, None, closed="left")],
         "max_batch_chars": [Interval(Integral, 1, None, closed="left")],
         "n_concurrent": [Interval(Integral, 1, None, closed="left")],
@@ -158,7 +172,7 @@ class RemoteTextEncoder(BaseTextEncoder):
         dimensions: int | None = None,
         extra_body: dict[str, Any] | None = None,
         normalize: bool = False,
-        encoding_format: str = "float",
+        encoding_format: str | None = "float",
         max_batch_texts: int = 64,
         max_batch_chars: int = 100_000,
         n_concurrent: int = 4,
@@ -188,7 +202,7 @@ class RemoteTextEncoder(BaseTextEncoder):
         if self.dimensions is not None:
             self._api()  # finds a bad address or a missing key
             return int(self.dimensions)
-        job = self._job([_PROBE], n_dims=None)
+        job = self._job([PROBE], n_dims=None)
         return job.encode(job.groups[0]).shape[1]
 
     def _check_extra_body(self):
@@ -203,6 +217,10 @@ class RemoteTextEncoder(BaseTextEncoder):
         except (TypeError, ValueError) as error:
             raise ValueError(f"extra_body={extra!r} cannot be sent as JSON ({error})") from error
 
+    def _extra(self):
+        """Fields of `extra_body` that are sent."""
+        return {name: value for name, value in (self.extra_body or {}).items() if value is not None}
+
     def _api(self):
         return RemoteAPI(
             self.base_url,
@@ -213,12 +231,13 @@ class RemoteTextEncoder(BaseTextEncoder):
         )
 
     def _job(self, texts, *, n_dims):
-        request = {**(self.extra_body or {}), "model": self.model, "encoding_format": self.encoding_format}
-        if self.dimensions is not None:
-            request["dimensions"] = int(self.dimensions)
+        dimensions = None if self.dimensions is None else int(self.dimensions)
+        own = {"model": self.model, "encoding_format": self.encoding_format, "dimensions": dimensions}
+        request = self._extra() | {name: value for name, value in own.items() if value is not None}
         return EmbeddingJob(
             self._api(),
-            [(self.prompt or "") + text for text in texts],
+            texts,
+            prompt=self.prompt or "",
             request=request,
             n_dims=n_dims,
             max_texts=self.max_batch_texts,
@@ -232,7 +251,7 @@ class RemoteTextEncoder(BaseTextEncoder):
             "model": self.model,
             "size": self.embedding_size_,
             "dimensions": None if self.dimensions is None else int(self.dimensions),
-            "extra_body": self.extra_body or {},
+            "extra_body": self._extra(),
             "prompt": self.prompt or "",
             "normalize": bool(self.normalize),
         }

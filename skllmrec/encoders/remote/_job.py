@@ -1,20 +1,15 @@
-"""Embeddings of texts from a server: requests of limited size, and every answer is checked before it is used."""
+"""Embeddings of texts from a server, in requests of limited size."""
 
-import base64
-import re
 from typing import Any
 
 import numpy as np
 
+from skllmrec._inputs import FaultyInputsError
 from skllmrec._remote_api import RemoteAPI
 from skllmrec._typing import FloatArray, IntArray
-from skllmrec.exceptions import RemoteAPIError
+from skllmrec.encoders.remote._requests import EmbeddingRequests
 
-_PATH = "embeddings"
 _ROUNDS = 4  # requests of each thread in a group: few enough to lose little, enough to keep all threads busy
-_SHOWN = 40  # characters of a text in a message
-# servers that do not use 413 state it in the message
-_TOO_LARGE = re.compile(r"too (many|large|long|big)|maximum|exceed|batch size|(context|input|sequence) length", re.I)
 
 
 def cut_batches(lengths: IntArray, *, max_texts: int, max_chars: int) -> list[slice]:
@@ -50,90 +45,6 @@ def cut_batches(lengths: IntArray, *, max_texts: int, max_chars: int) -> list[sl
     return cuts
 
 
-def _read_vector(entry, place):
-    """One embedding: a list of numbers, or the base64 of float32 numbers, least byte first."""
-    embedding = entry.get("embedding")
-    if isinstance(embedding, str):
-        try:
-            return np.frombuffer(base64.b64decode(embedding, validate=True), dtype="<f4")
-        except ValueError:
-            raise ValueError(f"embedding {place} is a string, but not the base64 of float32 numbers") from None
-    if not isinstance(embedding, list) or not embedding:
-        raise ValueError(f"embedding {place} is {'empty' if embedding == [] else type(embedding).__name__}")
-    try:
-        row = np.array(embedding)
-    except ValueError:  # lists of several lengths
-        row = np.array(None)
-    if row.ndim == 1 and row.dtype.kind in "fiu":
-        return row
-    if None in embedding:
-        raise ValueError(f"embedding {place} holds null: the model computed NaN")
-    raise ValueError(f"embedding {place} holds what is no number, or a vector for each token")
-
-
-def _entries_in_order(answer, n_texts):
-    """Put the entries of an answer in the order of the texts, whatever order the server has put them in."""
-    entries = answer.get("data")
-    if not isinstance(entries, list):
-        raise ValueError(f"no list 'data' (but {', '.join(sorted(map(repr, answer))[:5]) or 'nothing'})")
-    if len(entries) != n_texts:
-        raise ValueError(f"{len(entries)} embeddings for {n_texts} texts")
-    indices = [entry.get("index") if isinstance(entry, dict) else None for entry in entries]
-    for place, index in enumerate(indices):
-        if type(index) is not int:
-            raise ValueError(f"entry {place} of 'data' has no index: whose embedding it is cannot be told")
-    if sorted(indices) != list(range(n_texts)):
-        raise ValueError(f"the indices {sorted(indices)[:8]} where each of 0 to {n_texts - 1} was expected once")
-    return [entries[place] for place in np.argsort(indices)]
-
-
-def read_embeddings(answer: dict[str, Any], *, n_texts: int, n_dims: int | None) -> FloatArray:
-    """Read the vectors out of an answer of ``/v1/embeddings``.
-
-    Parameters
-    ----------
-    answer : dict
-        The answer of the server, from JSON.
-    n_texts : int
-        Texts that were sent.
-    n_dims : int or None
-        Length that a vector must have; None takes any that all have.
-
-    Returns
-    -------
-    ndarray of shape (n_texts, n_dims), dtype float32
-        Finite, in the order of the texts.
-
-    Raises
-    ------
-    ValueError
-        If number, indices, lengths or values are not as expected.
-
-    Examples
-    --------
-    >>> from skllmrec.encoders.remote._job import read_embeddings
-    >>> entries = [{"index": 1, "embedding": [3.0, 4.0]}, {"index": 0, "embedding": [1.0, 2.0]}]
-    >>> read_embeddings({"data": entries}, n_texts=2, n_dims=2)
-    array([[1., 2.],
-           [3., 4.]], dtype=float32)
-    """
-    rows = [_read_vector(entry, place) for place, entry in enumerate(_entries_in_order(answer, n_texts))]
-    lengths = sorted({len(row) for row in rows})
-    if lengths != [lengths[0] if n_dims is None else n_dims]:
-        expected = "of one length" if n_dims is None else f"of length {n_dims}"
-        raise ValueError(f"embeddings of length {', '.join(map(str, lengths))} where all {expected} were expected")
-    with np.errstate(over="ignore"):
-        vectors = np.array(rows).astype(np.float32)
-    if not np.isfinite(vectors).all():
-        n_wrong = np.count_nonzero(~np.isfinite(vectors).all(axis=1))
-        raise ValueError(f"NaN, infinity or more than float32 holds in {n_wrong} of {n_texts} embeddings")
-    return vectors
-
-
-def _is_too_large(error):
-    return error.status == 413 or (error.status in {400, 422} and _TOO_LARGE.search(error.detail) is not None)
-
-
 class EmbeddingJob:
     """Encode texts on a server.
 
@@ -145,7 +56,9 @@ class EmbeddingJob:
     api : RemoteAPI
         The service.
     texts : list of str
-        Texts, prompts included.
+        Texts.
+    prompt : str
+        Put before every text.
     request : dict
         What goes with every request: model and options.
     n_dims : int or None
@@ -158,7 +71,7 @@ class EmbeddingJob:
     Attributes
     ----------
     costs : ndarray of int, shape (n_texts,)
-        Characters of each text.
+        Characters of each text with the prompt.
     groups : list of ndarray of int
         Positions to encode together.
     """
@@ -168,6 +81,7 @@ class EmbeddingJob:
         api: RemoteAPI,
         texts: list[str],
         *,
+        prompt: str,
         request: dict[str, Any],
         n_dims: int | None,
         max_texts: int,
@@ -175,12 +89,12 @@ class EmbeddingJob:
         n_concurrent: int,
     ) -> None:
         self._api = api
-        self._texts = texts
-        self._request = request
+        self._texts = [prompt + text for text in texts]
         self._n_dims = n_dims
         self._max_texts = max_texts
         self._max_chars = max_chars
-        self.costs = np.fromiter(map(len, texts), dtype=np.intp, count=len(texts))
+        self._requests = EmbeddingRequests(api, request, prompt=prompt, n_dims=n_dims, max_texts=max_texts)
+        self.costs = np.fromiter(map(len, self._texts), dtype=np.intp, count=len(texts))
         order = np.argsort(self.costs, kind="stable")
         cuts = self._cut(order)
         per_group = _ROUNDS * n_concurrent
@@ -196,17 +110,23 @@ class EmbeddingJob:
 
         Raises
         ------
+        FaultyInputsError
+            If the server cannot encode some texts, but others.
         RemoteAPIError
             If the server cannot be reached or does not answer as it should.
         """
         sent = np.array([row for row, i in enumerate(positions) if not self._is_blank(i)], dtype=np.intp)
         sent = sent[np.argsort(self.costs[positions[sent]], kind="stable")]
         batches = [sent[cut] for cut in self._cut(positions[sent])]
-        found = self._api.map(lambda rows: self._encode_batch([self._texts[i] for i in positions[rows]]), batches)
-        n_dims = self._n_dims if self._n_dims is not None else found[0].shape[1]
+        found = self._api.map(lambda rows: self._requests([self._texts[i] for i in positions[rows]]), batches)
+        n_dims = self._n_dims if self._n_dims is not None else found[0][0].shape[1]
         vectors = np.zeros((len(positions), n_dims), dtype=np.float32)
-        for rows, part in zip(batches, found, strict=True):
+        faults = {}
+        for rows, (part, wrong) in zip(batches, found, strict=True):
             vectors[rows] = part
+            faults.update({int(rows[place]): fault for place, fault in wrong.items()})
+        if faults:
+            raise FaultyInputsError(faults, vectors)
         return vectors
 
     def _is_blank(self, position):
@@ -214,38 +134,5 @@ class EmbeddingJob:
         return not text or text.isspace()
 
     def _cut(self, positions):
-        return cut_batches(self.costs[positions], max_texts=self._max_texts, max_chars=self._max_chars)
-
-    def _encode_batch(self, texts):
-        """Vectors of the texts of a request, halved as often as it is too large for the server."""
-        if len(texts) <= self._max_texts:
-            try:
-                answer = self._api.post_json(_PATH, {**self._request, "input": texts})
-            except RemoteAPIError as error:
-                if not _is_too_large(error):
-                    raise
-                if len(texts) == 1:
-                    raise self._too_long(error, texts[0]) from error
-                self._max_texts = min(self._max_texts, len(texts) // 2)  # long texts come last: the rest is no shorter
-            else:
-                return self._read(answer, len(texts))
-        middle = len(texts) // 2
-        return np.concatenate([self._encode_batch(texts[:middle]), self._encode_batch(texts[middle:])])
-
-    def _read(self, answer, n_texts):
-        try:
-            return read_embeddings(answer, n_texts=n_texts, n_dims=self._n_dims)
-        except ValueError as error:
-            raise RemoteAPIError(
-                f"{self._api.url}/{_PATH} answered the model {self._request['model']!r} with {error}. Nothing of this "
-                "answer is used: check that base_url and model name an embedding model, and look into the server's log",
-                200,
-            ) from error
-
-    def _too_long(self, error, text):
-        return RemoteAPIError(
-            f"{error}. Of all texts the one of {len(text):,} characters that begins {text[:_SHOWN]!r} is too long for "
-            "the server by itself: let the server cut texts to what the model reads, or cut them first",
-            error.status,
-            error.detail,
-        )
+        max_texts = min(self._max_texts, self._requests.max_texts)
+        return cut_batches(self.costs[positions], max_texts=max_texts, max_chars=self._max_chars)

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from skllmrec._remote_api import RemoteAPI
+from skllmrec._remote_api import RemoteAPI, refusal_of
 from skllmrec.exceptions import RemoteAPIError
 from skllmrec.language_models.profiles._generator import Answer
 
 _PATH = "chat/completions"
 _ROUNDS = 4  # requests of each thread between two writes to the cache
 _REFUSED = {400, 413, 422}  # statuses of a refused request, which may depend on its text alone
+_OF_TEXT = {"size", "text"}  # kinds of refusals that depend on the text, whatever their status
 
 
 class ChatWriter:
@@ -40,24 +41,29 @@ class ChatWriter:
         ------
         dict of int to {Answer, RemoteAPIError}
             Position of a prompt -> its answer, or the error with which the server refused this request (status 400, 413
-            or 422).
+            or 422, or a server error that is about the text).
 
         Raises
         ------
         RemoteAPIError
-            If the server cannot be reached, fails, or returns an invalid answer.
+            If the server cannot be reached, fails, or returns an invalid answer, and after the answers of a group in
+            which it refused requests because of the budget or quota of the account.
         """
         size = _ROUNDS * self._n_concurrent
         for start in range(0, len(prompts), size):
             group = list(range(start, min(start + size, len(prompts))))
             answers = self._api.map(lambda position: self._ask(prompts[position]), group)
-            yield dict(zip(group, answers, strict=True))
+            ends = [answer for answer in answers if _is_about_account(answer)]
+            yield {i: answer for i, answer in zip(group, answers, strict=True) if answer not in ends}
+            if ends:
+                raise ends[0]
 
     def _ask(self, prompt):
+        body = {**self._request, "messages": [{"role": "user", "content": prompt}]}
         try:
-            found = self._api.post_json(_PATH, {**self._request, "messages": [{"role": "user", "content": prompt}]})
+            found = self._api.post_json(_PATH, body, is_final=lambda status, refusal: refusal.kind in _OF_TEXT)
         except RemoteAPIError as error:
-            if error.status in _REFUSED:
+            if error.status in _REFUSED or refusal_of(error).kind in _OF_TEXT:
                 return error
             raise
         try:
@@ -66,6 +72,11 @@ class ChatWriter:
             raise RemoteAPIError(
                 f"{self._api.url}/{_PATH} gave what is no answer of a chat ({error}): check base_url and model", 200
             ) from None
+
+
+def _is_about_account(answer):
+    """Whether a refusal is about the account, so that the next text would be refused as well."""
+    return isinstance(answer, RemoteAPIError) and refusal_of(answer).kind == "account"
 
 
 def read_answer(found: dict[str, Any]) -> Answer:

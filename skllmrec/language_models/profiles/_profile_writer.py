@@ -299,7 +299,8 @@ class LLMProfileWriter(
         CheckpointError
             If the weights have changed since `fit`.
         RemoteAPIError
-            If the server fails, or refuses all of the first requests after `fit`; earlier answers are in `memory`.
+            If the server fails, refuses all of the first requests after `fit`, or refuses one because of the budget or
+            quota of the account; earlier answers are in `memory`.
 
         Warns
         -----
@@ -315,6 +316,8 @@ class LLMProfileWriter(
         answers = {text: Answer(**answer) for text, answer in answers.items()}
         missing = self._within_budget([text for text in wanted if text not in answers])
         if missing:
+            if cache is not None:
+                cache.check_can_write()
             answers |= self._write(missing, cache)
         profiles = {text: self._profile(text, answers.get(text)) for text in wanted}
         self._warn_of_thoughts(answers)
@@ -351,7 +354,8 @@ class LLMProfileWriter(
             "random_state": int(self.random_state) if self._is_sampled() else None,
             "dtype": None if self.base_url else self.dtype,
         }
-        return TextCache(getattr(self.memory, "path", self.memory), identity)
+        folder = getattr(self.memory, "path", self.memory)
+        return TextCache(folder, identity, readonly=getattr(self.memory, "readonly", False))
 
     def _check_extra_body(self):
         """Raise an error for fields that cannot be sent."""

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from skllmrec import _typing
-from skllmrec._store._database import is_damage
-from skllmrec.exceptions import StoreError, StoreWarning
+from skllmrec._format import FORMATS, check_format
+from skllmrec._store._database import find_obstacle, is_damage, is_refusal, uris_to_read
+from skllmrec.exceptions import StorageError, StoreError, StoreWarning
 
 _FILE = "profiles.sqlite"
 _APPLICATION = 0x736B7077  # "skpw": marks the database as one of this class
@@ -31,6 +32,8 @@ class TextCache:
         Created on first use.
     identity : dict
         JSON values that the cached values depend on.
+    readonly : bool, default=False
+        Write nothing: `write` does nothing, and the file is opened to read only.
 
     Examples
     --------
@@ -42,8 +45,9 @@ class TextCache:
     ({'Heat': {'answer': 'A thriller.'}}, {})
     """
 
-    def __init__(self, directory: _typing.Path, identity: dict[str, Any]) -> None:
+    def __init__(self, directory: _typing.Path, identity: dict[str, Any], *, readonly: bool = False) -> None:
         self._path = Path(directory).expanduser() / _FILE
+        self._readonly = readonly
         self._prefix = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).digest()
 
     def read(self, texts: Iterable[str]) -> dict[str, Any]:
@@ -61,16 +65,28 @@ class TextCache:
         Raises
         ------
         StoreError
-            If the directory cannot be used.
+            If the directory cannot be used, or is to be read only and has no cache.
+        FileVersionError
+            If a newer version of the package wrote the file.
         """
         found = {}
-        with self._open() as connection:
+        with self._open_to_read() if self._readonly or find_obstacle(self._path) else self._open() as connection:
             for text in texts:
                 digest = self._digest(text)
                 row = connection.execute("SELECT value, checksum FROM texts WHERE digest = ?", (digest,)).fetchone()
                 if row is not None and row[1] == _checksum(digest, row[0]):
                     found[text] = json.loads(row[0])
         return found
+
+    def check_can_write(self) -> None:
+        """Raise a StoreError if values could not be stored, to be called before anything is paid for."""
+        obstacle = None if self._readonly else find_obstacle(self._path)
+        if obstacle is not None:
+            raise StoreError(
+                f"the texts in memory={str(self._path.parent)!r} can only be read ({obstacle}), and some are missing: "
+                "make the folder writable, give memory= another one, or pass "
+                f"memory=EmbeddingStore({str(self._path.parent)!r}, readonly=True), which keeps no new ones"
+            )
 
     def write(self, values: dict[str, Any]) -> None:
         """Store values, all of them or none.
@@ -85,6 +101,8 @@ class TextCache:
         StoreError
             If the directory cannot be used.
         """
+        if self._readonly:
+            return
         rows = []
         for text, value in values.items():
             digest, written = self._digest(text), json.dumps(value).encode()
@@ -108,7 +126,7 @@ class TextCache:
                 connection = self._connect()
             with closing(connection):
                 yield connection
-        except StoreError:  # an OSError that names the remedy already
+        except StorageError:  # an OSError that names the remedy already
             raise
         except (OSError, sqlite3.Error) as error:
             raise StoreError(
@@ -116,17 +134,43 @@ class TextCache:
                 "directory on a local disk that you may write to, or memory=None"
             ) from error
 
-    def _connect(self):
-        connection = sqlite3.connect(self._path, timeout=_TIMEOUT)
+    @contextmanager
+    def _open_to_read(self):
+        """Open the file without writing anything."""
+        if not self._path.is_file():
+            raise StoreError(f"there are no texts to read in {self._path.parent}: it has no file {_FILE}")
+        try:
+            with closing(self._connect_to_read()) as connection:
+                yield connection
+        except sqlite3.Error as error:
+            raise StoreError(f"the texts in {self._path.parent} cannot be read ({error})") from error
+
+    def _connect_to_read(self):
+        *others, last = uris_to_read(self._path)
+        for uri in others:
+            try:
+                return self._connect(uri)
+            except sqlite3.OperationalError as error:
+                if not is_refusal(error):
+                    raise
+        return self._connect(last)
+
+    def _connect(self, uri=None):
+        """Connect to the file, or to a URI of SQLite that names it, under which no tables are made."""
+        connection = sqlite3.connect(uri or self._path, timeout=_TIMEOUT, uri=uri is not None)
         try:
             connection.text_factory = bytes
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (n_tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             if n_tables and application != _APPLICATION:
                 raise StoreError(f"{self._path} is a database of another program: give memory= another directory")
-            if not n_tables:  # readers never wait for a writer
+            if n_tables:
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                check_format("profiles", version or 1, self._path)  # files of format 1 name none
+            elif uri is None:  # readers never wait for a writer
                 connection.execute("PRAGMA journal_mode = WAL").fetchone()
                 connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+                connection.execute(f"PRAGMA user_version = {FORMATS['profiles']}")
                 connection.execute(_SCHEMA)
         except BaseException:
             connection.close()

@@ -14,6 +14,7 @@ from skllmrec._ids import IdIndex, normalise_ids
 from skllmrec._sklearn import BaseComposition, Interval, all_or_nothing, column_positions, fit_context, take_rows
 from skllmrec._typing import Array, Column, Estimator, Feedback, FloatArray, Ids, RandomState, Rows, Unknown
 from skllmrec.base import BaseRecommender, Entities
+from skllmrec.base._hints import once
 from skllmrec.recommenders.blend._validation import (
     SEGMENTS,
     Validation,
@@ -64,9 +65,7 @@ class _Names:
         """Find the rows of `Entities` in what a caller gave: ids, rows of a table, or a tuple of both."""
         if given is None:
             return cls(entities.ids, histories=histories, are_people=False)
-        is_tuple = isinstance(given, tuple) and len(given) == 2 and np.ndim(given[1]) == 2
-        table = given[1] if is_tuple else given
-        table = table if hasattr(table, "shape") else np.array(table, dtype=object)
+        is_tuple, table = _find_table(given)
         if len(table.shape) == 1:
             return cls(entities.ids, histories=histories)
         ids = side.read_ids(table)
@@ -99,6 +98,13 @@ class _Names:
             return self.ids
         rows = take_rows(self.table, self.rows[~by_id])
         return (self.ids[by_id], rows) if by_id.any() else rows
+
+
+def _find_table(given):
+    """Whether a caller gave a tuple of ids and a table; and that table, or else all that was given, as an array."""
+    is_tuple = isinstance(given, tuple) and len(given) == 2 and np.ndim(given[1]) == 2
+    table = given[1] if is_tuple else given
+    return is_tuple, table if hasattr(table, "shape") else np.array(table, dtype=object)
 
 
 class _Rows:
@@ -249,6 +255,10 @@ class BlendRecommender(BaseComposition, BaseRecommender):
         first = self.estimators[0] if isinstance(self.estimators, list) and self.estimators else None
         return getattr(first[1], "feedback", "explicit") if isinstance(first, tuple) and len(first) == 2 else "explicit"
 
+    @property
+    def _reads_raw_counts(self):
+        return any(estimator._reads_raw_counts for _, estimator in self.estimators)
+
     def _check_estimators(self):
         if not self.estimators or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in self.estimators):
             raise ValueError(f"estimators is {self.estimators!r:.80}: give a list of at least one (name, recommender)")
@@ -306,6 +316,10 @@ class BlendRecommender(BaseComposition, BaseRecommender):
             If an estimator is no recommender.
         """
         self._check_estimators()
+        with once():  # the parts are fitted twice on the same rows
+            return self._fit(X, y, sample_weight, user_table, item_table)
+
+    def _fit(self, X, y, sample_weight, user_table, item_table):
         super().fit(X, y, sample_weight=sample_weight, user_table=user_table, item_table=item_table)
         keys = {"user": self._user_side.id_key, "item": self._item_side.id_key}
         tables = self._read_tables(keys, user_table, item_table)
@@ -345,9 +359,10 @@ class BlendRecommender(BaseComposition, BaseRecommender):
         """
         if not hasattr(self, "estimators_"):
             return self.fit(X, y, sample_weight=sample_weight)
-        super().partial_fit(X, y, sample_weight=sample_weight)
-        parts = [copy.copy(estimator) for estimator in self.estimators_]  # none has folded in if one fails
-        self.estimators_ = [part.partial_fit(X, y, sample_weight=sample_weight) for part in parts]
+        with once():
+            super().partial_fit(X, y, sample_weight=sample_weight)
+            parts = [copy.copy(estimator) for estimator in self.estimators_]  # none has folded in if one fails
+            self.estimators_ = [part.partial_fit(X, y, sample_weight=sample_weight) for part in parts]
         touched = self._user_side.index.encode(self._user_side.read_ids(self._checked(X, reset=False)))
         self._learn_levels(np.unique(touched))
         return self

@@ -66,6 +66,9 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         None: the columns are numbers.
     feedback : {"explicit", "implicit"}, default="explicit"
         Whether y holds ratings, or non-negative weights (None for all one).
+    weighter : transformer, default=None
+        Turns counts with a heavy tail into weights, such as `CountWeighter`: it is fitted on the summed y of the pairs
+        of users and items. None: y is the weight.
     solver : {"als", "adamw", "rmsprop", "sgd"}, default="als"
         How the objective is minimised. "als": alternating least squares by warm-started conjugate gradients, the
         fastest. The others: mini-batch gradient descent with AdamW, RMSProp or Nesterov momentum, which adds dropout
@@ -201,6 +204,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         user_encoder: Estimator | None = None,
         item_encoder: Estimator | None = None,
         feedback: Feedback = "explicit",
+        weighter: Estimator | None = None,
         solver: str = "als",
         alpha: float | None = None,
         nu: float | None = None,
@@ -228,6 +232,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         self.user_encoder = user_encoder
         self.item_encoder = item_encoder
         self.feedback = feedback
+        self.weighter = weighter
         self.solver = solver
         self.alpha = alpha
         self.nu = nu

@@ -54,6 +54,9 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
         None: the columns are numbers.
     feedback : {"implicit", "explicit"}, default="implicit"
         Whether y holds non-negative weights (None for all one), or ratings.
+    weighter : transformer, default=None
+        Turns counts with a heavy tail into weights, such as `CountWeighter`: it is fitted on the summed y of the pairs
+        of users and items. None: y is the weight.
     ids : bool, default=True
         Whether users and items have embeddings of their ids beside what their features say.
     tower : {"mlp", "linear"}, default="mlp"
@@ -81,7 +84,7 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
         "infonce": items drawn for each batch; None for all of them, at most 8192. "warp": items drawn for each pair;
         None for 10.
     tasks : dict of column -> {"regression", "classification"}, default=None
-        Columns of X, one value for each interaction, that the vectors shall predict as well, such as
+        Columns of X, one value for each interaction, that the vectors must predict as well, such as
         ``{"rating": "regression", "device": "classification"}``: see `predict_task`. Rows where a value is missing are
         left out.
     task_weights : dict of column -> float, default=None
@@ -209,6 +212,7 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
         user_encoder: Estimator | None = None,
         item_encoder: Estimator | None = None,
         feedback: Feedback = "implicit",
+        weighter: Estimator | None = None,
         ids: bool = True,
         tower: str = "mlp",
         hidden_size: int = 128,
@@ -245,6 +249,7 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
         self.user_encoder = user_encoder
         self.item_encoder = item_encoder
         self.feedback = feedback
+        self.weighter = weighter
         self.ids = ids
         self.tower = tower
         self.hidden_size = hidden_size
