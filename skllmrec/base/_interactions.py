@@ -12,6 +12,7 @@ from skllmrec._ids import IdIndex
 from skllmrec._sklearn import check_sample_weight
 from skllmrec._typing import Array, ArrayLike, Columns, CsrMatrix, Estimator, Feedback, FloatArray, IntArray, Rows
 from skllmrec.base._columns import ColumnKey
+from skllmrec.base._rating_scale import looks_like_ratings, scale_threshold
 from skllmrec.exceptions import RatingScaleWarning
 
 
@@ -186,11 +187,12 @@ def check_feedback(
             f"Negative values in data passed to y of {name}: implicit weights count how much a user liked an item, "
             f"y[{negative[0]}] is {counts[negative[0]]}; for ratings use feedback='explicit'"
         )
-    if _looks_like_ratings(counts):
+    if looks_like_ratings(counts):
         lowest, highest = counts.min(), counts.max()
         warnings.warn(
             f"y looks like ratings between {lowest:g} and {highest:g}: as implicit weights, low ratings count as "
-            f"likes. Keep only the rows that are likes (e.g. y >= {0.7 * highest:g}), or use feedback='explicit'",
+            f"likes. Keep only the rows that are likes (e.g. y >= {scale_threshold(highest):g}), or use "
+            f"feedback='explicit'",
             RatingScaleWarning,
             stacklevel=4,
         )
@@ -221,20 +223,6 @@ def _check_numbers(y, n_samples, name):
             f"rows or give them a value"
         )
     return y
-
-
-def _looks_like_ratings(y):
-    """Ratings: a few half-integer levels up to 4, 5, 7, 10 or 100, most in the upper half (counts are mostly 1)."""
-    if len(y) < 20 or y.max() not in (4, 5, 7, 10, 100) or y.min() < 0:
-        return False
-    if y.min() == 0 and y.max() < 10:  # an observed zero; only scales up to 10 and 100 start there
-        return False
-    levels = np.unique(y)
-    return (
-        3 <= len(levels) <= (101 if y.max() == 100 else 21)
-        and np.array_equal(levels * 2, np.round(levels * 2))
-        and y.mean() > y.max() / 2
-    )
 
 
 def aggregate(

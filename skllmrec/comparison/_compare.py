@@ -17,6 +17,8 @@ from skllmrec.comparison._fingerprint import versions
 from skllmrec.comparison._fold import EvaluationPlan, FoldResult
 from skllmrec.comparison._formatting import as_facts
 from skllmrec.comparison._item_space import ItemSpace
+from skllmrec.comparison._progress import say
+from skllmrec.comparison._relevance import check_folds, find_relevant
 from skllmrec.comparison._result import Comparison
 from skllmrec.comparison._summary import summarise
 from skllmrec.metrics import Metric
@@ -66,13 +68,6 @@ def _check_options(k, candidates, threshold, y):
         raise ValueError(f"candidates={candidates!r}: choose one of {list(CANDIDATES)}")
     if threshold is not None and y is None:
         raise ValueError(f"threshold={threshold!r} asks which ratings are relevant, but y is None: pass y")
-    if threshold is not None:
-        ratings = np.asarray(y, dtype=float)
-        if ratings.size and not (ratings >= threshold).any():
-            raise ValueError(
-                f"threshold={threshold!r} leaves no relevant row: y is between {np.nanmin(ratings):g} and "
-                f"{np.nanmax(ratings):g}; lower the threshold"
-            )
 
 
 def _check_tests(level, n_permutations, n_resamples):
@@ -145,7 +140,10 @@ def compare_recommenders(
     k : int, default=20
         Length of the lists.
     threshold : float or None, default=None
-        Test rows with ``y >= threshold`` are relevant; None: see `rank_test_users`.
+        Test rows with ``y >= threshold`` are relevant. None: where y looks like ratings (a few half-integer levels up
+        to 4, 5, 7, 10 or 100, most in the upper half), those of at least 4 of 5, or of 70 % of the highest; otherwise,
+        as for counts and hours, those with ``y > 0``; without y all rows. What was chosen and why is said where
+        `verbose`, in the settings of the result (``threshold``, ``relevant``) and on its page.
     reference : str or None, default=None
         The estimator that the others are compared with; None: the first.
     candidates : {"all", "fitted", "test"}, default="all"
@@ -185,8 +183,9 @@ def compare_recommenders(
     Raises
     ------
     ValueError
-        If a name, metric or option is unknown, a metric lacks what it needs, or an estimator fails (the message
-        names it); if there is a `checkpoint_dir`, but no seed, or the ids of the users are neither texts nor numbers.
+        If a name, metric or option is unknown, a metric lacks what it needs, no test row of a fold is relevant (before
+        anything is fitted), or an estimator fails, lists an item twice or scores it NaN (the message names it, and the
+        fold); if there is a `checkpoint_dir`, but no seed, or the ids of the users are neither texts nor numbers.
     TypeError
         If an estimator has no `fit`, or a table of items or users is not a FeatureTable.
     ImportError
@@ -222,17 +221,22 @@ def compare_recommenders(
     _check_tests(level, n_permutations, n_resamples)
     _check_seed(checkpoint_dir, random_state)
     fit_tables = {"user_table": user_table, "item_table": item_table}
-    plan = _plan(records, k, threshold, candidates, tables, fit_tables)
+    chosen, words, relevant = find_relevant(threshold, X, y)
+    plan = _plan(records, k, chosen, candidates, tables, fit_tables)
     rng = check_random_state(random_state)
     seed = int(rng.randint(np.iinfo(np.int32).max))
     folds = _folds(cv, X, y, seed)
+    check_folds(folds, y, relevant, chosen)
+    if verbose and y is not None:
+        say(f"relevant: {words}")
     seeds = rng.randint(np.iinfo(np.int32).max, size=len(folds))
     data = [X, y, user_table, item_table, *(tables.get(name) for name in given)]
     checkpoint = make_checkpoint(checkpoint_dir, estimators, data, folds, seeds, _decisive(plan), resume=resume)
     results = evaluate_all(estimators, X, y, folds, plan, seeds, checkpoint, n_jobs=n_jobs, verbose=verbose)
     settings = {
         "k": k,
-        "threshold": threshold,
+        "threshold": chosen,
+        "relevant": words,
         "reference": reference,
         "candidates": candidates,
         "n_folds": len(folds),

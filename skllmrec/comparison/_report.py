@@ -279,12 +279,13 @@ def page(title: str, sections: list[tuple[str, str]], *, lead: str = "") -> str:
 def protocol(comparison: "Comparison") -> list[tuple[str, Any]]:
     """Pairs of option and value: how the comparison was made."""
     s = comparison.settings
-    threshold = "every test row" if s["threshold"] is None else f"y >= {s['threshold']:g}"
+    # results of earlier versions lack the words
+    relevant = "every test row" if s["threshold"] is None else f"y >= {s['threshold']:g}"
     return [
         ("Folds", s["n_folds"]),
         ("Rows", s["n_rows"]),
         ("List length k", s["k"]),
-        ("Relevant", threshold),
+        ("Relevant", s.get("relevant", relevant)),
         ("Candidates", s["candidates"]),
         ("Reference", s["reference"]),
         ("Permutations, resamples", f"{s['n_permutations']}, {s['n_resamples']}"),

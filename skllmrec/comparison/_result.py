@@ -22,6 +22,7 @@ class Comparison:
         See Attributes.
     settings : dict
         ``k, threshold, reference, candidates, n_folds, n_rows, level, n_permutations, n_resamples, seed``,
+        ``relevant`` (which test rows were relevant and why, in words),
         ``diversity`` (the name of the space of ``ild`` and ``serendipity``), ``versions`` (a dict) and ``metrics`` (for
         each a dict of ``name, label, description, per, greater_is_better``).
     by_popularity : pandas.DataFrame or None, default=None
@@ -327,4 +328,5 @@ class Comparison:
             f"Comparison of {len(self.estimators)} estimators, {s['n_folds']} fold(s), {users} test users, "
             f"k={s['k']}, candidates={s['candidates']!r}"
         )
+        head += f"\nRelevant: {s['relevant']}" if "relevant" in s else ""
         return f"{head}\n{self.table().to_string()}\n{self.legend()}"

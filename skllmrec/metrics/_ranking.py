@@ -190,8 +190,26 @@ def _unwrap(estimator: Estimator, X: Rows) -> tuple[Estimator, Rows]:
     return estimator, X if hasattr(X, "shape") else np.asarray(X, dtype=object)
 
 
-def _relevant_rows(y, threshold, n_rows):
-    """Mark the rows of X that are relevant, (n_rows,)."""
+def relevant_rows(y: ArrayLike | None, threshold: float | None, n_rows: int) -> Array:
+    """Mark the rows of X that are relevant.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,), or None
+        None: all rows are relevant.
+    threshold : float or None
+        Rows with y at or above it are relevant; None: those with y above 0.
+    n_rows : int
+
+    Returns
+    -------
+    relevant : ndarray of bool of shape (n_rows,)
+
+    Raises
+    ------
+    ValueError
+        If y does not hold one number for each row, or there is a threshold without y.
+    """
     if y is None:
         if threshold is not None:
             raise ValueError(f"threshold={threshold} needs ratings, but y is None: pass y, or threshold=None")
@@ -345,7 +363,7 @@ def rank_test_users(
     items, asked = _candidate_items(recommender, X, item_ids, candidates, random)
     index = IdIndex(items)
     codes = index.encode(item_ids)
-    rows = np.flatnonzero(_relevant_rows(y, threshold, len(user_ids)) & (codes >= 0))
+    rows = np.flatnonzero(relevant_rows(y, threshold, len(user_ids)) & (codes >= 0))
     users, user_codes = IdIndex.from_values(user_ids[rows])
     shape = len(users), len(items)
     relevant = csr_array((np.ones(len(rows), dtype=bool), (user_codes, codes[rows])), shape=shape)

@@ -175,3 +175,30 @@ def test_files_that_are_not_there_are_named_with_their_option(tmp_path):
     given.interactions = None
     with pytest.raises(ValueError, match="--items needs --interactions"):
         load_job_data(given)
+
+
+@pytest.mark.parametrize(
+    ("hours", "kept", "says"),
+    [
+        (
+            [0.2, 1.5, 1230.0] * 4,
+            12,
+            "positives: every interaction with hours > 0 (default: the values, from 0.2 to 1230",
+        ),
+        ([0.0, 1.5, 12.0] * 4, 8, "positives: 8 of 12 interactions with hours > 0"),
+    ],
+)
+def test_hours_are_no_rating_scale_and_every_one_above_zero_counts(tmp_path, hours, kept, says):
+    data = load_job_data(plays(tmp_path, hours=hours))
+    assert data.threshold is None
+    assert len(data.X) == kept
+    (note,) = [note for note in data.notes if note.startswith("positives")]
+    assert note.startswith(says)
+    assert note.endswith("are no rating scale; change it with --threshold)")
+
+
+def test_a_target_without_a_positive_names_its_range_and_the_options(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"no hours is above 0 \(they are between -2 and 0\).*--threshold.*--target none"
+    ):
+        load_job_data(plays(tmp_path, hours=[-2.0, 0.0] * 6))

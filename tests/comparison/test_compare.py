@@ -345,3 +345,53 @@ def test_threshold_without_a_relevant_row_is_refused_with_the_range_of_y():
     X = [[user, item] for user in "abc" for item in "xyz"]
     with pytest.raises(ValueError, match=r"threshold=50 leaves no relevant row: y is between 1 and 9"):
         compare_recommenders({"popularity": PopularityRecommender()}, X, range(1, 10), cv=3, threshold=50)
+
+
+def relevant_recall(y, relevant, **options):
+    """The mean recall of `compare_recommenders`, and the one of the rows that ought to be relevant."""
+    result = compare_recommenders({"a": Scripted()}, X, y, cv=CV, k=5, metrics="recall", **QUICK, **options)
+    ranked = []
+    for train, test in CV.split(X):
+        part = rank_test_users(Scripted().fit(X[train]), X[test[relevant[test]]], k=5, candidates="fitted")
+        ranked.append(pd.Series(part.evaluate("recall", average=False), index=part.users))
+    return result, pd.concat(ranked).groupby(level=0).mean().mean()
+
+
+def test_hours_are_relevant_above_zero_and_ratings_from_four_and_both_say_so(capsys, tmp_path):
+    hours = np.where(np.arange(len(X)) % 4, np.random.default_rng(0).pareto(0.8, len(X)) + 0.1, 0.0)
+    result, recall = relevant_recall(hours, hours > 0, verbose=True)
+    assert result.value("a", "recall") == pytest.approx(recall)
+    assert result.settings["threshold"] is None
+    stars = np.tile([5.0, 4, 3, 1, 5, 2, 4, 5], len(X) // 8)
+    result, recall = relevant_recall(stars, stars >= 4, verbose=True)
+    assert result.value("a", "recall") == pytest.approx(recall)
+    assert result.settings["threshold"] == 4.0
+    words = "y >= 4 (default: 4 of 5, since the values look like ratings from 1 to 5; threshold= changes it)"
+    assert result.settings["relevant"] == words
+    assert words in repr(result)
+    assert words.replace(">", "&gt;") in result.to_html()
+    printed = capsys.readouterr().out
+    assert f"relevant: {words}\n" in printed
+    assert "relevant: y > 0 (default: the values, from 0 to " in printed
+
+
+@pytest.mark.parametrize(
+    ("y", "threshold", "message"),
+    [
+        ([1, 1, 1, 1, 9, 9, 1, 1, 1], 5, r"threshold=5 leaves no relevant row among the 3 test rows of fold 1 of 3"),
+        (
+            [0, 0, 0, 2, 2, 2, 2, 2, 2],
+            None,
+            r"no value of y is above 0, so .* test rows of fold 1 of 3: y is between 0",
+        ),
+        ([0] * 9, None, r"no value of y is above 0.*y is between 0 and 0; pass a threshold"),
+        ([1] * 8 + [np.nan], None, r"y is NaN at position 8"),
+    ],
+)
+def test_a_fold_without_a_relevant_row_is_refused_before_anything_is_fitted(y, threshold, message):
+    X = [[user, item] for user in "abc" for item in "xyz"]
+    folds = [
+        (np.flatnonzero(np.arange(9) // 3 != fold), np.flatnonzero(np.arange(9) // 3 == fold)) for fold in range(3)
+    ]
+    with pytest.raises(ValueError, match=message):
+        compare_recommenders({"a": Scripted(fails="fit")}, X, y, cv=folds, threshold=threshold)

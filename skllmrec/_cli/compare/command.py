@@ -25,6 +25,7 @@ from skllmrec.comparison._fold import FoldError
 from skllmrec.comparison._plots import save_png
 from skllmrec.comparison._progress import say, seconds
 from skllmrec.datasets import get_data_home
+from skllmrec.metrics._ranking import relevant_rows
 
 _FILES = ("report.html", "results.csv", "results.json", "picture.png", "best_pipeline.joblib")
 _FOLDS = "folds"  # folder of the results of single folds
@@ -127,8 +128,8 @@ def _add_task(add):
     add(
         "--threshold",
         type=_finite,
-        help="ratings at or above it are positives (default: 4 where the highest rating is 5, else 70%% of the "
-        "highest, e.g. 7 of 10; every interaction where all ratings are the same)",
+        help="values of --target at or above it are positives (default: on a rating scale 4 of 5, else 70%% of the "
+        "highest, e.g. 7 of 10; every value above 0 where they are counts, hours or the like)",
     )
     add("--exclude-columns", type=_names, default=[], metavar="A,B", help="columns that no model may read")
     add("--k", type=_count(1), default=20, help="length of the lists")
@@ -231,15 +232,27 @@ def _prepare(options):
 
 
 def _check_splits(data, protocol, options):
-    """Raise an error where there is too little data for the outer or the inner splits."""
+    """Raise an error where there is too little data for the outer or the inner splits, or a fold has no positive."""
     try:
-        for train, _ in protocol.outer.split(data.X):
-            next(iter(protocol.inner.split(data.X.iloc[train])))
+        outer = list(protocol.outer.split(data.X))
+        inner = [list(protocol.inner.split(data.X.iloc[train])) for train, _ in outer]
     except ValueError as error:
         raise ValueError(
             f"{len(data.X):,} interaction(s) are too few for --protocol {options.protocol} with --folds "
             f"{options.folds}, and for validation inside each fold: {error}"
         ) from error
+    if data.y is None:  # every row is a positive
+        return
+    positive = relevant_rows(data.y, data.threshold, len(data.y))
+    above = "above 0" if data.threshold is None else f"of at least {data.threshold:g}"
+    for place, (train, test) in enumerate(outer):
+        tested = [(positive[test], "test"), *((positive[train][part], "validation") for _, part in inner[place])]
+        for found, kind in tested:
+            if not found.any():
+                raise ValueError(
+                    f"none of the {len(found):,} {kind} rows of fold {place + 1} of {len(outer)} has "
+                    f"{options.target!r} {above}: lower --threshold, or use fewer --folds"
+                )
 
 
 @contextmanager

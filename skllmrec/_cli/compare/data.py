@@ -13,7 +13,9 @@ import numpy as np
 from skllmrec._cli.compare.files import ID_TEXT, ITEM, TIME, USER, FileOptions, load_job_files
 from skllmrec._typing import Array, Frame
 from skllmrec.base import FeatureTable
+from skllmrec.base._rating_scale import default_threshold
 from skllmrec.datasets import fetch_movielens_100k
+from skllmrec.metrics._ranking import relevant_rows
 from skllmrec.preprocessing import TextTemplate, describe_data
 
 TARGET = "rating"
@@ -39,7 +41,7 @@ class JobData:
     items : pandas.DataFrame
         Every item, with its text columns and those for display.
     threshold : float or None
-        Ratings at or above it are positives.
+        Ratings at or above it are positives; None: those above 0 or, without ratings, all rows.
     template : str
         Makes one text of an item.
     columns : list of str
@@ -165,36 +167,40 @@ def _find_diversity(items, columns, leaking):
     return columns, "the text itself"
 
 
-def _threshold(ratings, given):
-    """Return the threshold of positives and a note about it; None where all ratings are alike."""
-    if given is not None:
-        return given, f"positives: ratings >= {given:g}"
-    if ratings is None or ratings.nunique() < 2:
-        return None, "positives: every interaction"
-    top = ratings.max()
-    default = 4.0 if top == 5 else round(0.7 * top, 2)
-    rule = "4 of 5" if top == 5 else f"70 % of {top:g}"
-    return default, f"positives: ratings >= {default:g} (default: {rule}; change it with --threshold)"
-
-
-def _positives(ratings, options, notes):
-    """Return the threshold and which rows are positives."""
-    if ratings is None and options.threshold is not None:
-        raise ValueError("--threshold needs ratings, but --target none says that there are none")
-    threshold, note = _threshold(ratings, options.threshold)
-    notes.append(note)
-    if threshold is None:
-        if options.feedback == "explicit":
-            raise ValueError(
-                "--feedback explicit needs ratings that differ, but there are none: use --feedback implicit"
-            )
+def _positives(ratings, options, target, notes):
+    """Return the threshold, None for what is above 0, and which rows are positives, None for all; note the choice."""
+    if ratings is None:
+        if options.threshold is not None:
+            raise ValueError("--threshold needs ratings, but --target none says that there are none")
+        notes.append("positives: every interaction")
+    if options.feedback == "explicit" and (ratings is None or ratings.nunique() < 2):
+        raise ValueError("--feedback explicit needs ratings that differ, but there are none: use --feedback implicit")
+    if ratings is None:
         return None, None
-    positive = (ratings >= threshold).to_numpy()
+    values = ratings.to_numpy(np.float64)
+    threshold, reason = (options.threshold, "") if options.threshold is not None else default_threshold(values)
+    positive = relevant_rows(values, threshold, len(values))
+    at_least = "> 0" if threshold is None else f">= {threshold:g}"
     if not positive.any():
-        raise ValueError(
-            f"--threshold {threshold:g} leaves nothing: the highest rating is {ratings.max():g}, choose a lower one"
-        )
+        _refuse(threshold, values, target)
+    count = "every interaction" if positive.all() else f"{np.count_nonzero(positive):,} of {len(values):,} interactions"
+    why = f" (default: {reason}; change it with --threshold)" if reason else ""
+    notes.append(f"positives: {count} with {target} {at_least}{why}")
     return threshold, positive
+
+
+def _refuse(threshold, values, target):
+    """Raise the error for a threshold that leaves nothing."""
+    lowest, highest = values.min(), values.max()
+    if threshold is None:
+        raise ValueError(
+            f"no {target} is above 0 (they are between {lowest:g} and {highest:g}), so that no row is a positive: "
+            "choose a --threshold, another column with --target, or --target none where every row is a positive"
+        )
+    raise ValueError(
+        f"--threshold {threshold:g} leaves nothing: the highest {target} is {highest:g}, the lowest {lowest:g}; choose "
+        "a lower one"
+    )
 
 
 def _load(options):
@@ -271,7 +277,7 @@ def load_job_data(options: Namespace) -> JobData:
     exclude = {USER, ITEM, *options.exclude_columns}
     items = items.drop(columns=list(options.exclude_columns), errors="ignore")
     template, columns, leaking = _template(options, items, exclude, notes)
-    threshold, positive = _positives(ratings, options, notes)
+    threshold, positive = _positives(ratings, options, target, notes)
     if options.feedback == "implicit" and positive is not None:
         frame = frame[positive].reset_index(drop=True)
     diversity, where = _find_diversity(items, columns, leaking)

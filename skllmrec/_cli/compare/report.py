@@ -11,6 +11,7 @@ from skllmrec._cli.compare.estimators import BOTH, IDS, LLM, POPULARITY, TFIDF, 
 from skllmrec._cli.compare.files import ITEM, USER
 from skllmrec._typing import Estimator
 from skllmrec.comparison import Comparison, _report
+from skllmrec.metrics._ranking import relevant_rows
 
 _WHO = {
     POPULARITY: "everyone gets what most people liked",
@@ -47,8 +48,7 @@ def lists_of_user(data: JobData, recommender: Estimator, user: Any, n: int = 10)
     """
     titles = data.items.set_index(ITEM)[data.title]
     rows = data.X.assign(strength=data.strength)[data.X[USER] == user]
-    if data.threshold is not None:
-        rows = rows[rows["strength"] >= data.threshold]
+    rows = rows[relevant_rows(rows["strength"], data.threshold, len(rows))]
     liked = rows.sort_values("strength", ascending=False, kind="stable")[ITEM].head(n)
     ids, scores = recommender.recommend([user], n_items=min(n, len(recommender.items_)))
     recommended = [item for item, score in zip(ids[0], scores[0], strict=True) if score > -np.inf]
