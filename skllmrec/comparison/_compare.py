@@ -9,6 +9,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 
 from skllmrec._sklearn import num_rows
+from skllmrec._terminal import say
 from skllmrec._typing import ArrayLike, Estimator, Path, RandomState, Rows
 from skllmrec.base import FeatureTable
 from skllmrec.comparison._checkpoint import make_checkpoint
@@ -17,11 +18,12 @@ from skllmrec.comparison._fingerprint import versions
 from skllmrec.comparison._fold import EvaluationPlan, FoldResult
 from skllmrec.comparison._formatting import as_facts
 from skllmrec.comparison._item_space import ItemSpace
-from skllmrec.comparison._progress import say
 from skllmrec.comparison._relevance import check_folds, find_relevant
+from skllmrec.comparison._repeats import count_in_folds, id_columns
 from skllmrec.comparison._result import Comparison
 from skllmrec.comparison._summary import summarise
 from skllmrec.metrics import Metric
+from skllmrec.metrics._lists_check import warn_of_repeated_rows
 from skllmrec.metrics._registry import CANDIDATES, METRICS, MetricLike, as_metric, check_tables
 from skllmrec.model_selection import PerUserKFold
 
@@ -100,6 +102,7 @@ def compare_recommenders(
     threshold: float | None = None,
     reference: str | None = None,
     candidates: Literal["all", "fitted", "test"] = "all",
+    exclude_seen: bool = True,
     item_vectors: FeatureTable | None = None,
     item_classes: FeatureTable | None = None,
     user_groups: FeatureTable | None = None,
@@ -148,6 +151,10 @@ def compare_recommenders(
         The estimator that the others are compared with; None: the first.
     candidates : {"all", "fitted", "test"}, default="all"
         What is ranked: known items ("fitted"), those of the test rows ("test"; for cold items), or both.
+    exclude_seen : bool, default=True
+        Whether to leave out of each list what its user had in training; test rows that repeat a pair of training can
+        then never be hits, and are counted (``settings["repeated_rows"]``, a RepeatedRowsWarning, the page). False
+        where repeats, as of purchases, are to be recommended, and count.
     item_vectors : FeatureTable or None, default=None
         The space of ``ild`` and ``serendipity``, best one that no model reads: columns of numbers are used as they
         are, otherwise the TF-IDF of the words of all columns. None: `item_table`, if there is one.
@@ -222,11 +229,14 @@ def compare_recommenders(
     _check_seed(checkpoint_dir, random_state)
     fit_tables = {"user_table": user_table, "item_table": item_table}
     chosen, words, relevant = find_relevant(threshold, X, y)
-    plan = _plan(records, k, chosen, candidates, tables, fit_tables)
+    plan = _plan(records, k, chosen, candidates, exclude_seen, tables, fit_tables)
     rng = check_random_state(random_state)
     seed = int(rng.randint(np.iinfo(np.int32).max))
     folds = _folds(cv, X, y, seed)
     check_folds(folds, y, relevant, chosen)
+    repeated = count_in_folds(X, folds, id_columns(estimators.values()))
+    if repeated is not None and exclude_seen:
+        warn_of_repeated_rows(repeated["rows"], repeated["of"], stacklevel=2)
     if verbose and y is not None:
         say(f"relevant: {words}")
     seeds = rng.randint(np.iinfo(np.int32).max, size=len(folds))
@@ -237,6 +247,8 @@ def compare_recommenders(
         "k": k,
         "threshold": chosen,
         "relevant": words,
+        "exclude_seen": exclude_seen,
+        "repeated_rows": repeated,
         "reference": reference,
         "candidates": candidates,
         "n_folds": len(folds),
@@ -257,6 +269,7 @@ def _plan(
     k: int,
     threshold: float | None,
     candidates: Literal["all", "fitted", "test"],
+    exclude_seen: bool,
     tables: dict[str, Any],
     fit_tables: dict[str, Any],
 ) -> EvaluationPlan:
@@ -264,13 +277,13 @@ def _plan(
     if "item_vectors" in tables:
         tables = tables | {"item_vectors": ItemSpace(tables["item_vectors"])}
     fit_tables = {name: table for name, table in fit_tables.items() if table is not None}
-    return EvaluationPlan(metrics, k, threshold, candidates, tables, fit_tables)
+    return EvaluationPlan(metrics, k, threshold, candidates, exclude_seen, tables, fit_tables)
 
 
 def _decisive(plan: EvaluationPlan) -> tuple[Any, ...]:
     """Return the options that decide the figures of a fold; metrics of this package count by their names."""
     metrics = [metric.name if METRICS.get(metric.name) is metric else metric for metric in plan.metrics]
-    return metrics, plan.k, plan.threshold, plan.candidates
+    return metrics, plan.k, plan.threshold, plan.candidates, plan.exclude_seen
 
 
 def _comparison(

@@ -10,6 +10,7 @@ import numpy as np
 from skllmrec.comparison._formatting import COSTS, facts_of, lower_is_better, significant_digits, stars
 from skllmrec.comparison._plots import gain_plot, popularity_plot, scatter_plot, svg
 from skllmrec.comparison._progress import seconds
+from skllmrec.comparison._repeats import words_of_repeated
 from skllmrec.comparison._verdict import accuracy_of, plain_verdict
 
 if TYPE_CHECKING:
@@ -281,11 +282,14 @@ def protocol(comparison: "Comparison") -> list[tuple[str, Any]]:
     s = comparison.settings
     # results of earlier versions lack the words
     relevant = "every test row" if s["threshold"] is None else f"y >= {s['threshold']:g}"
+    repeated = s.get("repeated_rows")
+    words = [] if repeated is None else [words_of_repeated(repeated, exclude_seen=s["exclude_seen"])]
     return [
         ("Folds", s["n_folds"]),
         ("Rows", s["n_rows"]),
         ("List length k", s["k"]),
         ("Relevant", s.get("relevant", relevant)),
+        *(("Test rows already in training", said) for said in words),
         ("Candidates", s["candidates"]),
         ("Reference", s["reference"]),
         ("Permutations, resamples", f"{s['n_permutations']}, {s['n_resamples']}"),

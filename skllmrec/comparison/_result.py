@@ -6,6 +6,7 @@ import numpy as np
 
 from skllmrec._files import replacing
 from skllmrec._optional import import_optional
+from skllmrec._terminal import printable
 from skllmrec._typing import Frame, Path
 from skllmrec.comparison._formatting import COSTS, lower_is_better, significant_digits, stars
 from skllmrec.comparison._summary import compare_columns, pool_users
@@ -22,7 +23,9 @@ class Comparison:
         See Attributes.
     settings : dict
         ``k, threshold, reference, candidates, n_folds, n_rows, level, n_permutations, n_resamples, seed``,
-        ``relevant`` (which test rows were relevant and why, in words),
+        ``relevant`` (which test rows were relevant and why, in words), ``exclude_seen``, ``repeated_rows`` (how many
+        test rows have a user and an item that are in a training row as well: ``rows, of, by_fold``; None where the
+        columns of the ids are unknown),
         ``diversity`` (the name of the space of ``ild`` and ``serendipity``), ``versions`` (a dict) and ``metrics`` (for
         each a dict of ``name, label, description, per, greater_is_better``).
     by_popularity : pandas.DataFrame or None, default=None
@@ -329,4 +332,4 @@ class Comparison:
             f"k={s['k']}, candidates={s['candidates']!r}"
         )
         head += f"\nRelevant: {s['relevant']}" if "relevant" in s else ""
-        return f"{head}\n{self.table().to_string()}\n{self.legend()}"
+        return printable(f"{head}\n{self.table().to_string()}\n{self.legend()}")

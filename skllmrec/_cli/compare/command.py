@@ -20,10 +20,11 @@ from skllmrec._cli.compare.user_file import load_own_estimators
 from skllmrec._cli.compare.verdict import best_estimator, verdict
 from skllmrec._files import replacing
 from skllmrec._optional import import_optional
+from skllmrec._terminal import say
 from skllmrec.comparison._compare import compare_recommenders
 from skllmrec.comparison._fold import FoldError
 from skllmrec.comparison._plots import save_png
-from skllmrec.comparison._progress import say, seconds
+from skllmrec.comparison._progress import seconds
 from skllmrec.datasets import get_data_home
 from skllmrec.metrics._ranking import relevant_rows
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from skllmrec._cli.compare.files import ID_TEXT, ITEM, TIME, USER, FileOptions, load_job_files
+from skllmrec._terminal import printable
 from skllmrec._typing import Array, Frame
 from skllmrec.base import FeatureTable
 from skllmrec.base._rating_scale import default_threshold
@@ -113,6 +114,7 @@ class JobData:
 
 
 def _shorten(text, length=160):
+    text = printable(text, one_line=True)
     return text if len(text) <= length else text[: length - 3] + "..."
 
 

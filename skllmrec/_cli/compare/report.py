@@ -9,6 +9,7 @@ import numpy as np
 from skllmrec._cli.compare.data import JobData
 from skllmrec._cli.compare.estimators import BOTH, IDS, LLM, POPULARITY, TFIDF, Protocol
 from skllmrec._cli.compare.files import ITEM, USER
+from skllmrec._terminal import printable
 from skllmrec._typing import Estimator
 from skllmrec.comparison import Comparison, _report
 from skllmrec.metrics._ranking import relevant_rows
@@ -62,6 +63,7 @@ def _title(titles, item):
 
 def side_by_side(left: list[str], right: list[str], heads: tuple[str, str]) -> list[str]:
     """Two lists as lines of text, in two columns."""
+    left, right = ([printable(text, one_line=True) for text in texts] for texts in (left, right))
     width = min(60, max(len(text) for text in [heads[0], *left]) + 4)
     lines = [f"    {heads[0]:<{width}}{heads[1]}"]
     for row in range(max(len(left), len(right))):
