@@ -84,6 +84,10 @@ class Checkpoint:
         CheckpointError
             If the folder cannot be made or written to, or a folder stands where the file of a result belongs.
         """
+        lacking = [(name, fold) for name, fold in self.keys if name not in self.unknown]
+        lacking = [key for key in lacking if not (self.resume and self.path(*key).is_file())]
+        if not lacking:  # nothing is to be written
+            return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.folder):
@@ -93,9 +97,9 @@ class Checkpoint:
                 f"no results can be kept in {self.folder} ({error.strerror or error}): name a folder that you may "
                 "write to"
             ) from error
-        for name, fold in self.keys:
-            if self.path(name, fold).is_dir():
-                raise CheckpointError(f"{self.path(name, fold)} is a folder where a file belongs: remove it")
+        for path in (self.path(*key) for key in lacking):
+            if path.is_dir():
+                raise CheckpointError(f"{path} is a folder where a file belongs: remove it")
 
     def save(self, result: FoldResult) -> None:
         """Write a result, unless its estimator cannot be known again.
