@@ -228,40 +228,60 @@ def compare_recommenders(
     _check_tests(level, n_permutations, n_resamples)
     _check_seed(checkpoint_dir, random_state)
     fit_tables = {"user_table": user_table, "item_table": item_table}
-    chosen, words, relevant = find_relevant(threshold, X, y)
-    plan = _plan(records, k, chosen, candidates, exclude_seen, tables, fit_tables)
     rng = check_random_state(random_state)
     seed = int(rng.randint(np.iinfo(np.int32).max))
     folds = _folds(cv, X, y, seed)
-    check_folds(folds, y, relevant, chosen)
-    repeated = count_in_folds(X, folds, id_columns(estimators.values()))
-    if repeated is not None and exclude_seen:
-        warn_of_repeated_rows(repeated["rows"], repeated["of"], stacklevel=2)
-    if verbose and y is not None:
-        say(f"relevant: {words}")
+    chosen, words = _settle_relevance(threshold, X, y, folds, verbose=verbose)
+    plan = _plan(records, k, chosen, candidates, exclude_seen, tables, fit_tables)
+    repeated = _count_repeated(X, folds, estimators, exclude_seen=exclude_seen)
     seeds = rng.randint(np.iinfo(np.int32).max, size=len(folds))
     data = [X, y, user_table, item_table, *(tables.get(name) for name in given)]
     checkpoint = make_checkpoint(checkpoint_dir, estimators, data, folds, seeds, _decisive(plan), resume=resume)
     results = evaluate_all(estimators, X, y, folds, plan, seeds, checkpoint, n_jobs=n_jobs, verbose=verbose)
     settings = {
-        "k": k,
-        "threshold": chosen,
+        **_settings_of(plan),
         "relevant": words,
-        "exclude_seen": exclude_seen,
         "repeated_rows": repeated,
         "reference": reference,
-        "candidates": candidates,
         "n_folds": len(folds),
         "n_rows": num_rows(X),
         "seed": seed,
-        "diversity": plan.metric_tables["item_vectors"].name if "item_vectors" in tables else None,
-        "metrics": [as_facts(metric) for metric in records],
         "versions": versions(),
         "level": level,
         "n_permutations": n_permutations,
         "n_resamples": n_resamples,
     }
     return _comparison(results, list(estimators), plan, settings)
+
+
+def _settle_relevance(threshold, X, y, folds, *, verbose):
+    """Return the threshold and what is relevant in words; raise an error where a fold has nothing relevant."""
+    chosen, words, relevant = find_relevant(threshold, X, y)
+    check_folds(folds, y, relevant, chosen)
+    if verbose and y is not None:
+        say(f"relevant: {words}")
+    return chosen, words
+
+
+def _count_repeated(X, folds, estimators, *, exclude_seen):
+    """Count the test rows that repeat a pair of training, and warn where they can never be hits."""
+    repeated = count_in_folds(X, folds, id_columns(estimators.values()))
+    if repeated is not None and exclude_seen:
+        warn_of_repeated_rows(repeated["rows"], repeated["of"], stacklevel=3)
+    return repeated
+
+
+def _settings_of(plan):
+    """Return what the settings of a comparison say about a plan."""
+    vectors = plan.metric_tables.get("item_vectors")
+    return {
+        "k": plan.k,
+        "threshold": plan.threshold,
+        "candidates": plan.candidates,
+        "exclude_seen": plan.exclude_seen,
+        "diversity": None if vectors is None else vectors.name,
+        "metrics": [as_facts(metric) for metric in plan.metrics],
+    }
 
 
 def _plan(
