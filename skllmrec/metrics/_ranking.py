@@ -449,18 +449,21 @@ def rank_quietly(
     relevant = csr_array((np.ones(len(rows), dtype=bool), (user_codes, codes[rows])), shape=shape)
     relevant.sum_duplicates()
     k = min(k, len(items))
-    recommended = np.empty((0, k), dtype=np.intp)
+    recommended: Array = np.empty((0, k), dtype=np.intp)
     if len(users):
         first_rows = rows[np.unique(user_codes, return_index=True)[1]]
         asked_for = {"n_items": k, "candidates": asked, "exclude_seen": exclude_seen}
         ids, scores = recommender.recommend(take_rows(X, first_rows), **asked_for)
         recommended = list_positions(index, ids, scores, users.ids, k)
     counts, n_training_users = _training_counts(recommender, items)
+    history, n_repeated = None, 0
     pairs = _training_pairs(recommender, rows_of, training)
-    history = None if pairs is None else _training_history(*pairs, users.ids, items)
+    if pairs is not None:
+        seen, trained_users, trained_items = pairs
+        history = _training_history(seen, trained_users, trained_items, users.ids, items)
+        n_repeated = count_repeated(seen, trained_users, trained_items, user_ids, item_ids)
     if exclude_seen:
         check_unseen(recommended, history, items, users.ids)
-    n_repeated = 0 if pairs is None else count_repeated(*pairs, user_ids, item_ids)
     known = history if hasattr(recommender, "seen_") else None
     ranked = RankedUsers(users.ids, items, relevant, recommended, counts, n_training_users, known)
     return ranked, n_repeated, len(user_ids)
