@@ -170,8 +170,8 @@ def _dates_of_texts(texts, name):
             times = pandas.to_datetime(texts, format="mixed", dayfirst=day_first, utc=True)
     except (ValueError, OverflowError) as error:
         raise ValueError(
-            f"{name} holds text such as {texts[0]!r} that is neither a number nor a date ({error}): convert it to "
-            "numbers or ISO dates, such as 2020-01-31"
+            f"{name} holds text such as {texts[0]!r} that is neither a number nor a date: convert it to numbers "
+            "or ISO dates, such as 2020-01-31"
         ) from error
     return times.tz_localize(None).to_numpy()
 
