@@ -12,7 +12,10 @@ from skllmrec._ids import IdIndex
 from skllmrec._sklearn import check_sample_weight
 from skllmrec._typing import Array, ArrayLike, Columns, CsrMatrix, Estimator, Feedback, FloatArray, IntArray, Rows
 from skllmrec.base._columns import ColumnKey
+from skllmrec.base._magnitude import check_magnitude
 from skllmrec.exceptions import RatingScaleWarning
+
+_SCALE_WEIGHTS = "Correct it, or divide all weights by the same number"
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,10 +166,12 @@ def check_feedback(
     Raises
     ------
     ValueError
-        If y is missing, has NaN, inf or a wrong length, a weight is negative, or all weights are zero.
+        If y is missing, has NaN, inf or a wrong length, a weight is negative, all weights are zero, or a number is so
+        large that its square may overflow.
     """
     name = type(estimator).__name__
     weights: FloatArray = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    check_magnitude(weights, f"{name}: sample_weight", remedy=_SCALE_WEIGHTS)
     kept = weights > 0
     if not kept.any():
         raise ValueError(f"{name}: every sample weight is zero, no row is left to learn from")
@@ -194,7 +199,9 @@ def check_feedback(
             RatingScaleWarning,
             stacklevel=4,
         )
-    return weights * counts, None, kept
+    weights = weights * counts
+    check_magnitude(weights, f"{name}: y times sample_weight", remedy=_SCALE_WEIGHTS)
+    return weights, None, kept
 
 
 def _check_numbers(y, n_samples, name):
@@ -220,6 +227,7 @@ def _check_numbers(y, n_samples, name):
             f"{name}: y contains NaN or inf, {y[bad[0]]} at position {bad[0]} ({bad.size} in total): remove these "
             f"rows or give them a value"
         )
+    check_magnitude(y, f"{name}: y", remedy="Remove or correct the row, or divide all of y by the same number")
     return y
 
 

@@ -35,6 +35,16 @@ def checked_scores(scores, recommender, hook, expected):
     return scores
 
 
+def _finite(vectors, recommender, hook):
+    """Check the vectors of a recommender: a score that is no number would be left out of every list without a word."""
+    if not np.isfinite(vectors).all():
+        raise ValueError(
+            f"{type(recommender).__name__}.{hook} returned NaN or inf: scale the features, ratings and weights, or "
+            "regularise more strongly"
+        )
+    return vectors
+
+
 class BlockSearch:
     """Search by scoring all candidates: for any recommender.
 
@@ -102,7 +112,7 @@ class VectorSearch:
         self._model, self._items, self._vectors = model, items, None
         self.owns_index = index is None
         if self.owns_index:
-            index = ExactIndex().fit(model._item_vectors(items))
+            index = ExactIndex().fit(self._vectors_of_items(items))
         elif hasattr(index, "fit") and not is_filled:
             index = copy.copy(index)
             index.fit(self.item_vectors)
@@ -116,8 +126,14 @@ class VectorSearch:
         if self.owns_index:
             return self.index.vectors
         if self._vectors is None:
-            self._vectors = self._model._item_vectors(self._items)
+            self._vectors = self._vectors_of_items(self._items)
         return self._vectors
+
+    def _vectors_of_items(self, items):
+        return _finite(self._model._item_vectors(items), self._model, "_item_vectors")
+
+    def _vectors_of_users(self, users):
+        return _finite(self._model._user_vectors(users), self._model, "_user_vectors")
 
     def users_at_once(self, n_items):
         """Return how many users are searched for together."""
@@ -125,11 +141,11 @@ class VectorSearch:
 
     def scores(self, users):
         """Scores of all candidates, ndarray of shape (n_users, n_candidates)."""
-        return self._model._user_vectors(users) @ self.item_vectors.T
+        return self._vectors_of_users(users) @ self.item_vectors.T
 
     def search(self, users, k, excluded):
         """Positions and scores of the best candidates of `Entities` of users, as of `VectorIndex.search`."""
-        vectors = self._model._user_vectors(users)
+        vectors = self._vectors_of_users(users)
         n_items = len(self.index) if self.owns_index else excluded.shape[1]
         if (len(vectors), n_items) != excluded.shape:  # compiled loops trust the shapes
             raise ValueError(
@@ -153,7 +169,7 @@ class VectorSearch:
         """Return a search with further candidates; the vectors of the others stay."""
         other = copy.copy(self)
         other.index, other._items, other._vectors = self._changeable("add"), self._items.joined(items), None
-        other.index.add(self._model._item_vectors(items))
+        other.index.add(self._vectors_of_items(items))
         return other
 
     def without(self, positions):
