@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 
-from skllmrec._kernels.topk.exact import leave_out, topk_dense
+from skllmrec._kernels.topk.exact import ProductTiles, leave_out, topk_dense
 from skllmrec.retrieval import ExactIndex
 
 BLOCK_SCORES = 2**22  # scores of one block: 32 MiB of float64
@@ -109,7 +109,7 @@ class VectorSearch:
     """
 
     def __init__(self, model, items, index=None, *, is_filled=False):
-        self._model, self._items, self._vectors = model, items, None
+        self._model, self._items, self._vectors, self._tiles = model, items, None, None
         self.owns_index = index is None
         if self.owns_index:
             index = ExactIndex().fit(self._vectors_of_items(items))
@@ -141,7 +141,9 @@ class VectorSearch:
 
     def scores(self, users):
         """Scores of all candidates, ndarray of shape (n_users, n_candidates)."""
-        return self._vectors_of_users(users) @ self.item_vectors.T
+        if self._tiles is None:
+            self._tiles = ProductTiles(self.item_vectors)
+        return self._tiles.scores(self._vectors_of_users(users))
 
     def search(self, users, k, excluded):
         """Positions and scores of the best candidates of `Entities` of users, as of `VectorIndex.search`."""
@@ -169,6 +171,7 @@ class VectorSearch:
         """Return a search with further candidates; the vectors of the others stay."""
         other = copy.copy(self)
         other.index, other._items, other._vectors = self._changeable("add"), self._items.joined(items), None
+        other._tiles = None
         other.index.add(self._vectors_of_items(items))
         return other
 
