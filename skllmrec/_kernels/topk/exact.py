@@ -14,6 +14,7 @@ from skllmrec._typing import Array, CsrMatrix, FloatArray, IntArray
 _Lists: TypeAlias = tuple[IntArray, FloatArray]  # positions and scores, each of shape (n_rows, k)
 
 TILE = 64  # items of a tile of `ProductTiles`, as the loops count them
+_USERS_PER_TILE = 64  # that are multiplied with a tile while it is in a core's cache
 _FEW_USERS = 8  # up to so many, one pass over the vectors takes less time than many small matrix products
 _CHUNK_USERS = 2048  # handled by one thread at a time, together
 _BLOCK_USERS = 512  # of one matrix product, whose scores stay in a core's cache
@@ -280,7 +281,8 @@ class ProductTiles:
         def multiply(first, last):
             loops.inner_products(user_vectors[first:last], self._tiles, products[first:last])
 
-        map_rows(multiply, np.arange(len(user_vectors) + 1) * self._tiles.size)
+        starts = range(0, len(user_vectors), _USERS_PER_TILE)
+        map_chunks(multiply, [(start, min(start + _USERS_PER_TILE, len(user_vectors))) for start in starts])
         return products.reshape(len(user_vectors), -1)[:, : self.n_items]
 
 

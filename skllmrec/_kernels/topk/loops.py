@@ -217,9 +217,18 @@ def inner_products(user_vectors: FloatArray, tiles: FloatArray, products: FloatA
         vectors = tiles[tile]
         for u in range(len(user_vectors)):
             user, sums = user_vectors[u], products[u, tile]
-            for j in range(_TILE):
-                sums[j] = user[0] * vectors[0, j]
-            for column in range(1, len(user)):
+            sums[:] = 0.0
+            n_fours = len(user) - len(user) % 4
+            for column in range(0, n_fours, 4):  # sums are read and written once for four products
+                a, b, c, d = user[column], user[column + 1], user[column + 2], user[column + 3]
+                for j in range(_TILE):
+                    sums[j] += (
+                        a * vectors[column, j]
+                        + b * vectors[column + 1, j]
+                        + c * vectors[column + 2, j]
+                        + d * vectors[column + 3, j]
+                    )
+            for column in range(n_fours, len(user)):
                 for j in range(_TILE):
                     sums[j] += user[column] * vectors[column, j]
 
