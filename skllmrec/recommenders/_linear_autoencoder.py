@@ -143,8 +143,11 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         (n_users, n_trained), features = interactions.trained_shape, interactions.item_features
         method = self._check_method(features)
         X = interactions.weights[:, :n_trained]
+        unit = self._unit(X)
+        X = X / unit
         mean_history = float(X.data @ X.data) / n_users or 1.0  # where all weights are zero, any ridge will do
-        self.alpha_ = _RIDGE_OF_HISTORIES * mean_history if self.alpha is None else self.alpha
+        alpha = _RIDGE_OF_HISTORIES * mean_history if self.alpha is None else self.alpha
+        self.alpha_ = alpha * unit**2
         self._begin_count(interactions.weights)
         content = Content.learn(features, n_trained, dtype=np.float32) if method in NEED_FEATURES else None
         self._check_memory(method, n_trained, features if content is not None else None)
@@ -152,9 +155,9 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
             X,
             None if content is None else content.trained,
             method=method,
-            alpha=self.alpha_,
+            alpha=alpha,
             feature_alpha=self.feature_alpha,
-            feature_weight=self._feature_weight(method),
+            feature_weight=self._feature_weight(method, alpha),
             dropout=self.dropout,
         )
         self.item_weights_ = fitted.weights if self.n_neighbors is None else prune(fitted.weights, self.n_neighbors)
@@ -174,10 +177,16 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
             )
         return self.method
 
-    def _feature_weight(self, method):
+    def _unit(self, X):
+        """Power of two in which weights are counted: B does not depend on it, but squares of tiny weights are zero."""
+        relative = self.alpha is None and (self.feature_weight is None or self.method in ("auto", "additive"))
+        largest = X.data.max(initial=0.0)
+        return float(2.0 ** np.floor(np.log2(largest))) if relative and largest > 0 else 1.0
+
+    def _feature_weight(self, method, alpha):
         if self.feature_weight is not None:
             return self.feature_weight
-        return _ADDITIVE_SHARE if method == "additive" else self.alpha_ * _SHARE_OF_ALPHA.get(method, 1.0)
+        return _ADDITIVE_SHARE if method == "additive" else alpha * _SHARE_OF_ALPHA.get(method, 1.0)
 
     def _check_memory(self, method, n_items, features):
         """Refuse a fit that cannot fit, before anything is allocated."""
