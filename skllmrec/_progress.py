@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from skllmrec._terminal import printable
+
 
 @contextmanager
 def progress_bar(
@@ -42,4 +44,4 @@ def _make_bar(total, description, unit, initial):
         from tqdm.auto import tqdm
     except ImportError:
         return None
-    return tqdm(total=total, desc=description, unit=f" {unit}", initial=initial)
+    return tqdm(total=total, desc=printable(description), unit=f" {unit}", initial=initial)

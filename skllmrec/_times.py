@@ -1,6 +1,7 @@
 """Times of interactions: read from a column of X, ordered."""
 
 import re
+from datetime import UTC, date, timedelta
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,94 @@ def _codes(values, name):
         return np.unique(values, return_inverse=True)[1]
     except TypeError as error:
         raise TypeError(f"the values of {name} cannot be compared: {error}") from error
+
+
+def absolute_times(X: Rows, key: Column) -> Array:
+    """Read a column of times as values that later columns can be compared with, in whatever call they come.
+
+    Parameters
+    ----------
+    X : dataframe or array of shape (n_samples, n_features)
+        The rows.
+    key : str or int
+        Name or position of the column.
+
+    Returns
+    -------
+    times : ndarray of shape (n_samples,)
+        int64 or float64 for numbers, datetime64 (with a time zone: in UTC) or timedelta64 else.
+
+    Raises
+    ------
+    ValueError
+        If the column does not exist, or a time is missing.
+    TypeError
+        If the times are strings, are no times or cannot be compared.
+    """
+    values, name = read_times(X, key), f"time={key!r}"
+    if values.dtype.kind == "O":
+        _codes(values, name)  # numbers and dates, or dates with and without a zone, are not of one order
+        values = np.array([_plain_time(value) for value in values.tolist()])
+    if values.dtype.kind in "bi" or (values.dtype.kind == "u" and values.max(initial=0) <= np.iinfo(np.int64).max):
+        return values.astype(np.int64)
+    if values.dtype.kind in "uf":
+        return values.astype(np.float64)
+    if values.dtype.kind in "mM":
+        return values
+    raise TypeError(f"{name} holds values that are neither numbers nor dates, e.g. {values[0]!r}: convert them")
+
+
+def _plain_time(value):
+    """Turn a date or a number into what NumPy compares without Python objects."""
+    if hasattr(value, "to_timestamp"):  # a period of pandas
+        value = value.to_timestamp()
+    if getattr(value, "tzinfo", None) is not None:
+        value = value.astimezone(UTC)
+        value = value.tz_localize(None) if hasattr(value, "tz_localize") else value.replace(tzinfo=None)
+    if hasattr(value, "to_datetime64"):  # keeps nanoseconds
+        return value.to_datetime64()
+    if isinstance(value, date):
+        return np.datetime64(value)
+    if isinstance(value, timedelta):
+        return np.timedelta64(value)
+    return value if isinstance(value, int | np.generic) else float(value)
+
+
+def join_times(known: Array, new: Array, *, name: str) -> Array:
+    """Put times of an earlier call and of this one into one array.
+
+    Parameters
+    ----------
+    known, new : ndarray
+        As from `absolute_times`.
+    name : str
+        What they are, for error messages.
+
+    Returns
+    -------
+    ndarray of shape (len(known) + len(new),)
+
+    Raises
+    ------
+    TypeError
+        If one holds numbers and the other dates.
+    ValueError
+        If no common type holds both exactly.
+    """
+    kinds = ["dates" if times.dtype.kind in "mM" else "numbers" for times in (known, new)]
+    if kinds[0] != kinds[1] or (kinds[0] == "dates" and known.dtype.kind != new.dtype.kind):
+        raise TypeError(
+            f"the values of {name} cannot be compared with those of the earlier rows: these are {kinds[0]} "
+            f"({known.dtype}), now there are {kinds[1]} ({new.dtype}); convert them to the same type"
+        )
+    joined = np.concatenate([known, new])
+    parts = joined[: len(known)], joined[len(known) :]
+    if any((part.astype(given.dtype) != given).any() for part, given in zip(parts, (known, new), strict=True)):
+        raise ValueError(
+            f"the values of {name} are {known.dtype} in the earlier rows and {new.dtype} now, and {joined.dtype} does "
+            "not hold both exactly: convert them to the same type"
+        )
+    return joined
 
 
 def codes_of_times(values: Any, *, name: str) -> IntArray:
@@ -170,8 +259,8 @@ def _dates_of_texts(texts, name):
             times = pandas.to_datetime(texts, format="mixed", dayfirst=day_first, utc=True)
     except (ValueError, OverflowError) as error:
         raise ValueError(
-            f"{name} holds text such as {texts[0]!r} that is neither a number nor a date ({error}): convert it to "
-            "numbers or ISO dates, such as 2020-01-31"
+            f"{name} holds text such as {texts[0]!r} that is neither a number nor a date: convert it to numbers "
+            "or ISO dates, such as 2020-01-31"
         ) from error
     return times.tz_localize(None).to_numpy()
 

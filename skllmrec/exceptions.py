@@ -118,5 +118,9 @@ class RatingScaleWarning(UserWarning):
     """Implicit weights look like ratings, so that dislikes would count as likes; or ratings look like events."""
 
 
+class RepeatedRowsWarning(UserWarning):
+    """Test rows repeat a user and an item of the training rows, so that they can never be hits."""
+
+
 class StoreWarning(UserWarning):
     """An embedding store was damaged and started anew, or could not keep vectors that were computed."""

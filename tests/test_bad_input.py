@@ -100,7 +100,7 @@ FIT = {
     ),
     "NaN number": (
         lambda: mf(item_features="year").fit(FRAME.assign(year=[1, 2, 1, np.nan]), Y),
-        "item_features, as encoded, have NaN or inf, first for item 3: fill missing values, e.g. with a SimpleImputer",
+        "item_features, as encoded, have NaN or inf, first NaN for item 3 in column 0: fill missing values, e.g.",
     ),
     "encoder without features": (lambda: fitted(item_encoder=TfidfVectorizer()), "item_features is None: name the col"),
     "empty frame": (lambda: mf().fit(FRAME.iloc[:0], Y[:0]), r"0 sample\(s\) while a minimum of 1 is required by Feat"),

@@ -11,7 +11,17 @@ import skllmrec
 
 ROOT = Path(skllmrec.__file__).parent
 LAYERS = [
-    {"_column_names", "_device", "_free_memory", "_missing", "_optional", "_sklearn", "_typing", "exceptions"},
+    {
+        "_column_names",
+        "_device",
+        "_free_memory",
+        "_missing",
+        "_optional",
+        "_sklearn",
+        "_terminal",
+        "_typing",
+        "exceptions",
+    },
     {
         "_drawing",
         "_files",

@@ -9,9 +9,12 @@ import pytest
 import torch
 from fresh_process import run_python
 from numpy.testing import assert_allclose, assert_array_equal
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from skllmrec._training import Checkpoint, DivergenceError, Recipe, index_batches, train, training_constraints
 from skllmrec._training._recipe import SOLVERS
+from skllmrec.exceptions import CheckpointError
 from skllmrec.language_models import LLMFineTuner, LLMPretrainer
 from skllmrec.recommenders import FeatureMFRecommender, TwoTowerRecommender
 
@@ -459,6 +462,21 @@ def test_damaged_checkpoint_is_named(tmp_path, content):
     file.write_bytes(file.read_bytes()[:-10] if content is None else content)
     with pytest.raises(ValueError, match=r"training\.safetensors is not a checkpoint.*damaged.*delete it"):
         fit(Recipe(1, 0.05), checkpoint=Checkpoint(tmp_path))
+
+
+@pytest.mark.parametrize("part", ["model", "random"])
+def test_a_checkpoint_without_an_array_is_named(tmp_path, part):
+    fit(Recipe(2, 0.05, max_steps=1), checkpoint=Checkpoint(tmp_path))
+    (path,) = tmp_path.iterdir()
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    header["state"] = header["state"].replace('"finished": true', '"finished": false')
+    lost = next(name for name in tensors if name.startswith(f"{part}/"))
+    del tensors[lost]
+    save_file(tensors, path, header)
+    with pytest.raises(CheckpointError, match=rf"training\.safetensors lacks 1 of its arrays, e.g. '{lost}'.*delete"):
+        fit(Recipe(2, 0.05, max_steps=1), checkpoint=Checkpoint(tmp_path))
 
 
 def test_parameters_that_share_memory_are_saved(tmp_path):

@@ -2,13 +2,25 @@
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 
 from skllmrec import __version__
 from skllmrec._cli import compare, store
 from skllmrec._cli._program import UsageError, program
+from skllmrec._terminal import complain, say, show_error, show_warning
 
 COMMANDS = (compare, store)  # each has a function add_parser(subparsers), which sets the default run=function(options)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser, as are those of its commands, whose messages cannot control the terminal."""
+
+    color = False  # colours of Python 3.14 would be shown as escapes
+
+    def _print_message(self, message, file=None):
+        if message:
+            say(message.removesuffix("\n"), file=sys.stderr if file is None else file)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         130 where the user stopped it.
     """
     names = " | ".join(command.__name__.rpartition(".")[2] for command in COMMANDS)
-    parser = argparse.ArgumentParser(prog=program(), description=f"The command line of skllmrec: {names}.")
+    parser = _Parser(prog=program(), description=f"The command line of skllmrec: {names}.")
     parser.add_argument("--version", action="version", version=f"skllmrec {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, dest="command", metavar="COMMAND")
     for command in COMMANDS:
@@ -36,10 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:  # reported by the command, whose usage names the options that there are
         chosen.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
-        return int(options.run(options))
+        with warnings.catch_warnings():
+            warnings.showwarning = show_warning
+            return int(options.run(options))
     except UsageError as error:
-        sys.stderr.write(f"error: {error}\n")
+        complain(f"error: {error}")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("stopped\n")
+        complain("stopped")
         return 130
+    except Exception:  # a fault of the program: the process ends, and its last words are shown without effect
+        sys.excepthook = show_error
+        raise

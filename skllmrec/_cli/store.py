@@ -1,7 +1,6 @@
 """The command `store`: upkeep of a folder of text vectors."""
 
 import json
-import sys
 import warnings
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, _SubParsersAction
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 from skllmrec._store._database import FILE
 from skllmrec._store._store import EmbeddingStore
 from skllmrec._store._units import parse_bytes, parse_seconds, show_bytes
+from skllmrec._terminal import complain, say
 from skllmrec.exceptions import StoreError, StoreWarning
 
 _DESCRIPTION = """\
@@ -70,7 +70,8 @@ def add_parser(subparsers: "_SubParsersAction[ArgumentParser]") -> None:
 
 
 def _print_lines(*lines):
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    for line in lines:
+        say(line)
 
 
 def _table(rows):
@@ -175,10 +176,10 @@ def _run(options: Namespace) -> int:
                 raise StoreError(f"there is no store in {options.path}: no file {FILE}")
             found, show, status = options.act(EmbeddingStore(path), options)
         except (ValueError, OSError) as error:
-            sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+            complain(f"error: {' '.join(str(error).split())}")
             return 2
     for warning in caught:
-        sys.stderr.write(f"warning: {warning.message}\n")
+        complain(f"warning: {warning.message}")
     if options.json:
         _print_lines(json.dumps(found, indent=2, default=_json_value))
     else:

@@ -8,6 +8,7 @@ import scipy.linalg
 import scipy.sparse as sp
 from numpy.typing import DTypeLike
 
+from skllmrec._kernels.distinct_rows import on_distinct_rows
 from skllmrec._typing import FloatArray, Matrix
 
 MAX_EXACT = 2048  # features (or rows, whichever are fewer) up to which the singular values are exact
@@ -76,7 +77,7 @@ class FeatureMap:
         -------
         ndarray of shape (n, d)
         """
-        return np.asarray(features @ self.coef) + self.intercept
+        return on_distinct_rows(lambda rows: np.asarray(rows @ self.coef), features) + self.intercept
 
 
 class _CentredRows:

@@ -13,7 +13,7 @@ _LEAST_SHARE = 0.1  # of the sum, in the largest hundredth: exponential numbers 
 _LEAST_RATIO = 20  # of the maximum to the median
 
 
-def looks_like_ratings(y: FloatArray) -> bool:
+def looks_like_ratings(y: FloatArray, *, fewest: int = _LEAST_ROWS) -> bool:
     """Whether numbers look like ratings: a few half-integer levels up to 4, 5, 7, 10 or 100, most in the upper half.
 
     Counts are mostly 1, so that their mean is in the lower half. Only the scales up to 10 and 100, and those with
@@ -22,6 +22,8 @@ def looks_like_ratings(y: FloatArray) -> bool:
     Parameters
     ----------
     y : ndarray of shape (n,), finite
+    fewest : int, default=20
+        Of fewer numbers none look like ratings.
 
     Examples
     --------
@@ -30,7 +32,7 @@ def looks_like_ratings(y: FloatArray) -> bool:
     >>> looks_like_ratings(np.repeat([1.0, 4.0, 5.0], 10)), looks_like_ratings(np.repeat([1.0, 1.0, 1.0, 2.0, 5.0], 10))
     (True, False)
     """
-    if len(y) < _LEAST_ROWS or y.max() not in _SCALES or y.min() < 0:
+    if len(y) < fewest or y.max() not in _SCALES or y.min() < 0:
         return False
     levels = np.unique(y)
     are_whole = np.array_equal(levels, np.round(levels))

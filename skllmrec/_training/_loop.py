@@ -12,7 +12,7 @@ import numpy as np
 from skllmrec._progress import progress_bar
 from skllmrec._training._checkpoint import Checkpoint
 from skllmrec._training._recipe import Recipe
-from skllmrec.exceptions import DivergenceError
+from skllmrec.exceptions import CheckpointError, DivergenceError
 
 if TYPE_CHECKING:
     import torch
@@ -209,6 +209,7 @@ class _Run:
         for name, tensor in tensors.items():
             part, _, rest = name.partition("/")
             parts.setdefault(part, {})[rest] = tensor
+        self._check_parts(parts)
         _copy(parts["model"], self.kept)
         self.best = {name: tensor.to(self.device) for name, tensor in parts.get("best", {}).items()}
         self.last_write, self.stopped = self.state.step, self.state.finished
@@ -218,6 +219,18 @@ class _Run:
             _set_random_states(parts["random"], self.device)
             if scaler:
                 self.scaler.load_state_dict(scaler)
+
+    def _check_parts(self, parts):
+        """Raise an error where the file lacks tensors that a training goes on from."""
+        wanted = [("model", name) for name in self.kept]
+        wanted += [("best", name) for name in self.kept if parts.get("best")]
+        wanted += [] if self.state.finished else [("random", "cpu")]
+        lacking = [f"{part}/{name}" for part, name in wanted if name not in parts.get(part, {})]
+        if lacking:
+            raise CheckpointError(
+                f"{self.checkpoint.path} lacks {len(lacking)} of its arrays, e.g. {lacking[0]!r}: it is damaged, "
+                "delete it to start anew"
+            )
 
     def _load_optimizer(self, tensors):
         states = {}

@@ -12,6 +12,7 @@ from skllmrec._column_names import columns_of_kind
 from skllmrec._kernels.target_values import find_heavy_tail, looks_like_ratings
 from skllmrec._sklearn import is_frame, take_columns
 from skllmrec._typing import Array, Estimator, Feedback, FloatArray, Rows
+from skllmrec.base._rating_scale import scale_threshold
 from skllmrec.exceptions import HeavyTailWarning, RatingScaleWarning
 
 _LEAST_BINARY = 30  # rows below which y of zeros and ones is no sign of anything
@@ -102,9 +103,10 @@ def hint_at_ratings(estimator: Estimator, y: FloatArray) -> None:
     """Warn of weights of implicit feedback that look like a rating scale."""
     if looks_like_ratings(y):
         lowest, highest = y.min(), y.max()
+        least = scale_threshold(highest)
         _warn(
             f"y looks like ratings between {lowest:g} and {highest:g}: as implicit weights, low ratings count as "
-            f"likes. Keep only the rows that are likes (e.g. y >= {0.7 * highest:g}), or {explicit_setting(estimator)}",
+            f"likes. Keep only the rows that are likes (e.g. y >= {least:g}), or {explicit_setting(estimator)}",
             RatingScaleWarning,
         )
 
@@ -125,9 +127,10 @@ def hint_at_column_of_ratings(estimator: Estimator, X: Rows, kept: Array) -> Non
     values = values[np.isfinite(values)]
     if looks_like_ratings(values):
         lowest, highest = values.min(), values.max()
+        least = scale_threshold(highest)
         _warn(
             f"y is None, although X has a column {name!r} that looks like ratings between {lowest:g} and {highest:g}: "
-            f"low ratings count as likes. Keep only the rows that are likes (e.g. X[{name!r}] >= {0.7 * highest:g}) "
+            f"low ratings count as likes. Keep only the rows that are likes (e.g. X[{name!r}] >= {least:g}) "
             f"and drop the column, or pass y=X[{name!r}] and {explicit_setting(estimator)}",
             RatingScaleWarning,
         )

@@ -9,6 +9,7 @@ from scipy import sparse
 from skllmrec._ids import shown
 from skllmrec.base._interactions import aggregate
 from skllmrec.base._lists import flatten, is_sequence
+from skllmrec.base._magnitude import LARGEST
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def read_history(history, item_side, *, n_users, liked, handle_unknown):
     Raises
     ------
     ValueError
-        If `history` is not one list for each user, or a value is not finite or, as a weight, negative.
+        If `history` is not one list for each user, or a value is not finite, too large or, as a weight, negative.
     UnknownIdError
         If an item is unknown and `handle_unknown="error"`.
     """
@@ -73,11 +74,11 @@ def read_history(history, item_side, *, n_users, liked, handle_unknown):
         [value for one in history for value in (one.values() if isinstance(one, Mapping) else [default] * len(one))],
         dtype=np.float64,
     )
-    wrong = np.flatnonzero(~np.isfinite(values) | ((values < 0) & (liked is None)))
+    wrong = np.flatnonzero(~(abs(values) <= LARGEST) | ((values < 0) & (liked is None)))
     if len(wrong):
         raise ValueError(
             f"history of user {owners[wrong[0]]} gives item {shown(ids[wrong[0]])} the value {values[wrong[0]]}: "
-            f"{'weights are finite and not negative' if liked is None else 'ratings are finite'}"
+            f"{'weights are finite, not negative' if liked is None else 'ratings are finite'} and at most {LARGEST:g}"
         )
     codes = item_side.entities(ids, handle_unknown=handle_unknown).codes
     known = codes >= 0

@@ -19,6 +19,9 @@ from skllmrec.base._hints import (
     missing_ratings,
     negative_weight,
 )
+from skllmrec.base._magnitude import check_magnitude
+
+_SCALE_WEIGHTS = "Correct it, or divide all weights by the same number"
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,10 +174,12 @@ def check_feedback(
     Raises
     ------
     ValueError
-        If y is missing, has NaN, inf or a wrong length, a weight is negative, or all weights are zero.
+        If y is missing, has NaN, inf or a wrong length, a weight is negative, all weights are zero, or a number is so
+        large that its square may overflow.
     """
     name = type(estimator).__name__
     weights: FloatArray = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    check_magnitude(weights, f"{name}: sample_weight", remedy=_SCALE_WEIGHTS)
     kept = weights > 0
     if not kept.any():
         raise ValueError(f"{name}: every sample weight is zero, no row is left to learn from")
@@ -192,7 +197,9 @@ def check_feedback(
     if negative.size:
         raise negative_weight(estimator, counts, negative[0])
     hint_at_ratings(estimator, counts)
-    return weights * counts, None, kept
+    weights = weights * counts
+    check_magnitude(weights, f"{name}: y times sample_weight", remedy=_SCALE_WEIGHTS)
+    return weights, None, kept
 
 
 def _check_numbers(y, n_samples, estimator, feedback):
@@ -220,6 +227,7 @@ def _check_numbers(y, n_samples, estimator, feedback):
             f"{name}: y contains NaN or inf, {y[bad[0]]} at position {bad[0]} ({bad.size} in total): remove these "
             f"rows or give them a value"
         )
+    check_magnitude(y, f"{name}: y", remedy="Remove or correct the row, or divide all of y by the same number")
     return y
 
 

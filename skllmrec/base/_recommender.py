@@ -33,6 +33,7 @@ from skllmrec.base._feature_table import read_table
 from skllmrec.base._hints import hint_at_heavy_tail
 from skllmrec.base._interactions import InteractionRows, Interactions, aggregate, check_feedback, merge
 from skllmrec.base._ranking import RankingMixin
+from skllmrec.base._search import checked_scores
 from skllmrec.base._side import fit_side
 from skllmrec.base._weighting import fit_weighter
 from skllmrec.metrics import make_ranking_scorer
@@ -161,7 +162,8 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
         ------
         ValueError
             If X is empty or a dense matrix of users and items (see `skllmrec.interactions_from_matrix`), a column is
-            missing, an id, rating or feature is missing or not finite, a weight is negative, or a table lacks an id.
+            missing, an id, rating or feature is missing or not finite, a rating, weight or feature exceeds 1e15 in
+            modulus, all features are below 1e-15, a weight is negative, or a table lacks an id.
         TypeError
             If an id is neither string nor number, X is a sparse matrix, or a table is neither a FeatureTable nor a
             data frame with the column of ids.
@@ -261,7 +263,8 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
             If a user or item is unknown and `handle_unknown="error"`.
         """
         users, items = self._pairs(X)
-        return np.asarray(self._score_pairs(users, items), dtype=np.float64)
+        scores = np.asarray(self._score_pairs(users, items), dtype=np.float64)
+        return checked_scores(scores, self, "_score_pairs", (len(users),))
 
     def score(self, X: Rows, y: Any = None, sample_weight: Any = None) -> float:
         """Measure the predictions on X.

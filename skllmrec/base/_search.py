@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 
-from skllmrec._kernels.topk.exact import leave_out, topk_dense
+from skllmrec._kernels.topk.exact import ProductTiles, leave_out, topk_dense
 from skllmrec.retrieval import ExactIndex
 
 BLOCK_SCORES = 2**22  # scores of one block: 32 MiB of float64
@@ -33,6 +33,16 @@ def checked_scores(scores, recommender, hook, expected):
     if not np.isfinite(scores).all():
         raise ValueError(f"{where} returned NaN or inf: the score of every pair must be finite, also of new ids")
     return scores
+
+
+def _finite(vectors, recommender, hook):
+    """Check the vectors of a recommender: a score that is no number would be left out of every list without a word."""
+    if not np.isfinite(vectors).all():
+        raise ValueError(
+            f"{type(recommender).__name__}.{hook} returned NaN or inf: scale the features, ratings and weights, or "
+            "regularise more strongly"
+        )
+    return vectors
 
 
 class BlockSearch:
@@ -99,10 +109,10 @@ class VectorSearch:
     """
 
     def __init__(self, model, items, index=None, *, is_filled=False):
-        self._model, self._items, self._vectors = model, items, None
+        self._model, self._items, self._vectors, self._tiles = model, items, None, None
         self.owns_index = index is None
         if self.owns_index:
-            index = ExactIndex().fit(model._item_vectors(items))
+            index = ExactIndex().fit(self._vectors_of_items(items))
         elif hasattr(index, "fit") and not is_filled:
             index = copy.copy(index)
             index.fit(self.item_vectors)
@@ -116,8 +126,14 @@ class VectorSearch:
         if self.owns_index:
             return self.index.vectors
         if self._vectors is None:
-            self._vectors = self._model._item_vectors(self._items)
+            self._vectors = self._vectors_of_items(self._items)
         return self._vectors
+
+    def _vectors_of_items(self, items):
+        return _finite(self._model._item_vectors(items), self._model, "_item_vectors")
+
+    def _vectors_of_users(self, users):
+        return _finite(self._model._user_vectors(users), self._model, "_user_vectors")
 
     def users_at_once(self, n_items):
         """Return how many users are searched for together."""
@@ -125,11 +141,13 @@ class VectorSearch:
 
     def scores(self, users):
         """Scores of all candidates, ndarray of shape (n_users, n_candidates)."""
-        return self._model._user_vectors(users) @ self.item_vectors.T
+        if self._tiles is None:
+            self._tiles = ProductTiles(self.item_vectors)
+        return self._tiles.scores(self._vectors_of_users(users))
 
     def search(self, users, k, excluded):
         """Positions and scores of the best candidates of `Entities` of users, as of `VectorIndex.search`."""
-        vectors = self._model._user_vectors(users)
+        vectors = self._vectors_of_users(users)
         n_items = len(self.index) if self.owns_index else excluded.shape[1]
         if (len(vectors), n_items) != excluded.shape:  # compiled loops trust the shapes
             raise ValueError(
@@ -153,7 +171,8 @@ class VectorSearch:
         """Return a search with further candidates; the vectors of the others stay."""
         other = copy.copy(self)
         other.index, other._items, other._vectors = self._changeable("add"), self._items.joined(items), None
-        other.index.add(self._model._item_vectors(items))
+        other._tiles = None
+        other.index.add(self._vectors_of_items(items))
         return other
 
     def without(self, positions):

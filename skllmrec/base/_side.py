@@ -11,7 +11,7 @@ from skllmrec._typing import Array
 from skllmrec.base._columns import ColumnKey, describe_missing
 from skllmrec.base._encoding import encode_table, encodes_texts
 from skllmrec.base._entities import Entities, concatenate
-from skllmrec.base._matrices import stack
+from skllmrec.base._matrices import check_is_not_tiny, stack
 from skllmrec.exceptions import UnknownIdError
 
 
@@ -289,11 +289,13 @@ def fit_side(name, X, *, id_key, features, encoder, table, ids, targets):
     values = key.read(source)
     if encoder is None:
         matrix = encode_table(None, "transform", take_rows(values, rows), name, index.ids)
+        check_is_not_tiny(matrix[:trained], name)
         return Side(name, id_key, key, None, index, plain_columns), matrix
     encoder = clone(encoder)
     known, rest = take_rows(values, rows[:trained]), take_rows(values, rows[trained:])
     known_ids, rest_ids = index.ids[:trained], index.ids[trained:]
     parts = [encode_table(encoder, "fit_transform", known, name, known_ids, targets)]
+    check_is_not_tiny(parts[0], name)
     if len(rest_ids):
         parts.append(encode_table(encoder, "transform", rest, name, rest_ids))
     return Side(name, id_key, key, encoder, index, plain_columns), stack(parts)

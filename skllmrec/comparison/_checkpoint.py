@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from skllmrec._typing import Estimator, IntArray
 from skllmrec._typing import Path as PathLike
 from skllmrec.comparison._fingerprint import Fingerprint, digest, fingerprint_data, fingerprint_program
 from skllmrec.comparison._fold import FoldResult
+from skllmrec.exceptions import CheckpointError
 
 _SUFFIX = ".npz"
 _SCALARS = (bool, int, float, str, type(None))
@@ -73,6 +75,31 @@ class Checkpoint:
         readable = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40]
         key = digest(name, *(f"{part} {value}" for part, value in sorted(self.keys[name, fold].items())))
         return self.folder / f"{readable}-fold{fold + 1}-{key[:20]}{_SUFFIX}"
+
+    def check_folder(self) -> None:
+        """Raise an error where results cannot be written, before anything is computed.
+
+        Raises
+        ------
+        CheckpointError
+            If the folder cannot be made or written to, or a folder stands where the file of a result belongs.
+        """
+        lacking = [(name, fold) for name, fold in self.keys if name not in self.unknown]
+        lacking = [key for key in lacking if not (self.resume and self.path(*key).is_file())]
+        if not lacking:  # nothing is to be written
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            raise CheckpointError(
+                f"no results can be kept in {self.folder} ({error.strerror or error}): name a folder that you may "
+                "write to"
+            ) from error
+        for path in (self.path(*key) for key in lacking):
+            if path.is_dir():
+                raise CheckpointError(f"{path} is a folder where a file belongs: remove it")
 
     def save(self, result: FoldResult) -> None:
         """Write a result, unless its estimator cannot be known again.
@@ -186,11 +213,19 @@ def _read(path, *, arrays=False):
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             meta = json.loads(archive["meta"].item())
-            if not 1 <= meta["format"] <= FORMATS["fold"] or _KEYS - meta.keys():
+            if not 1 <= meta["format"] <= FORMATS["fold"] or _KEYS - meta.keys() or not _is_whole(meta, archive):
                 return None
             return meta, {name: archive[name] for name in archive.files if name != "meta"} if arrays else None
     except Exception:  # a damaged file fails in any way: the result is computed again, and the file is named
         return None
+
+
+def _is_whole(meta, archive):
+    """Whether an archive has the arrays that its description names, one value for each user or group of items."""
+    n_users = len(archive["users"] if meta["users"] is None else meta["users"])
+    per_user = [archive[f"per_user{place}"].shape for place in range(len(meta["per_user"]))]
+    groups = [archive[f"by_popularity{place}"].shape for place in range(len(meta["by_popularity"]))]
+    return all(shape == (n_users,) for shape in per_user) and len(set(groups)) <= 1
 
 
 def make_checkpoint(
@@ -223,6 +258,11 @@ def make_checkpoint(
     -------
     checkpoint : Checkpoint or None
         None without a folder.
+
+    Raises
+    ------
+    CheckpointError
+        If results cannot be written there.
     """
     if folder is None:
         return None
@@ -241,4 +281,6 @@ def make_checkpoint(
     }
     unknown = {name: [*found.unknown, *measured.unknown] for name, found in prints.items()}
     unknown = {name: parts for name, parts in unknown.items() if parts}
-    return Checkpoint(Path(folder), keys, unknown, resume)
+    checkpoint = Checkpoint(Path(folder), keys, unknown, resume)
+    checkpoint.check_folder()
+    return checkpoint

@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 
 from skllmrec._sklearn import num_rows
+from skllmrec._terminal import say
 from skllmrec._typing import ArrayLike, Estimator, Path, RandomState, Rows
 from skllmrec.base import FeatureTable
 from skllmrec.comparison._checkpoint import make_checkpoint
@@ -18,9 +19,12 @@ from skllmrec.comparison._fingerprint import versions
 from skllmrec.comparison._fold import EvaluationPlan, FoldResult
 from skllmrec.comparison._formatting import as_facts
 from skllmrec.comparison._item_space import ItemSpace
+from skllmrec.comparison._relevance import check_folds, find_relevant
+from skllmrec.comparison._repeats import count_in_folds, id_columns
 from skllmrec.comparison._result import Comparison
 from skllmrec.comparison._summary import summarise
 from skllmrec.metrics import Metric
+from skllmrec.metrics._lists_check import warn_of_repeated_rows
 from skllmrec.metrics._registry import CANDIDATES, METRICS, MetricLike, as_metric, check_tables
 from skllmrec.model_selection import PerUserKFold
 from skllmrec.recommenders import PopularityRecommender
@@ -91,13 +95,6 @@ def _check_options(k, candidates, threshold, y):
         raise ValueError(f"candidates={candidates!r}: choose one of {list(CANDIDATES)}")
     if threshold is not None and y is None:
         raise ValueError(f"threshold={threshold!r} asks which ratings are relevant, but y is None: pass y")
-    if threshold is not None:
-        ratings = np.asarray(y, dtype=float)
-        if ratings.size and not (ratings >= threshold).any():
-            raise ValueError(
-                f"threshold={threshold!r} leaves no relevant row: y is between {np.nanmin(ratings):g} and "
-                f"{np.nanmax(ratings):g}; lower the threshold"
-            )
 
 
 def _check_tests(level, n_permutations, n_resamples):
@@ -131,6 +128,7 @@ def compare_recommenders(
     reference: str | None = None,
     baselines: Collection[str] | None = None,
     candidates: Literal["all", "fitted", "test"] = "all",
+    exclude_seen: bool = True,
     item_vectors: FeatureTable | None = None,
     item_classes: FeatureTable | None = None,
     user_groups: FeatureTable | None = None,
@@ -171,7 +169,10 @@ def compare_recommenders(
     k : int, default=20
         Length of the lists.
     threshold : float or None, default=None
-        Test rows with ``y >= threshold`` are relevant; None: see `rank_test_users`.
+        Test rows with ``y >= threshold`` are relevant. None: where y looks like ratings (a few half-integer levels up
+        to 4, 5, 7, 10 or 100, most in the upper half), those of at least 4 of 5, or of 70 % of the highest; otherwise,
+        as for counts and hours, those with ``y > 0``; without y all rows. What was chosen and why is said where
+        `verbose`, in the settings of the result (``threshold``, ``relevant``) and on its page.
     reference : str or None, default=None
         The estimator that the others are compared with; None: the first.
     baselines : collection of str or None, default=None
@@ -179,6 +180,10 @@ def compare_recommenders(
         are not in the picture of the gains. None: each `PopularityRecommender`, in a Pipeline or search as well.
     candidates : {"all", "fitted", "test"}, default="all"
         What is ranked: known items ("fitted"), those of the test rows ("test"; for cold items), or both.
+    exclude_seen : bool, default=True
+        Whether to leave out of each list what its user had in training; test rows that repeat a pair of training can
+        then never be hits, and are counted (``settings["repeated_rows"]``, a RepeatedRowsWarning, the page). False
+        where repeats, as of purchases, are to be recommended, and count.
     item_vectors : FeatureTable or None, default=None
         The space of ``ild`` and ``serendipity``, best one that no model reads: columns of numbers are used as they
         are, otherwise the TF-IDF of the words of all columns. None: `item_table`, if there is one.
@@ -214,8 +219,9 @@ def compare_recommenders(
     Raises
     ------
     ValueError
-        If a name, metric or option is unknown, a metric lacks what it needs, or an estimator fails (the message
-        names it); if there is a `checkpoint_dir`, but no seed, or the ids of the users are neither texts nor numbers.
+        If a name, metric or option is unknown, a metric lacks what it needs, no test row of a fold is relevant (before
+        anything is fitted), or an estimator fails, lists an item twice or scores it NaN (the message names it, and the
+        fold); if there is a `checkpoint_dir`, but no seed, or the ids of the users are neither texts nor numbers.
     TypeError
         If an estimator has no `fit`, or a table of items or users is not a FeatureTable.
     ImportError
@@ -252,25 +258,25 @@ def compare_recommenders(
     _check_tests(level, n_permutations, n_resamples)
     _check_seed(checkpoint_dir, random_state)
     fit_tables = {"user_table": user_table, "item_table": item_table}
-    plan = _plan(records, k, threshold, candidates, tables, fit_tables)
     rng = check_random_state(random_state)
     seed = int(rng.randint(np.iinfo(np.int32).max))
     folds = _folds(cv, X, y, seed)
+    chosen, words = _settle_relevance(threshold, X, y, folds, verbose=verbose)
+    plan = _plan(records, k, chosen, candidates, exclude_seen, tables, fit_tables)
+    repeated = _count_repeated(X, folds, estimators, exclude_seen=exclude_seen)
     seeds = rng.randint(np.iinfo(np.int32).max, size=len(folds))
     data = [X, y, user_table, item_table, *(tables.get(name) for name in given)]
     checkpoint = make_checkpoint(checkpoint_dir, estimators, data, folds, seeds, _decisive(plan), resume=resume)
     results = evaluate_all(estimators, X, y, folds, plan, seeds, checkpoint, n_jobs=n_jobs, verbose=verbose)
     settings = {
-        "k": k,
-        "threshold": threshold,
+        **_settings_of(plan),
+        "relevant": words,
+        "repeated_rows": repeated,
         "reference": reference,
         "baselines": baselines,
-        "candidates": candidates,
         "n_folds": len(folds),
         "n_rows": num_rows(X),
         "seed": seed,
-        "diversity": plan.metric_tables["item_vectors"].name if "item_vectors" in tables else None,
-        "metrics": [as_facts(metric) for metric in records],
         "versions": versions(),
         "level": level,
         "n_permutations": n_permutations,
@@ -279,11 +285,42 @@ def compare_recommenders(
     return _comparison(results, list(estimators), plan, settings)
 
 
+def _settle_relevance(threshold, X, y, folds, *, verbose):
+    """Return the threshold and what is relevant in words; raise an error where a fold has nothing relevant."""
+    chosen, words, relevant = find_relevant(threshold, X, y)
+    check_folds(folds, y, relevant, chosen)
+    if verbose and y is not None:
+        say(f"relevant: {words}")
+    return chosen, words
+
+
+def _count_repeated(X, folds, estimators, *, exclude_seen):
+    """Count the test rows that repeat a pair of training, and warn where they can never be hits."""
+    repeated = count_in_folds(X, folds, id_columns(estimators.values()))
+    if repeated is not None and exclude_seen:
+        warn_of_repeated_rows(repeated["rows"], repeated["of"], stacklevel=3)
+    return repeated
+
+
+def _settings_of(plan):
+    """Return what the settings of a comparison say about a plan."""
+    vectors = plan.metric_tables.get("item_vectors")
+    return {
+        "k": plan.k,
+        "threshold": plan.threshold,
+        "candidates": plan.candidates,
+        "exclude_seen": plan.exclude_seen,
+        "diversity": None if vectors is None else vectors.name,
+        "metrics": [as_facts(metric) for metric in plan.metrics],
+    }
+
+
 def _plan(
     metrics: list[Metric],
     k: int,
     threshold: float | None,
     candidates: Literal["all", "fitted", "test"],
+    exclude_seen: bool,
     tables: dict[str, Any],
     fit_tables: dict[str, Any],
 ) -> EvaluationPlan:
@@ -291,13 +328,13 @@ def _plan(
     if "item_vectors" in tables:
         tables = tables | {"item_vectors": ItemSpace(tables["item_vectors"])}
     fit_tables = {name: table for name, table in fit_tables.items() if table is not None}
-    return EvaluationPlan(metrics, k, threshold, candidates, tables, fit_tables)
+    return EvaluationPlan(metrics, k, threshold, candidates, exclude_seen, tables, fit_tables)
 
 
 def _decisive(plan: EvaluationPlan) -> tuple[Any, ...]:
     """Return the options that decide the figures of a fold; metrics of this package count by their names."""
     metrics = [metric.name if METRICS.get(metric.name) is metric else metric for metric in plan.metrics]
-    return metrics, plan.k, plan.threshold, plan.candidates
+    return metrics, plan.k, plan.threshold, plan.candidates, plan.exclude_seen
 
 
 def _comparison(

@@ -1,5 +1,6 @@
 """All estimators on all folds: in several processes, keeping the results and printing the time to go."""
 
+import os
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -8,10 +9,11 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 
 from skllmrec._optional import import_optional
+from skllmrec._terminal import printable, say
 from skllmrec._typing import ArrayLike, Estimator, Frame, IntArray, Rows
 from skllmrec.comparison._checkpoint import Checkpoint
 from skllmrec.comparison._fold import EvaluationPlan, FoldResult, evaluate_fold
-from skllmrec.comparison._progress import TimeToGo, say, seconds
+from skllmrec.comparison._progress import TimeToGo, seconds
 
 
 def _evaluate(checkpoint, name, estimator, X, y, fold, *arguments):
@@ -21,6 +23,15 @@ def _evaluate(checkpoint, name, estimator, X, y, fold, *arguments):
         return result
     checkpoint.save(result)
     return checkpoint.load(name, fold) or result
+
+
+def _call(caller, *arguments):
+    """Return the result of `_evaluate`, and the warnings of another process than the caller, which it shows itself."""
+    if os.getpid() == caller:
+        return _evaluate(*arguments), []
+    with warnings.catch_warnings(record=True) as caught:
+        result = _evaluate(*arguments)
+    return result, [(str(warning.message), warning.category) for warning in caught]
 
 
 def _read(checkpoint, verbose):
@@ -82,13 +93,15 @@ def evaluate_all(
     for result in done.values():
         time_to_go.note(result.estimator, result.seconds)
     calls = [
-        delayed(_evaluate)(checkpoint, name, estimators[name], X, y, fold, *folds[fold], plan, seeds[fold])
+        delayed(_call)(os.getpid(), checkpoint, name, estimators[name], X, y, fold, *folds[fold], plan, seeds[fold])
         for fold, name in left
     ]
     with warnings.catch_warnings():
         # joblib replaces a worker that has grown, and says so; nothing is lost
         warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
-        for result in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls):
+        for result, caught in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls):
+            for text, category in caught:
+                warnings.warn(printable(text), category, stacklevel=3)
             done[result.estimator, result.fold] = result
             time_to_go.add(result.estimator, result.seconds)
             if verbose:

@@ -11,13 +11,15 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
+from skllmrec._ids import shown
 from skllmrec._kernels.warm_up import load_compiled
 from skllmrec._peak_memory import PeakMemory
 from skllmrec._sklearn import take_rows
 from skllmrec._typing import Array, ArrayLike, Estimator, IntArray, Rows
 from skllmrec.exceptions import SkllmrecError
 from skllmrec.inspection._binned import mean_and_error
-from skllmrec.metrics import Metric, rank_test_users, recall_at_k
+from skllmrec.metrics import Metric, recall_at_k
+from skllmrec.metrics._ranking import id_columns_of, rank_quietly
 from skllmrec.metrics._registry import takes
 
 _N_GROUPS = 10  # of items, by how well known they are
@@ -33,9 +35,11 @@ class EvaluationPlan:
     k : int
         Length of the lists.
     threshold : float or None
-        Test rows with y at or above it are relevant; None: all.
+        Test rows with y at or above it are relevant; None: those with y above 0 or, without y, all.
     candidates : {"all", "fitted", "test"}
         What is ranked.
+    exclude_seen : bool
+        Whether lists leave out what their user had in training.
     metric_tables : dict of str to ItemSpace or FeatureTable
         What metrics need: ``item_vectors``, ``item_classes``, ``user_groups``.
     fit_tables : dict of str to FeatureTable
@@ -46,6 +50,7 @@ class EvaluationPlan:
     k: int
     threshold: float | None = None
     candidates: Literal["all", "fitted", "test"] = "all"
+    exclude_seen: bool = True
     metric_tables: dict[str, Any] = field(default_factory=dict)
     fit_tables: dict[str, Any] = field(default_factory=dict)
 
@@ -100,6 +105,18 @@ def _measure_predictions(predict, X, y, plan):
         return {}
     found = {"y_true": y, "y_pred": predict(X)}
     return {metric.name: metric.function(*(found[need] for need in metric.needs)) for metric in metrics}
+
+
+def _predict(fitted, X):
+    """Predict the rows; a prediction that is not finite is named with its user and item."""
+    predicted = np.asarray(fitted.predict(X), dtype=np.float64)
+    bad = np.flatnonzero(~np.isfinite(predicted))
+    if bad.size:
+        user, item = (shown(ids[bad[0]]) for ids in id_columns_of(fitted, X))
+        raise ValueError(
+            f"predict scored the item {item} {predicted[bad[0]]} for the user {user} ({bad.size} such rows of {len(X)})"
+        )
+    return predicted
 
 
 def _by_popularity(ranked, k):
@@ -227,11 +244,12 @@ def evaluate_fold(
         fitted = _attempt(name, fold, "fitting", clone(estimator).fit, X_train, y_train, **tables)
         fitted_at = perf_counter()
     ranking = perf_counter()
-    options = {"k": plan.k, "threshold": plan.threshold, "candidates": plan.candidates, "random_state": seed}
-    ranked = _attempt(name, fold, "ranking", rank_test_users, fitted, X_test, y_test, **options)
+    options = {name: getattr(plan, name) for name in ("k", "threshold", "candidates", "exclude_seen")}
+    options |= {"random_state": seed, "training": (X_train, y_train)}
+    ranked, _, _ = _attempt(name, fold, "ranking", rank_quietly, fitted, X_test, y_test, **options)
     ranked_at = perf_counter()
     per_user, per_fold = _measure_lists(ranked, plan)
-    predict = functools.partial(_attempt, name, fold, "predicting", lambda rows: fitted.predict(rows))
+    predict = functools.partial(_attempt, name, fold, "predicting", _predict, fitted)
     per_fold |= _measure_predictions(predict, X_test, y_test, plan)
     per_fold |= {"fit_seconds": fitted_at - start, "recommend_seconds": ranked_at - ranking}
     per_fold["fit_peak_mb"] = memory.megabytes

@@ -1,14 +1,7 @@
-"""Progress in words: lines on standard output, durations, and the time to go."""
+"""Progress in words: durations, and the time to go."""
 
-import sys
 from collections import defaultdict
 from collections.abc import Iterable
-
-
-def say(message: str = "") -> None:
-    """Write a line to standard output at once, also where it goes to a file or a pipe."""
-    sys.stdout.write(f"{message}\n")
-    sys.stdout.flush()
 
 
 def seconds(value: float) -> str:

@@ -18,6 +18,7 @@ from skllmrec.comparison._formatting import (
 )
 from skllmrec.comparison._plots import gain_plot, popularity_plot, scatter_plot, svg
 from skllmrec.comparison._progress import seconds
+from skllmrec.comparison._repeats import words_of_repeated
 from skllmrec.comparison._verdict import Verdict, accuracy_of, plain_verdict, ranking
 
 if TYPE_CHECKING:
@@ -357,12 +358,16 @@ def page(title: str, sections: list[tuple[str, str]], *, lead: str = "") -> str:
 def protocol(comparison: "Comparison") -> list[tuple[str, Any]]:
     """Pairs of option and value: how the comparison was made."""
     s = comparison.settings
-    threshold = "every test row" if s["threshold"] is None else f"y >= {s['threshold']:g}"
+    # results of earlier versions lack the words
+    relevant = "every test row" if s["threshold"] is None else f"y >= {s['threshold']:g}"
+    repeated = s.get("repeated_rows")
+    words = [] if repeated is None else [words_of_repeated(repeated, exclude_seen=s["exclude_seen"])]
     return [
         ("Folds", s["n_folds"]),
         ("Rows", s["n_rows"]),
         ("List length k", s["k"]),
-        ("Relevant", threshold),
+        ("Relevant", s.get("relevant", relevant)),
+        *(("Test rows already in training", said) for said in words),
         ("Candidates", s["candidates"]),
         ("Reference", s["reference"]),
         ("Permutations, resamples", f"{s['n_permutations']}, {s['n_resamples']}"),

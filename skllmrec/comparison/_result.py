@@ -6,6 +6,7 @@ import numpy as np
 
 from skllmrec._files import replacing
 from skllmrec._optional import import_optional
+from skllmrec._terminal import printable
 from skllmrec._typing import Frame, Path
 from skllmrec.comparison._formatting import COSTS, lower_is_better, significant_digits, stars
 from skllmrec.comparison._summary import compare_columns, pool_users
@@ -21,7 +22,11 @@ class Comparison:
     chosen : pandas.DataFrame
         See Attributes.
     settings : dict
-        ``k, threshold, reference, baselines, candidates, n_folds, n_rows, level, n_permutations, n_resamples, seed``,
+        ``k, threshold, reference, baselines, candidates, n_folds, n_rows, level, n_permutations, n_resamples,
+        seed``,
+        ``relevant`` (which test rows were relevant and why, in words), ``exclude_seen``, ``repeated_rows`` (how many
+        test rows have a user and an item that are in a training row as well: ``rows, of, by_fold``; None where the
+        columns of the ids are unknown),
         ``diversity`` (the name of the space of ``ild`` and ``serendipity``), ``versions`` (a dict) and ``metrics`` (for
         each a dict of ``name, label, description, per, greater_is_better``).
     by_popularity : pandas.DataFrame or None, default=None
@@ -327,4 +332,5 @@ class Comparison:
             f"Comparison of {len(self.estimators)} estimators, {s['n_folds']} fold(s), {users} test users, "
             f"k={s['k']}, candidates={s['candidates']!r}"
         )
-        return f"{head}\n{self.table().to_string()}\n{self.legend()}"
+        head += f"\nRelevant: {s['relevant']}" if "relevant" in s else ""
+        return printable(f"{head}\n{self.table().to_string()}\n{self.legend()}")

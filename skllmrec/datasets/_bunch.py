@@ -1,5 +1,6 @@
 """Join interactions, items and users into one frame, and return them as a Bunch."""
 
+import re
 from typing import Any
 
 from sklearn.utils import Bunch
@@ -46,10 +47,15 @@ def check_key(table: Frame, key: str, name: str, *, unique: bool = False) -> Non
         If the column does not exist, an id is missing, or, with `unique`, an id is repeated.
     """
     if key not in table.columns:
-        raise ValueError(f"{name} has no column {key!r}; its columns are {list(table.columns)}.")
+        is_data = any(re.fullmatch(r"[-\d.,: ]+", str(label)) for label in table.columns)
+        hint = " That looks like a row of data: put a line with the names above it." if is_data else ""
+        raise ValueError(f"{name} has no column {key!r}; its columns are {list(table.columns)}.{hint}")
     missing = table[key].isna().to_numpy()
     if missing.any():
-        raise ValueError(f"{name}: {missing.sum()} rows have no {key!r}, the first is row {missing.argmax()}.")
+        raise ValueError(
+            f"{name}: {missing.sum()} rows have no {key!r}, the first is row {missing.argmax()} (it is empty, NA or "
+            "NULL): remove these rows, or give them an id."
+        )
     repeated = table[key].duplicated().to_numpy()
     if unique and repeated.any():
         first = repeated.argmax()

@@ -12,26 +12,35 @@ from skllmrec._times import codes_of_times, parse_times
 from skllmrec._typing import Frame
 from skllmrec._typing import Path as PathLike
 from skllmrec.datasets._bunch import check_key, complete, make_bunch
+from skllmrec.datasets._compressed import COMPRESSED
 from skllmrec.datasets._table_file import SUFFIXES, read_table
 from skllmrec.exceptions import DatasetNotFoundError
 
 _DUPLICATES = ("keep", "last", "sum")
 
 
-def _find(folder, name):
+def find_table(folder: Path, name: str) -> Path | None:
     """Path of a table in the folder, None if it has no file."""
-    paths = [folder / f"{name}{suffix}" for suffix in SUFFIXES]
+    paths = [folder / f"{name}{suffix}{packed}" for packed in ("", *COMPRESSED) for suffix in SUFFIXES]
+    paths.append(folder / f"{name}.zip")
     return next((path for path in paths if path.is_file()), None)
 
 
-def _find_interactions(folder):
+def find_interactions(folder: Path) -> Path:
+    """Path of the table of interactions in a folder.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If there is none; the message says what is there.
+    """
     if not folder.is_dir():
         if folder.exists():
             raise DatasetNotFoundError(f"{folder} is a file: name the folder that holds interactions and items.")
         near = folder.parent
         there = sorted(path.name for path in near.iterdir() if path.is_dir()) if near.is_dir() else "nothing"
         raise DatasetNotFoundError(f"There is no folder {folder}; {near} holds the folders {there}.")
-    path = _find(folder, "interactions")
+    path = find_table(folder, "interactions")
     if path is None:
         there = sorted(path.name for path in folder.iterdir())
         raise DatasetNotFoundError(f"{folder} has no interactions.parquet or interactions.csv; it holds {there}.")
@@ -109,7 +118,13 @@ def _check_target(table, target):
     if len(table) == 0:
         raise ValueError(f"The target column {target!r} is empty in all of the {n_rows} rows.")
     if not pandas.api.types.is_numeric_dtype(table[target]):
-        raise ValueError(f"The target column {target!r} holds {table[target].dtype} values, which are not numbers.")
+        numbers = pandas.to_numeric(table[target], errors="coerce")
+        bad = numbers.index[numbers.isna()]
+        example = f", e.g. {table[target][bad[0]]!r} in row {bad[0]} ({len(bad)} in all)" if len(bad) else ""
+        raise ValueError(
+            f"The target column {target!r} holds {table[target].dtype} values, which are not numbers{example}: "
+            "write numbers, or leave the cells empty."
+        )
     table = table.astype({target: "float64"})
     infinite = table.index[table[target].abs() == float("inf")]
     if len(infinite):
@@ -137,11 +152,17 @@ def _merge_duplicates(table, keys, target, duplicates, time):
     if duplicates == "sum" and target is not None:
         table = table.assign(**{target: table.groupby(list(keys), sort=False)[target].transform("sum")})
     order = np.arange(len(table))
-    if time in table.columns:
+    if time in table.columns and table.duplicated(list(keys)).any():  # else no order of the times is needed
         order = np.argsort(codes_of_times(table[time].to_numpy(), name=f"the column {time!r}"), kind="stable")
     kept = np.ones(len(table), dtype=bool)
     kept[order] = ~table[list(keys)].iloc[order].duplicated(keep="last").to_numpy()
     return table[kept]
+
+
+def _note_lost(notes, n_rows, left, why):
+    """Note how many rows a step has removed."""
+    if len(left) < n_rows:
+        notes.append(f"{n_rows - len(left):,} of {n_rows:,} interactions {why}")
 
 
 def load_files(
@@ -166,7 +187,7 @@ def load_files(
     time : str
         Column of the times.
     **options
-        ``delimiter`` and ``encoding`` of `read_table`.
+        ``delimiter``, ``decimal`` and ``encoding`` of `read_table`.
 
     Returns
     -------
@@ -197,13 +218,18 @@ def load_files(
     items = _attributes(files[1], item, interactions[item])
     users = _attributes(files[2], user, interactions[user])
     interactions, items, users = _exclude((interactions, items, users), exclude_columns, (user, item, target))
+    notes = [note for file in files if file is not None for note in file.notes]
     if target is not None:
-        interactions = _check_target(interactions, target)
+        n_rows, interactions = len(interactions), _check_target(interactions, target)
+        _note_lost(notes, n_rows, interactions, f"without a value in {target!r} were left out")
     _check_match(files[1], item, found.table[item])
     _check_match(files[2], user, found.table[user])
     interactions = _parse_text_times(interactions, time)
+    n_rows = len(interactions)
     interactions = _merge_duplicates(interactions, (user, item), target, duplicates, time).reset_index(drop=True)
-    return (interactions, items, users), [note for file in files if file is not None for note in file.notes]
+    kept = "latest" if time in interactions.columns else "last in the file"
+    _note_lost(notes, n_rows, interactions, f"repeat a user and an item, of which the {kept} was kept")
+    return (interactions, items, users), notes
 
 
 def load_interactions(
@@ -214,14 +240,17 @@ def load_interactions(
     target: str | None = "rating",
     exclude_columns: Sequence[str] = (),
     duplicates: Literal["keep", "last", "sum"] = "keep",
+    delimiter: str | None = None,
+    decimal: Literal[".", ","] | None = None,
+    encoding: str = "utf-8",
     return_X_y: bool = False,
 ) -> Any:
     r"""Load a folder of interactions with the attributes of items and users.
 
     The folder must contain ``interactions.parquet``, and may contain ``items.parquet`` and ``users.parquet``. Each may
-    be a ``.csv``, ``.tsv`` or ``.jsonl`` file instead, whose ids are read as strings; they become integers where every
-    id is written as its whole number is (``17``, not ``017`` or ``17.0``). The attributes are joined to the
-    interactions by the ids.
+    be a ``.csv``, ``.tsv`` or ``.jsonl`` file instead, also a compressed one (``.csv.gz``, ``.csv.zst``, ``.zip``). The
+    ids of text files are read as strings; they become integers where every id is written as its whole number is
+    (``17``, not ``017`` or ``17.0``). The attributes are joined to the interactions by the ids.
     ``SOURCE.md`` in the folder becomes the description: read it before you rely on a column.
 
     - An id without a row in `items` (or `users`) gets a row with missing attributes, so that `items` and `users` hold
@@ -248,6 +277,12 @@ def load_interactions(
         "keep" keeps all; "last" keeps the latest by ``timestamp`` (text is read as numbers or dates; a missing time is
         the earliest), or the last in the file without this column; "sum" keeps the same row with the sum of the
         targets.
+    delimiter : str or None, default=None
+        Separates the columns of text files; None detects comma, semicolon, tab or bar.
+    decimal : {".", ","} or None, default=None
+        Decimal sign of the target in text files; None detects it, and refuses what could be both, such as ``1,234``.
+    encoding : str, default="utf-8"
+        Of text files, such as ``"cp1252"`` or ``"gb18030"``; a byte order mark wins over the default.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
 
@@ -300,7 +335,7 @@ def load_interactions(
     ['Heat', 'Babe']
     """
     folder = Path(folder).expanduser()
-    paths = _find_interactions(folder), _find(folder, "items"), _find(folder, "users")
+    paths = find_interactions(folder), find_table(folder, "items"), find_table(folder, "users")
     (interactions, items, users), _ = load_files(
         paths,
         user=user,
@@ -308,7 +343,9 @@ def load_interactions(
         target=target,
         exclude_columns=exclude_columns,
         duplicates=duplicates,
-        encoding="utf-8",
+        delimiter=delimiter,
+        decimal=decimal,
+        encoding=encoding,
     )
     source = folder / "SOURCE.md"
     descr = source.read_text(encoding="utf-8") if source.is_file() else f"Interactions in {folder.name}."

@@ -1,5 +1,6 @@
 """Rank the users of a test set with a fitted recommender: where estimators meet the array metrics."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +13,13 @@ from skllmrec._ids import IdIndex, column
 from skllmrec._sklearn import take_rows
 from skllmrec._typing import Array, ArrayLike, Estimator, FloatArray, RandomState, Rows
 from skllmrec.metrics._lists import check_k, summarise
+from skllmrec.metrics._lists_check import (
+    check_unseen,
+    count_repeated,
+    list_positions,
+    pair_matrix,
+    warn_of_repeated_rows,
+)
 from skllmrec.metrics._registry import (
     FROM_CALLER,
     METRICS,
@@ -164,15 +172,15 @@ class RankedUsers:
         return value
 
 
-def _unwrap(estimator: Estimator, X: Rows) -> tuple[Estimator, Rows]:
-    """Return the recommender inside searches and pipelines, and X as it reaches it."""
+def _unwrap(estimator: Estimator) -> tuple[Estimator, Callable[[Rows], Rows]]:
+    """Return the recommender inside searches and pipelines, and a function that gives X as it reaches it."""
     outermost = type(estimator).__name__
+    transforms: list[Any] = []
     while not hasattr(estimator, "recommend"):
         if hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
         elif isinstance(getattr(estimator, "steps", None), list):
-            for _, step in estimator.steps[:-1]:
-                X = X if step in (None, "passthrough") else step.transform(X)
+            transforms += [step.transform for _, step in estimator.steps[:-1] if step not in (None, "passthrough")]
             estimator = estimator.steps[-1][1]
         else:
             raise TypeError(
@@ -187,11 +195,35 @@ def _unwrap(estimator: Estimator, X: Rows) -> tuple[Estimator, Rows]:
             )
     if not hasattr(estimator, "items_"):
         raise NotFittedError(f"this {type(estimator).__name__} is not fitted: call fit first")
-    return estimator, X if hasattr(X, "shape") else np.asarray(X, dtype=object)
+
+    def rows_of(X: Rows) -> Rows:
+        for transform in transforms:
+            X = transform(X)
+        return X if hasattr(X, "shape") else np.asarray(X, dtype=object)
+
+    return estimator, rows_of
 
 
-def _relevant_rows(y, threshold, n_rows):
-    """Mark the rows of X that are relevant, (n_rows,)."""
+def relevant_rows(y: ArrayLike | None, threshold: float | None, n_rows: int) -> Array:
+    """Mark the rows of X that are relevant.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,), or None
+        None: all rows are relevant.
+    threshold : float or None
+        Rows with y at or above it are relevant; None: those with y above 0.
+    n_rows : int
+
+    Returns
+    -------
+    relevant : ndarray of bool of shape (n_rows,)
+
+    Raises
+    ------
+    ValueError
+        If y does not hold one number for each row, or there is a threshold without y.
+    """
     if y is None:
         if threshold is not None:
             raise ValueError(f"threshold={threshold} needs ratings, but y is None: pass y, or threshold=None")
@@ -236,17 +268,21 @@ def _candidate_items(recommender, X, item_ids, candidates, random):
     return np.concatenate([known, index.ids[kept]]), (known, take_rows(X, rows))
 
 
-def _positions(items, ids, scores):
-    """Turn recommended ids into positions in `items`, -1 for padding."""
-    ids, scores = np.asarray(ids), np.asarray(scores)
-    positions = np.full(ids.shape, -1, dtype=np.intp)
-    listed = scores > -np.inf
-    positions[listed] = items.encode(ids[listed])
-    stray = listed & (positions < 0)
-    if stray.any():
-        row, place = np.argwhere(stray)[0]
-        raise ValueError(f"recommend returned {ids[row, place]!r} for the user in row {row}, which is not a candidate")
-    return positions
+def id_columns_of(estimator: Estimator, X: Rows) -> tuple[Array, Array]:
+    """Read the ids of users and items out of X, as the recommender inside a fitted estimator does.
+
+    Parameters
+    ----------
+    estimator : fitted recommender, Pipeline or search
+    X : rows
+
+    Returns
+    -------
+    users, items : ndarray of shape (n_rows,)
+    """
+    recommender, rows_of = _unwrap(estimator)
+    rows = rows_of(X)
+    return column(rows, recommender.user, name="user"), column(rows, recommender.item, name="item")
 
 
 def _training_counts(recommender, items):
@@ -261,18 +297,31 @@ def _training_counts(recommender, items):
     return np.where(codes >= 0, counts[codes], 0), max(1, len(np.unique(users)))
 
 
-def _training_history(recommender, users, items):
-    """Return which candidates each test user had in training, or None where unknown."""
+def _training_pairs(recommender, rows_of, training):
+    """Return what training saw as a sparse matrix with the IdIndex of its rows and columns, or None where unknown.
+
+    Where the recommender has no `seen_`, the rows of training tell it, without those of weight zero.
+    """
     seen = getattr(recommender, "seen_", None)
-    if seen is None:
+    if seen is not None:
+        return seen, IdIndex(np.asarray(recommender.users_)), IdIndex(np.asarray(recommender.items_))
+    if training is None:
         return None
-    places = IdIndex(items).encode(np.asarray(recommender.items_))  # of each column of seen_ among the candidates
-    rows = IdIndex(np.asarray(recommender.users_)).encode(users)
+    X, y = training
+    rows = rows_of(X if y is None else take_rows(X, np.flatnonzero(np.asarray(y, dtype=np.float64).ravel() != 0)))
+    return pair_matrix(*(column(rows, getattr(recommender, name), name=name) for name in ("user", "item")))
+
+
+def _training_history(seen, users, items, test_users, candidates):
+    """Return which candidates each test user had in training."""
+    places = IdIndex(candidates).encode(items.ids)  # of each column of seen among the candidates
+    rows = users.encode(test_users)
     known = np.flatnonzero(rows >= 0)
     had = seen[rows[known]].tocoo()
     kept = places[had.col] >= 0
     marks = np.ones(np.count_nonzero(kept), dtype=bool)
-    return csr_array((marks, (known[had.row[kept]], places[had.col[kept]])), shape=(len(users), len(items)))
+    shape = len(test_users), len(candidates)
+    return csr_array((marks, (known[had.row[kept]], places[had.col[kept]])), shape=shape)
 
 
 def rank_test_users(
@@ -283,12 +332,14 @@ def rank_test_users(
     k: int = 10,
     threshold: float | None = None,
     candidates: Literal["all", "fitted", "test"] = "all",
+    exclude_seen: bool = True,
     random_state: RandomState = 0,
 ) -> RankedUsers:
     """Recommend to every user of a test set, and align the lists with what was relevant.
 
     What a user had in training is excluded from the lists, so that a test row that training saw can never be
-    a hit. Users without a relevant candidate are left out.
+    a hit; a RepeatedRowsWarning counts such rows, unless X holds all training rows. Users without a relevant candidate
+    are left out.
 
     Parameters
     ----------
@@ -307,6 +358,9 @@ def rank_test_users(
     candidates : {"all", "fitted", "test"}, default="all"
         What is ranked: the items of `fit` ("fitted"), those of X ("test"), or both together. With "fitted" an
         item that is new in X is not ranked and does not count as relevant; to count it as a miss, use "all".
+    exclude_seen : bool, default=True
+        Whether to leave out of each list what its user had in training; False where repeats, as of purchases, are to be
+        recommended, and count.
     random_state : int, RandomState instance or None, default=0
         Shuffles the candidates, whose order decides ties: equal scores are not ranked by id. A known item
         still wins a tie with a new one.
@@ -323,7 +377,8 @@ def rank_test_users(
         If the recommender is not fitted.
     ValueError
         If an option is unknown, a column is missing, y is not numeric or has another length than X, a
-        threshold is given without y, or `recommend` returns something that is not a candidate.
+        threshold is given without y, or `recommend` returns something that is not a candidate, an item twice, what the
+        user had in training, or the score NaN (the message names user and item).
 
     Examples
     --------
@@ -337,25 +392,78 @@ def rank_test_users(
     >>> ranked.evaluate("mrr")
     0.75
     """
+    ranked, n_repeated, n_rows = rank_quietly(
+        estimator,
+        X,
+        y,
+        k=k,
+        threshold=threshold,
+        candidates=candidates,
+        exclude_seen=exclude_seen,
+        random_state=random_state,
+    )
+    if exclude_seen:
+        warn_of_repeated_rows(n_repeated, n_rows, stacklevel=2)
+    return ranked
+
+
+def rank_quietly(
+    estimator: Estimator,
+    X: Rows,
+    y: ArrayLike | None,
+    *,
+    k: int,
+    threshold: float | None,
+    candidates: Literal["all", "fitted", "test"],
+    exclude_seen: bool = True,
+    random_state: RandomState = 0,
+    training: tuple[Rows, ArrayLike | None] | None = None,
+) -> tuple[RankedUsers, int, int]:
+    """Rank as `rank_test_users` does, without its warning.
+
+    Parameters
+    ----------
+    estimator, X, y, k, threshold, candidates, exclude_seen, random_state
+        See `rank_test_users`.
+    training : tuple (X, y), default=None
+        The rows of `fit`, to check the lists of a recommender without `seen_`.
+
+    Returns
+    -------
+    ranked : RankedUsers
+    n_repeated, n_rows : int
+        How many of the test rows repeat a pair of training, as far as the recommender knows it.
+    """
     check_ranking_options(k, threshold, candidates)
-    recommender, X = _unwrap(estimator, X)
+    recommender, rows_of = _unwrap(estimator)
+    X = rows_of(X)
     user_ids = column(X, recommender.user, name="user")
     item_ids = column(X, recommender.item, name="item")
     random = check_random_state(random_state)
     items, asked = _candidate_items(recommender, X, item_ids, candidates, random)
     index = IdIndex(items)
     codes = index.encode(item_ids)
-    rows = np.flatnonzero(_relevant_rows(y, threshold, len(user_ids)) & (codes >= 0))
+    rows = np.flatnonzero(relevant_rows(y, threshold, len(user_ids)) & (codes >= 0))
     users, user_codes = IdIndex.from_values(user_ids[rows])
     shape = len(users), len(items)
     relevant = csr_array((np.ones(len(rows), dtype=bool), (user_codes, codes[rows])), shape=shape)
     relevant.sum_duplicates()
     k = min(k, len(items))
-    recommended = np.empty((0, k), dtype=np.intp)
+    recommended: Array = np.empty((0, k), dtype=np.intp)
     if len(users):
         first_rows = rows[np.unique(user_codes, return_index=True)[1]]
-        ids, scores = recommender.recommend(take_rows(X, first_rows), n_items=k, candidates=asked, exclude_seen=True)
-        recommended = _positions(index, ids, scores)
+        asked_for = {"n_items": k, "candidates": asked, "exclude_seen": exclude_seen}
+        ids, scores = recommender.recommend(take_rows(X, first_rows), **asked_for)
+        recommended = list_positions(index, ids, scores, users.ids, k)
     counts, n_training_users = _training_counts(recommender, items)
-    history = _training_history(recommender, users.ids, items)
-    return RankedUsers(users.ids, items, relevant, recommended, counts, n_training_users, history)
+    history, n_repeated = None, 0
+    pairs = _training_pairs(recommender, rows_of, training)
+    if pairs is not None:
+        seen, trained_users, trained_items = pairs
+        history = _training_history(seen, trained_users, trained_items, users.ids, items)
+        n_repeated = count_repeated(seen, trained_users, trained_items, user_ids, item_ids)
+    if exclude_seen:
+        check_unseen(recommended, history, items, users.ids)
+    known = history if hasattr(recommender, "seen_") else None
+    ranked = RankedUsers(users.ids, items, relevant, recommended, counts, n_training_users, known)
+    return ranked, n_repeated, len(user_ids)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from skllmrec._typing import ArrayLike, Estimator, RandomState, Rows
-from skllmrec.metrics._ranking import RankedUsers, rank_test_users
+from skllmrec.metrics._lists_check import warn_of_repeated_rows
+from skllmrec.metrics._ranking import RankedUsers, rank_quietly
 from skllmrec.metrics._registry import (
     Metric,
     MetricLike,
@@ -25,7 +26,9 @@ class _RankingScorer:
 
     def __call__(self, estimator: Estimator, X: Rows, y: ArrayLike | None = None) -> float | dict[str, float]:
         """Return the score of a fitted recommender on X, or one per metric."""
-        ranked = rank_test_users(estimator, X, y, **self._options)
+        ranked, n_repeated, n_rows = rank_quietly(estimator, X, y, **self._options)
+        if self._options.get("exclude_seen", True):
+            warn_of_repeated_rows(n_repeated, n_rows, stacklevel=2)
         if len(ranked.users) == 0:
             raise ValueError(
                 f"no user has a relevant item among the candidates ({self!r}): "
@@ -61,6 +64,7 @@ def make_ranking_scorer(
     k: int = 10,
     threshold: float | None = None,
     candidates: Literal["all", "fitted", "test"] = "all",
+    exclude_seen: bool = True,
     random_state: RandomState = 0,
     item_vectors: Any = None,
     item_classes: Any = None,
@@ -69,9 +73,9 @@ def make_ranking_scorer(
     """Make a scorer out of a ranking metric, for ``scoring=`` of GridSearchCV and its like.
 
     The scorer recommends k items to every user of the test rows and compares them with the relevant ones.
-    What a user had in training is excluded, so that a test row that training saw can never be a hit; users
-    without a relevant candidate are left out; k is clipped to the number of candidates. Searches and pipelines
-    are looked through: the earlier steps transform X.
+    What a user had in training is excluded, so that a test row that training saw can never be a hit; a
+    RepeatedRowsWarning counts such rows. Users without a relevant candidate are left out; k is clipped to the number of
+    candidates. Searches and pipelines are looked through: the earlier steps transform X.
 
     Parameters
     ----------
@@ -86,6 +90,9 @@ def make_ranking_scorer(
     candidates : {"all", "fitted", "test"}, default="all"
         What is ranked: the items of `fit` ("fitted"; a new item then does not count as relevant), those of
         the test rows ("test"), or both together.
+    exclude_seen : bool, default=True
+        Whether to leave out of each list what its user had in training; False where repeats, as of purchases, are to be
+        recommended, and count.
     random_state : int, RandomState instance or None, default=0
         Shuffles the candidates: equal scores are ranked in that order, not by id.
     item_vectors : FeatureTable, default=None
@@ -144,4 +151,5 @@ def make_ranking_scorer(
     tables = check_tables(records, tables)
     check_ranking_options(k, threshold, candidates)
     options = {"k": k, "threshold": threshold, "candidates": candidates, "random_state": random_state}
+    options |= {} if exclude_seen else {"exclude_seen": False}
     return _RankingScorer(metric, options, tables)

@@ -9,6 +9,7 @@ import numpy as np
 from skllmrec._ids import IdIndex, column
 from skllmrec._missing import is_missing
 from skllmrec._sklearn import is_frame, take_columns
+from skllmrec._terminal import printable
 from skllmrec._times import time_codes
 from skllmrec._typing import ArrayLike, Column, Frame, Rows
 from skllmrec.preprocessing import _interaction_quality as quality
@@ -44,7 +45,7 @@ class DataDescription:
     def __str__(self) -> str:
         lines = ["Data", *(f"  {name}: {value}" for name, value in self.facts.items())]
         found = [f"  - {finding}" for finding in self.findings] or ["  nothing found"]
-        return "\n".join([*lines, "What may be wrong", *found])
+        return printable("\n".join([*lines, "What may be wrong", *found]))
 
     def to_html(self) -> str:
         """Render the report as HTML.

@@ -11,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 from skllmrec._format import VersionedStateMixin
 from skllmrec._ids import IdIndex, column
 from skllmrec._sklearn import Interval, StrOptions, all_or_nothing, fit_context, take_rows
+from skllmrec._terminal import say
 from skllmrec._times import read_times, time_codes
 from skllmrec._typing import ArrayLike, Column, FloatArray, Rows
 from skllmrec.preprocessing._columns import as_table, check_columns, read_numbers
@@ -234,7 +235,7 @@ class InteractionFilter(VersionedStateMixin, BaseEstimator):
         self._add_to_report("k-core", kept, users, items)
         self.sample_indices_ = rows
         if self.verbose:
-            print(self.summary())  # noqa: T201 - verbose=True prints
+            say(self.summary())
         return take_rows(X, rows), None if ratings is None or self.threshold is not None else ratings[rows]
 
     def summary(self) -> str:

@@ -165,18 +165,20 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         (_, n_trained), features = interactions.trained_shape, interactions.item_features
         method = self._check_method(features)
         X = interactions.weights[:, :n_trained]
+        unit = self._unit(X)
+        X = X / unit
         self._begin_count(interactions.weights)
         content = Content.learn(features, n_trained, dtype=np.float32) if method in NEED_FEATURES else None
         self._check_memory(method, n_trained, features if content is not None else None)
         trained = None if content is None else content.trained
-        self._choose(X, trained, method)
+        strengths = self._choose(X, trained, method, unit)
         fitted = fit_autoencoder(
             weigh_users(X, self.user_exponent_),
             trained,
             method=method,
-            alpha=self.alpha_,
+            alpha=strengths.alpha,
             feature_alpha=self.feature_alpha_,
-            feature_weight=self.feature_weight_,
+            feature_weight=strengths.feature_weight,
             dropout=self.dropout_,
         )
         if self.popularity_exponent_:
@@ -199,8 +201,8 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
             )
         return self.method
 
-    def _choose(self, X, features, method):
-        """Fill in the strengths that are None."""
+    def _choose(self, X, features, method, unit):
+        """Fill in the strengths that are None, for weights that are counted in a unit."""
         is_auto = self.method == "auto"
         self.dropout_ = (_DROPOUT if is_auto or method == "edlae" else 0.0) if self.dropout is None else self.dropout
         self.user_exponent_ = float(is_auto) * _USER_EXPONENT if self.user_exponent is None else self.user_exponent
@@ -219,8 +221,16 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
             user_exponent=self.user_exponent_,
             dropout=self.dropout_,
         )
-        self.alpha_, self.popularity_exponent_ = strengths.alpha, strengths.popularity_exponent
-        self.feature_weight_ = float("nan") if features is None else strengths.feature_weight
+        scale = 1.0 if method == "additive" else unit**2
+        self.alpha_, self.popularity_exponent_ = strengths.alpha * unit**2, strengths.popularity_exponent
+        self.feature_weight_ = float("nan") if features is None else strengths.feature_weight * scale
+        return strengths
+
+    def _unit(self, X):
+        """Power of two in which weights are counted: B does not depend on it, but squares of tiny weights are zero."""
+        relative = self.alpha is None and (self.feature_weight is None or self.method in ("auto", "additive"))
+        largest = X.data.max(initial=0.0)
+        return float(2.0 ** np.floor(np.log2(largest))) if relative and largest > 0 else 1.0
 
     def _check_memory(self, method, n_items, features):
         """Refuse a fit that cannot fit, before anything is allocated."""

@@ -6,9 +6,9 @@ import numpy as np
 from scipy import sparse
 
 from skllmrec._kernels.item_item.neighbors import inner_products, nearest
-from skllmrec._kernels.item_item.transitions import count_transitions, order_baskets, recency
+from skllmrec._kernels.item_item.transitions import count_transitions, latest_times, order_baskets, recency
 from skllmrec._sklearn import Interval
-from skllmrec._times import numbers_of_texts, time_codes
+from skllmrec._times import absolute_times, join_times, numbers_of_texts
 from skllmrec._typing import Column, Columns, Estimator, Unknown
 from skllmrec.base._columns import ColumnKey
 from skllmrec.base._interactions import rows_of
@@ -31,6 +31,10 @@ class MarkovRecommender(ItemToItemRecommender):
     order within such a moment is unknown, and all pairs would not fit into memory [3]_. It is the baseline that a
     sequential recommender has to beat; with features it recommends new items too.
 
+    `partial_fit` puts new rows in order with all rows before, late ones included, and counts the transitions of their
+    users again: the model has the transitions, histories and popularities of a fit on all rows at once. What the
+    content says stays that of `fit`: new items are compared with the items of `fit`.
+
     Parameters
     ----------
     n_neighbors : int, default=100
@@ -38,8 +42,8 @@ class MarkovRecommender(ItemToItemRecommender):
     user, item : str or int, default=0, 1
         Columns of X that hold the ids.
     time : str or int or None, default=None
-        Column of X that orders the rows of a user: numbers or dates, with or without a time zone. None: the
-        order is unknown, and all items of a user count as of one moment.
+        Column of X that orders the rows of a user: numbers or dates, with or without a time zone, of the same type in
+        each call. None: the order is unknown, and all items of a user count as of one moment.
     item_features : column key, default=None
         Columns that describe the item.
     item_encoder : transformer, default=None
@@ -55,8 +59,8 @@ class MarkovRecommender(ItemToItemRecommender):
 
     Attributes
     ----------
-    transitions_ : csr_matrix of shape (n_trained, n_trained)
-        :math:`c_{ji}`, between the items with interactions at `fit`, the first of `items_`.
+    transitions_ : csr_matrix of shape (n_observed, n_observed)
+        :math:`c_{ji}`, between the first of `items_`, up to the last one with interactions.
     users_, items_, seen_
         See `BaseRecommender`.
 
@@ -86,6 +90,7 @@ class MarkovRecommender(ItemToItemRecommender):
     }
     _reads_raw_counts = False
     feedback = "implicit"  # the chain counts which items followed each other; ratings are not used
+    _times = _near = None  # in files of version 0.1.0
 
     def __init__(
         self,
@@ -122,7 +127,7 @@ class MarkovRecommender(ItemToItemRecommender):
             return np.zeros(len(rows))
         values = np.asarray(rows.column(self.time, name="time"))
         if not any(isinstance(value, str) for value in values.ravel()[:1]):
-            return time_codes(rows.X, self.time)
+            return absolute_times(rows.X, self.time)
         times = numbers_of_texts(values.ravel())
         if times is None:
             raise ValueError(
@@ -131,45 +136,87 @@ class MarkovRecommender(ItemToItemRecommender):
             )
         return times
 
-    def _baskets(self, interactions):
-        """Order the rows of this call by time, see `order_baskets`; a row of weight zero is no event."""
+    def _fit_interactions(self, interactions):
+        self._times = self._latest(interactions)
+        self._content, self._near = None, None
+        if interactions.item_features is not None:
+            self._content = Content.learn(interactions.item_features, interactions.trained_shape[1])
+        self._learn(interactions.weights)
+
+    def _latest(self, interactions, known=None):
+        """Find the latest time of each pair, those `known` before included; a row of weight zero is no event."""
         rows = interactions.rows
         kept, times = rows.weights > 0, self._read_times(rows)
-        return order_baskets(rows.users[kept], rows.items[kept], times[kept], *interactions.weights.shape)
+        users, items, times = rows.users[kept], rows.items[kept], times[kept]
+        if known is not None:
+            before = self.seen_.tocoo()
+            events = before.data > 0
+            users, items = np.append(before.row[events], users), np.append(before.col[events], items)
+            times = join_times(known[events], times, name=f"time={self.time!r}")
+        return latest_times(interactions.weights, users, items, times)
 
-    def _fit_interactions(self, interactions):
-        n_users, n_trained = interactions.weights.shape[0], interactions.trained_shape[1]
-        baskets, owners = self._baskets(interactions)
-        self._recent = recency(baskets, owners, n_users, self.decay)
-        self.transitions_ = count_transitions(baskets[:, :n_trained], owners, window=self.window, decay=self.decay)
-        totals = np.asarray(self.transitions_.sum(axis=1)).ravel()
+    def _learn(self, weights, touched=None):
+        """Learn from the events of all calls; of `touched` users only, where the others are as they were."""
+        n_items = int(weights.indices.max(initial=-1)) + 1
+        events, pairs = weights.data > 0, weights.tocoo()
+        users, items, times = pairs.row[events].astype(np.intp), pairs.col[events], self._times[events]
+        baskets, owners = order_baskets(users, items, times, *weights.shape)
+        self._recent = recency(baskets, owners, weights.shape[0], self.decay)
+        begins = None if touched is None else np.unique(items[np.isin(users, touched)])
+        counts = count_transitions(baskets[:, :n_items], owners, window=self.window, decay=self.decay, begins=begins)
+        if touched is not None:
+            kept = np.ones(n_items)
+            kept[begins] = 0.0
+            known = self.transitions_.copy()
+            known.resize(counts.shape)
+            counts = (sparse.diags_array(kept) @ known + counts).tocsr()
+            counts.eliminate_zeros()
+        self.transitions_ = counts
+        totals = np.asarray(counts.sum(axis=1)).ravel()
         self._left = self.backoff / (totals + self.backoff)  # the share of the back-off in each row of T
-        self._steps = (sparse.diags_array(1 / (totals + self.backoff)) @ self.transitions_).tocsc()
-        self._begin_count(interactions.weights)
-        self._content = None
-        if interactions.item_features is not None:
-            self._content = Content.learn(interactions.item_features, n_trained)
-            self._steps = (self._steps + self._learn_shares()).tocsc()
+        self._steps = (sparse.diags_array(1 / (totals + self.backoff)) @ counts).tocsc()
+        self._popularity = np.empty(0)
+        self._begin_count(weights)
+        if self._content is not None:
+            self._learn_shares()
 
     def _learn_shares(self):
-        """Learn what a similar item gets of the back-off, for each unit of similarity; returns it for those of fit."""
-        vectors, n_trained = self._content.trained, self._content.n_trained
-        own = np.arange(n_trained)
-        near = nearest(lambda rows: inner_products(vectors[rows], vectors), n_trained, n_trained, self.n_neighbors, own)
-        totals = np.asarray(near.sum(axis=1)).ravel()
-        self._shares = np.divide(self._left, totals, out=np.zeros(n_trained), where=totals > 0)
-        return sparse.diags_array(self._shares) @ near
+        """Learn what a similar item gets of the back-off, for each unit of similarity, and add it for those of fit."""
+        self._near = self._neighbors_up_to(len(self._left))
+        totals = np.asarray(self._near.sum(axis=1)).ravel()
+        self._shares = np.divide(self._left, totals, out=np.zeros(len(totals)), where=totals > 0)
+        backed_off = (sparse.diags_array(self._shares) @ self._near).tocsc()
+        backed_off.resize(self._steps.shape)
+        self._steps = (self._steps + backed_off).tocsc()
+
+    def _neighbors_up_to(self, n_items):
+        """Similarities of known items to those of fit nearest to them; neighbours that are known already stay."""
+        vectors, n_trained = self._content.vectors, self._content.n_trained
+        parts = [] if self._near is None else [self._near]
+        new = np.arange(0 if self._near is None else self._near.shape[0], n_items)
+        own = np.where(new < n_trained, new, -1)
+        trained = self._content.trained
+        parts.append(
+            nearest(
+                lambda rows: inner_products(vectors[new[rows]], trained), len(new), n_trained, self.n_neighbors, own
+            )
+        )
+        return sparse.vstack(parts, format="csr")
 
     def _partial_fit_interactions(self, interactions, users, items):
-        n_users, n_items = interactions.weights.shape
-        baskets, owners = self._baskets(interactions)
-        latest = recency(baskets, owners, n_users, self.decay)
-        known = self._recent.copy()
-        known.resize(latest.shape)
-        self._recent = _older(known, np.bincount(owners, minlength=n_users), self.decay).maximum(latest).tocsr()
-        self._count(interactions.weights)
+        self._times = self._latest(interactions, self._known_times())
         if self._content is not None:
-            self._content = self._content.extended(interactions.item_features, n_items)
+            self._content = self._content.extended(interactions.item_features, interactions.weights.shape[1])
+        self._learn(interactions.weights, users)
+
+    def _known_times(self):
+        """Return the times of the pairs of the calls before."""
+        if self._times is None and self.time is not None:
+            raise ValueError(
+                "this MarkovRecommender comes from a file that does not hold the times of its rows, so that new rows "
+                "cannot be put in order with them: fit it again on all rows"
+            )
+        return np.zeros(self.seen_.nnz) if self._times is None else self._times
 
     def _histories(self, users):
         recent = rows_of(self._recent, users.codes)
@@ -181,23 +228,28 @@ class MarkovRecommender(ItemToItemRecommender):
         return _older(recent, counts, self.decay).maximum(latest).tocsr()
 
     def _columns(self, items):
-        n_trained = self.transitions_.shape[0]
-        places = np.flatnonzero((items.codes >= 0) & (items.codes < n_trained))
-        parts = [(places, self._steps[:, items.codes[places]])]
+        n_observed = self.transitions_.shape[0]
+        places = np.flatnonzero((items.codes >= 0) & (items.codes < n_observed))
+        shape = n_observed, len(items)
+        columns = place_columns([(places, self._steps[:, items.codes[places]])], shape)
         if self._content is not None:
-            later, new = np.flatnonzero(items.codes >= n_trained), np.flatnonzero(items.codes < 0)
-            parts.append((later, self._backed_off(self._content.vectors[items.codes[later]])))
+            # items that came later may have been observed: they have transitions besides what their content says
+            later, new = np.flatnonzero(items.codes >= self._content.n_trained), np.flatnonzero(items.codes < 0)
+            parts = [(later, self._backed_off(self._content.vectors[items.codes[later]]))]
             if items.features is not None and len(new):
                 parts.append((new, self._backed_off(self._content.of(items.features)[items.rows[new]])))
-        return place_columns(parts, (n_trained, len(items))).tocsr()
+            columns = columns + place_columns(parts, shape)
+        return columns.tocsr()
 
     def _backed_off(self, vectors):
-        """Columns of T of items outside the fit: the similarity of their content, (n_trained, n_columns)."""
+        """Columns of T of items outside the fit by the similarity of their content, (n_observed, n_columns)."""
         trained = self._content.trained
         near = nearest(
             lambda rows: inner_products(vectors[rows], trained), vectors.shape[0], trained.shape[0], self.n_neighbors
         )
-        return (near @ sparse.diags_array(self._shares)).T.tocsc()
+        columns = (near @ sparse.diags_array(self._shares[: trained.shape[0]])).T.tocsc()
+        columns.resize((len(self._shares), vectors.shape[0]))
+        return columns
 
     def _offsets(self, items):
         return self._popularity_of(items)

@@ -6,6 +6,7 @@ from sklearn.base import clone
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import has_fit_parameter
 
+from skllmrec._kernels.distinct_rows import distinct_rows
 from skllmrec._sklearn import HasMethods
 from skllmrec._typing import Column, Columns, Estimator, Unknown
 from skllmrec.base import BaseRecommender
@@ -138,6 +139,10 @@ class PairwiseRecommender(BaseRecommender):
         return scores
 
     def _score_block(self, users, items):
+        if not sparse.issparse(self._item_matrix):
+            found = distinct_rows(_select(self._item_matrix, items).astype(np.float64, copy=False))
+            if found is not None:  # a regressor may round equal rows differently, by their place in the block
+                return self._score_block(users, items.take(found[0]))[:, found[1]]
         scores = np.empty((len(users), len(items)))
         step = max(1, _BLOCK_VALUES // (self.estimator_.n_features_in_ * len(items)))
         every = np.arange(len(items))

@@ -120,7 +120,7 @@ def test_star_ratings_as_weights_are_warned_about(y, is_scale):
 
 
 def test_warning_says_what_to_do():
-    with pytest.warns(RatingScaleWarning, match=r"between 1 and 5.*y >= 3.5.*feedback='explicit'"):
+    with pytest.warns(RatingScaleWarning, match=r"between 1 and 5.*y >= 4.*feedback='explicit'"):
         PopularityRecommender(feedback="implicit").fit([[0, 1]] * 40, [1, 2, 4, 5] * 10)
 
 

@@ -153,7 +153,7 @@ def test_allow_works_on_candidates_with_new_items(implicit):
         ({"history": ["alien", "heat"]}, "user 0 is 'alien' .str.: put it in a list"),
         ({"users": ["ann"], "history": [["alien"], ["heat"]]}, "history has 2 lists for 1 users"),
         ({"history": [["up"], {"heat": np.nan}]}, "history of user 1 gives item 'heat' the value nan"),
-        ({"history": [{"heat": -1.0}]}, "weights are finite and not negative"),
+        ({"history": [{"heat": -1.0}]}, "weights are finite, not negative and at most 1e"),
         ({"users": ["ann"], "allow": []}, "leave none of the 5 candidates"),
         ({"users": ["ann"], "deny": [["up"], ["heat"]]}, "deny has 2 lists for 1 users"),
         ({"users": ["ann"], "allow": "up"}, "allow is 'up' .str.: give a list"),

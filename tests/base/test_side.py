@@ -166,8 +166,13 @@ def test_matrices():
     assert as_matrix(sparse.coo_matrix(np.eye(2)), "item", ids).format == "csr"
     encoded = OneHotEncoder().fit_transform([["a"], ["b"]])
     assert stack([np.ones((1, 2)), encoded]).toarray().tolist() == [[1, 1], [1, 0], [0, 1]]
-    for bad in (np.array([[1, 2], [np.nan, 3]]), sparse.csr_matrix([[1, 2], [np.inf, 3]])):
-        with pytest.raises(ValueError, match="item_features, as encoded, have NaN or inf, first for item 8: fill"):
+    for value, message in ((np.nan, "NaN for item 8 in column 0: fill"), (np.inf, "inf for item 8 in column 0: a num")):
+        message = f"item_features, as encoded, have NaN or inf, first {message}"
+        for bad in (np.array([[1, 2], [value, 3]]), sparse.csr_matrix([[1, 2], [value, 3]])):
+            with pytest.raises(ValueError, match=message):
+                as_matrix(bad, "item", ids)
+    for bad in (np.array([[1, 2], [3, -2e15]]), sparse.csr_matrix([[1, 2], [0, -2e15]])):
+        with pytest.raises(ValueError, match=r"encoded, have -2e\+15 for item 8 in column 1: at most 1e\+15"):
             as_matrix(bad, "item", ids)
 
 

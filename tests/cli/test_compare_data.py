@@ -1,5 +1,6 @@
 """What the main job takes for text, positives and diversity."""
 
+import re
 from argparse import Namespace
 
 import pandas as pd
@@ -193,3 +194,138 @@ def test_weights_keep_the_counts_of_all_events(tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             load_job_data(options(folder, weights="log", **changes))
+
+
+@pytest.mark.parametrize(
+    ("hours", "kept", "says"),
+    [
+        (
+            [0.2, 1.5, 1230.0] * 4,
+            12,
+            "positives: every interaction with hours > 0 (default: the values, from 0.2 to 1230",
+        ),
+        ([0.0, 1.5, 12.0] * 4, 8, "positives: 8 of 12 interactions with hours > 0"),
+    ],
+)
+def test_hours_are_no_rating_scale_and_every_one_above_zero_counts(tmp_path, hours, kept, says):
+    data = load_job_data(plays(tmp_path, hours=hours))
+    assert data.threshold is None
+    assert len(data.X) == kept
+    (note,) = [note for note in data.notes if note.startswith("positives")]
+    assert note.startswith(says)
+    assert note.endswith("are no rating scale; change it with --threshold)")
+
+
+def test_a_target_without_a_positive_names_its_range_and_the_options(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"no hours is above 0 \(they are between -2 and 0\).*--threshold.*--target none"
+    ):
+        load_job_data(plays(tmp_path, hours=[-2.0, 0.0] * 6))
+
+
+def written(tmp_path, content, **changes):
+    """Options that name a file with this text."""
+    (tmp_path / "plays.csv").write_text(content, encoding="utf-8")
+    named = {"interactions": str(tmp_path / "plays.csv"), "user": "userId", "item": "gameId", "target": "stars"}
+    return options("ml-100k", **{**named, **changes})
+
+
+def plays_of(row, head="userId,gameId,stars,when\n"):
+    return head + "".join(row(user, item, 3 * user + item) for user in range(6) for item in range(3))
+
+
+def plain(user, item, n):
+    return f"u{user},{item:03d},{1 + n % 5},2024-01-{1 + n:02d}\n"
+
+
+@pytest.mark.parametrize(
+    ("row", "changes", "says"),
+    [
+        (
+            lambda u, i, n: plain(u, i, n) if n % 4 else f"u{u},{i:03d},,\n",
+            {},
+            "5 of 18 interactions without a",
+        ),
+        (lambda u, i, n: plain(u, i, n) * 2, {}, "18 of 36 interactions repeat a user and an item, of which the last"),
+        (
+            lambda u, i, n: plain(u, i, n) * 2,
+            {"time": "when"},
+            "18 of 36 interactions repeat .*the latest was",
+        ),
+        (lambda u, i, n: plain(u, i, n) if n % 4 else f"u{u},{i:03d},3,\n", {"time": "when"}, "missing in 5 rows"),
+        (
+            lambda u, i, n: f"u{u},{i:03d},3,noon\n",
+            {"time": "when"},
+            "when .--time., but its texts are no times",
+        ),
+    ],
+    ids=["empty cells", "repeats", "repeats with times", "empty times", "times that are words"],
+)
+def test_what_was_left_out_of_a_file_is_said(tmp_path, row, changes, says):
+    data = load_job_data(written(tmp_path, plays_of(row), **changes))
+    assert any(re.search(says, note) for note in data.notes)
+    assert data.quality.facts["items"] == "3"
+    assert set(data.X["item_id"]) == {"000", "001", "002"}
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "says"),
+    [
+        (
+            plays_of(plain, head=""),
+            {},
+            r"no column 'userId'; .*'u0', '000', '1'.* line with the names above.*--user",
+        ),
+        (
+            plays_of(plain).replace("u0,", "NULL,"),
+            {},
+            r"plays\.csv: 3 rows have no 'userId'.*NA or NULL.*remove",
+        ),
+        (
+            plays_of(plain).replace("u2,000,2", "u2,000,two"),
+            {},
+            r"'stars' .*not numbers, e.g. 'two' in row 6.*write",
+        ),
+        (plays_of(plain), {"time": "date"}, r"--time date: .*plays\.csv has no such column, only \['userId'"),
+        (plays_of(plain), {"users": "nobody.csv"}, r"--users nobody\.csv: there is no such file"),
+        (plays_of(plain), {"interactions": None, "users": "x.csv"}, r"--users needs --interactions FILE"),
+        (plays_of(plain), {"target": "hours"}, r"no target column 'hours'.*\(--target names the column\)$"),
+    ],
+)
+def test_errors_name_file_column_and_remedy(tmp_path, text, changes, says):
+    with pytest.raises(ValueError, match=says):
+        load_job_data(written(tmp_path, text, **changes))
+
+
+def test_an_error_comes_with_what_was_found_before(tmp_path):
+    (tmp_path / "games.csv").write_bytes("gameId,title\n000,电影大海\n001,电影\n002,大海\n".encode("gb18030"))
+    given = written(tmp_path, plays_of(plain), items=str(tmp_path / "games.csv"), text="{titel}")
+    with pytest.raises(ValueError, match=r"'titel', which is not in X(.|\n)*games\.csv was read as .*--encoding"):
+        load_job_data(given)
+    given.text, given.encoding = None, "gb18030"
+    assert load_job_data(given).texts.tolist() == ["电影大海", "电影", "大海"]
+
+
+def test_users_are_described_by_a_file_of_their_own(tmp_path):
+    jobs = ["carpenter of boats", "teacher of maths"]
+    (tmp_path / "users.csv").write_text("userId,job,age\n" + "".join(f"u{u},{jobs[u % 2]},{u}\n" for u in range(5)))
+    given = written(tmp_path, plays_of(plain), users=str(tmp_path / "users.csv"))
+    data = load_job_data(given)
+    assert data.user_template == "{job}"
+    assert data.user_texts.tolist() == [*(jobs[u % 2] for u in range(5)), ""]  # the sixth user has no row
+    assert list(data.fit_tables["user_table"].frame.columns) == ["user_id", "job"]
+    assert any("text of users: job" in note and "--user-text" in note for note in data.notes)
+    given.user_text = "{age}"
+    assert load_job_data(given).user_texts.tolist()[1] == "1"
+    assert load_job_data(written(tmp_path, plays_of(plain))).fit_tables.keys() == {"item_table"}
+
+
+@pytest.mark.parametrize(("protocol", "says"), [("warm", "--protocol temporal tests"), ("temporal", "as chosen")])
+def test_advice_does_not_contradict_the_options(tmp_path, protocol, says):
+    rows = "".join(f"u{n % 6},{n // 6:03d},{1 + n // 24},2024-{1 + n // 28:02d}-{1 + n % 28:02d}\n" for n in range(120))
+    given = written(tmp_path, "userId,gameId,stars,when\n" + rows, time="when", protocol=protocol, threshold=1)
+    findings = {finding.what.split()[0]: finding for finding in load_job_data(given).quality.findings}
+    assert says in findings["drift"].advice
+    given.interactions = str(tmp_path / "plays.csv")
+    few = load_job_data(written(tmp_path, plays_of(plain), protocol=protocol, threshold=1)).quality.findings
+    assert not any("add text features" in finding.advice for finding in few)

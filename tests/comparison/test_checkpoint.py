@@ -16,6 +16,7 @@ from skllmrec.comparison import _checkpoint
 from skllmrec.comparison._checkpoint import Checkpoint, plain
 from skllmrec.comparison._fold import FoldResult
 from skllmrec.comparison._progress import TimeToGo
+from skllmrec.exceptions import CheckpointError
 from skllmrec.metrics import make_ranking_scorer
 from skllmrec.model_selection import PerUserKFold
 
@@ -249,3 +250,41 @@ def test_any_damaged_file_counts_as_absent_and_is_named(tmp_path):
         np.save(file, np.arange(3))
     (note,) = Checkpoint(tmp_path, {("a", 0): {}}, {}).notes({})
     assert all(path.name in note for path in tmp_path.iterdir())
+
+
+def resaved(path, **changes):
+    """Write an archive again without some arrays, or with others."""
+    with np.load(path) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    arrays |= changes
+    np.savez(path, **{name: values for name, values in arrays.items() if values is not None})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"per_user0": None}, {"users": None}, {"by_popularity1": None}, {"per_user0": np.ones(3)}, {"meta": None}],
+    ids=["no metric", "no users", "no group", "too short", "no description"],
+)
+def test_a_file_without_all_its_arrays_is_computed_again_and_named(tmp_path, change, capsys):
+    log = tmp_path / "log.txt"
+    whole = compare_logged(str(log), tmp_path / "folds")
+    (path,) = (tmp_path / "folds").glob("weak-fold2-*")
+    resaved(path, **change)
+    mended = compare_logged(str(log), tmp_path / "folds")
+    assert f"damaged or unknown files in {tmp_path / 'folds'} not used: {path.name}" in capsys.readouterr().out
+    assert len(lines(log)) == 7
+    pd.testing.assert_frame_equal(quality(whole), quality(mended))
+
+
+def test_a_folder_that_cannot_hold_results_is_refused_before_anything_is_fitted(tmp_path):
+    log = tmp_path / "log.txt"
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match=r"no results can be kept in .*file"):
+        compare_logged(str(log), tmp_path / "file")
+    compare_logged(str(log), tmp_path / "folds")
+    (path,) = (tmp_path / "folds").glob("weak-fold2-*")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(CheckpointError, match=r"weak-fold2-.*npz is a folder where a file belongs: remove it"):
+        compare_logged(str(log), tmp_path / "folds")
+    assert len(lines(log)) == 6

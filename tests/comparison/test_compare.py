@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scripted import Scripted, integer_data
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -16,6 +16,7 @@ from skllmrec.base import FeatureTable
 from skllmrec.comparison import Comparison
 from skllmrec.comparison._fold import accepted_tables
 from skllmrec.comparison._item_space import ItemSpace
+from skllmrec.exceptions import RepeatedRowsWarning
 from skllmrec.metrics import (
     Metric,
     get_metric,
@@ -363,3 +364,123 @@ def test_threshold_without_a_relevant_row_is_refused_with_the_range_of_y():
     X = [[user, item] for user in "abc" for item in "xyz"]
     with pytest.raises(ValueError, match=r"threshold=50 leaves no relevant row: y is between 1 and 9"):
         compare_recommenders({"popularity": PopularityRecommender()}, X, range(1, 10), cv=3, threshold=50)
+
+
+def relevant_recall(y, relevant, **options):
+    """The mean recall of `compare_recommenders`, and the one of the rows that ought to be relevant."""
+    result = compare_recommenders({"a": Scripted()}, X, y, cv=CV, k=5, metrics="recall", **QUICK, **options)
+    ranked = []
+    for train, test in CV.split(X):
+        part = rank_test_users(Scripted().fit(X[train]), X[test[relevant[test]]], k=5, candidates="fitted")
+        ranked.append(pd.Series(part.evaluate("recall", average=False), index=part.users))
+    return result, pd.concat(ranked).groupby(level=0).mean().mean()
+
+
+def test_hours_are_relevant_above_zero_and_ratings_from_four_and_both_say_so(capsys, tmp_path):
+    hours = np.where(np.arange(len(X)) % 4, np.random.default_rng(0).pareto(0.8, len(X)) + 0.1, 0.0)
+    result, recall = relevant_recall(hours, hours > 0, verbose=True)
+    assert result.value("a", "recall") == pytest.approx(recall)
+    assert result.settings["threshold"] is None
+    stars = np.tile([5.0, 4, 3, 1, 5, 2, 4, 5], len(X) // 8)
+    result, recall = relevant_recall(stars, stars >= 4, verbose=True)
+    assert result.value("a", "recall") == pytest.approx(recall)
+    assert result.settings["threshold"] == 4.0
+    words = "y >= 4 (default: 4 of 5, since the values look like ratings from 1 to 5; threshold= changes it)"
+    assert result.settings["relevant"] == words
+    assert words in repr(result)
+    assert words.replace(">", "&gt;") in result.to_html()
+    printed = capsys.readouterr().out
+    assert f"relevant: {words}\n" in printed
+    assert "relevant: y > 0 (default: the values, from 0 to " in printed
+
+
+@pytest.mark.parametrize(
+    ("y", "threshold", "message"),
+    [
+        ([1, 1, 1, 1, 9, 9, 1, 1, 1], 5, r"threshold=5 leaves no relevant row among the 3 test rows of fold 1 of 3"),
+        (
+            [0, 0, 0, 2, 2, 2, 2, 2, 2],
+            None,
+            r"no value of y is above 0, so .* test rows of fold 1 of 3: y is between 0",
+        ),
+        ([0] * 9, None, r"no value of y is above 0.*y is between 0 and 0; pass a threshold"),
+        ([1] * 8 + [np.nan], None, r"y is NaN at position 8"),
+    ],
+)
+def test_a_fold_without_a_relevant_row_is_refused_before_anything_is_fitted(y, threshold, message):
+    X = [[user, item] for user in "abc" for item in "xyz"]
+    folds = [
+        (np.flatnonzero(np.arange(9) // 3 != fold), np.flatnonzero(np.arange(9) // 3 == fold)) for fold in range(3)
+    ]
+    with pytest.raises(ValueError, match=message):
+        compare_recommenders({"a": Scripted(fails="fit")}, X, y, cv=folds, threshold=threshold)
+
+
+def test_test_rows_of_training_pairs_are_counted_in_the_result_and_on_the_page():
+    rows = np.vstack([X, X[:100]])
+    folds = list(KFold(3, shuffle=True, random_state=0).split(rows))
+    by_fold = []
+    for train, test in folds:
+        known = {tuple(row) for row in rows[train].tolist()}
+        by_fold.append(sum(tuple(row) in known for row in rows[test].tolist()))
+    n = sum(by_fold)
+    options = {"cv": folds, "k": 5, "metrics": "recall", **QUICK}
+    with pytest.warns(RepeatedRowsWarning, match=rf"^{n} of {len(rows)} test rows"):
+        result = compare_recommenders({"a": Scripted(), "b": Scripted(2.0)}, rows, **options)
+    assert result.settings["repeated_rows"] == {"rows": n, "of": len(rows), "by_fold": by_fold}
+    assert f"{n} of {len(rows)} test rows" in result.to_html()
+    assert "keep one row for each pair before the split" in result.to_html()
+    popular = {"a": PopularityRecommender(feedback="implicit")}
+    allowed = compare_recommenders(popular, rows, exclude_seen=False, **options)  # and no warning
+    assert "exclude_seen=False" in allowed.to_html()
+    once = compare_recommenders({"a": make_pipeline(FunctionTransformer(), Scripted())}, X, **{**options, "cv": CV})
+    assert once.settings["repeated_rows"] is None  # the pipeline may have changed the columns
+    assert compare({"a": Scripted()}, metrics="recall").settings["repeated_rows"]["rows"] == 0
+
+
+class Told(Scripted):
+    """Does one thing wrong."""
+
+    def fit(self, X, y=None, *, item_table=None):
+        super().fit(X, y)
+        if self.fails == "seen, without seen_":
+            del self.seen_
+        return self
+
+    def predict(self, X):
+        return np.where(np.arange(len(X)) == 3, np.nan, super().predict(X))
+
+    def recommend(self, users, n_items=10, *, candidates=None, exclude_seen=True):
+        ids, scores = super().recommend(users, n_items, candidates=candidates)
+        if self.fails == "twice":
+            ids[4, 2] = ids[4, 0]
+        if self.fails == "NaN":
+            scores[4, 2] = np.nan
+        if self.fails == "seen, without seen_":
+            ids[4, 2] = min(item for user, item in self.rows_ if user == users[4, 0])
+        return ids, scores
+
+
+@pytest.mark.parametrize(
+    ("fails", "message"),
+    [
+        ("twice", r"listed the item {twice} twice for the user {user}, the second time at place 3"),
+        ("NaN", r"scored the item {third} NaN for the user {user}, at place 3"),
+        ("seen, without seen_", r"listed the item {seen} for the user {user}, who had it in training"),
+        ("predict", r"predict scored the item {of_row_3} nan for the user {user_of_row_3} \(1 such rows of"),
+    ],
+)
+def test_an_estimator_with_faulty_lists_is_named_with_fold_user_and_item_and_the_rest_is_kept(fails, message, tmp_path):
+    train, test = next(iter(CV.split(X)))
+    user = np.unique(X[test][:, 0])[4]
+    model = Scripted().fit(X[train])
+    ids, _ = model.recommend(np.array([[user, 0]]), 5, candidates=np.unique(X[:, 1]))
+    facts = {"twice": ids[0, 0], "third": ids[0, 2], "seen": X[train][X[train][:, 0] == user][:, 1].min(), "user": user}
+    facts |= {"of_row_3": X[test][3, 1], "user_of_row_3": X[test][3, 0]}
+    options = {"metrics": ("ndcg", "rmse"), "checkpoint_dir": tmp_path}
+    estimators = {"good": Scripted(), "bad": Told(fails=fails)}
+    with pytest.raises(
+        ValueError, match="^estimator 'bad' failed on fold 1 while .*Error: (recommend )?" + message.format(**facts)
+    ):
+        compare_recommenders(estimators, X, np.ones(len(X)), cv=CV, k=5, **QUICK, **options)
+    assert [path.name[:10] for path in tmp_path.iterdir()] == ["good-fold1"]

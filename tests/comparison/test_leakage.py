@@ -14,6 +14,7 @@ from sklearn.preprocessing import OneHotEncoder
 from skllmrec import compare_recommenders
 from skllmrec.base import FeatureTable
 from skllmrec.encoders import EmbeddingWhitener
+from skllmrec.exceptions import RepeatedRowsWarning
 from skllmrec.metrics import make_ranking_scorer
 from skllmrec.model_selection import ColdItemKFold, PerUserKFold, TemporalSplit
 from skllmrec.recommenders import FeatureMFRecommender, NeighborsRecommender, PopularityRecommender
@@ -69,7 +70,8 @@ def test_a_row_that_training_saw_cannot_be_a_hit():
     """Test rows among the training rows, as a faulty splitter would have it: they cost, instead of paying."""
     train, test = next(iter(PerUserKFold(3, user="user", random_state=0).split(X)))
     models = {"popularity": PopularityRecommender(**COLUMNS)}
-    leaky = compare_recommenders(models, X, cv=[(np.concatenate([train, test]), test)], **OPTIONS)
+    with pytest.warns(RepeatedRowsWarning, match=rf"^{len(test)} of {len(test)} test rows \(100.0%\)"):
+        leaky = compare_recommenders(models, X, cv=[(np.concatenate([train, test]), test)], **OPTIONS)
     assert leaky.value("popularity", "ndcg") == 0
     assert compare_recommenders(models, X, cv=[(train, test)], **OPTIONS).value("popularity", "ndcg") > 0
 

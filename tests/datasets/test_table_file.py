@@ -1,9 +1,15 @@
 """Tables as people have them: formats, delimiters, encodings, decimal commas, ids and times that are text."""
 
+import bz2
 import codecs
+import gzip
+import io
+import lzma
+import zipfile
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from skllmrec.datasets import load_interactions
@@ -47,13 +53,141 @@ def test_a_wrong_encoding_is_named(tmp_path):
         read_table(path, ["item_id"], encoding="utf-88")
 
 
-def test_decimal_commas(tmp_path):
+@pytest.mark.parametrize(
+    ("written", "decimal", "numbers"),
+    [
+        (["1.234,5", "3"], None, [1234.5, 3]),
+        (["4,5", "0,25"], None, [4.5, 0.25]),
+        (["0,123", "4,567"], None, [0.123, 4.567]),  # no thousands begin with 0
+        (["1,234.5", "3"], None, [1234.5, 3]),
+        (["1,234,567", "3"], None, [1234567, 3]),
+        (["1,234", "3"], ",", [1.234, 3]),
+        (["1,234", "3"], ".", [1234, 3]),
+        (["1.234", "3"], None, [1.234, 3]),
+        (["1.234", "3"], ",", [1234, 3]),
+        (["1\u202f234,5", "12 000"], None, [1234.5, 12000]),
+        (["1'234.50", "1e3"], None, [1234.5, 1000]),
+        (["-2.5", ".5"], None, [-2.5, 0.5]),
+    ],
+)
+@pytest.mark.parametrize("delimiter", [";", ","])
+def test_numbers_as_people_write_them(tmp_path, written, decimal, numbers, delimiter):
     path = tmp_path / "plays.csv"
-    path.write_text(lines(";", [["ann", "1", "1.234,5"], ["bob", "2", "3"]]))
-    assert read_table(path, ["user_id"], numbers=["rating"]).table["rating"].tolist() == [1234.5, 3.0]
+    path.write_text(lines(delimiter, [["ann", "1", f'"{text}"'] for text in written]), encoding="utf-8")
+    file = read_table(path, ["user_id"], numbers=["rating"], decimal=decimal)
+    assert file.table["rating"].tolist() == numbers
+    assert any("--decimal" in note for note in file.notes) == any("," in text for text in written)
+
+
+def test_commas_that_may_be_both_are_refused_with_the_option_that_decides(tmp_path):
+    path = tmp_path / "plays.csv"
     path.write_text(lines(";", [["ann", "1", "1,234"]]))
-    with pytest.raises(FileFormatError, match=r"'rating' holds '1,234' .*decimals or thousands"):
+    with pytest.raises(FileFormatError, match=r"'rating' holds '1,234' .*decimals or thousands: say .*--decimal"):
         read_table(path, ["user_id"], numbers=["rating"])
+
+
+def zipped(content, *others):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("data/", "")
+        archive.writestr("data/plays.csv", content)
+        archive.writestr("__MACOSX/data/._plays.csv", "x")
+        for name in others:
+            archive.writestr(name, "x")
+    return packed.getvalue()
+
+
+def zstd(content):
+    stream = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(stream, "zstd") as packed:
+        packed.write(content)
+    return stream.getvalue().to_pybytes()
+
+
+PACK = {"csv.gz": gzip.compress, "csv.bz2": bz2.compress, "csv.xz": lzma.compress, "csv.zst": zstd, "zip": zipped}
+
+
+@pytest.mark.parametrize("suffix", PACK)
+def test_compressed_files_are_read_and_cut_ones_named(tmp_path, suffix):
+    path = tmp_path / f"plays.{suffix}"
+    content = PACK[suffix](lines(";").encode("utf-16"))
+    path.write_bytes(content)
+    file = read_table(path, ["user_id", "item_id"])
+    assert file.table.to_numpy().tolist() == [["ann", "1", 4.5], ["bob", "2", 3.25]]
+    assert any("utf-16" in note for note in file.notes)
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(FileFormatError, match=rf"plays\.{suffix} cannot be read"):
+        read_table(path, ["user_id"])
+
+
+def test_compressed_parquet_and_folders_of_compressed_files(tmp_path):
+    table = pd.DataFrame([["ann", 1, 4.5]], columns=HEAD)
+    table.to_parquet(tmp_path / "interactions.parquet")
+    whole = (tmp_path / "interactions.parquet").read_bytes()
+    (tmp_path / "interactions.parquet").unlink()
+    (tmp_path / "interactions.parquet.gz").write_bytes(gzip.compress(whole))
+    assert load_interactions(tmp_path).frame.to_numpy().tolist() == [["ann", 1, 4.5]]
+    (tmp_path / "interactions.parquet.gz").unlink()
+    (tmp_path / "interactions.csv.gz").write_bytes(gzip.compress(lines(";", [["ann", "1", "4,5"]]).encode("cp1252")))
+    assert load_interactions(tmp_path, encoding="cp1252").target.tolist() == [4.5]
+    assert load_interactions(tmp_path, decimal=",", delimiter=";").target.tolist() == [4.5]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("plays.zip", zipped("x", "other.csv"), r"the archive holds 2 files, \['data/plays.csv', 'other.csv'\]"),
+        ("plays.csv", b"PK\x03\x04 sheet", "sheet of Excel.*: save the sheet as CSV"),
+        ("plays.xlsx", b"PK\x03\x04 sheet", r"suffix '.xlsx' is unknown.*Save the sheet as CSV"),
+        ("plays.csv.gz", b"user_id,item_id\n", r"plays\.csv\.gz cannot be read"),
+        ("plays.csv", b"user_id,item_id\na,1\na,b,1,2\n", r"line 3, saw 4\): look at that line"),
+    ],
+)
+def test_files_that_are_no_tables_say_what_to_do(tmp_path, name, content, says):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=says):
+        read_table(tmp_path / name, ["user_id"])
+
+
+AWKWARD = {
+    "Excel's first line": b"\xef\xbb\xbfsep=;\r\nuser_id;item_id;rating\r\nann;1;4,5\r\nbob;2;3,25\r\n",
+    "Excel's Unicode text": lines("\t", ends="\r\n").encode("utf-16"),
+    "UTF-16 without a mark": lines(",").encode("utf-16-le"),
+    "big-endian UTF-16 without a mark": lines(",").encode("utf-16-be"),
+    "spaces": b" user_id , item_id , rating \nann, 1, 4.5\nbob, 2, 3.25\n",
+    "mixed ends": b"user_id,item_id,rating\r\nann,1,4.5\nbob,2,3.25\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", AWKWARD)
+def test_awkward_files_are_read_as_what_they_mean(tmp_path, kind):
+    path = tmp_path / "plays.csv"
+    path.write_bytes(AWKWARD[kind])
+    file = read_table(path, ["user_id", "item_id"], numbers=["rating"])
+    assert list(file.table.columns) == HEAD
+    assert file.table.to_numpy().tolist() == [["ann", "1", 4.5], ["bob", "2", 3.25]]
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "shift_jis"])
+def test_named_encodings_are_used_and_not_announced_as_found(tmp_path, encoding):
+    path = tmp_path / "games.csv"
+    path.write_bytes("item_id,title\n07,海の男\n".encode(encoding))
+    file = read_table(path, ["item_id"], encoding=encoding)
+    assert file.table["title"].tolist() == ["海の男"]
+    assert not file.notes
+
+
+def test_a_named_delimiter_that_a_file_lacks_is_detected_and_said(tmp_path):
+    path = tmp_path / "plays.csv"
+    path.write_text(lines("::"))
+    assert read_table(path, ["item_id"], delimiter="::").table.to_numpy().tolist() == [
+        ["ann", "1", 4.5],
+        ["bob", "2", 3.25],
+    ]
+    path.write_text(lines(","))
+    file = read_table(path, ["item_id"], delimiter="::")
+    assert list(file.table.columns) == HEAD
+    assert file.notes == ["the columns of plays.csv are separated by commas, and not by '::'"]
 
 
 def test_json_lines(tmp_path):

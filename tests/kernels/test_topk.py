@@ -87,13 +87,13 @@ def test_long_tailed_norms_and_biases_equal_a_stable_sort(seed, dtype, k, small_
 def test_users_leave_where_no_later_item_can_reach_their_list(small_blocks, monkeypatch):
     rng, seen = random_problem(0)
     items = rng.normal(size=(211, 4)) * np.where(np.arange(211) % 20, 1e-3, 1)[:, None]  # eleven items matter
-    offered, offer_scores = [], loops.offer_scores
+    offered, offer_products = [], loops.offer_products
 
-    def count(scores, *arguments):
-        offered.append(scores.size)
-        offer_scores(scores, *arguments)
+    def count(products, *arguments):
+        offered.append(products.size)
+        offer_products(products, *arguments)
 
-    monkeypatch.setattr(loops, "offer_scores", count)
+    monkeypatch.setattr(loops, "offer_products", count)
     positions, _ = topk_factors(rng.normal(size=(37, 4)), items, 2, seen)
     assert sum(offered) < 0.4 * 37 * 211
     assert (positions % 20 == 0).mean() > 0.9

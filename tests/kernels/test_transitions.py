@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import sparse
 
 from skllmrec._kernels.item_item import transitions
 from skllmrec._kernels.item_item.transitions import count_transitions, order_baskets, recency
@@ -74,7 +75,7 @@ def test_large_baskets_are_sampled_and_the_others_are_not(seed, monkeypatch):
     users = np.repeat(np.arange(N_USERS), sizes)
     items = np.concatenate([generator.permutation(30)[:size] for size in sizes])
     baskets, owners = order_baskets(users, items, np.zeros(len(users)), N_USERS, 30)
-    found = transitions.sampled(baskets)
+    found = transitions.sampled(baskets, owners)
     assert np.diff(found.indptr).tolist() == [5, 5, 3, 5, 1]
     assert (found.toarray() <= baskets.toarray()).all()
     expected = np.zeros((30, 30))
@@ -84,8 +85,29 @@ def test_large_baskets_are_sampled_and_the_others_are_not(seed, monkeypatch):
                 expected[j, i] += i != j
     for _ in range(2):  # the same sample each time
         assert_allclose(count_transitions(baskets, owners, window=3, decay=0.5).toarray(), expected)
-    picked = transitions.sampled(baskets[np.full(400, 3)]).toarray().mean(axis=0)
+    picked = transitions.sampled(baskets[np.full(400, 3)], np.arange(400)).toarray().mean(axis=0)
     assert_allclose(picked, 5 / 30, atol=0.08)  # every item as likely as the others
+    alone = transitions.sampled(baskets[3:4], owners[3:4])  # whatever the other baskets are
+    assert_allclose(alone.toarray()[0], found.toarray()[3])
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_rows_of_some_items_are_those_of_all(seed):
+    baskets, owners = order_baskets(*rows(seed), N_USERS, N_ITEMS)
+    every = count_transitions(baskets, owners, window=2, decay=0.7).toarray()
+    begins = np.array([0, 3])
+    found = count_transitions(baskets, owners, window=2, decay=0.7, begins=begins).toarray()
+    assert_allclose(found[begins], every[begins], rtol=0)
+    assert not np.delete(found, begins, axis=0).any()
+
+
+def test_latest_times_against_a_loop():
+    generator = np.random.default_rng(0)
+    users, items, times = generator.integers(0, [4, 5, 50], size=(60, 3)).T
+    matrix = sparse.csr_matrix((np.ones(60), (users, items)), shape=(4, 5))  # sums equal pairs
+    matrix.sort_indices()
+    expected = [max(times[(users == user) & (items == item)]) for user, item in zip(*matrix.nonzero(), strict=True)]
+    assert transitions.latest_times(matrix, users, items, times).tolist() == expected
 
 
 def test_one_single_row():

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from fresh_process import run_python
 from numpy.testing import assert_allclose, assert_array_equal
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from tiny_models import SENTENCES, change_weights, save_bert
 
 from skllmrec import EmbeddingWhitener, LLMFineTuner, LLMPretrainer, LLMTextEncoder
-from skllmrec.exceptions import ModelNotFoundError
+from skllmrec.exceptions import FileFormatError, ModelNotFoundError
 from skllmrec.testing import check_encoder
 
 SMALL = {"hidden_size": 16, "n_layers": 1, "n_heads": 2, "max_length": 32, "vocab_size": 300, "random_state": 0}
@@ -448,3 +448,13 @@ def test_model_that_cannot_be_trained(tmp_path, tiny_llama, tiny_bert):
         small(tmp_path / "a", model=folder).fit(DOCUMENTS)
     small(tmp_path / "b", model=folder, objectives=["mlm"], max_steps=1).fit(DOCUMENTS)
     assert not (tmp_path / "a").exists()
+
+
+def test_a_model_without_some_of_its_arrays_is_refused_and_not_trained_from_random_ones(tmp_path, tiny_bert):
+    shutil.copytree(tiny_bert, tmp_path / "model")
+    file = tmp_path / "model" / "model.safetensors"
+    arrays = load_file(file)
+    del arrays["encoder.layer.1.output.dense.weight"]
+    save_file(arrays, file, {"format": "pt"})
+    with pytest.raises(FileFormatError, match=r"lack 1 tensors of Bert.*encoder\.layer\.1\.output\.dense\.weight"):
+        small(tmp_path / "out", model=tmp_path / "model").fit(DOCUMENTS)

@@ -137,11 +137,14 @@ def test_items_that_came_after_the_fit_are_like_nothing_and_break_nothing(with_t
     X = data(0)
     model = MarkovRecommender(time=2, **(TEXT if with_text else {})).fit(X)
     ids, scores = model.similar_items([0, 2], n_items=5)
-    model.partial_fit(np.array([[0, 90, 9, "red fruit"], [1, 91, 9, "blue water"]], dtype=object))
+    model.partial_fit(np.array([[50, 90, 9, "red fruit"], [51, 91, 9, "blue water"]], dtype=object))
     later_ids, later = model.similar_items([0, 2, 90], n_items=7)
-    assert_allclose(later[:2, :5], scores)
-    np.testing.assert_array_equal(later_ids[:2, :5], ids)
-    assert (later[:2, 5:] <= 0).all() and (later[2, 0] > 0) == with_text
+    known = [dict(zip(*pair, strict=True)) for pair in zip(later_ids, later, strict=True)]
+    for row, found in enumerate(known[:2]):
+        assert_allclose([found[item] for item in ids[row]], scores[row])
+        alike, other = ((90, 91), (91, 90))[row]  # by "red", by "blue"
+        assert (found[alike] > 0) == with_text and found[other] == 0
+    assert (later[2, 0] > 0) == with_text
 
 
 def test_rows_of_weight_zero_are_no_events():
@@ -154,3 +157,102 @@ def test_rows_of_weight_zero_are_no_events():
     assert_array_equal(found[0], expected[0])
     assert_allclose(found[1], expected[1])
     assert MarkovRecommender(time=2).fit(X, [0, 0, 0, 0]).transitions_.nnz == 0
+
+
+def naive_transitions(X, items, *, window=3, decay=0.8):
+    """Count c_ji by the definition: each pair of a user and an item at its last time, moments of a user in order."""
+    counts = np.zeros((len(items), len(items)))
+    for user in {row[0] for row in X}:
+        last = {}
+        for _, item, time in (row[:3] for row in X if row[0] == user):
+            last[item] = max(time, last.get(item, time))
+        moments = sorted(set(last.values()))
+        for j, t in last.items():
+            for i, s in last.items():
+                gap = moments.index(s) - moments.index(t)
+                if i != j and 0 <= gap <= window:
+                    counts[items.index(j), items.index(i)] += decay ** max(gap - 1, 0)
+    return counts
+
+
+def require_like_a_fit_on_all(model, whole, X):
+    items = model.items_.tolist()
+    places = [items.index(item) for item in whole.items_]
+    for found, of in ((model, items), (whole, whole.items_.tolist())):
+        assert_allclose(found.transitions_.toarray(), naive_transitions(X, of), atol=1e-12)
+    assert_allclose(model.seen_.toarray().sum(axis=0)[places], whole.seen_.toarray().sum(axis=0))
+    pairs = [[user, item, 0, WORDS[item % 6]] for user in whole.users_ for item in items]
+    pairs = np.array(pairs, dtype=object)[:, : whole.n_features_in_]
+    assert_allclose(model.predict(pairs), whole.predict(pairs), rtol=1e-12)
+    one, other = (each.recommend(whole.users_, len(items), exclude_seen=False) for each in (model, whole))
+    assert_allclose(one[1], other[1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("with_text", [False, True])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_parts_in_any_order_of_time_are_like_a_fit_on_all(seed, with_text):
+    X = data(seed, 80)
+    X = X[np.random.default_rng(seed).permutation(len(X))]  # late rows, and repeated pairs
+    assert set(X[:40, 1]) == set(range(6)), "the texts of the fit are those of all rows"
+    settings = {"time": 2, **(TEXT if with_text else {})}
+    model = MarkovRecommender(**settings).fit(X[:40])
+    for first, last in ((40, 55), (55, 56), (56, len(X))):
+        model.partial_fit(X[first:last])
+    require_like_a_fit_on_all(model, MarkovRecommender(**settings).fit(X), X)
+
+
+@pytest.mark.parametrize("by_time", [True, False])
+def test_late_rows_with_new_users_and_items_are_like_a_fit_on_all(by_time):
+    first = [["b", 4, 5], ["b", 2, 9], ["c", 2, 1], ["c", 4, 1]]
+    later = [["b", 3, 7], ["b", 4, 2], ["a", 0, 3], ["a", 4, 1], ["c", 0, 0]]  # in between, too early, new, earliest
+    time = 2 if by_time else None
+    model, whole = MarkovRecommender(time=time).fit(first).partial_fit(later), MarkovRecommender(time=time)
+    rows = first + later if by_time else [[*row[:2], 0] for row in first + later]
+    require_like_a_fit_on_all(model, whole.fit(first + later), rows)
+    if by_time:  # of b: 4, 3, 2; the history of b is what they had, 2 last
+        row = model._recent[[model.users_.tolist().index("b")]].toarray()[0]
+        assert_allclose(row[[model.items_.tolist().index(item) for item in (4, 3, 2)]], [0.64, 0.8, 1.0])
+
+
+def test_a_repeated_fold_in_that_fails_changes_nothing():
+    model = MarkovRecommender(time=2).fit([["a", "p", 1], ["a", "s", 2]])
+    before = model.transitions_.toarray()
+    with pytest.raises(ValueError, match="time=2 is missing"):
+        model.partial_fit(np.array([["a", "q", np.nan]], dtype=object))
+    assert_array_equal(model.transitions_.toarray(), before)
+    assert model.items_.tolist() == ["p", "s"]
+
+
+def test_times_of_several_calls_are_compared_as_they_are():
+    pd = pytest.importorskip("pandas")
+    names = {"user": "user", "item": "item", "time": "when"}
+    late = 1_700_000_000_000_000_001  # nanoseconds, which float64 does not tell apart
+    first = pd.DataFrame({"user": "a", "item": ["p", "s"], "when": [late, late + 2]})
+    between = pd.DataFrame({"user": ["a"], "item": ["q"], "when": [late + 1]})
+    expected = [[0, 0.8, 1.0], [0, 0, 0], [0, 1.0, 0]]  # p, q, s; the items are p, s, q
+    for convert in (lambda when: when, pd.to_datetime, lambda when: pd.to_datetime(when, utc=True)):
+        parts = [part.assign(when=convert(part["when"])) for part in (first, between)]
+        model = MarkovRecommender(**names).fit(parts[0]).partial_fit(parts[1])
+        assert_allclose(model.transitions_.toarray(), expected)
+    with pytest.raises(TypeError, match=r"time='when'.*earlier rows: these are dates .*now there are numbers \(int64"):
+        model.partial_fit(between)
+    with pytest.raises(ValueError, match=r"time='when'.*int64 in the earlier rows and float64 now"):
+        MarkovRecommender(**names).fit(first).partial_fit(between.assign(when=0.5))
+
+
+def test_days_and_seconds_have_one_order():
+    import datetime
+
+    day = datetime.date(2026, 1, 1)
+    model = MarkovRecommender(time=2).fit([["a", "p", day], ["a", "s", day + datetime.timedelta(days=1)]])
+    noon = np.array(["2026-01-01T12:00"], dtype="datetime64[s]").astype(object)[0]
+    model.partial_fit([["a", "q", noon]])
+    assert_allclose(model.transitions_.toarray(), [[0, 0.8, 1.0], [0, 0, 0], [0, 1.0, 0]])
+
+
+def test_a_file_without_times_says_what_to_do():
+    model = MarkovRecommender(time=2).fit([["a", "p", 1], ["a", "s", 2]])
+    del model._times
+    with pytest.raises(ValueError, match=r"file that does not hold the times of its rows.*fit it again"):
+        model.partial_fit([["a", "q", 3]])
+    assert model.recommend(["a"], 1, exclude_seen=False)[0].tolist() == [["s"]]

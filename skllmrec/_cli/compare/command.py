@@ -11,20 +11,25 @@ from pathlib import Path
 from time import perf_counter
 
 import joblib
+import numpy as np
 
 from skllmrec._cli._program import UsageError, program
 from skllmrec._cli.compare import report as output
 from skllmrec._cli.compare.data import ML_100K, load_job_data
 from skllmrec._cli.compare.estimators import BUILT_IN, IDS, TFIDF, make_estimators, make_llm_encoder, make_protocol
+from skllmrec._cli.compare.files import TIME
 from skllmrec._cli.compare.user_file import load_own_estimators
 from skllmrec._cli.compare.verdict import best_estimator, verdict
 from skllmrec._files import replacing
 from skllmrec._optional import import_optional
+from skllmrec._terminal import say
+from skllmrec._times import codes_of_times
 from skllmrec.comparison._compare import compare_recommenders, find_baselines
-from skllmrec.comparison._fold import FoldError
+from skllmrec.comparison._fold import FoldError, accepted_tables
 from skllmrec.comparison._plots import save_png
-from skllmrec.comparison._progress import say, seconds
+from skllmrec.comparison._progress import seconds
 from skllmrec.datasets import get_data_home
+from skllmrec.metrics._ranking import relevant_rows
 
 _FILES = ("report.html", "results.csv", "results.json", "picture.png", "best_pipeline.joblib")
 _FOLDS = "folds"  # folder of the results of single folds
@@ -65,6 +70,13 @@ def _finite(text):
     if not math.isfinite(number):
         raise ArgumentTypeError(f"{text!r} is not a finite number")
     return number
+
+
+def _delimiter(text):
+    """Parse a delimiter, as shells let people write it."""
+    if not text:
+        raise ArgumentTypeError("a delimiter has at least one character, such as ';' or tab")
+    return {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}.get(text.lower(), text)
 
 
 def _names(text):
@@ -119,6 +131,11 @@ def _add_task(add):
         "in the output; tags are left out, because the users under test wrote them)",
     )
     add(
+        "--user-text",
+        metavar="TEMPLATE",
+        help="the text of a user, as in '{about}' (default: all columns of --users that hold text)",
+    )
+    add(
         "--feedback",
         default="implicit",
         choices=["implicit", "explicit"],
@@ -127,8 +144,8 @@ def _add_task(add):
     add(
         "--threshold",
         type=_finite,
-        help="ratings at or above it are positives (default: 4 where the highest rating is 5, else 70%% of the "
-        "highest, e.g. 7 of 10; every interaction where all ratings are the same)",
+        help="values of --target at or above it are positives (default: on a rating scale 4 of 5, else 70%% of the "
+        "highest, e.g. 7 of 10; every value above 0 where they are counts, hours or the like)",
     )
     add(
         "--weights",
@@ -145,7 +162,7 @@ def _add_task(add):
 
 def _add_files(add):
     """Add the options of files that are no folder of a data set."""
-    formats = "csv, tsv, JSON lines or parquet"
+    formats = "csv, tsv, JSON lines or parquet, perhaps compressed as gz, zst or zip"
     add(
         "--interactions",
         metavar="FILE",
@@ -158,6 +175,11 @@ def _add_files(add):
         help=f"a file with one row for each item ({formats}): the column --item and columns of text; without it, the "
         "text columns of --interactions that are the same in all rows of an item",
     )
+    add(
+        "--users",
+        metavar="FILE",
+        help=f"a file with one row for each user ({formats}): the column --user and columns of text",
+    )
     add("--user", default="user_id", metavar="COLUMN", help="column of the user ids, with --interactions or a folder")
     add("--item", default="item_id", metavar="COLUMN", help="column of the item ids, in both files")
     add(
@@ -166,8 +188,14 @@ def _add_files(add):
         metavar="COLUMN",
         help="column of the times, numbers or dates, if there is one",
     )
-    add("--delimiter", metavar="CHARACTER", help="separates the columns of text files (default: detected)")
-    add("--encoding", metavar="NAME", help="of text files, such as utf-8 or cp1252 (default: detected)")
+    add(
+        "--delimiter",
+        type=_delimiter,
+        metavar="CHARACTER",
+        help="separates the columns of text files; 'tab' is one (default: detected)",
+    )
+    add("--decimal", choices=[".", ","], help="decimal sign of --target in text files (default: detected)")
+    add("--encoding", metavar="NAME", help="of text files, such as cp1252, gb18030 or shift_jis (default: detected)")
 
 
 def _add_models(add):
@@ -217,6 +245,7 @@ def _prepare(options):
         raise ValueError(f"--out {options.out} is a file: name a folder")
     say(f"Data: {options.interactions or options.data}")
     data = load_job_data(options)
+    _check_times(data, options)
     protocol = make_protocol(options.protocol, folds=options.folds, seed=options.seed, columns=data.X.columns)
     for key, value in [*data.describe()[1:], ("Protocol", protocol.text), ("Feedback", options.feedback)]:
         say(f"  {key}: {value}")
@@ -236,16 +265,41 @@ def _prepare(options):
     return data, protocol, estimators, out
 
 
+def _check_times(data, options):
+    """Raise an error where the temporal protocol lacks times that can be ordered."""
+    if options.protocol != "temporal" or TIME not in data.X.columns:
+        return
+    n_missing = int(data.X[TIME].isna().sum())
+    if n_missing:
+        raise ValueError(
+            f"--protocol temporal needs every time, but {n_missing:,} interactions have none in {options.time!r}: "
+            "remove these rows, or use another --protocol"
+        )
+    codes_of_times(data.X[TIME].to_numpy(), name=f"--time: the column {options.time!r}")
+
+
 def _check_splits(data, protocol, options):
-    """Raise an error where there is too little data for the outer or the inner splits."""
+    """Raise an error where there is too little data for the outer or the inner splits, or a fold has no positive."""
     try:
-        for train, _ in protocol.outer.split(data.X):
-            next(iter(protocol.inner.split(data.X.iloc[train])))
+        outer = list(protocol.outer.split(data.X))
+        inner = [list(protocol.inner.split(data.X.iloc[train])) for train, _ in outer]
     except ValueError as error:
         raise ValueError(
             f"{len(data.X):,} interaction(s) are too few for --protocol {options.protocol} with --folds "
             f"{options.folds}, and for validation inside each fold: {error}"
         ) from error
+    if data.y is None:  # every row is a positive
+        return
+    positive = relevant_rows(data.y, data.threshold, len(data.y))
+    above = "above 0" if data.threshold is None else f"of at least {data.threshold:g}"
+    for place, (train, test) in enumerate(outer):
+        tested = [(positive[test], "test"), *((positive[train][part], "validation") for _, part in inner[place])]
+        for found, kind in tested:
+            if not found.any():
+                raise ValueError(
+                    f"none of the {len(found):,} {kind} rows of fold {place + 1} of {len(outer)} has "
+                    f"{options.target!r} {above}: lower --threshold, or use fewer --folds"
+                )
 
 
 @contextmanager
@@ -268,7 +322,7 @@ def _folder(folder):
 
 def _encode(data, options):
     """Encode every text once; all that follows reads the store."""
-    texts = data.texts
+    texts = np.concatenate([data.texts, data.user_texts])
     say(
         f"\nEncoding {len(set(texts)):,} distinct texts with {options.model} (known ones are read from {options.store})"
     )
@@ -297,7 +351,7 @@ def _compare(data, protocol, options, estimators, folder):
             baselines=[*find_baselines(estimators), *([IDS] if new_items else [])],
             candidates=protocol.candidates,
             item_vectors=data.item_vectors,
-            item_table=data.item_table,
+            **data.fit_tables,
             checkpoint_dir=folder,
             resume=options.resume,
             n_jobs=options.n_jobs,
@@ -322,7 +376,7 @@ def _refit(comparison, data, estimators, n_jobs):
     estimator = estimators[name]
     if "n_jobs" in estimator.get_params(deep=False):
         estimator.set_params(n_jobs=n_jobs)  # its candidates; in the comparison, folds and estimators share the cores
-    fitted = estimator.fit(data.X, data.y, item_table=data.item_table)
+    fitted = estimator.fit(data.X, data.y, **accepted_tables(estimator, data.fit_tables))
     fitted = getattr(fitted, "best_estimator_", fitted)
     stores = [key for key in fitted.get_params() if key.endswith("__memory") and "llmtextencoder" in key]
     return name, fitted.set_params(**dict.fromkeys(stores))

@@ -3,17 +3,20 @@
 import re
 from argparse import Namespace
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from skllmrec._cli.compare.files import ID_TEXT, ITEM, TIME, USER, FileOptions, load_job_files
+from skllmrec._cli.compare.files import ID_TEXT, ITEM, TIME, USER, FileOptions, JobTables, load_job_files
+from skllmrec._terminal import printable
 from skllmrec._typing import Array, Frame
 from skllmrec.base import FeatureTable
+from skllmrec.base._rating_scale import default_threshold
 from skllmrec.datasets import fetch_movielens_100k
+from skllmrec.metrics._ranking import relevant_rows
 from skllmrec.preprocessing import TextTemplate, describe_data
 
 TARGET = "rating"
@@ -39,7 +42,7 @@ class JobData:
     items : pandas.DataFrame
         Every item, with its text columns and those for display.
     threshold : float or None
-        Ratings at or above it are positives.
+        Ratings at or above it are positives; None: those above 0 or, without ratings, all rows.
     template : str
         Makes one text of an item.
     columns : list of str
@@ -56,6 +59,14 @@ class JobData:
         The interactions as they were read, dislikes and describing columns included; None: X.
     ratings : pandas.Series or None
         The ratings of `read`.
+    users : pandas.DataFrame or None
+        Every user, with what describes them.
+    user_template : str or None
+        Makes one text of a user; None where no text describes users.
+    user_columns : list of str
+        The columns of that template.
+    protocol : str
+        That of the options, which advice allows for.
     """
 
     name: str
@@ -71,11 +82,35 @@ class JobData:
     notes: list[str] = field(default_factory=list)
     read: Frame | None = None
     ratings: Any = None
+    users: Frame | None = None
+    user_template: str | None = None
+    user_columns: list[str] = field(default_factory=list)
+    protocol: str = "warm"
 
     @property
     def item_table(self) -> FeatureTable:
         """Items with the text that the models read, for `fit`."""
         return FeatureTable(self.items[[ITEM, *self.columns]], key=ITEM)
+
+    @property
+    def user_table(self) -> FeatureTable | None:
+        """Users with the text that the models read, for `fit`; None where no text describes them."""
+        if self.user_template is None:
+            return None
+        return FeatureTable(self.users[[USER, *self.user_columns]], key=USER)
+
+    @property
+    def fit_tables(self) -> dict[str, FeatureTable]:
+        """The tables that `fit` gets, by its parameters."""
+        tables = {"item_table": self.item_table, "user_table": self.user_table}
+        return {name: table for name, table in tables.items() if table is not None}
+
+    @cached_property
+    def user_texts(self) -> Array:
+        """The text of every user, an object array, empty where no text describes them."""
+        if self.user_template is None:
+            return np.empty(0, dtype=object)
+        return TextTemplate(self.user_template).fit_transform(self.users[self.user_columns])
 
     @property
     def item_vectors(self) -> FeatureTable:
@@ -91,8 +126,26 @@ class JobData:
     def quality(self) -> Any:
         """What may be wrong with the data as it was read, a DataDescription."""
         X, y = (self.X, self.y) if self.read is None else (self.read, self.ratings)
-        time = TIME if TIME in X.columns else None
-        return describe_data(X, y, self.items[[ITEM, *self.columns]], user=USER, item=ITEM, time=time, key=ITEM)
+        times = X[TIME] if TIME in X.columns else None
+        time = TIME if times is not None and times.dtype.kind in "iufM" and times.notna().all() else None
+        found = describe_data(X, y, self.items[[ITEM, *self.columns]], user=USER, item=ITEM, time=time, key=ITEM)
+        return replace(found, findings=[replace(one, advice=self._advice(one)) for one in found.findings])
+
+    def _advice(self, finding):
+        """Advice that suits what the job does anyway."""
+        if finding.what.startswith("fewer than"):
+            return f"too few to learn from ids alone; the estimators with text read {self.template!r} as well"
+        if finding.what.startswith("drift"):
+            if self.protocol == "temporal":
+                return "the temporal protocol, as chosen, tests what comes later"
+            return "--protocol temporal tests what comes later"
+        if finding.what.startswith("rank correlation"):
+            if finding.where in self.columns:
+                return f"it gives the answer away where later rows went into it: --exclude-columns {finding.where}"
+            return "no built-in estimator reads it; estimators of your own should not"
+        if finding.what == "missing values":
+            return "the text is made of the other columns there"
+        return finding.advice
 
     def describe(self) -> list[tuple[str, str]]:
         """Pairs that describe the data."""
@@ -106,11 +159,13 @@ class JobData:
             ("Interactions", f"{len(self.X):,} of {n_users:,} users and {n_items:,} items, density {density:.2%}"),
             ("Catalogue", f"{len(self.items):,} items, {len(filled):,} with text, median {words:.0f} words"),
             ("Text", self.template),
+            *([] if self.user_template is None else [("Text of users", self.user_template)]),
             ("For example", next((_shorten(text) for text in filled), "")),
         ]
 
 
 def _shorten(text, length=160):
+    text = printable(text, one_line=True)
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
@@ -165,35 +220,25 @@ def _find_diversity(items, columns, leaking):
     return columns, "the text itself"
 
 
-def _threshold(ratings, given):
-    """Return the threshold of positives and a note about it; None where all ratings are alike."""
-    if given is not None:
-        return given, f"positives: ratings >= {given:g}"
-    if ratings is None or ratings.nunique() < 2:
-        return None, "positives: every interaction"
-    top = ratings.max()
-    default = 4.0 if top == 5 else round(0.7 * top, 2)
-    rule = "4 of 5" if top == 5 else f"70 % of {top:g}"
-    return default, f"positives: ratings >= {default:g} (default: {rule}; change it with --threshold)"
-
-
-def _positives(ratings, options, notes):
-    """Return the threshold and which rows are positives."""
-    if ratings is None and options.threshold is not None:
-        raise ValueError("--threshold needs ratings, but --target none says that there are none")
-    threshold, note = _threshold(ratings, options.threshold)
-    notes.append(note)
-    if threshold is None:
-        if options.feedback == "explicit":
-            raise ValueError(
-                "--feedback explicit needs ratings that differ, but there are none: use --feedback implicit"
-            )
+def _positives(ratings, options, target, notes):
+    """Return the threshold, None for what is above 0, and which rows are positives, None for all; note the choice."""
+    if ratings is None:
+        if options.threshold is not None:
+            raise ValueError("--threshold needs ratings, but --target none says that there are none")
+        notes.append("positives: every interaction")
+    if options.feedback == "explicit" and (ratings is None or ratings.nunique() < 2):
+        raise ValueError("--feedback explicit needs ratings that differ, but there are none: use --feedback implicit")
+    if ratings is None:
         return None, None
-    positive = (ratings >= threshold).to_numpy()
+    values = ratings.to_numpy(np.float64)
+    threshold, reason = (options.threshold, "") if options.threshold is not None else default_threshold(values)
+    positive = relevant_rows(values, threshold, len(values))
+    at_least = "> 0" if threshold is None else f">= {threshold:g}"
     if not positive.any():
-        raise ValueError(
-            f"--threshold {threshold:g} leaves nothing: the highest rating is {ratings.max():g}, choose a lower one"
-        )
+        _refuse(threshold, values, target)
+    count = "every interaction" if positive.all() else f"{np.count_nonzero(positive):,} of {len(values):,} interactions"
+    why = f" (default: {reason}; change it with --threshold)" if reason else ""
+    notes.append(f"positives: {count} with {target} {at_least}{why}")
     return threshold, positive
 
 
@@ -212,15 +257,30 @@ def _weighted_rows(ratings, options, notes):
     return events
 
 
+def _refuse(threshold, values, target):
+    """Raise the error for a threshold that leaves nothing."""
+    lowest, highest = values.min(), values.max()
+    if threshold is None:
+        raise ValueError(
+            f"no {target} is above 0 (they are between {lowest:g} and {highest:g}), so that no row is a positive: "
+            "choose a --threshold, another column with --target, or --target none where every row is a positive"
+        )
+    raise ValueError(
+        f"--threshold {threshold:g} leaves nothing: the highest {target} is {highest:g}, the lowest {lowest:g}; choose "
+        "a lower one"
+    )
+
+
 def _load(options):
-    """Return the interactions, the items, the column of the ratings, and notes about what was read."""
+    """Return the tables that the options name."""
     target = None if options.target.lower() == "none" else options.target
     files = FileOptions.of(options)
-    if files.interactions is None and files.items is not None:
-        raise ValueError("--items needs --interactions FILE, the file that holds who met which item")
+    for flag in ("items", "users"):
+        if files.interactions is None and getattr(files, flag) is not None:
+            raise ValueError(f"--{flag} needs --interactions FILE, the file that holds who met which item")
     if files.interactions is None and options.data == ML_100K:
         bunch = fetch_movielens_100k()
-        return bunch.frame, bunch.items, TARGET, []
+        return JobTables(bunch.frame, bunch.items, bunch.users[[USER]], TARGET, [])
     excluded = [name for name in options.exclude_columns if name]
     return load_job_files(options.data, files, target=target, exclude_columns=excluded)
 
@@ -260,6 +320,22 @@ def _template(options, items, exclude, notes):
     return ". ".join(f"{{{name}}}" for name in columns), columns, leaking
 
 
+def _user_template(options, users, notes):
+    """Return the template of the texts of users and its columns; None and [] where no text describes them."""
+    given = getattr(options, "user_text", None)
+    if given:
+        return given, list(TextTemplate(given).fit(users.head(1)).fields_)
+    columns, leaking = find_text_columns(users, exclude={USER, *options.exclude_columns})
+    if leaking:
+        notes.append(f"left out of the text of users: {', '.join(leaking)} (name them in --user-text to use them)")
+    if columns:
+        notes.append(f"text of users: {', '.join(columns)} (chosen automatically; change it with --user-text)")
+        return ". ".join(f"{{{name}}}" for name in columns), columns
+    if users.shape[1] > 1:
+        notes.append("no column of the users holds text: only estimators of your own can use data.users")
+    return None, []
+
+
 def load_job_data(options: Namespace) -> JobData:
     """Read the data and decide what is text and what is a positive.
 
@@ -279,19 +355,32 @@ def load_job_data(options: Namespace) -> JobData:
         If the data cannot be found, no column holds text, the template is bad, or no row is a positive.
     """
     notes: list[str] = []
-    frame, items, target, found = _load(options)
-    notes += found
+    try:
+        return _make_data(options, notes)
+    except ValueError as error:
+        if not notes:
+            raise
+        found = "".join(f"\n  - {note}" for note in notes)
+        raise ValueError(f"{error}\nWhat was found before:{found}") from error
+
+
+def _make_data(options, notes):
+    """Make the data of the job; what is decided on the way is noted."""
+    tables = _load(options)
+    notes += tables.notes
+    frame, items, users, target = tables.frame, tables.items, tables.users, tables.target
     frame = _subsample(frame, options, notes).reset_index(drop=True)
     read = frame.drop(columns=[target, *options.exclude_columns], errors="ignore")
     ratings = None if target is None else frame[target]
     exclude = {USER, ITEM, *options.exclude_columns}
     items = items.drop(columns=list(options.exclude_columns), errors="ignore")
     template, columns, leaking = _template(options, items, exclude, notes)
+    user_template, user_columns = _user_template(options, users, notes)
     weighted = getattr(options, "weights", None) is not None
     if weighted:
         threshold, positive = None, _weighted_rows(ratings, options, notes)
     else:
-        threshold, positive = _positives(ratings, options, notes)
+        threshold, positive = _positives(ratings, options, target, notes)
     if options.feedback == "implicit" and positive is not None:
         frame = frame[positive].reset_index(drop=True)
     diversity, where = _find_diversity(items, columns, leaking)
@@ -314,6 +403,10 @@ def load_job_data(options: Namespace) -> JobData:
         notes,
         read,
         ratings,
+        users,
+        user_template,
+        user_columns,
+        options.protocol if hasattr(options, "protocol") else "warm",
     )
     if not any(data.texts):
         raise ValueError(f"the text {template!r} is empty for all {len(items):,} items: choose another with --text")

@@ -81,7 +81,8 @@ def make_protocol(name: str, *, folds: int, seed: int, columns: Iterable[str]) -
         return Protocol(outer, FirstSplits(inner, 3), "test", text)
     if TIME not in columns:
         raise ValueError(
-            f"--protocol temporal needs times: the interactions have no column {TIME!r}, only {list(columns)}"
+            f"--protocol temporal needs times: the interactions have no column {TIME!r}, only {list(columns)}; "
+            "--time names the column of the times"
         )
     split = TemporalSplit(time=TIME, test_size=0.2)
     text = "the last 20 % of the rows in time are tested, by models that know the rows before; every item is ranked"
@@ -93,13 +94,13 @@ def make_llm_encoder(options: Namespace) -> LLMTextEncoder:
     return LLMTextEncoder(options.model, max_length=options.max_length, memory=options.store)
 
 
-def _text_encoders(data, options):
+def _text_encoders(template, options):
     """One encoder per kind of text features; all read the same text."""
     tfidf = TfidfVectorizer(analyzer=TextAnalyzer(), sublinear_tf=True)
     # centred and of unit length: texts of one catalogue share a direction that says nothing about any of them
     llm = make_pipeline(make_llm_encoder(options), EmbeddingWhitener())
     kinds = {TFIDF: tfidf, LLM: llm, BOTH: make_union(tfidf, llm)}
-    return {name: make_pipeline(TextTemplate(data.template), encoder) for name, encoder in kinds.items()}
+    return {name: make_pipeline(TextTemplate(template), encoder) for name, encoder in kinds.items()}
 
 
 def make_candidates(X: Frame, feedback: Feedback, trials: int, seed: int) -> list[dict[str, Any]]:
@@ -162,6 +163,12 @@ def make_estimators(data: JobData, options: Namespace, protocol: Protocol) -> di
         return GridSearchCV(recommender, candidates, scoring=scorer, cv=protocol.inner, error_score="raise")
 
     estimators = {POPULARITY: PopularityRecommender(**columns), IDS: search()}
-    for name, encoder in _text_encoders(data, options).items():
-        estimators[name] = search(item_features=data.columns, item_encoder=encoder)
+    sides = {"item": (data.columns, data.template), "user": (data.user_columns, data.user_template)}
+    for name in (TFIDF, LLM, BOTH):
+        parameters: dict[str, Any] = {}
+        for side, (features, template) in sides.items():
+            if template is not None:
+                encoder = _text_encoders(template, options)[name]
+                parameters |= {f"{side}_features": list(features), f"{side}_encoder": encoder}
+        estimators[name] = search(**parameters)
     return estimators

@@ -6,9 +6,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from skllmrec._typing import Frame
-from skllmrec.datasets import load_interactions
 from skllmrec.datasets._bunch import make_bunch
-from skllmrec.datasets._folder import load_files
+from skllmrec.datasets._folder import find_interactions, find_table, load_files
 
 USER, ITEM, TIME = "user_id", "item_id", "timestamp"
 ID_TEXT = "item_name"  # the text of items that nothing describes
@@ -20,20 +19,22 @@ class FileOptions:
 
     Attributes
     ----------
-    interactions, items : str or None
+    interactions, items, users : str or None
         Files.
     user, item, time : str
         Columns.
-    delimiter, encoding : str or None
+    delimiter, decimal, encoding : str or None
         Of text files; None detects them.
     """
 
     interactions: str | None = None
     items: str | None = None
+    users: str | None = None
     user: str = USER
     item: str = ITEM
     time: str = TIME
     delimiter: str | None = None
+    decimal: str | None = None
     encoding: str | None = None
 
     @classmethod
@@ -42,9 +43,33 @@ class FileOptions:
         return cls(**{one.name: getattr(options, one.name) for one in fields(cls) if hasattr(options, one.name)})
 
 
-def load_job_files(
-    folder: str, files: FileOptions, *, target: str | None, exclude_columns: Sequence[str]
-) -> tuple[Frame, Frame, str | None, list[str]]:
+@dataclass
+class JobTables:
+    """The tables of the job, their columns renamed to those of the job.
+
+    Attributes
+    ----------
+    frame : pandas.DataFrame
+        Interactions with the attributes of their items and users, and the columns ``user_id``, ``item_id`` and
+        ``timestamp``.
+    items : pandas.DataFrame
+        One row for each item, at least one column beside ``item_id`` where a file of interactions is named.
+    users : pandas.DataFrame
+        One row for each user.
+    target : str or None
+        Column of the ratings in `frame`.
+    notes : list of str
+        What was detected, in words.
+    """
+
+    frame: Frame
+    items: Frame
+    users: Frame
+    target: str | None
+    notes: list[str]
+
+
+def load_job_files(folder: str, files: FileOptions, *, target: str | None, exclude_columns: Sequence[str]) -> JobTables:
     """Read the files, or the folder where no file is named.
 
     Parameters
@@ -58,14 +83,7 @@ def load_job_files(
 
     Returns
     -------
-    frame : pandas.DataFrame
-        Interactions with the attributes of their items, and the columns ``user_id``, ``item_id`` and ``timestamp``.
-    items : pandas.DataFrame
-        One row for each item, at least one column beside ``item_id`` where a file of interactions is named.
-    target : str or None
-        Column of the ratings in `frame`.
-    notes : list of str
-        What was detected, in words.
+    tables : JobTables
 
     Raises
     ------
@@ -75,49 +93,62 @@ def load_job_files(
     names: dict[object, str] = {files.user: USER, files.item: ITEM, files.time: TIME}
     if len(names) < 3 or target in (files.user, files.item):
         raise ValueError("--user, --item, --time and --target must name different columns")
-    if files.interactions is None:
-        bunch = load_interactions(
-            folder,
-            user=files.user,
-            item=files.item,
-            target=target,
-            exclude_columns=exclude_columns,
-            duplicates="last",
-        )
-        frame, items, notes = bunch.frame, bunch.items, []
-    else:
-        frame, items, notes = _read_files(files, target, exclude_columns)
-    return _renamed(frame, names), _renamed(items, names), names.get(target, target), notes
-
-
-def _read_files(files, target, exclude_columns):
-    paths = [None if path is None else Path(path).expanduser() for path in (files.interactions, files.items)]
-    for flag, path in zip(("--interactions", "--items"), paths, strict=True):
-        if path is not None and not path.is_file():
-            raise ValueError(f"{flag} {path}: there is no such file")
+    paths = _find_files(folder, files)
     try:
         (interactions, items, users), notes = load_files(
-            [*paths, None],
-            user=files.user,
-            item=files.item,
+            paths,
             target=target,
-            time=files.time,
             exclude_columns=exclude_columns,
             duplicates="last",
-            delimiter=files.delimiter,
-            encoding=files.encoding,
+            **{name: getattr(files, name) for name in ("user", "item", "time", "delimiter", "decimal", "encoding")},
         )
     except ValueError as error:
-        advice = " (--user, --item and --target name the columns, --delimiter and --encoding the format of text files)"
-        raise ValueError(f"{error}{advice}") from error
+        raise ValueError(f"{error}{_advice(str(error))}") from error
+    if files.time not in interactions.columns and files.time != TIME:
+        raise ValueError(f"--time {files.time}: {paths[0]} has no such column, only {list(interactions.columns)}")
     found = [f"users: {files.user} (--user)", f"items: {files.item} (--item)"]
     found.append("no ratings (--target none)" if target is None else f"ratings or weights: {target} (--target)")
-    found.append(f"times: {files.time} (--time)" if files.time in interactions.columns else "no times (--time)")
+    found.append(_describe_times(interactions, files.time))
     notes.append(f"columns of {paths[0].name}: {'; '.join(found)}")
-    if paths[1] is None:
+    if paths[1] is None and files.interactions is not None:
         interactions, items = _describe_items(interactions, files, target, notes)
     bunch = make_bunch(interactions, items, users, user=files.user, item=files.item, target=target, descr="")
-    return bunch.frame, bunch.items, notes
+    frame, items, users = (_renamed(table, names) for table in (bunch.frame, bunch.items, bunch.users))
+    return JobTables(frame, items, users, names.get(target, target), notes)
+
+
+def _describe_times(interactions, time):
+    if time not in interactions.columns:
+        return "no times (--time)"
+    if interactions[time].dtype.kind not in "iufM":
+        return f"times: {time} (--time), but its texts are no times"
+    n_missing = int(interactions[time].isna().sum())
+    return f"times: {time} (--time)" + (f", missing in {n_missing:,} rows" if n_missing else "")
+
+
+def _find_files(folder, files):
+    """Paths of interactions, items and users; None where there is no file."""
+    if files.interactions is None:
+        place = Path(folder).expanduser()
+        return [find_interactions(place), find_table(place, "items"), find_table(place, "users")]
+    paths = []
+    for flag in ("interactions", "items", "users"):
+        name = getattr(files, flag)
+        paths.append(None if name is None else Path(name).expanduser())
+        if name is not None and not paths[-1].is_file():
+            raise ValueError(f"--{flag} {paths[-1]}: there is no such file")
+    return paths
+
+
+def _advice(error):
+    """Name the options that change what an error is about."""
+    if "has no column" in error:
+        return " (--user and --item name the columns)"
+    if "no target column" in error:
+        return " (--target names the column)"
+    if any(words in error for words in ("okenizing", "more columns", "No columns", "codec")):
+        return " (--delimiter and --encoding name the format of text files)"
+    return ""
 
 
 def _describe_items(interactions, files, target, notes):

@@ -9,9 +9,11 @@ import numpy as np
 from skllmrec._cli.compare.data import JobData
 from skllmrec._cli.compare.estimators import BOTH, IDS, LLM, POPULARITY, TFIDF, Protocol
 from skllmrec._cli.compare.files import ITEM, USER
+from skllmrec._terminal import printable
 from skllmrec._typing import Estimator
 from skllmrec.comparison import Comparison, _report
 from skllmrec.comparison._verdict import Verdict
+from skllmrec.metrics._ranking import relevant_rows
 
 _WHO = {
     POPULARITY: "everyone gets what most people liked",
@@ -55,8 +57,7 @@ def lists_of_user(data: JobData, recommender: Estimator, user: Any, n: int = 10)
     """
     titles = data.items.set_index(ITEM)[data.title]
     rows = data.X.assign(strength=data.strength)[data.X[USER] == user]
-    if data.threshold is not None:
-        rows = rows[rows["strength"] >= data.threshold]
+    rows = rows[relevant_rows(rows["strength"], data.threshold, len(rows))]
     liked = rows.sort_values("strength", ascending=False, kind="stable")[ITEM].head(n)
     ids, scores = recommender.recommend([user], n_items=min(n, len(recommender.items_)))
     recommended = [item for item, score in zip(ids[0], scores[0], strict=True) if score > -np.inf]
@@ -70,6 +71,7 @@ def _title(titles, item):
 
 def side_by_side(left: list[str], right: list[str], heads: tuple[str, str]) -> list[str]:
     """Two lists as lines of text, in two columns."""
+    left, right = ([printable(text, one_line=True) for text in texts] for texts in (left, right))
     width = min(60, max(len(text) for text in [heads[0], *left]) + 4)
     lines = [f"    {heads[0]:<{width}}{heads[1]}"]
     for row in range(max(len(left), len(right))):

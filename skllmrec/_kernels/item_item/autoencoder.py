@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 from scipy import linalg, sparse
 
+from skllmrec._kernels.distinct_rows import on_distinct_rows
 from skllmrec._kernels.item_item.neighbors import inner_products
 from skllmrec._kernels.threads import map_rows
 from skllmrec._typing import CsrMatrix, FloatArray, Matrix
@@ -309,10 +310,13 @@ def cold_columns(cold: FloatArray, F: Matrix, new: Matrix) -> FloatArray:
     -------
     ndarray of shape (n_items, n_new), float32
     """
-    new = new.astype(np.float32)
+    return on_distinct_rows(lambda rows: _cold_rows(cold, F, rows), new.astype(np.float32)).T
+
+
+def _cold_rows(cold, F, new):
     if F.shape[1] > F.shape[0]:
-        return np.asarray(cold @ inner_products(F.astype(np.float32), new))
-    return np.asarray((new @ cold.T).T)
+        return np.asarray(cold @ inner_products(F.astype(np.float32), new)).T
+    return np.asarray(new @ cold.T)
 
 
 def prune(B: FloatArray, n: int) -> sparse.csc_matrix:

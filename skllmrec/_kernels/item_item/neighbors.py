@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.preprocessing import normalize
 
+from skllmrec._kernels.distinct_rows import on_distinct_rows
 from skllmrec._kernels.topk.exact import topk_dense
 from skllmrec._typing import CsrMatrix, FloatArray, IntArray, Matrix
 
@@ -116,7 +117,7 @@ def inner_products(rows: Matrix, columns: Matrix) -> FloatArray:
            [2., 4., 6.]])
     """
     if not sparse.issparse(columns):
-        return cosines(rows, columns)
+        return on_distinct_rows(lambda some: cosines(some, columns), rows)  # equal items have equal similarities
     full = np.bincount(columns.indices, minlength=columns.shape[1]) > _FULL * columns.shape[0]
     sparse_rows = sparse.csr_matrix(rows)
     products = sparse_rows[:, full].toarray() @ columns[:, full].toarray().T

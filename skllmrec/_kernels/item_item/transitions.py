@@ -43,12 +43,39 @@ def order_baskets(
     return baskets, users[begins]
 
 
-def sampled(baskets: CsrMatrix) -> CsrMatrix:
-    """Keep a random sample of 1,000 items of each basket that has more, with a fixed seed [1]_.
+def latest_times(weights: CsrMatrix, users: IntArray, items: IntArray, times: Array) -> Array:
+    """Find the latest time of each stored pair of a user and an item.
+
+    Parameters
+    ----------
+    weights : csr_matrix of shape (n_users, n_items)
+        Indices sorted.
+    users, items : ndarray of shape (n,), intp
+        Pairs that are stored, some perhaps several times.
+    times : ndarray of shape (n,)
+
+    Returns
+    -------
+    ndarray of shape (weights.nnz,)
+        Zero where a stored pair is not among the given ones.
+    """
+    owners = np.repeat(np.arange(weights.shape[0], dtype=np.int64), np.diff(weights.indptr))
+    stored = owners * weights.shape[1] + weights.indices
+    places = np.searchsorted(stored, users * np.int64(weights.shape[1]) + items)
+    order = np.argsort(times, kind="stable")
+    latest = np.zeros(weights.nnz, dtype=times.dtype)
+    latest[places[order]] = times[order]  # of equal places the last one stays
+    return latest
+
+
+def sampled(baskets: CsrMatrix, owners: IntArray) -> CsrMatrix:
+    """Keep a random sample of 1,000 items of each basket that has more [1]_, the same one whatever the other baskets.
 
     Parameters
     ----------
     baskets : csr_matrix of shape (n_baskets, n_items)
+    owners : ndarray of shape (n_baskets,)
+        The user of each, whose position is the seed.
 
     Returns
     -------
@@ -62,13 +89,16 @@ def sampled(baskets: CsrMatrix) -> CsrMatrix:
     large = np.flatnonzero(np.diff(baskets.indptr) > LARGEST_BASKET)
     if not len(large):
         return baskets
-    generator, kept = np.random.default_rng(0), np.ones(baskets.nnz, dtype=bool)
-    for first, last in zip(baskets.indptr[large], baskets.indptr[large + 1], strict=True):
+    kept = np.ones(baskets.nnz, dtype=bool)
+    for owner, first, last in zip(owners[large], baskets.indptr[large], baskets.indptr[large + 1], strict=True):
+        generator = np.random.default_rng([owner, last - first])
         kept[first + generator.permutation(last - first)[LARGEST_BASKET:]] = False
     return take_entries(baskets, np.flatnonzero(kept))
 
 
-def count_transitions(baskets: CsrMatrix, owners: IntArray, *, window: int, decay: float) -> sparse.csr_matrix:
+def count_transitions(
+    baskets: CsrMatrix, owners: IntArray, *, window: int, decay: float, begins: IntArray | None = None
+) -> sparse.csr_matrix:
     r"""Count how often one item followed another.
 
     A pair of items in one basket counts 1 in both directions, a pair g baskets apart :math:`d^{g - 1}` forwards. Large
@@ -83,17 +113,17 @@ def count_transitions(baskets: CsrMatrix, owners: IntArray, *, window: int, deca
         Largest g.
     decay : float
         d.
+    begins : ndarray of shape (n_counted,), intp, default=None
+        Items whose rows are counted, ascending; None: all.
 
     Returns
     -------
     csr_matrix of shape (n_items, n_items)
-        From the row to the column; zero diagonal.
+        From the row to the column; zero diagonal; empty rows of items that are not counted.
 
     Examples
     --------
-    >>> from typing import Any
-
-    import numpy as np
+    >>> import numpy as np
     >>> from skllmrec._kernels.item_item.transitions import count_transitions, order_baskets
     >>> baskets, owners = order_baskets(np.zeros(3, int), np.array([2, 0, 1]), np.array([10, 20, 30]), 1, 3)
     >>> count_transitions(baskets, owners, window=2, decay=0.5).toarray()
@@ -101,12 +131,17 @@ def count_transitions(baskets: CsrMatrix, owners: IntArray, *, window: int, deca
            [0. , 0. , 0. ],
            [1. , 0.5, 0. ]])
     """
-    baskets = sampled(baskets)
-    counts: Any = baskets.T @ baskets
+    baskets = sampled(baskets, owners)
+    first = baskets
+    if begins is not None:
+        counted = np.zeros(baskets.shape[1], dtype=bool)
+        counted[begins] = True
+        first = take_entries(baskets, np.flatnonzero(counted[baskets.indices]))
+    counts: Any = first.T @ baskets
     counts.setdiag(0.0)
     for gap in range(1, min(window, len(owners) - 1) + 1):
         same = np.flatnonzero(owners[gap:] == owners[:-gap])
-        counts = counts + decay ** (gap - 1) * (baskets[same].T @ baskets[same + gap])
+        counts = counts + decay ** (gap - 1) * (first[same].T @ baskets[same + gap])
     counts = counts.tocsr()
     counts.eliminate_zeros()
     return counts

@@ -13,6 +13,8 @@ from skllmrec._typing import Array, CsrMatrix, FloatArray, IntArray
 
 _Lists: TypeAlias = tuple[IntArray, FloatArray]  # positions and scores, each of shape (n_rows, k)
 
+TILE = 64  # items of a tile of `ProductTiles`, as the loops count them
+_USERS_PER_TILE = 64  # that are multiplied with a tile while it is in a core's cache
 _FEW_USERS = 8  # up to so many, one pass over the vectors takes less time than many small matrix products
 _CHUNK_USERS = 2048  # handled by one thread at a time, together
 _BLOCK_USERS = 512  # of one matrix product, whose scores stay in a core's cache
@@ -84,23 +86,18 @@ class ItemVectors:
         return self.vectors, np.arange(len(self)), np.array([0, len(self)]), np.array([np.inf])
 
     def bounds(self, user_vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Shift and reach of each user: no score of an item of norm n, rounded, is above ``shift + reach n``."""
+        """Shift and reach of each user, for scores whatever their rounding.
+
+        No score of an item is above the shift and the product of its varying columns, and so none of an item of norm n
+        is above ``shift + reach n``.
+        """
         constant, vectors = self.constant, self.vectors
         precision = np.finfo(np.result_type(user_vectors, vectors)).eps
         room = 8 * vectors.shape[1] * precision * _norms(user_vectors) * self._longest
         shift = user_vectors[:, constant].astype(np.float64) @ vectors[0, constant].astype(np.float64)
-        return shift + room, _norms(user_vectors[:, ~constant])
-
-    def varying_part(self, user_vectors: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Vectors of users without the constant columns of the items, and the room and reach of these.
-
-        Constant columns do not change the order of the items of a user; no product, rounded, is above ``room + reach
-        norm``.
-        """
-        vectors = np.ascontiguousarray(user_vectors[:, self.varying])
-        reach = _norms(vectors)
-        precision = np.finfo(np.result_type(user_vectors, self.vectors)).eps
-        return vectors, 8 * vectors.shape[1] * precision * reach * self._longest, reach
+        # in the type of the products, which are compared with it by many at a time; rounded upwards
+        dtype = np.result_type(user_vectors, vectors)
+        return np.nextafter((shift + room).astype(dtype), dtype.type(np.inf)), _norms(user_vectors[:, ~constant])
 
 
 def _as_floats(vectors):
@@ -160,7 +157,9 @@ def topk_factors(user_vectors: Array, item_vectors: Array | ItemVectors, k: int,
 
     Items are taken in the order of their norms, some hundred at a time. As soon as the product of the norms of a user
     and of the next item is below the user's k-th score, no later item can enter the list of the user.
-    Columns that are the same for all items are left out of the norms, and added.
+    Columns that are the same for all items are left out of the norms, and added. A score is summed pair by pair, the
+    same way in every call: lists and scores of a user do not depend on the other users, and equal vectors have equal
+    scores.
 
     Parameters
     ----------
@@ -189,26 +188,22 @@ def topk_factors(user_vectors: Array, item_vectors: Array | ItemVectors, k: int,
     dtype = np.result_type(user_vectors, items.vectors)
     (indptr, indices), (positions, best) = _sorted_rows(seen), _empty_lists(len(user_vectors), k, dtype)
     if len(user_vectors) <= _FEW_USERS:
-        vectors, order, edges, norms = items.scan_order()
-        is_by_norm = np.isfinite(norms[0])
-        no_bounds = user_vectors, np.zeros(len(user_vectors)), np.ones(len(user_vectors))
-        scanned, room, reach = items.varying_part(user_vectors) if is_by_norm else no_bounds
-        loops.scan_items(scanned, vectors, order, edges, norms, room, reach, indptr, indices, best, positions)
-        loops.sort_heaps(0, len(user_vectors), best, positions)
-        loops.score_again(0, len(user_vectors), user_vectors, items.vectors, best, positions)
+        _scan(user_vectors, items, indptr, indices, best, positions)
         return positions, best
     order, vectors, tiles = items.by_norm
-    varying, room, reach = items.varying_part(user_vectors)
+    varying, (shift, reach) = np.ascontiguousarray(user_vectors[:, items.varying]), items.bounds(user_vectors)
 
     def select(first, last):
         users, n_users = np.arange(first, last), last - first
         for start, stop, highest in tiles:
-            n_users = loops.keep_hopeful(users, n_users, room, reach, highest, best)
-            columns = vectors[start:stop].T
+            n_users = loops.keep_hopeful(users, n_users, shift, reach, highest, best)
+            columns, places = vectors[start:stop].T, order[start:stop]
             for block in range(0, n_users, _BLOCK_USERS):
                 rows = users[block : min(block + _BLOCK_USERS, n_users)]
-                scores = varying[rows] @ columns
-                loops.offer_scores(scores, rows, order[start:stop], indptr, indices, best, positions)
+                products = varying[rows] @ columns
+                loops.offer_products(
+                    products, rows, places, user_vectors, items.vectors, shift, indptr, indices, best, positions
+                )
         loops.sort_heaps(first, last, best, positions)
         loops.score_again(first, last, user_vectors, items.vectors, best, positions)
 
@@ -216,6 +211,79 @@ def topk_factors(user_vectors: Array, item_vectors: Array | ItemVectors, k: int,
     with serial_blas():
         map_chunks(select, [(start, min(start + _CHUNK_USERS, len(user_vectors))) for start in starts])
     return positions, best
+
+
+def _scan(user_vectors, items, indptr, indices, best, positions):
+    """Fill the lists of few users by one pass over the vectors."""
+    from skllmrec._kernels.topk import loops
+
+    vectors, order, edges, norms = items.scan_order()
+    n_users = len(user_vectors)
+    if np.isfinite(norms[0]):  # by norm, without the constant columns
+        part, (shift, reach) = np.ascontiguousarray(user_vectors[:, items.varying]), items.bounds(user_vectors)
+    else:
+        part, shift, reach = user_vectors, np.zeros(n_users, dtype=best.dtype), np.ones(n_users)
+    loops.scan_items(
+        user_vectors,
+        items.vectors,
+        part,
+        vectors,
+        order,
+        edges,
+        norms,
+        shift,
+        reach,
+        indptr,
+        indices,
+        best,
+        positions,
+    )
+    loops.sort_heaps(0, n_users, best, positions)
+    loops.score_again(0, n_users, user_vectors, items.vectors, best, positions)
+
+
+class ProductTiles:
+    """Vectors of items, laid out for inner products that do not depend on the others of a call.
+
+    A matrix product rounds a score differently from one shape of the block to another, and from one place in the block
+    to another: equal vectors would have different scores.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n_items, d)
+    """
+
+    def __init__(self, vectors: Array) -> None:
+        vectors = _as_floats(vectors)
+        self.n_items, d = vectors.shape
+        n_tiles = -(-self.n_items // TILE)
+        padded = np.zeros((n_tiles * TILE, d), dtype=vectors.dtype)
+        padded[: self.n_items] = vectors
+        self._tiles = np.ascontiguousarray(padded.reshape(n_tiles, TILE, d).transpose(0, 2, 1))
+
+    def scores(self, user_vectors: Array) -> FloatArray:
+        """Compute the inner products of users and all items.
+
+        Parameters
+        ----------
+        user_vectors : ndarray of shape (n_users, d)
+
+        Returns
+        -------
+        ndarray of shape (n_users, n_items)
+        """
+        from skllmrec._kernels.topk import loops
+
+        user_vectors = _as_floats(user_vectors)
+        shape = len(user_vectors), len(self._tiles), TILE
+        products = np.empty(shape, dtype=np.result_type(user_vectors, self._tiles))
+
+        def multiply(first, last):
+            loops.inner_products(user_vectors[first:last], self._tiles, products[first:last])
+
+        starts = range(0, len(user_vectors), _USERS_PER_TILE)
+        map_chunks(multiply, [(start, min(start + _USERS_PER_TILE, len(user_vectors))) for start in starts])
+        return products.reshape(len(user_vectors), -1)[:, : self.n_items]
 
 
 def leave_out(excluded: CsrMatrix, columns: IntArray) -> CsrMatrix:

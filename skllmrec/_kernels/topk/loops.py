@@ -124,10 +124,60 @@ def _dot(one, other):
     return total
 
 
+@njit(**INLINED)
+def _enter(user, vectors, item, seen_indices, first, last, heap, places):
+    """Insert an item into a user's heap by its inner product, if it is better than the worst entry and was not seen."""
+    score = _dot(user, vectors[item])
+    is_better = score > heap[0] or (score == heap[0] and item < places[0])
+    if is_better and not _contains(seen_indices, first, last, item):
+        heap[0], places[0] = score, item
+        _sift_down(heap, places, 0, len(heap))
+
+
+@njit(**LOOP)
+def offer_products(
+    products: FloatArray,
+    users: IntArray,
+    items: IntArray,
+    user_vectors: FloatArray,
+    vectors: FloatArray,
+    shift: FloatArray,
+    seen_indptr: IntArray,
+    seen_indices: IntArray,
+    best: FloatArray,
+    positions: IntArray,
+) -> None:
+    """Insert the items whose inner product may be among the users' best into their heaps.
+
+    ``products[row, j]``, of ``users[row]`` and ``items[j]``, comes from a matrix product, whose rounding depends on the
+    shape of the block and on the place in it. So it only says which items are worth a look: no score is above
+    ``shift + product``. The scores themselves are inner products of the vectors, pair by pair.
+    """
+    n = products.shape[1]
+    for line in range(len(users)):
+        u, row = users[line], products[line]
+        user, heap, places = user_vectors[u], best[u], positions[u]
+        first, last = seen_indptr[u], seen_indptr[u + 1]
+        threshold = heap[0] - shift[u]
+        for start in range(0, n, _TILE):
+            stop, n_above = min(start + _TILE, n), 0
+            if stop == start + _TILE:
+                for j in range(_TILE):
+                    n_above += row[start + j] >= threshold
+                if n_above == 0:
+                    continue
+            for j in range(start, stop):
+                if row[j] >= threshold:
+                    _enter(user, vectors, items[j], seen_indices, first, last, heap, places)
+                    threshold = heap[0] - shift[u]
+
+
 @njit(**LOOP)
 def scan_items(
     user_vectors: FloatArray,
     vectors: FloatArray,
+    scanned_users: FloatArray,
+    scanned: FloatArray,
     items: IntArray,
     edges: IntArray,
     norms: FloatArray,
@@ -140,22 +190,47 @@ def scan_items(
 ) -> None:
     """Insert the inner products with all vectors into the users' heaps, tile by tile, as long as they can enter.
 
-    Tile t is ``vectors[edges[t] : edges[t + 1]]``, of ``items[...]``, with norms of at most ``norms[t]``, falling; no
-    score is above ``shift + reach * norm``. The heaps are as for `offer_scores`.
+    Tile t is ``scanned[edges[t] : edges[t + 1]]``, of ``items[...]``, with norms of at most ``norms[t]``, falling; it
+    holds some columns of `vectors`. No score is above ``shift + product of the scanned columns``, nor above ``shift +
+    reach * norm``. The heaps are as for `offer_scores`.
     """
     for u in range(len(user_vectors)):
-        user, heap, places = user_vectors[u], best[u], positions[u]
+        user, part, heap, places = user_vectors[u], scanned_users[u], best[u], positions[u]
         first, last = seen_indptr[u], seen_indptr[u + 1]
         for tile in range(len(norms)):
             if shift[u] + reach[u] * norms[tile] < heap[0]:
                 break
+            threshold = heap[0] - shift[u]
             for j in range(edges[tile], edges[tile + 1]):
-                score = _dot(user, vectors[j])
-                if score >= heap[0]:
-                    item = items[j]
-                    if (score > heap[0] or item < places[0]) and not _contains(seen_indices, first, last, item):
-                        heap[0], places[0] = score, item
-                        _sift_down(heap, places, 0, len(heap))
+                if _dot(part, scanned[j]) >= threshold:
+                    _enter(user, vectors, items[j], seen_indices, first, last, heap, places)
+                    threshold = heap[0] - shift[u]
+
+
+@njit(**LOOP, **_SUM)
+def inner_products(user_vectors: FloatArray, tiles: FloatArray, products: FloatArray) -> None:
+    """Compute inner products in one order of summation, so that they do not depend on the others of the call.
+
+    ``products[u, t]`` are those of a user with the items of tile t, ``tiles[t]`` of shape (d, width).
+    """
+    for tile in range(len(tiles)):
+        vectors = tiles[tile]
+        for u in range(len(user_vectors)):
+            user, sums = user_vectors[u], products[u, tile]
+            sums[:] = 0.0
+            n_fours = len(user) - len(user) % 4
+            for column in range(0, n_fours, 4):  # sums are read and written once for four products
+                a, b, c, d = user[column], user[column + 1], user[column + 2], user[column + 3]
+                for j in range(_TILE):
+                    sums[j] += (
+                        a * vectors[column, j]
+                        + b * vectors[column + 1, j]
+                        + c * vectors[column + 2, j]
+                        + d * vectors[column + 3, j]
+                    )
+            for column in range(n_fours, len(user)):
+                for j in range(_TILE):
+                    sums[j] += user[column] * vectors[column, j]
 
 
 @njit(**LOOP)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from skllmrec._backbone._quiet import loading, quiet
 from skllmrec._weights import Weights
+from skllmrec.exceptions import FileFormatError
 
 if TYPE_CHECKING:
     import torch
@@ -74,6 +75,8 @@ def load_network(
 
     Raises
     ------
+    FileFormatError
+        If the weights lack tensors of the model other than its heads.
     ValueError
         If the model cannot be trained with these objectives, or the tokenizer is of another model.
     """
@@ -91,10 +94,24 @@ def load_network(
                 "choose a model with an encoder, such as BERT"
             )
         tokenizer = AutoTokenizer.from_pretrained(weights.path, **options)
-        network = kind.from_pretrained(weights.path, dtype=torch.float32, use_safetensors=True, **options)
+        options |= {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
+        network, report = kind.from_pretrained(weights.path, **options)
+    _check_whole(network, report["missing_keys"], weights.path)
     _check_pairing(network, with_pairs, weights.path)
     _check_tokenizer(tokenizer, network, weights.path)
     return network, tokenizer
+
+
+def _check_whole(network, missing, path):
+    """Raise an error where the file lacks tensors of the model itself, which would be random; heads may be new."""
+    lacking = sorted(
+        name for name in missing if name.startswith(f"{network.base_model_prefix}.") and "pooler" not in name
+    )
+    if lacking:
+        raise FileFormatError(
+            f"the weights in {path} lack {len(lacking)} tensors of {type(network).__name__}, e.g. {lacking[0]!r}, and "
+            "random ones would be trained on instead: save the whole model with save_pretrained"
+        )
 
 
 def _check_pairing(network, with_pairs, path):

@@ -9,6 +9,7 @@ from skllmrec._ids import shown
 from skllmrec._missing import missing_mask
 from skllmrec._typing import Array, Column, FloatArray
 from skllmrec.base import InteractionRows
+from skllmrec.base._magnitude import check_magnitude
 from skllmrec.recommenders.two_tower._network import pair_features
 
 KINDS = ("regression", "classification")
@@ -115,7 +116,8 @@ def read_task(rows: InteractionRows, name: Column, kind: str, weight: float) -> 
     Raises
     ------
     ValueError
-        If the column does not exist, holds no value at all, or for a regression anything but finite numbers.
+        If the column does not exist, holds no value at all, or for a regression anything but finite numbers that are
+        not too large.
     """
     values = np.asarray(rows.column(name, name="tasks"), dtype=object).ravel()
     known = np.flatnonzero(~missing_mask(values))
@@ -147,6 +149,7 @@ def _numbers(values, name):
     wrong = np.flatnonzero(~np.isfinite(numbers))
     if len(wrong):
         raise ValueError(f"tasks: column {name!r} holds {numbers[wrong[0]]}: numbers to be learned are finite")
+    check_magnitude(numbers, f"tasks: column {name!r}, where it is known,", remedy="Scale it")
     return numbers
 
 
