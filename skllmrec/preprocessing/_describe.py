@@ -166,15 +166,17 @@ def _leaks_of_items(frame, key, y, items, codes):
             yield from quality.check_leak(str(name), values, targets)
 
 
-def _catalogue(items, key, item):
+def _catalogue(table, key, item):
     """Return the frame of the catalogue, and the name of the column that holds its ids."""
-    frame = getattr(items, "frame", items)
+    frame = getattr(table, "frame", table)
     if not is_frame(frame):
-        raise TypeError(f"items must be a dataframe or a FeatureTable, one row per item, got {type(items).__name__}")
-    _check_names(frame, "items")
+        raise TypeError(
+            f"item_table must be a dataframe or a FeatureTable, one row per item, got {type(table).__name__}"
+        )
+    _check_names(frame, "item_table")
     if key is not None and key not in frame.columns:
-        raise ValueError(f"key={key!r} is not a column of items; its columns are {list(frame.columns)}")
-    return frame, getattr(items, "key", item) if key is None else key
+        raise ValueError(f"key={key!r} is not a column of item_table; its columns are {list(frame.columns)}")
+    return frame, getattr(table, "key", item) if key is None else key
 
 
 def _describe_y(y, times):
@@ -211,11 +213,11 @@ def _encode_ids(X, user, item):
 def describe_data(
     X: Rows,
     y: ArrayLike | None = None,
-    items: Frame | None = None,
     *,
     user: Column = 0,
     item: Column = 1,
     time: Column | None = None,
+    item_table: Frame | None = None,
     key: str | None = None,
     least: int = 5,
 ) -> DataDescription:
@@ -231,15 +233,16 @@ def describe_data(
         One interaction per row.
     y : array-like of shape (n_rows,), default=None
         Ratings or weights.
-    items : dataframe or FeatureTable, default=None
-        The catalogue, one row per item; its text columns are examined. If None, those of X are, if X is a frame.
     user, item : str or int, default=0, 1
         Columns of X that hold the ids.
     time : str or int, default=None
         Column of X that holds the times.
+    item_table : FeatureTable or dataframe, default=None
+        Every item with its columns, one row each; the text columns are examined. If None, those of X are, if X is a
+        frame.
     key : str, default=None
-        Column of `items` that holds the ids. If None, the key of the FeatureTable, or the column named `item`. Without
-        such a column the numbers of the catalogue cannot be compared with the interactions.
+        Column of `item_table` that holds the ids. If None, the key of the FeatureTable, or the column named `item`.
+        Without such a column the numbers of the table cannot be compared with the interactions.
     least : int, default=5
         Users and items with fewer rows than this are reported.
 
@@ -254,7 +257,7 @@ def describe_data(
         If there are no rows, a column does not exist or is repeated, an id or a time is missing, y is not finite, X and
         y have different lengths, or `least` is not an integer >= 1.
     TypeError
-        If ids are neither strings nor numbers, the times are strings, or `items` is not a dataframe.
+        If ids are neither strings nor numbers, the times are strings, or `item_table` is not a dataframe.
 
     See Also
     --------
@@ -276,7 +279,7 @@ def describe_data(
     >>> from skllmrec.preprocessing import describe_data
     >>> X = [["ann", 1], ["ann", 2], ["bob", 2]]
     >>> items = pd.DataFrame({"id": [1, 2], "plot": ["A <b>crew</b> lost in space", None]})
-    >>> print(describe_data(X, items=items, key="id", least=2))
+    >>> print(describe_data(X, item_table=items, key="id", least=2))
     Data
       rows: 3
       users: 2
@@ -302,10 +305,10 @@ def describe_data(
         findings += y_findings
     skip = {user, item, time}
     findings += _leaks_of_rows(X, ratings, codes, skip)
-    if items is None:
+    if item_table is None:
         columns = _columns_of_rows(X, codes, skip)
     else:
-        frame, key = _catalogue(items, key, item)
+        frame, key = _catalogue(item_table, key, item)
         findings += _leaks_of_items(frame, key, ratings, ids["item"], codes["item"])
         columns = {name: to_list(frame[name]) for name in frame.columns if name != key}
     text_facts, text_findings = _describe_columns(columns)

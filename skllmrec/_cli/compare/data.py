@@ -92,7 +92,7 @@ class JobData:
         """What may be wrong with the data as it was read, a DataDescription."""
         X, y = (self.X, self.y) if self.read is None else (self.read, self.ratings)
         time = TIME if TIME in X.columns else None
-        return describe_data(X, y, self.items[[ITEM, *self.columns]], user=USER, item=ITEM, time=time, key=ITEM)
+        return describe_data(X, y, user=USER, item=ITEM, time=time, item_table=self.items[[ITEM, *self.columns]])
 
     def describe(self) -> list[tuple[str, str]]:
         """Pairs that describe the data."""
@@ -205,7 +205,7 @@ def _load(options):
         raise ValueError("--items needs --interactions FILE, the file that holds who met which item")
     if files.interactions is None and options.data == ML_100K:
         bunch = fetch_movielens_100k()
-        return bunch.frame, bunch.items, TARGET, []
+        return bunch.frame, bunch.item_table, TARGET, []
     excluded = [name for name in options.exclude_columns if name]
     return load_job_files(options.data, files, target=target, exclude_columns=excluded)
 

@@ -84,7 +84,7 @@ def load_job_files(
             exclude_columns=exclude_columns,
             duplicates="last",
         )
-        frame, items, notes = bunch.frame, bunch.items, []
+        frame, items, notes = bunch.frame, bunch.item_table, []
     else:
         frame, items, notes = _read_files(files, target, exclude_columns)
     return _renamed(frame, names), _renamed(items, names), names.get(target, target), notes
@@ -117,7 +117,7 @@ def _read_files(files, target, exclude_columns):
     if paths[1] is None:
         interactions, items = _describe_items(interactions, files, target, notes)
     bunch = make_bunch(interactions, items, users, user=files.user, item=files.item, target=target, descr="")
-    return bunch.frame, bunch.items, notes
+    return bunch.frame, bunch.item_table, notes
 
 
 def _describe_items(interactions, files, target, notes):

@@ -157,7 +157,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
     >>> recommender = FeatureMFRecommender(
     ...     8, user="user_id", item="item_id", item_features="title", item_encoder=TfidfVectorizer(),
     ...     feedback="implicit", random_state=0)
-    >>> ids, scores = recommender.fit(data.data).recommend(data.users["user_id"][:2], n_items=3)
+    >>> ids, scores = recommender.fit(data.data).recommend(data.user_table["user_id"][:2], n_items=3)
     >>> ids.shape
     (2, 3)
     """
