@@ -46,7 +46,10 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
     """What all recommenders share: reading X and y, encoding features, ranking, folding in.
 
     A subclass stores its parameters, among them ``user`` and ``item`` and, if it knows them, ``user_features``,
-    ``item_features``, ``user_encoder``, ``item_encoder``, ``feedback`` and ``handle_unknown``, and implements
+    ``item_features``, ``user_encoder``, ``item_encoder``, ``feedback`` (without it, y holds ratings) and
+    ``handle_unknown``. Those of this package take all of them, in this order and with the same defaults, so that they
+    can be exchanged for each other; ``_reads_user_features = False`` and ``_reads_ratings = False`` let `fit` refuse
+    features of users and ``feedback="explicit"``. A subclass implements
 
     - ``_fit_interactions(interactions)``: learn from an `Interactions`;
     - ``_score_block(users, items)``: the scores of two `Entities`, ndarray of shape (n_users, n_items);
@@ -93,6 +96,9 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
         "feedback": [StrOptions({"explicit", "implicit"})],
         "handle_unknown": [StrOptions({"prior", "error"})],
     }
+
+    _reads_user_features = True
+    _reads_ratings = True
 
     # -- what a subclass implements ---------------------------------------------------------------------------
 
@@ -154,12 +160,14 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
         ------
         ValueError
             If X is empty or a dense matrix of users and items (see `skllmrec.interactions_from_matrix`), a column is
-            missing, an id, rating or feature is missing or not finite, a weight is negative, or a table lacks an id.
+            missing, an id, rating or feature is missing or not finite, a weight is negative, a table lacks an id, or
+            the recommender cannot learn from ratings or features of users that its parameters name.
         TypeError
             If an id is neither string nor number, X is a sparse matrix, or a table is neither a FeatureTable nor a
             data frame with the column of ids.
         """
         passed = X, y
+        self._check_abilities()
         X = self._checked(X, reset=True)
         keys = {side: ColumnKey.resolve(X, getattr(self, side), name=side) for side in ("user", "item")}
         if np.array_equal(keys["user"].positions, keys["item"].positions):
@@ -304,6 +312,22 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
     @property
     def _handle_unknown(self):
         return getattr(self, "handle_unknown", "prior")
+
+    def _check_abilities(self):
+        """Refuse shared parameters that this recommender takes for the sake of others only."""
+        name = type(self).__name__
+        if not self._reads_ratings and self._feedback == "explicit":
+            raise ValueError(
+                f"{name} does not learn from ratings: keep the rows that are likes (e.g. y >= 4 of 5) and use "
+                "feedback='implicit', or a recommender of ratings, such as FeatureMFRecommender(feedback='explicit')"
+            )
+        given = [part for part in ("user_features", "user_encoder") if getattr(self, part, None) is not None]
+        if given and not self._reads_user_features:
+            raise ValueError(
+                f"{name} does not learn from features of users: leave {' and '.join(given)} out (in a grid search, "
+                "give this recommender a grid of its own), or use FeatureMFRecommender, TwoTowerRecommender or "
+                "PairwiseRecommender"
+            )
 
     def _read_tables(self, keys, user_table, item_table):
         """Make a FeatureTable of each plain data frame."""

@@ -81,7 +81,7 @@ def interactions_from_matrix(R: Any, users: Ids | None = None, items: Ids | None
     >>> X, y = interactions_from_matrix(R, items=["alien", "dune", "heat"])
     >>> X.tolist(), y.tolist()
     ([[0, 'alien'], [0, 'heat'], [1, 'alien']], [5.0, 1.0, 4.0])
-    >>> PopularityRecommender().fit(X, y).recommend([1], n_items=1)[0].tolist()
+    >>> PopularityRecommender(feedback="explicit").fit(X, y).recommend([1], n_items=1)[0].tolist()
     [['heat']]
     """
     if is_frame(R) and hasattr(R, "index"):

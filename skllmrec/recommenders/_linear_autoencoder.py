@@ -17,7 +17,7 @@ from skllmrec._kernels.item_item.autoencoder import (
     prune,
 )
 from skllmrec._sklearn import Interval, StrOptions
-from skllmrec._typing import Column, Columns, Estimator, Unknown
+from skllmrec._typing import Column, Columns, Estimator, Feedback, Unknown
 from skllmrec.recommenders._item_to_item import Candidates, Content, ItemToItemRecommender, place_columns
 
 _RIDGE_OF_HISTORIES = 5.0  # alpha in mean histories; published optima of EASE: 7 (ML-20M), 8 (Netflix), 3.4 (MSD)
@@ -40,10 +40,18 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
     ----------
     user, item : str or int, default=0, 1
         Columns of X that hold the ids.
+    user_features : None
+        Nothing is learned from features of users: the parameter is there because all recommenders have it and can be
+        exchanged for each other. `fit` refuses any other value.
     item_features : column key, default=None
         Columns that describe the item.
+    user_encoder : None
+        As `user_features`.
     item_encoder : transformer, default=None
         Turns them into vectors; dense ones are centred, all are scaled to unit length.
+    feedback : {"implicit"}, default="implicit"
+        y holds weights (None for all one). `fit` refuses "explicit": reconstruction knows what was chosen, not how it
+        was rated, so that no rating can be predicted.
     method : {"auto", "ease", "edlae", "cease", "additive", "l3ae"}, default="auto"
         With :math:`G = X^\top X`, K the inner products of the features of items, and :math:`Z(P)_{ij} = -P_{ij} /
         P_{jj}` with a zero diagonal:
@@ -105,15 +113,18 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "n_neighbors": [Interval(Integral, 1, None, closed="left"), None],
     }
-    feedback = "implicit"  # reconstruction knows what was chosen, not how it was rated
+    _reads_ratings = False  # reconstruction knows what was chosen, not how it was rated
 
     def __init__(
         self,
         *,
         user: Column = 0,
         item: Column = 1,
+        user_features: Columns | None = None,
         item_features: Columns | None = None,
+        user_encoder: Estimator | None = None,
         item_encoder: Estimator | None = None,
+        feedback: Feedback = "implicit",
         method: str = "auto",
         alpha: Any = None,
         feature_alpha: Any = 5.0,
@@ -124,8 +135,11 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
     ) -> None:
         self.user = user
         self.item = item
+        self.user_features = user_features
         self.item_features = item_features
+        self.user_encoder = user_encoder
         self.item_encoder = item_encoder
+        self.feedback = feedback
         self.method = method
         self.alpha = alpha
         self.feature_alpha = feature_alpha

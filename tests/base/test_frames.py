@@ -37,7 +37,7 @@ def popularity(**params):
 @pytest.mark.parametrize("names", [NAMES, {"user": 0, "item": 1}])
 @pytest.mark.parametrize("convert", [lambda frame: frame, pl.from_pandas])
 def test_a_plain_frame_is_a_table(names, convert):
-    model = FeatureMFRecommender(2, random_state=0, **names, **TEXT)
+    model = FeatureMFRecommender(2, random_state=0, feedback="explicit", **names, **TEXT)
     expected = model.fit(X, Y, item_table=FeatureTable(CATALOGUE, key="item"))
     scores = expected.recommend(["ann"], 4, exclude_seen=False)
     found = model.fit(X, Y, item_table=convert(CATALOGUE)).recommend(["ann"], 4, exclude_seen=False)
@@ -47,23 +47,28 @@ def test_a_plain_frame_is_a_table(names, convert):
 
 def test_a_plain_frame_of_users_and_blends():
     users = pd.DataFrame({"user": ["ann", "bob", "cid", "dan"], "about": WORDS})
-    model = FeatureMFRecommender(2, user_features="about", user_encoder=TfidfVectorizer(), **NAMES)
+    model = FeatureMFRecommender(2, user_features="about", user_encoder=TfidfVectorizer(), feedback="explicit", **NAMES)
     assert model.fit(X, Y, user_table=users).users_.tolist() == ["ann", "bob", "cid", "dan"]
-    blend = BlendRecommender([("a", PopularityRecommender(**NAMES, **TEXT)), ("b", FeatureMFRecommender(2, **NAMES))])
+    blend = BlendRecommender(
+        [
+            ("a", PopularityRecommender(feedback="explicit", **NAMES, **TEXT)),
+            ("b", FeatureMFRecommender(2, feedback="explicit", **NAMES)),
+        ]
+    )
     many = pd.concat([X, X.assign(user=X["user"] + "2"), X.assign(user=X["user"] + "3")])
     blend.fit(many, np.tile(Y, 3), item_table=CATALOGUE)
     assert blend.items_.tolist() == [1, 2, 3, 4]
 
 
 def test_frames_without_the_key():
-    model = PopularityRecommender(**NAMES)
+    model = PopularityRecommender(feedback="explicit", **NAMES)
     message = (
         r"item_table must be a FeatureTable\(frame, key=\.\.\.\), got DataFrame that lacks 'item' \(is 'Item' meant"
     )
     with pytest.raises(TypeError, match=message):
         model.fit(X, Y, item_table=CATALOGUE.rename(columns={"item": "Item"}))
     with pytest.raises(TypeError, match="X names no column of ids that could be the key"):
-        PopularityRecommender().fit(X.to_numpy(), Y, item_table=CATALOGUE)
+        PopularityRecommender(feedback="explicit").fit(X.to_numpy(), Y, item_table=CATALOGUE)
     with pytest.raises(ValueError, match="1 ids appear more than once in column 'item'"):
         model.fit(X, Y, item_table=pd.concat([CATALOGUE, CATALOGUE[:1]]))
 
@@ -107,7 +112,7 @@ GROUPED = pd.DataFrame(
 )
 FACTORS = {
     "FeatureMF": FeatureMFRecommender(4, feedback="implicit", random_state=0),
-    "explicit": FeatureMFRecommender(4, random_state=0),
+    "explicit": FeatureMFRecommender(4, random_state=0, feedback="explicit"),
     "TwoTower": TwoTowerRecommender(4, feedback="implicit", max_iter=30, random_state=0),
 }
 
@@ -140,5 +145,9 @@ def test_unknown_users_have_no_similar_users():
 
 
 def test_models_without_factors_of_users_have_no_similar_users():
-    for model in (PopularityRecommender(), NeighborsRecommender(), PairwiseRecommender(Ridge())):
+    for model in (
+        PopularityRecommender(feedback="explicit"),
+        NeighborsRecommender(feedback="explicit"),
+        PairwiseRecommender(Ridge(), feedback="explicit"),
+    ):
         assert not hasattr(model, "similar_users")

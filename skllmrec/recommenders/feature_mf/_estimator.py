@@ -63,8 +63,8 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
     user_encoder, item_encoder : transformer, default=None
         Encodes the feature columns, once for each distinct user or item; a scalar column reaches it one-dimensional.
         None: the columns are numbers.
-    feedback : {"explicit", "implicit"}, default="explicit"
-        Whether y holds ratings, or non-negative weights (None for all one).
+    feedback : {"implicit", "explicit"}, default="implicit"
+        Whether y holds non-negative weights (None for all one), or ratings.
     solver : {"als", "adamw", "rmsprop", "sgd"}, default="als"
         How the objective is minimised. "als": alternating least squares by warm-started conjugate gradients, the
         fastest. The others: mini-batch gradient descent with AdamW, RMSProp or Nesterov momentum, which adds dropout
@@ -196,7 +196,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         item_features: Columns | None = None,
         user_encoder: Estimator | None = None,
         item_encoder: Estimator | None = None,
-        feedback: Feedback = "explicit",
+        feedback: Feedback = "implicit",
         solver: str = "als",
         alpha: float | None = None,
         nu: float | None = None,
