@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
@@ -102,6 +103,56 @@ def test_frame_of_histories_candidates_and_nothing():
     assert model.recommend(["bob"], 1, candidates=[2], as_frame=True)["item"].tolist() == [2]
     both = model.recommend((["ann"], X[:2]), 1, exclude_seen=False, as_frame=True)
     assert len(both) == len(model.recommend((["ann"], X[:2]), 1, exclude_seen=False)[0])
+
+
+def entries(asked, ids, scores):
+    """Rows of a frame of lists, by hand."""
+    return [
+        (query, found, rank, score)
+        for query, row, values in zip(asked, ids.tolist(), scores.tolist(), strict=True)
+        for rank, (found, score) in enumerate(zip(row, values, strict=True), start=1)
+        if score > -np.inf
+    ]
+
+
+def test_frame_of_a_ranker():
+    model = popularity()
+    ranker = model.ranker([1, 3])
+    frame = ranker.rank(["ann", "cid", "nobody"], 2, as_frame=True)
+    expected = entries(["ann", "cid", "nobody"], *ranker.rank(["ann", "cid", "nobody"], 2))
+    assert list(frame.itertuples(index=False, name=None)) == expected and 0 < len(expected) < 6
+    assert list(frame.columns) == ["user", "item", "rank", "score"] and frame["item"].dtype == np.int64
+
+
+def test_frames_of_similar_items_and_users():
+    model = FeatureMFRecommender(2, random_state=0, feedback="implicit", **NAMES, **TEXT).fit(X, item_table=CATALOGUE)
+    both = {
+        ("item", "similar_item"): (model.similar_items, [1, 3, 99], 2),
+        ("user", "similar_user"): (model.similar_users, ["ann", "nobody"], 1),
+    }
+    for names, (similar, asked, n) in both.items():
+        frame, expected = similar(asked, n, as_frame=True), entries(asked, *similar(asked, n))
+        assert list(frame.columns) == [*names, "rank", "score"]
+        assert list(frame.itertuples(index=False, name=None)) == expected
+        assert len(expected) == n * (len(asked) - 1), "nothing is known of the last: it has no row"
+    by_text = model.similar_items(features=WORDS[:2], n_items=1, as_frame=True)
+    assert by_text["item"].tolist() == [0, 1]
+    blend = BlendRecommender([("a", model)], **NAMES).fit(X, item_table=CATALOGUE)
+    ids, _ = blend.similar_items([1], 1)
+    assert blend.similar_items([1], 1, as_frame=True)["similar_item"].tolist() == ids[0].tolist()
+
+
+def test_frames_of_polars_where_scikit_learn_is_set_to_it():
+    model = popularity()
+    expected = entries(["ann", "cid", "bob"], *model.recommend(["ann", "cid", "bob"], 3))
+    with sklearn.config_context(transform_output="polars"):
+        frame = model.recommend(["ann", "cid", "bob"], 3, as_frame=True)
+        nothing = model.recommend(["ann"], 3, history=[[1, 2, 3]], as_frame=True)
+    assert isinstance(frame, pl.DataFrame) and frame.rows() == expected
+    assert (
+        frame.schema == nothing.schema == {"user": pl.String, "item": pl.Int64, "rank": pl.Int64, "score": pl.Float64}
+    )
+    assert nothing.height == 0
 
 
 # -- similar users ---------------------------------------------------------------------------------------------
