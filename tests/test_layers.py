@@ -11,7 +11,7 @@ import skllmrec
 
 ROOT = Path(skllmrec.__file__).parent
 LAYERS = [
-    {"_device", "_free_memory", "_missing", "_optional", "_sklearn", "_typing", "exceptions"},
+    {"_device", "_foreign", "_free_memory", "_missing", "_optional", "_sklearn", "_typing", "exceptions"},
     {
         "_drawing",
         "_files",

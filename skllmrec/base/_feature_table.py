@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skllmrec._foreign import as_table
 from skllmrec._ids import IdIndex, column, shown
 from skllmrec._sklearn import is_frame
 from skllmrec._typing import Column, Frame
@@ -39,6 +40,7 @@ class FeatureTable:
     __slots__ = ("_ids", "frame", "key")
 
     def __init__(self, frame: Frame, *, key: Column) -> None:
+        frame = as_table(frame, name="frame")
         if not is_frame(frame):
             raise TypeError(f"FeatureTable needs a dataframe, got {type(frame).__name__}")
         ids = column(frame, key, name="key")
@@ -85,6 +87,7 @@ def read_table(table: FeatureTable | Frame | None, key: str | None, *, name: str
     """
     if table is None or isinstance(table, FeatureTable):
         return table
+    table = as_table(table, name=name)
     wanted = f"{name} must be a FeatureTable(frame, key=...), got {type(table).__name__}"
     if not is_frame(table):
         raise TypeError(wanted)

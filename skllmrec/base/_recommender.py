@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skllmrec._foreign import as_table
 from skllmrec._format import VersionedStateMixin
 from skllmrec._ids import IdIndex, normalise_ids
 from skllmrec._sklearn import (
@@ -356,6 +357,7 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
 
     def _checked(self, X, *, reset):
         """Check the container; frames stay frames, so that columns keep their own types."""
+        X = as_table(X)
         check_is_no_matrix(self, X, reset=reset)
         if is_frame(X):
             columns = X if reset else self._columns_of_fit(X)

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 
+from skllmrec._foreign import as_table
 from skllmrec._sklearn import num_rows
 from skllmrec._typing import ArrayLike, Estimator, Path, RandomState, Rows
 from skllmrec.base import FeatureTable
@@ -213,6 +214,9 @@ def compare_recommenders(
     >>> comparison.frame.shape
     (10, 13)
     """
+    X = as_table(X)
+    user_table = as_table(user_table, name="user_table")
+    item_table = as_table(item_table, name="item_table")
     reference = _check_names(estimators, reference)
     records = _check_metrics(metrics, y)
     space = item_table if item_vectors is None else item_vectors

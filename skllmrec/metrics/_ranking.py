@@ -8,6 +8,7 @@ from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
+from skllmrec._foreign import as_table
 from skllmrec._ids import IdIndex, column
 from skllmrec._sklearn import take_rows
 from skllmrec._typing import Array, ArrayLike, Estimator, FloatArray, RandomState, Rows
@@ -338,7 +339,7 @@ def rank_test_users(
     0.75
     """
     check_ranking_options(k, threshold, candidates)
-    recommender, X = _unwrap(estimator, X)
+    recommender, X = _unwrap(estimator, as_table(X))
     user_ids = column(X, recommender.user, name="user")
     item_ids = column(X, recommender.item, name="item")
     random = check_random_state(random_state)

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from skllmrec._foreign import as_table
 from skllmrec._ids import IdIndex, column
 from skllmrec._missing import is_missing
 from skllmrec._sklearn import is_frame, take_columns
@@ -168,6 +169,7 @@ def _leaks_of_items(frame, key, y, items, codes):
 
 def _catalogue(table, key, item):
     """Return the frame of the catalogue, and the name of the column that holds its ids."""
+    table = as_table(table, name="item_table")
     frame = getattr(table, "frame", table)
     if not is_frame(frame):
         raise TypeError(
@@ -294,6 +296,7 @@ def describe_data(
       - plot: missing values in 1 of 2 (50.0%): TextTemplate leaves such fields out, encoders refuse them
       - plot: markup in 1 of 1 (100.0%): clean the texts with TextCleaner before they are encoded (e.g. 'A <b>c...
     """
+    X = as_table(X)
     _check_arguments(X, least)
     ids, codes = _encode_ids(X, user, item)
     facts, findings = _describe_pairs(codes, least)

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from skllmrec._foreign import as_table
 from skllmrec._format import VersionedStateMixin
 from skllmrec._ids import IdIndex, column
 from skllmrec._sklearn import Interval, StrOptions, all_or_nothing, fit_context, is_frame
@@ -133,6 +134,7 @@ class HistoryText(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
         TypeError
             If ids are neither strings nor numbers, or times are strings.
         """
+        X = as_table(X)
         template = TextTemplate(self.template).fit(X)
         self.n_features_in_ = template.n_features_in_
         if hasattr(template, "feature_names_in_"):
@@ -168,6 +170,7 @@ class HistoryText(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
             If X lacks the column of the user ids or already has a column `name`, or an id is missing.
         """
         check_is_fitted(self)
+        X = as_table(X)
         if is_frame(X) and self.name in list(X.columns):
             raise ValueError(
                 f"HistoryText: X has a column {self.name!r} already, its columns are {list(X.columns)}: set name="

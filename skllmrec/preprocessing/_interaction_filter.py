@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
+from skllmrec._foreign import as_table
 from skllmrec._format import VersionedStateMixin
 from skllmrec._ids import IdIndex, column
 from skllmrec._sklearn import Interval, StrOptions, all_or_nothing, fit_context, take_rows
@@ -182,6 +183,7 @@ class InteractionFilter(VersionedStateMixin, BaseEstimator):
         TypeError
             If ids are neither strings nor numbers, or the times are strings or cannot be compared.
         """
+        X = as_table(X)
         self._check(X, y)
         users = IdIndex.from_values(column(X, self.user, name="user"))[1]
         items = IdIndex.from_values(column(X, self.item, name="item"))[1]

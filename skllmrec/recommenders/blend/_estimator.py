@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
+from skllmrec._foreign import as_table
 from skllmrec._ids import IdIndex, normalise_ids
 from skllmrec._sklearn import BaseComposition, Interval, all_or_nothing, column_positions, fit_context, take_rows
 from skllmrec._typing import Array, Column, Estimator, Feedback, FloatArray, Frame, Ids, RandomState, Rows, Unknown
@@ -64,6 +65,7 @@ class _Names:
         """Find the rows of `Entities` in what a caller gave: ids, rows of a table, or a tuple of both."""
         if given is None:
             return cls(entities.ids, histories=histories, are_people=False)
+        given = as_table(given)
         is_tuple = isinstance(given, tuple) and len(given) == 2 and np.ndim(given[1]) == 2
         table = given[1] if is_tuple else given
         table = table if hasattr(table, "shape") else np.array(table, dtype=object)
