@@ -105,7 +105,8 @@ def main() -> None:
     if options.quick:
         options.users, options.items, options.folds = 200, 150, 2
     bunch = make_interactions(options.users, options.items, density=0.02, random_state=0)
-    X, table = bunch.frame[["user_id", "item_id"]], FeatureTable(bunch.items[["item_id", "description"]], key="item_id")
+    X = bunch.frame[["user_id", "item_id"]]
+    table = FeatureTable(bunch.item_table[["item_id", "description"]], key="item_id")
     folds = list(PerUserKFold(options.folds, user="user_id", random_state=0).split(X))
     estimators = make_estimators()
     run_compare(estimators, X, folds[:1], table)  # compiles

@@ -45,7 +45,11 @@ def ratings(seed: int) -> Iterator[tuple[str, float, float]]:
     for solver in SOLVERS:
         start = time.process_time()
         found = cross_validate(
-            recommender(solver, seed), data.data, data.target, cv=folds, scoring="neg_root_mean_squared_error"
+            recommender(solver, seed, feedback="explicit"),
+            data.data,
+            data.target,
+            cv=folds,
+            scoring="neg_root_mean_squared_error",
         )
         yield solver, -np.mean(found["test_score"]), (time.process_time() - start) / 5
 

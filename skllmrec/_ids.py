@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from skllmrec._column_names import check_position_of_ids
+from skllmrec._foreign import as_table
 from skllmrec._missing import is_missing
 from skllmrec._sklearn import is_frame, take_columns
 from skllmrec._typing import Array, Column, Ids, IntArray, Rows
@@ -41,6 +42,7 @@ def column(X: Rows, key: Column, *, name: str = "column") -> Array:
     --------
     normalise_ids : The rules for single ids.
     """
+    X = as_table(X)
     if isinstance(key, str):
         if not is_frame(X):
             raise ValueError(

@@ -39,5 +39,5 @@ def llm(folder, **params):
 
 def make_recommender(item_encoder, **params):
     """A small FeatureMFRecommender on the text of the items."""
-    params = {"max_iter": 3, "random_state": 0, "item_features": ["title", "genre"], **params}
+    params = {"feedback": "explicit", "max_iter": 3, "random_state": 0, "item_features": ["title", "genre"], **params}
     return FeatureMFRecommender(4, user="user_id", item="item_id", item_encoder=item_encoder, **params)

@@ -29,7 +29,7 @@ TFIDF = {"item_features": "title", "item_encoder": TfidfVectorizer()}
 
 
 def mf(**params):
-    return FeatureMFRecommender(2, **{**NAMES, **params})
+    return FeatureMFRecommender(2, **{**NAMES, "feedback": "explicit", **params})
 
 
 def fitted(**params):
@@ -69,7 +69,7 @@ FIT = {
         "user column 'user_id' has a missing id .* at position 1",
     ),
     "None id in an array": (
-        lambda: PopularityRecommender().fit([["ann", 1], ["bob", None]], [1, 2]),
+        lambda: PopularityRecommender(feedback="explicit").fit([["ann", 1], ["bob", None]], [1, 2]),
         "item column 1 has a missing id .* at position 1",
     ),
     "NaN rating": (lambda: mf().fit(FRAME, [1, np.nan, 2, 3]), "y contains NaN or inf, nan at position 1 .*remove"),
@@ -104,8 +104,14 @@ FIT = {
     ),
     "encoder without features": (lambda: fitted(item_encoder=TfidfVectorizer()), "item_features is None: name the col"),
     "empty frame": (lambda: mf().fit(FRAME.iloc[:0], Y[:0]), r"0 sample\(s\) while a minimum of 1 is required by Feat"),
-    "empty array": (lambda: PopularityRecommender().fit(np.empty((0, 2)), []), r"0 sample\(s\) .* minimum of 1"),
-    "one column": (lambda: PopularityRecommender().fit([[1], [2]], [1, 2]), r"1 feature\(s\) .* minimum of 2"),
+    "empty array": (
+        lambda: PopularityRecommender(feedback="explicit").fit(np.empty((0, 2)), []),
+        r"0 sample\(s\) .* minimum of 1",
+    ),
+    "one column": (
+        lambda: PopularityRecommender(feedback="explicit").fit([[1], [2]], [1, 2]),
+        r"1 feature\(s\) .* minimum of 2",
+    ),
     "solver": (lambda: fitted(solver="newton"), "'solver' parameter of FeatureMFRecommender must be a str among"),
     "parameter": (lambda: fitted(feedback="stars"), "'feedback' parameter of FeatureMFRecommender must be a str among"),
     "table with equal ids": (
@@ -273,7 +279,7 @@ FAILING = {
 @pytest.mark.parametrize("call", FAILING.values(), ids=FAILING)
 @pytest.mark.parametrize(
     "recommender",
-    [mf(item_features="year"), PairwiseRecommender(Ridge(), **NAMES, item_features="year")],
+    [mf(item_features="year"), PairwiseRecommender(Ridge(), feedback="explicit", **NAMES, item_features="year")],
     ids=["FeatureMF", "Pairwise"],
 )
 def test_nothing_is_half_done(recommender, call):
@@ -298,7 +304,7 @@ class Moody(Ridge):
 
 
 def test_regressor_that_fails_leaves_the_last_fit():
-    recommender = PairwiseRecommender(Moody(), **NAMES, item_features="year").fit(FRAME, Y)
+    recommender = PairwiseRecommender(Moody(), feedback="explicit", **NAMES, item_features="year").fit(FRAME, Y)
     before = recommender.predict(FRAME)
     other = FRAME.assign(user_id=["zoe", "ann", "bob", "zoe"], year=FRAME["year"] + 50)
     with pytest.raises(RuntimeError, match="not today"):

@@ -230,7 +230,9 @@ def test_missing_values_do_not_hide_a_network_error(unreachable):
     pd = pytest.importorskip("pandas")
     X = pd.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1], "title": ["Heat", None, "Heat"]})
     encoder = make_pipeline(TextTemplate("{title}"), unreachable)
-    recommender = FeatureMFRecommender(2, user="user", item="item", item_features=["title"], item_encoder=encoder)
+    recommender = FeatureMFRecommender(
+        2, user="user", item="item", item_features=["title"], item_encoder=encoder, feedback="explicit"
+    )
     with pytest.raises(RemoteAPIError, match="cannot be reached"):
         recommender.fit(X, [1.0, 2.0, 3.0])
 
@@ -247,7 +249,7 @@ def test_wrong_requests_are_no_fault_of_storage_or_network():
         assert not isinstance(caught.value, OSError)
         assert http_status(caught.value) == 422
     with pytest.raises(NotFittedError) as caught:
-        PopularityRecommender().recommend([1])
+        PopularityRecommender(feedback="explicit").recommend([1])
     assert http_status(caught.value) == 500
 
 

@@ -104,7 +104,9 @@ def test_learning_curve(recommender):
 
 def test_stacking(recommender):
     stack = StackingRegressor(
-        [("mf", recommender), ("popular", PopularityRecommender(user="user_id", item="item_id"))], Ridge(), cv=3
+        [("mf", recommender), ("popular", PopularityRecommender(user="user_id", item="item_id", feedback="explicit"))],
+        Ridge(),
+        cv=3,
     ).fit(FRAME, Y)
     assert stack.transform(FRAME).shape == (len(FRAME), 2)
     assert_allclose(stack.transform(FRAME)[:, 0], clone(recommender).fit(FRAME, Y).predict(FRAME))
@@ -142,6 +144,7 @@ def test_outer_pipeline_with_selected_columns(recommender, tiny_bert):
             item_features=make_column_selector(pattern="year|genre|llmtextencoder"),
             max_iter=3,
             random_state=0,
+            feedback="explicit",
         ),
     ).fit(FRAME, Y)
     known = pipeline[:-1].transform(FRAME)

@@ -82,8 +82,10 @@ def test_tasks_in_order(recommender):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: FeatureMFRecommender(2, user="user_id", item="item_id", max_iter=2),
-        lambda: FeatureMFRecommender(2, user="user_id", item="item_id", solver="adamw", max_iter=2),
+        lambda: FeatureMFRecommender(2, user="user_id", item="item_id", max_iter=2, feedback="explicit"),
+        lambda: FeatureMFRecommender(
+            2, user="user_id", item="item_id", solver="adamw", max_iter=2, feedback="explicit"
+        ),
         lambda: TwoTowerRecommender(2, user="user_id", item="item_id", feedback="explicit", max_iter=2, device="cpu"),
     ],
     ids=["als", "gradients", "towers"],
@@ -161,7 +163,9 @@ def test_progress_bar(recommender, capsys):
 
 def test_monitor_on_a_recommender_inside_a_pipeline_and_a_search():
     monitor = callback.ScoringMonitor(scoring="r2")
-    recommender = FeatureMFRecommender(3, user="user_id", item="item_id", max_iter=N_SWEEPS, random_state=0)
+    recommender = FeatureMFRecommender(
+        3, user="user_id", item="item_id", max_iter=N_SWEEPS, random_state=0, feedback="explicit"
+    )
     pipeline = make_pipeline(FunctionTransformer(), recommender.set_callbacks(monitor)).fit(FRAME, Y)
     assert len(monitor.get_logs().data) == N_SWEEPS
     assert_allclose(monitor.get_logs().data[-1]["r2"], pipeline.score(FRAME, Y))

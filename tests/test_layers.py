@@ -14,6 +14,7 @@ LAYERS = [
     {
         "_column_names",
         "_device",
+        "_foreign",
         "_free_memory",
         "_missing",
         "_optional",

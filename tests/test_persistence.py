@@ -65,7 +65,7 @@ def fitted(tiny_bert, tmp_path_factory):
     shutil.copytree(tiny_bert, folder)
     frame, y = make_frame()
     recommender = FeatureMFRecommender(
-        32, **NAMES, item_features=["title", "genre"], item_encoder=encoder(folder), max_iter=2
+        32, **NAMES, item_features=["title", "genre"], item_encoder=encoder(folder), max_iter=2, feedback="explicit"
     ).fit(frame, y)
     file = tmp_path_factory.mktemp("dump") / "recommender.joblib"
     joblib.dump(recommender, file)

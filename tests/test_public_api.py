@@ -110,3 +110,18 @@ def unannotated(path):
 def test_public_signatures_are_annotated(path):
     lacking = list(unannotated(path))
     assert not lacking, "without a type:\n" + "\n".join(lacking)
+
+
+def test_a_table_of_users_or_items_has_one_name():
+    named = {}
+    for path in PUBLIC:
+        for where, function in own_callables(path).items():
+            for names, kind, _ in get_doc_object(function)["Parameters"]:
+                if "FeatureTable" in kind:
+                    named |= {(where, name): kind for name in names.split(", ")}
+    others = {name for _, name in named} - {"user_table", "item_table"}
+    assert others <= {"item_vectors", "item_classes", "user_groups"}, "what metrics read has names of its own"
+    assert ("skllmrec.preprocessing.describe_data", "item_table") in named
+    assert ("skllmrec.base.BaseRecommender.fit", "user_table") in named
+    with pytest.raises(TypeError, match="unexpected keyword argument 'items'"):
+        skllmrec.describe_data([[1, 1]], items=None)

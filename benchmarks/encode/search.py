@@ -62,6 +62,7 @@ def _search(llm, cache=None):
             [("text", TextTemplate(". ".join(f"{{{name}}}" for name in COLUMNS))), ("features", tfidf)]
         ),
         random_state=0,
+        feedback="explicit",
     )
     grid = {"item_encoder__features": features, "n_components": SIZES}
     cv = KFold(3, shuffle=True, random_state=0)

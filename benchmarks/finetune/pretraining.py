@@ -91,7 +91,7 @@ def _on_topics(seed):
 
 def _catalogue_texts(folder):
     """Texts of all items, with or without interactions: pre-training needs none; and how many have a description."""
-    items = load_interactions(folder / CATALOGUE).items
+    items = load_interactions(folder / CATALOGUE).item_table
     n_described = int((items["overview"].fillna("").str.strip() != "").sum())
     return TextTemplate(SETS[CATALOGUE].template).fit_transform(items), n_described
 

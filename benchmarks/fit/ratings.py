@@ -25,7 +25,9 @@ def _split(table, seed=0):
 
 def _ours(n_factors):
     def fit(train):
-        model = FeatureMFRecommender(n_factors, user="user_id", item="item_id", max_iter=ITERATIONS, random_state=0)
+        model = FeatureMFRecommender(
+            n_factors, user="user_id", item="item_id", max_iter=ITERATIONS, random_state=0, feedback="explicit"
+        )
         return model.fit(train[_COLUMNS[:2]], train["rating"])
 
     return fit, lambda model, test: model.predict(test[_COLUMNS[:2]])

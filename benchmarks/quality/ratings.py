@@ -53,7 +53,9 @@ def rmse(seed: int, store: str) -> None:
     folds = KFold(5, shuffle=True, random_state=seed)
     print("MovieLens 100K, 5 random folds: RMSE of FeatureMFRecommender, defaults")
     for label, features in rating_features(store).items():
-        recommender = FeatureMFRecommender(user="user_id", item="item_id", random_state=seed, **features)
+        recommender = FeatureMFRecommender(
+            user="user_id", item="item_id", random_state=seed, feedback="explicit", **features
+        )
         scores = cross_val_score(recommender, data.data, data.target, cv=folds, scoring="neg_root_mean_squared_error")
         print(f"  {label:38s}  {-scores.mean():.4f}", flush=True)
     try:

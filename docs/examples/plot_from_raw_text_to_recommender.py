@@ -45,10 +45,10 @@ shop = make_interactions(n_users=1000, n_items=800, n_topics=6, n_interactions=3
 wholesaler = make_interactions(n_users=2, n_items=6000, n_topics=12, n_interactions=2, random_state=SEED + 1000)
 subjects = wholesaler.item_topics.argmax(axis=1)
 
-advertised = wholesaler.items["description"][subjects >= 6].to_numpy()
+advertised = wholesaler.item_table["description"][subjects >= 6].to_numpy()
 pages = [
     f"<h1>{title}</h1><p>{description}</p><p>{'&nbsp;'.join(rng.choice(advertised, 2))}!!!</p>"
-    for title, description in zip(shop.items["title"], shop.items["description"], strict=True)
+    for title, description in zip(shop.item_table["title"], shop.item_table["description"], strict=True)
 ]
 print(pages[0])
 
@@ -101,7 +101,7 @@ _, ndcg["TF-IDF"] = evaluate(TfidfVectorizer(sublinear_tf=True))
 # alone, the model has learned which words occur together.
 
 filler = {"the", "last", "my", "and", "or"}
-titles = [" ".join(wholesaler.items["title"][subjects == subject]).lower() for subject in range(12)]
+titles = [" ".join(wholesaler.item_table["title"][subjects == subject]).lower() for subject in range(12)]
 key_words = [[word for word in re.findall(r"\w+", title) if word not in filler] for title in titles]
 entries = [
     " ".join(" ".join(rng.choice(key_words[entry % 12], 6)).capitalize() + "." for _ in range(4))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skllmrec._foreign import as_table
 from skllmrec._ids import IdIndex, column, shown
 from skllmrec._sklearn import is_frame
 from skllmrec._typing import Column, Frame
@@ -39,6 +40,7 @@ class FeatureTable:
     __slots__ = ("_ids", "frame", "key")
 
     def __init__(self, frame: Frame, *, key: Column) -> None:
+        frame = as_table(frame, name="frame")
         if not is_frame(frame):
             raise TypeError(f"FeatureTable needs a dataframe, got {type(frame).__name__}")
         ids = column(frame, key, name="key")
@@ -85,11 +87,12 @@ def read_table(table: FeatureTable | Frame | None, key: str | None, *, name: str
     """
     if table is None or isinstance(table, FeatureTable):
         return table
+    frame: Frame = as_table(table, name=name)
     wanted = f"{name} must be a FeatureTable(frame, key=...), got {type(table).__name__}"
-    if not is_frame(table):
+    if not is_frame(frame):
         raise TypeError(wanted)
     if key is None:
         raise TypeError(f"{wanted}: X names no column of ids that could be the key of a plain frame")
-    if key not in list(table.columns):
-        raise TypeError(f"{wanted} that {describe_missing([key], table)}; its columns are {list(table.columns)}")
-    return FeatureTable(table, key=key)
+    if key not in list(frame.columns):
+        raise TypeError(f"{wanted} that {describe_missing([key], frame)}; its columns are {list(frame.columns)}")
+    return FeatureTable(frame, key=key)

@@ -8,8 +8,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skllmrec._ids import IdIndex, normalise_ids, shown
 from skllmrec._sklearn import changing_thread
-from skllmrec._typing import Array, Estimator, FloatArray, Ids, Rows
+from skllmrec._typing import Array, Estimator, FloatArray, Frame, Ids, Rows
 from skllmrec.base._entities import concatenate
+from skllmrec.base._frames import lists_as_frame
 from skllmrec.base._prepared import Prepared, prepared_models, wait_for_snapshot
 
 
@@ -173,7 +174,8 @@ class Ranker:
         history: object | None = None,
         allow: object | None = None,
         deny: object | None = None,
-    ) -> tuple[Array, FloatArray]:
+        as_frame: bool = False,
+    ) -> tuple[Array, FloatArray] | Frame:
         """Rank the candidates for users, as ``recommender.recommend(users, n_items, candidates=...)`` does.
 
         Parameters
@@ -188,23 +190,32 @@ class Ranker:
             For each user, items that they just liked; as in `recommend`.
         allow, deny : sequence of ids, or one sequence of ids for each user, default=None
             Only these candidates, all but these candidates: for everybody, or user by user.
+        as_frame : bool, default=False
+            Return one data frame instead of two arrays, as `recommend` does.
 
         Returns
         -------
         ids : ndarray of shape (n_users, n_items)
             Best first, padded by the missing id.
         scores : ndarray of shape (n_users, n_items), float64
-            Their scores, -inf for missing ids.
+            Their scores, -inf for missing ids. With `as_frame`, a data frame instead of both.
 
         Raises
         ------
+        ImportError
+            As in `recommend`.
         UnknownIdError
             If a user is unknown and `handle_unknown="error"`.
         ValueError
             As in `recommend`; or if the recommender changed and the `index` cannot follow.
         """
         prepared = self._current()
-        return prepared.rank(users, n_items, exclude_seen=exclude_seen, history=history, allow=allow, deny=deny)
+        options = {"exclude_seen": exclude_seen, "history": history, "allow": allow, "deny": deny}
+        ids, scores = prepared.rank(users, n_items, **options)
+        if not as_frame:
+            return ids, scores
+        asked = prepared.model._ids_of_users(users, len(ids))
+        return lists_as_frame(self._recommender, asked, ids, scores, names=("user", "item"))
 
     def scores(self, users: Ids | Rows | None = None, *, history: object | None = None) -> FloatArray:
         """Score every candidate for some users.

@@ -61,8 +61,9 @@ class RankingMixin:
         allow, deny : sequence of ids, or one sequence of ids for each user, default=None
             Only these candidates, all but these candidates: for everybody, or user by user.
         as_frame : bool, default=False
-            Return one data frame of pandas instead of two arrays: columns user, item, rank (from 1) and score, a row
-            for each entry of a list, without padding. Where `users` is None, user is the position of the history.
+            Return one data frame instead of two arrays: columns user, item, rank (from 1) and score, a row for each
+            entry of a list, without padding. Where `users` is None, user is the position of the history. The frame is
+            one of pandas, or of polars after ``sklearn.set_config(transform_output="polars")``.
 
         Returns
         -------
@@ -75,7 +76,7 @@ class RankingMixin:
         Raises
         ------
         ImportError
-            If `as_frame` is true and pandas is not installed.
+            If `as_frame` is true and pandas (or polars, where it is asked for) is not installed.
         UnknownIdError
             If a user or item is unknown and `handle_unknown="error"`.
         ValueError
@@ -100,7 +101,7 @@ class RankingMixin:
         ids, scores = ranker.rank(users, n_items, exclude_seen=exclude_seen, history=history, allow=allow, deny=deny)
         if not as_frame:
             return ids, scores
-        return lists_as_frame(self._ids_of_users(users, len(ids)), ids, scores)
+        return lists_as_frame(self, self._ids_of_users(users, len(ids)), ids, scores, names=("user", "item"))
 
     def ranker(self, candidates: Ids | Rows | None = None, index: object | None = None) -> Ranker:
         """Prepare candidates for many calls.
@@ -129,8 +130,13 @@ class RankingMixin:
 
     @available_if(_compares_items)
     def similar_items(
-        self, items: Ids | Rows | None = None, n_items: int = 10, *, features: Rows | Frame | None = None
-    ) -> tuple[Array, FloatArray]:
+        self,
+        items: Ids | Rows | None = None,
+        n_items: int = 10,
+        *,
+        features: Rows | Frame | None = None,
+        as_frame: bool = False,
+    ) -> tuple[Array, FloatArray] | Frame:
         """Find the items that are most similar to some items, or to what a text describes.
 
         Parameters
@@ -142,6 +148,9 @@ class RankingMixin:
         features : array-like or dataframe of n_queries rows, default=None
             Instead of `items`, features alone, laid out like the columns `item_features`: texts, for an encoder of
             one column of texts.
+        as_frame : bool, default=False
+            Return one data frame instead of two arrays, as in `recommend`: columns item (the position of the query,
+            where `features` are given), similar_item, rank and score.
 
         Returns
         -------
@@ -150,7 +159,7 @@ class RankingMixin:
             nothing is known of a query: an unknown id without features, a text without a known word, or an item
             that is similar to no other.
         scores : ndarray of shape (n_queries, n_items), float64
-            Similarities, -inf for missing ids.
+            Similarities, -inf for missing ids. With `as_frame`, a data frame instead of both.
 
         Raises
         ------
@@ -161,10 +170,16 @@ class RankingMixin:
             `n_items` exceeds the number of items.
         """
         prepared = prepared_models.of(self)
-        return prepared.similar(prepared.model._queries(items, features), n_items)
+        queries = prepared.model._queries(items, features)
+        ids, scores = prepared.similar(queries, n_items)
+        if not as_frame:
+            return ids, scores
+        return lists_as_frame(self, queries.ids, ids, scores, names=("item", "similar_item"))
 
     @available_if(_compares_users)
-    def similar_users(self, users: Ids | Rows, n_users: int = 10) -> tuple[Array, FloatArray]:
+    def similar_users(
+        self, users: Ids | Rows, n_users: int = 10, *, as_frame: bool = False
+    ) -> tuple[Array, FloatArray] | Frame:
         """Find the users whose factors are most similar to those of some users.
 
         Parameters
@@ -173,13 +188,15 @@ class RankingMixin:
             Ids, or rows that hold the user's columns: new users are compared by their features.
         n_users : int, default=10
             Length of each list.
+        as_frame : bool, default=False
+            Return one data frame instead of two arrays, as in `recommend`: columns user, similar_user, rank and score.
 
         Returns
         -------
         ids : ndarray of shape (n_queries, n_users)
             Most similar first, the user themself left out; padded as in `similar_items`.
         scores : ndarray of shape (n_queries, n_users), float64
-            Cosines of the factors, -inf for missing ids.
+            Cosines of the factors, -inf for missing ids. With `as_frame`, a data frame instead of both.
 
         Raises
         ------
@@ -197,7 +214,11 @@ class RankingMixin:
         [['bob'], ['dan']]
         """
         prepared = prepared_models.of(self)
-        return prepared.similar_users(prepared.model._target_users(users, None), n_users)
+        queries = prepared.model._target_users(users, None)
+        ids, scores = prepared.similar_users(queries, n_users)
+        if not as_frame:
+            return ids, scores
+        return lists_as_frame(self, queries.ids, ids, scores, names=("user", "similar_user"))
 
     def _ids_of_users(self, users, n_users):
         """Ids of those whom lists are for; positions where only their histories are known."""

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skllmrec._foreign import as_table
 from skllmrec._format import VersionedStateMixin
 from skllmrec._ids import IdIndex, normalise_ids
 from skllmrec._sklearn import (
@@ -49,8 +50,10 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
     """What all recommenders share: reading X and y, encoding features, ranking, folding in.
 
     A subclass stores its parameters, among them ``user`` and ``item`` and, if it knows them, ``user_features``,
-    ``item_features``, ``user_encoder``, ``item_encoder``, ``feedback``, ``weighter`` and ``handle_unknown``, and
-    implements
+    ``item_features``, ``user_encoder``, ``item_encoder``, ``feedback`` (without it, y holds ratings), ``weighter`` and
+    ``handle_unknown``. Those of this package take all of them, in this order and with the same defaults, so that they
+    can be exchanged for each other; ``_reads_user_features = False`` and ``_reads_ratings = False`` let `fit` refuse
+    features of users and ``feedback="explicit"``. A subclass implements
 
     - ``_fit_interactions(interactions)``: learn from an `Interactions`;
     - ``_score_block(users, items)``: the scores of two `Entities`, ndarray of shape (n_users, n_items);
@@ -101,6 +104,8 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
     }
 
     weighter: Any = None  # for recommenders without this parameter, and files of version 0.1.0
+    _reads_user_features = True
+    _reads_ratings = True
 
     # -- what a subclass implements ---------------------------------------------------------------------------
 
@@ -163,13 +168,15 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
         ValueError
             If X is empty or a dense matrix of users and items (see `skllmrec.interactions_from_matrix`), a column is
             missing, an id, rating or feature is missing or not finite, a rating, weight or feature exceeds 1e15 in
-            modulus, all features are below 1e-15, a weight is negative, or a table lacks an id.
+            modulus, all features are below 1e-15, a weight is negative, a table lacks an id, or the recommender cannot
+            learn from ratings or features of users that its parameters name.
         TypeError
             If an id is neither string nor number, X is a sparse matrix, or a table is neither a FeatureTable nor a
             data frame with the column of ids.
         """
         passed = X, y
         self._check_weighter()
+        self._check_abilities()
         X = self._checked(X, reset=True)
         keys = {side: ColumnKey.resolve(X, getattr(self, side), name=side) for side in ("user", "item")}
         if np.array_equal(keys["user"].positions, keys["item"].positions):
@@ -325,6 +332,22 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
     def _handle_unknown(self):
         return getattr(self, "handle_unknown", "prior")
 
+    def _check_abilities(self):
+        """Refuse shared parameters that this recommender takes for the sake of others only."""
+        name = type(self).__name__
+        if not self._reads_ratings and self._feedback == "explicit":
+            raise ValueError(
+                f"{name} does not learn from ratings: keep the rows that are likes (e.g. y >= 4 of 5) and use "
+                "feedback='implicit', or a recommender of ratings, such as FeatureMFRecommender(feedback='explicit')"
+            )
+        given = [part for part in ("user_features", "user_encoder") if getattr(self, part, None) is not None]
+        if given and not self._reads_user_features:
+            raise ValueError(
+                f"{name} does not learn from features of users: leave {' and '.join(given)} out (in a grid search, "
+                "give this recommender a grid of its own), or use FeatureMFRecommender, TwoTowerRecommender or "
+                "PairwiseRecommender"
+            )
+
     def _read_tables(self, keys, user_table, item_table):
         """Make a FeatureTable of each plain data frame."""
         given = {"user": user_table, "item": item_table}
@@ -352,6 +375,7 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
 
     def _checked(self, X, *, reset):
         """Check the container; frames stay frames, so that columns keep their own types."""
+        X = as_table(X)
         check_is_no_matrix(self, X, reset=reset)
         if is_frame(X):
             columns = X if reset else self._columns_of_fit(X)

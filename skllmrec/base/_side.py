@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from skllmrec._foreign import as_table
 from skllmrec._ids import IdIndex, join_ids, normalise_ids, shown
 from skllmrec._sklearn import is_frame, take_rows
 from skllmrec._typing import Array
@@ -175,6 +176,7 @@ class Side:
             raise ValueError(
                 f"features of {self.name}s are given, but fit saw none: name their columns with {self.name}_features="
             )
+        features = as_table(features, name="features")
         table = features if hasattr(features, "shape") else np.array(features, dtype=object)
         key = self.feature_key
         if is_frame(table) and key.names is not None:
@@ -206,6 +208,7 @@ class Side:
         UnknownIdError
             If an id is unknown and `handle_unknown="error"`.
         """
+        given = as_table(given, name=f"the argument that names {self.name}s")
         if isinstance(given, tuple) and len(given) == 2 and np.ndim(given[1]) == 2:
             known = self.read(given[0], handle_unknown="error", distinct=distinct)
             return concatenate(known, self.read(given[1], handle_unknown=handle_unknown, distinct=distinct))
@@ -222,6 +225,7 @@ class Side:
 
     def ids_of(self, given):
         """Ids of what a caller names users or items by, as in `read`; features are not encoded."""
+        given = as_table(given)
         if isinstance(given, tuple) and len(given) == 2 and np.ndim(given[1]) == 2:
             ids, later = self.ids_of(given[0]), self.ids_of(given[1])
             return np.concatenate([ids, later[IdIndex(ids).encode(later) < 0]])

@@ -9,6 +9,7 @@ from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 
+from skllmrec._foreign import as_table
 from skllmrec._sklearn import num_rows
 from skllmrec._terminal import say
 from skllmrec._typing import ArrayLike, Estimator, Path, RandomState, Rows
@@ -248,6 +249,9 @@ def compare_recommenders(
     >>> comparison.frame.shape
     (10, 13)
     """
+    X = as_table(X)
+    user_table = as_table(user_table, name="user_table")
+    item_table = as_table(item_table, name="item_table")
     reference = _check_names(estimators, reference)
     baselines = _check_baselines(baselines, estimators)
     records = _check_metrics(metrics, y)

@@ -8,26 +8,6 @@ from sklearn.utils import Bunch
 from skllmrec._typing import Frame
 
 
-class InteractionsBunch(Bunch):
-    """A scikit-learn Bunch whose attribute `items` is the table of items instead of the method of dict.
-
-    ``dict(bunch).items()`` gives the pairs of keys and values.
-    """
-
-    @property
-    def items(self) -> Frame:
-        """The table of items."""
-        return self["items"]
-
-    def __reduce__(self):
-        # by default pickle and copy read the content of a dict through its method items
-        return _bunch_from_dict, (dict(self),)
-
-
-def _bunch_from_dict(content):
-    return InteractionsBunch(**content)
-
-
 def check_key(table: Frame, key: str, name: str, *, unique: bool = False) -> None:
     """Check that no id of a table is missing and, optionally, that none is repeated.
 
@@ -111,7 +91,7 @@ def make_bunch(
     descr: str,
     as_frame: bool = True,
     **others: Any,
-) -> InteractionsBunch:
+) -> Bunch:
     """Join the attributes of items and users to the interactions; make the Bunch that every loader returns.
 
     Parameters
@@ -131,8 +111,8 @@ def make_bunch(
 
     Returns
     -------
-    InteractionsBunch
-        ``frame, data, target, items, users, feature_names, target_names, item_names, user_names, DESCR``.
+    Bunch
+        ``frame, data, target, item_table, user_table, feature_names, target_names, item_names, user_names, DESCR``.
     """
     items, users = _prefix_shared_names(interactions, items, users, (user, item))
     frame = interactions.join(items.set_index(item), on=item).join(users.set_index(user), on=user)
@@ -150,4 +130,4 @@ def make_bunch(
         users = users.to_numpy(dtype=object)
         y = None if y is None else y.to_numpy()
         frame = None
-    return InteractionsBunch(data=data, target=y, frame=frame, items=items, users=users, **names, DESCR=descr, **others)
+    return Bunch(data=data, target=y, frame=frame, item_table=items, user_table=users, **names, DESCR=descr, **others)

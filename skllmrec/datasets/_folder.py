@@ -253,7 +253,7 @@ def load_interactions(
     (``17``, not ``017`` or ``17.0``). The attributes are joined to the interactions by the ids.
     ``SOURCE.md`` in the folder becomes the description: read it before you rely on a column.
 
-    - An id without a row in `items` (or `users`) gets a row with missing attributes, so that `items` and `users` hold
+    - An id without a row in its table gets a row with missing attributes, so that `item_table` and `user_table` hold
       every id. `TextTemplate` leaves out missing attributes; encoders reject them.
     - Without a file of items or users, the table holds the ids only.
     - A column name that two tables share gets the prefix ``item_`` or ``user_`` in all of the result.
@@ -297,10 +297,10 @@ def load_interactions(
             The frame without the target: X.
         target : pandas.Series of shape (n_interactions,), float64, or None
             y.
-        items, users : pandas.DataFrame
-            One row per item or user, including those without interactions: for ``FeatureTable``.
+        item_table, user_table : pandas.DataFrame
+            One row per item or user, including those without interactions: the arguments of `fit` of these names.
         feature_names, target_names, item_names, user_names : list of str
-            Names of the columns of data, target, items and users.
+            Names of the columns of data, target, item_table and user_table.
         DESCR : str
             Text of ``SOURCE.md``, if there is one.
     (data, target) : tuple if `return_X_y`
@@ -331,7 +331,7 @@ def load_interactions(
       user_id item_id  rating title
     0       1      07     4.0  Heat
     1       2      07     5.0  Heat
-    >>> data.items["title"].tolist()
+    >>> data.item_table["title"].tolist()
     ['Heat', 'Babe']
     """
     folder = Path(folder).expanduser()

@@ -202,12 +202,12 @@ def fetch_movielens_100k(
             The frame without ``rating``: X.
         target : pandas.Series of shape (100000,), float64, or ndarray
             The ratings: y.
-        items : pandas.DataFrame of shape (1682, 4), or ndarray
+        item_table : pandas.DataFrame of shape (1682, 4), or ndarray
             ``item_id, title, year, genres``.
-        users : pandas.DataFrame of shape (943, 5), or ndarray
+        user_table : pandas.DataFrame of shape (943, 5), or ndarray
             ``user_id, age, gender, occupation, zip_code``.
         feature_names, target_names, item_names, user_names : list of str
-            Names of the columns of data, target, items and users.
+            Names of the columns of data, target, item_table and user_table.
         DESCR : str
             Description and terms of use: no redistribution and no commercial use without permission.
     (data, target) : tuple if `return_X_y`
@@ -230,7 +230,7 @@ def fetch_movielens_100k(
     --------
     >>> from skllmrec.datasets import fetch_movielens_100k
     >>> data = fetch_movielens_100k()  # doctest: +SKIP
-    >>> data.items.head(2)  # doctest: +SKIP
+    >>> data.item_table.head(2)  # doctest: +SKIP
        item_id      title    year                         genres
     0        1  Toy Story  1995.0  Animation, Children's, Comedy
     1        2  GoldenEye  1995.0    Action, Adventure, Thriller

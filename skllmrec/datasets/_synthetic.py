@@ -239,8 +239,9 @@ def make_interactions(
             The frame without ``rating``: X.
         target : pandas.Series of shape (n_interactions,), float64
             The ratings: y.
-        items, users : pandas.DataFrame
-            One row per item or user, including those without interactions; ids start at 0.
+        item_table, user_table : pandas.DataFrame
+            One row per item or user, including those without interactions; ids start at 0. `fit` takes them by these
+            names.
         user_preferences : ndarray of shape (n_users, n_topics)
             True shares of the topics in the preferences of each user; rows sum to 1.
         item_topics : ndarray of shape (n_items, n_topics)
@@ -251,7 +252,7 @@ def make_interactions(
         topic_names : list of str
             Names of the topics.
         feature_names, target_names, item_names, user_names : list of str
-            Names of the columns of data, target, items and users.
+            Names of the columns of data, target, item_table and user_table.
         DESCR : str
             Description.
     (data, target) : tuple if `return_X_y`
@@ -267,7 +268,7 @@ def make_interactions(
     --------
     >>> from skllmrec.datasets import make_interactions
     >>> data = make_interactions(n_users=30, n_items=20, n_interactions=100, random_state=0)
-    >>> data.data.shape, data.items.shape, data.item_topics.shape
+    >>> data.data.shape, data.item_table.shape, data.item_topics.shape
     ((100, 8), (20, 4), (20, 6))
     >>> data.frame.columns.tolist()
     ['user_id', 'item_id', 'rating', 'timestamp', 'title', 'description', 'year', 'age', 'about']

@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
+from skllmrec._foreign import as_table
 from skllmrec._ids import IdIndex, column
 from skllmrec._sklearn import take_rows
 from skllmrec._typing import Array, ArrayLike, Estimator, FloatArray, RandomState, Rows
@@ -436,7 +437,7 @@ def rank_quietly(
     """
     check_ranking_options(k, threshold, candidates)
     recommender, rows_of = _unwrap(estimator)
-    X = rows_of(X)
+    X = rows_of(as_table(X))
     user_ids = column(X, recommender.user, name="user")
     item_ids = column(X, recommender.item, name="item")
     random = check_random_state(random_state)

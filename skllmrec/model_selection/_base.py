@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import indexable
 
+from skllmrec._foreign import as_table
 from skllmrec._ids import IdIndex, column
 from skllmrec._typing import ArrayLike, Column, IntArray, Rows
 
@@ -66,7 +67,7 @@ class BaseInteractionSplitter(BaseCrossValidator):
         train, test : ndarray of int
             Positions of rows in ascending order.
         """
-        X, _ = indexable(X, y)
+        X, _ = indexable(as_table(X), y)
         yield from self._folds(X if hasattr(X, "shape") else np.asarray(X, dtype=object))
 
     @abstractmethod

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
+from skllmrec._foreign import as_table
 from skllmrec._sklearn import check_feature_names, check_n_features, is_frame
 from skllmrec._typing import Array, ArrayLike, FloatArray, Frame, Rows
 
@@ -36,7 +37,7 @@ class OwnContainerMixin:
         return self
 
 
-def as_table(X: Any, name: str) -> Any:
+def checked_table(X: Any, name: str) -> Any:
     """Return a frame or a Series as it is, anything else as an array in which texts and numbers keep their type.
 
     Parameters
@@ -57,6 +58,7 @@ def as_table(X: Any, name: str) -> Any:
     TypeError
         If X is sparse or a single text.
     """
+    X = as_table(X)
     if issparse(X) or isinstance(X, str | bytes):
         problem = f"a sparse {type(X).__name__}" if issparse(X) else f"the {type(X).__name__} {X!r:.60}"
         raise TypeError(f"{name} takes one text per row or a table with rows and columns, but got {problem}")

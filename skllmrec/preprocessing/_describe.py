@@ -6,6 +6,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from skllmrec._foreign import as_table
 from skllmrec._ids import IdIndex, column
 from skllmrec._missing import is_missing
 from skllmrec._sklearn import is_frame, take_columns
@@ -167,15 +168,18 @@ def _leaks_of_items(frame, key, y, items, codes):
             yield from quality.check_leak(str(name), values, targets)
 
 
-def _catalogue(items, key, item):
+def _catalogue(table, key, item):
     """Return the frame of the catalogue, and the name of the column that holds its ids."""
-    frame = getattr(items, "frame", items)
+    table = as_table(table, name="item_table")
+    frame = getattr(table, "frame", table)
     if not is_frame(frame):
-        raise TypeError(f"items must be a dataframe or a FeatureTable, one row per item, got {type(items).__name__}")
-    _check_names(frame, "items")
+        raise TypeError(
+            f"item_table must be a dataframe or a FeatureTable, one row per item, got {type(table).__name__}"
+        )
+    _check_names(frame, "item_table")
     if key is not None and key not in frame.columns:
-        raise ValueError(f"key={key!r} is not a column of items; its columns are {list(frame.columns)}")
-    return frame, getattr(items, "key", item) if key is None else key
+        raise ValueError(f"key={key!r} is not a column of item_table; its columns are {list(frame.columns)}")
+    return frame, getattr(table, "key", item) if key is None else key
 
 
 def _describe_y(y, times):
@@ -213,11 +217,11 @@ def _encode_ids(X, user, item):
 def describe_data(
     X: Rows,
     y: ArrayLike | None = None,
-    items: Frame | None = None,
     *,
     user: Column = 0,
     item: Column = 1,
     time: Column | None = None,
+    item_table: Frame | None = None,
     key: str | None = None,
     least: int = 5,
 ) -> DataDescription:
@@ -234,15 +238,16 @@ def describe_data(
         One interaction per row.
     y : array-like of shape (n_rows,), default=None
         Ratings or weights.
-    items : dataframe or FeatureTable, default=None
-        The catalogue, one row per item; its text columns are examined. If None, those of X are, if X is a frame.
     user, item : str or int, default=0, 1
         Columns of X that hold the ids.
     time : str or int, default=None
         Column of X that holds the times.
+    item_table : FeatureTable or dataframe, default=None
+        Every item with its columns, one row each; the text columns are examined. If None, those of X are, if X is a
+        frame.
     key : str, default=None
-        Column of `items` that holds the ids. If None, the key of the FeatureTable, or the column named `item`. Without
-        such a column the numbers of the catalogue cannot be compared with the interactions.
+        Column of `item_table` that holds the ids. If None, the key of the FeatureTable, or the column named `item`.
+        Without such a column the numbers of the table cannot be compared with the interactions.
     least : int, default=5
         Users and items with fewer rows than this are reported.
 
@@ -257,7 +262,7 @@ def describe_data(
         If there are no rows, a column does not exist or is repeated, an id or a time is missing, y is not finite, X and
         y have different lengths, or `least` is not an integer >= 1.
     TypeError
-        If ids are neither strings nor numbers, the times are strings, or `items` is not a dataframe.
+        If ids are neither strings nor numbers, the times are strings, or `item_table` is not a dataframe.
 
     See Also
     --------
@@ -279,7 +284,7 @@ def describe_data(
     >>> from skllmrec.preprocessing import describe_data
     >>> X = [["ann", 1], ["ann", 2], ["bob", 2]]
     >>> items = pd.DataFrame({"id": [1, 2], "plot": ["A <b>crew</b> lost in space", None]})
-    >>> print(describe_data(X, items=items, key="id", least=2))
+    >>> print(describe_data(X, item_table=items, key="id", least=2))
     Data
       rows: 3
       users: 2
@@ -294,6 +299,7 @@ def describe_data(
       - plot: missing values in 1 of 2 (50.0%): TextTemplate leaves such fields out, encoders refuse them
       - plot: markup in 1 of 1 (100.0%): clean the texts with TextCleaner before they are encoded (e.g. 'A <b>c...
     """
+    X = as_table(X)
     _check_arguments(X, least)
     ids, codes = _encode_ids(X, user, item)
     facts, findings = _describe_pairs(codes, least)
@@ -305,10 +311,10 @@ def describe_data(
         findings += y_findings
     skip = {user, item, time}
     findings += _leaks_of_rows(X, ratings, codes, skip)
-    if items is None:
+    if item_table is None:
         columns = _columns_of_rows(X, codes, skip)
     else:
-        frame, key = _catalogue(items, key, item)
+        frame, key = _catalogue(item_table, key, item)
         findings += _leaks_of_items(frame, key, ratings, ids["item"], codes["item"])
         columns = {name: to_list(frame[name]) for name in frame.columns if name != key}
     text_facts, text_findings = _describe_columns(columns)

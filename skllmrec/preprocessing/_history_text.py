@@ -14,8 +14,8 @@ from skllmrec._times import time_codes
 from skllmrec._typing import Array, ArrayLike, Column, Ids, Rows
 from skllmrec.preprocessing._columns import (
     OwnContainerMixin,
-    as_table,
     check_columns,
+    checked_table,
     read_numbers,
     with_last_column,
 )
@@ -140,7 +140,7 @@ class HistoryText(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
         TypeError
             If X is sparse, ids are neither strings nor numbers, or times are strings.
         """
-        X = as_table(X, "HistoryText")
+        X = checked_table(X, "HistoryText")
         check_columns(self, X, reset=True)
         texts = TextTemplate(self.template).fit_transform(X)
         weights = self._weights(X, y)
@@ -174,7 +174,7 @@ class HistoryText(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
             with another number of columns than the one seen by `fit`.
         """
         check_is_fitted(self)
-        X = as_table(X, "HistoryText")
+        X = checked_table(X, "HistoryText")
         check_columns(self, X, reset=False)
         if is_frame(X) and self.name in list(X.columns):
             raise ValueError(

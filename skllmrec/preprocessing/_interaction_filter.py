@@ -8,13 +8,14 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
+from skllmrec._foreign import as_table
 from skllmrec._format import VersionedStateMixin
 from skllmrec._ids import IdIndex, column
 from skllmrec._sklearn import Interval, StrOptions, all_or_nothing, fit_context, take_rows
 from skllmrec._terminal import say
 from skllmrec._times import read_times, time_codes
 from skllmrec._typing import ArrayLike, Column, FloatArray, Rows
-from skllmrec.preprocessing._columns import as_table, check_columns, read_numbers
+from skllmrec.preprocessing._columns import check_columns, checked_table, read_numbers
 
 
 def _k_core(users, items, min_user, min_item):
@@ -215,6 +216,7 @@ class InteractionFilter(VersionedStateMixin, BaseEstimator):
         TypeError
             If X is sparse, ids are neither strings nor numbers, or the times are strings or cannot be compared.
         """
+        X = as_table(X)
         users, items, ratings = self._read(X, y)
         kept = np.ones(len(users), dtype=bool)
         self.report_: list[dict[str, Any]] = []
@@ -256,7 +258,7 @@ class InteractionFilter(VersionedStateMixin, BaseEstimator):
 
     def _read(self, X, y):
         """Check X and y; return the codes of the users and the items of the rows, and y as float64 or None."""
-        check_columns(self, as_table(X, "InteractionFilter"), reset=True)
+        check_columns(self, checked_table(X, "InteractionFilter"), reset=True)
         self._check(y)
         users = IdIndex.from_values(self._ids(X, "user"))[1]
         items = IdIndex.from_values(self._ids(X, "item"))[1]

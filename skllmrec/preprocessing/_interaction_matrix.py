@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from skllmrec._foreign import as_table
 from skllmrec._ids import IdIndex, column, normalise_ids, shown
 from skllmrec._sklearn import is_frame, num_rows, with_types
 from skllmrec._typing import Array, ArrayLike, Column, FloatArray, Ids, Rows
@@ -81,7 +82,7 @@ def interactions_from_matrix(R: Any, users: Ids | None = None, items: Ids | None
     >>> X, y = interactions_from_matrix(R, items=["alien", "dune", "heat"])
     >>> X.tolist(), y.tolist()
     ([[0, 'alien'], [0, 'heat'], [1, 'alien']], [5.0, 1.0, 4.0])
-    >>> PopularityRecommender().fit(X, y).recommend([1], n_items=1)[0].tolist()
+    >>> PopularityRecommender(feedback="explicit").fit(X, y).recommend([1], n_items=1)[0].tolist()
     [['heat']]
     """
     if is_frame(R) and hasattr(R, "index"):
@@ -160,7 +161,7 @@ def matrix_from_interactions(
     (array([[0., 5.],
            [4., 0.]]), ['ann', 'bob'], ['alien', 'dune'])
     """
-    X = with_types(X)
+    X = with_types(as_table(X))
     y = np.ones(num_rows(X)) if y is None else np.asarray(y, dtype=np.float64)
     if y.shape != (num_rows(X),):
         raise ValueError(f"y has shape {y.shape}, but X has {num_rows(X)} rows: pass one number for each row")

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from skllmrec._format import VersionedStateMixin
 from skllmrec._sklearn import StrOptions, all_or_nothing, fit_context, is_frame
 from skllmrec.preprocessing import _cleaning, _dirt
-from skllmrec.preprocessing._columns import OwnContainerMixin, as_table, check_columns, to_list, with_column
+from skllmrec.preprocessing._columns import OwnContainerMixin, check_columns, checked_table, to_list, with_column
 
 _BLOCK_CHARS = 1 << 20  # characters that are joined and cleaned together; more would need memory and save no time
 
@@ -198,7 +198,7 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
             self.__dict__.pop(name, None)  # an earlier fit may have seen a table
         if isinstance(X, Iterator):
             return self  # it can be read only once, by `transform`
-        X = as_table(X, "TextCleaner")
+        X = checked_table(X, "TextCleaner")
         if len(X.shape) == 1:
             _check_column(X)
         else:
@@ -232,7 +232,7 @@ class TextCleaner(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Base
             If X is sparse, a single str, or a text is missing or not a str.
         """
         self._check_parameters()
-        X = as_table(X, "TextCleaner")
+        X = checked_table(X, "TextCleaner")
         if len(X.shape) == 1:
             _check_column(X)
             return self._clean_texts(to_list(X))

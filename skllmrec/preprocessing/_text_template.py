@@ -7,6 +7,7 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skllmrec._foreign import as_table
 from skllmrec._format import VersionedStateMixin
 from skllmrec._sklearn import check_feature_names, check_n_features, is_frame, take_columns
 from skllmrec._typing import Array, Ids, Rows
@@ -164,6 +165,7 @@ class TextTemplate(OwnContainerMixin, TransformerMixin, VersionedStateMixin, Bas
 
     def _as_table(self, X):
         """Return a frame or a Series as it is, anything else as an array with a shape."""
+        X = as_table(X)
         if issparse(X):
             raise TypeError("TextTemplate got a sparse matrix; it needs a frame or an array with columns of text.")
         if not hasattr(X, "shape"):

@@ -87,6 +87,8 @@ class ItemToItemRecommender(BaseRecommender):
     when new items come, and may bring its own ``_histories(users)``.
     """
 
+    _reads_user_features = False  # a user is what they had
+
     @abstractmethod
     def _columns(self, items):
         """Return the weight of each item of fit for `Entities` of items, (n_trained, n_items)."""

@@ -19,7 +19,7 @@ from skllmrec._kernels.item_item.autoencoder import (
 )
 from skllmrec._kernels.item_item.autoencoder_selection import choose_feature_ridge, choose_strengths
 from skllmrec._sklearn import Interval, StrOptions
-from skllmrec._typing import Column, Columns, Estimator, Unknown
+from skllmrec._typing import Column, Columns, Estimator, Feedback, Unknown
 from skllmrec.recommenders._item_to_item import Candidates, Content, ItemToItemRecommender, place_columns
 
 _DROPOUT, _USER_EXPONENT = 0.33, 0.5  # of "auto": near the best on validation rows of four sets
@@ -40,10 +40,21 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
     ----------
     user, item : str or int, default=0, 1
         Columns of X that hold the ids.
+    user_features : None
+        Nothing is learned from features of users: the parameter is there because all recommenders have it and can be
+        exchanged for each other. `fit` refuses any other value.
     item_features : column key, default=None
         Columns that describe the item.
+    user_encoder : None
+        As `user_features`.
     item_encoder : transformer, default=None
         Turns them into vectors; dense ones are centred, all are scaled to unit length.
+    feedback : {"implicit"}, default="implicit"
+        y holds weights (None for all one). `fit` refuses "explicit": reconstruction knows what was chosen, not how it
+        was rated, so that no rating can be predicted.
+    weighter : transformer, default=None
+        Turns counts with a heavy tail into weights, such as `CountWeighter`: it is fitted on the summed y of the pairs
+        of users and items. None: y is the weight.
     method : {"auto", "ease", "edlae", "cease", "additive", "l3ae"}, default="auto"
         With :math:`G = X^\top X`, K the inner products of the features of items, and :math:`Z(P)_{ij} = -P_{ij} /
         P_{jj}` with a zero diagonal:
@@ -76,9 +87,6 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
     n_neighbors : int or None, default=None
         Entries of each column of B, those of new items among them, that are kept, the largest in modulus; a sparse B
         takes less memory and time to score. None keeps all. The fit itself is dense either way.
-    weighter : transformer, default=None
-        Turns counts with a heavy tail into weights, such as `CountWeighter`: it is fitted on the summed y of the pairs
-        of users and items. None: y is the weight.
     handle_unknown : {"prior", "error"}, default="prior"
         Whether unknown users and items get what features and popularity say, or raise.
 
@@ -126,15 +134,19 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         "popularity_exponent": [Interval(Real, None, None, closed="neither"), None],
         "n_neighbors": [Interval(Integral, 1, None, closed="left"), None],
     }
-    feedback = "implicit"  # reconstruction knows what was chosen, not how it was rated
+    _reads_ratings = False  # reconstruction knows what was chosen, not how it was rated
 
     def __init__(
         self,
         *,
         user: Column = 0,
         item: Column = 1,
+        user_features: Columns | None = None,
         item_features: Columns | None = None,
+        user_encoder: Estimator | None = None,
         item_encoder: Estimator | None = None,
+        feedback: Feedback = "implicit",
+        weighter: Estimator | None = None,
         method: str = "auto",
         alpha: float | None = None,
         feature_alpha: float | None = None,
@@ -143,13 +155,16 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         user_exponent: float | None = None,
         popularity_exponent: float | None = None,
         n_neighbors: int | None = None,
-        weighter: Estimator | None = None,
         handle_unknown: Unknown = "prior",
     ) -> None:
         self.user = user
         self.item = item
+        self.user_features = user_features
         self.item_features = item_features
+        self.user_encoder = user_encoder
         self.item_encoder = item_encoder
+        self.feedback = feedback
+        self.weighter = weighter
         self.method = method
         self.alpha = alpha
         self.feature_alpha = feature_alpha
@@ -158,7 +173,6 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         self.user_exponent = user_exponent
         self.popularity_exponent = popularity_exponent
         self.n_neighbors = n_neighbors
-        self.weighter = weighter
         self.handle_unknown = handle_unknown
 
     def _fit_interactions(self, interactions):

@@ -9,7 +9,7 @@ from skllmrec._kernels.item_item.neighbors import inner_products, nearest
 from skllmrec._kernels.item_item.transitions import count_transitions, latest_times, order_baskets, recency
 from skllmrec._sklearn import Interval
 from skllmrec._times import absolute_times, join_times, numbers_of_texts
-from skllmrec._typing import Column, Columns, Estimator, Unknown
+from skllmrec._typing import Column, Columns, Estimator, Feedback, Unknown
 from skllmrec.base._columns import ColumnKey
 from skllmrec.base._interactions import rows_of
 from skllmrec.recommenders._item_to_item import TIE_BREAK, Content, ItemToItemRecommender, history_sums, place_columns
@@ -41,13 +41,21 @@ class MarkovRecommender(ItemToItemRecommender):
         Similar items that an item backs off to.
     user, item : str or int, default=0, 1
         Columns of X that hold the ids.
+    user_features : None
+        Nothing is learned from features of users: the parameter is there because all recommenders have it and can be
+        exchanged for each other. `fit` refuses any other value.
+    item_features : column key, default=None
+        Columns that describe the item.
+    user_encoder : None
+        As `user_features`.
+    item_encoder : transformer, default=None
+        Turns them into vectors; dense ones are centred, all are compared by the cosine.
+    feedback : {"implicit"}, default="implicit"
+        y holds weights (None for all one). `fit` refuses "explicit": that an item came next is all that counts, so that
+        no rating can be predicted.
     time : str or int or None, default=None
         Column of X that orders the rows of a user: numbers or dates, with or without a time zone, of the same type in
         each call. None: the order is unknown, and all items of a user count as of one moment.
-    item_features : column key, default=None
-        Columns that describe the item.
-    item_encoder : transformer, default=None
-        Turns them into vectors, which are compared by the cosine; dense ones are centred first.
     window : int, default=3
         How many moments later an item still counts as following.
     decay : float, default=0.8
@@ -89,7 +97,7 @@ class MarkovRecommender(ItemToItemRecommender):
         "backoff": [Interval(Real, 0, None, closed="neither")],
     }
     _reads_raw_counts = False
-    feedback = "implicit"  # the chain counts which items followed each other; ratings are not used
+    _reads_ratings = False  # the chain counts which items followed each other
     _times = _near = None  # in files of version 0.1.0
 
     def __init__(
@@ -98,9 +106,12 @@ class MarkovRecommender(ItemToItemRecommender):
         *,
         user: Column = 0,
         item: Column = 1,
-        time: Column | None = None,
+        user_features: Columns | None = None,
         item_features: Columns | None = None,
+        user_encoder: Estimator | None = None,
         item_encoder: Estimator | None = None,
+        feedback: Feedback = "implicit",
+        time: Column | None = None,
         window: int = 3,
         decay: float = 0.8,
         backoff: float = 5.0,
@@ -109,9 +120,12 @@ class MarkovRecommender(ItemToItemRecommender):
         self.n_neighbors = n_neighbors
         self.user = user
         self.item = item
-        self.time = time
+        self.user_features = user_features
         self.item_features = item_features
+        self.user_encoder = user_encoder
         self.item_encoder = item_encoder
+        self.feedback = feedback
+        self.time = time
         self.window = window
         self.decay = decay
         self.backoff = backoff

@@ -50,10 +50,20 @@ class NeighborsRecommender(ItemToItemRecommender):
         Neighbours of each item that count; None: all that are similar at all.
     user, item : str or int, default=0, 1
         Columns of X that hold the ids.
+    user_features : None
+        Nothing is learned from features of users: the parameter is there because all recommenders have it and can be
+        exchanged for each other. `fit` refuses any other value.
     item_features : column key, default=None
         Columns that describe the item.
+    user_encoder : None
+        As `user_features`.
     item_encoder : transformer, default=None
         Turns them into vectors, e.g. a pipeline of TextTemplate and LLMTextEncoder.
+    feedback : {"implicit", "explicit"}, default="implicit"
+        Whether y holds non-negative weights (None for all one), or ratings.
+    weighter : transformer, default=None
+        Turns counts with a heavy tail into weights, such as `CountWeighter`: it is fitted on the summed y of the pairs
+        of users and items. None: y is the weight.
     by : {"auto", "content", "interactions", "both"}, default="auto"
         What makes items similar; ``"auto"``: both if there are features, else interactions.
     metric : {"auto", "cosine", "tfidf", "bm25"}, default="auto"
@@ -70,11 +80,6 @@ class NeighborsRecommender(ItemToItemRecommender):
         weighted interactions.
     damping : float, default=5.0
         Number of ratings at the mean that every bias starts with (explicit feedback).
-    feedback : {"explicit", "implicit"}, default="explicit"
-        Whether y holds ratings, or weights (None for all one).
-    weighter : transformer, default=None
-        Turns counts with a heavy tail into weights, such as `CountWeighter`: it is fitted on the summed y of the pairs
-        of users and items. None: y is the weight.
     handle_unknown : {"prior", "error"}, default="prior"
         Whether unknown users and items get what features and popularity say, or raise.
 
@@ -123,29 +128,33 @@ class NeighborsRecommender(ItemToItemRecommender):
         *,
         user: Column = 0,
         item: Column = 1,
+        user_features: Columns | None = None,
         item_features: Columns | None = None,
+        user_encoder: Estimator | None = None,
         item_encoder: Estimator | None = None,
+        feedback: Feedback = "implicit",
+        weighter: Estimator | None = None,
         by: str = "auto",
         metric: str = "auto",
         content_weight: Any = "auto",
         shrinkage: float = 20.0,
         damping: float = 5.0,
-        feedback: Feedback = "explicit",
-        weighter: Estimator | None = None,
         handle_unknown: Unknown = "prior",
     ) -> None:
         self.n_neighbors = n_neighbors
         self.user = user
         self.item = item
+        self.user_features = user_features
         self.item_features = item_features
+        self.user_encoder = user_encoder
         self.item_encoder = item_encoder
+        self.feedback = feedback
+        self.weighter = weighter
         self.by = by
         self.metric = metric
         self.content_weight = content_weight
         self.shrinkage = shrinkage
         self.damping = damping
-        self.feedback = feedback
-        self.weighter = weighter
         self.handle_unknown = handle_unknown
 
     def _fit_interactions(self, interactions):

@@ -34,19 +34,24 @@ class PopularityRecommender(BaseFactorRecommender):
     ----------
     user, item : str or int, default=0, 1
         Columns of X that hold the ids.
+    user_features : None
+        Nothing is learned from features of users: the parameter is there because all recommenders have it and can be
+        exchanged for each other. `fit` refuses any other value.
     item_features : column key, default=None
         Columns that describe the item.
+    user_encoder : None
+        As `user_features`.
     item_encoder : transformer, default=None
         Turns them into vectors, e.g. a pipeline of TextTemplate and LLMTextEncoder.
+    feedback : {"implicit", "explicit"}, default="implicit"
+        Whether y holds non-negative weights (None for all one), or ratings.
+    weighter : transformer, default=None
+        Turns counts with a heavy tail into weights, such as `CountWeighter`: it is fitted on the summed y of the pairs
+        of users and items. None: y is the weight.
     feature_alpha : float or "auto", default="auto"
         Strength :math:`\lambda` of the ridge, in units of the mean squared singular value of the centred features, rows
         weighted; "auto": of 15 strengths from .001 to 10,000 the one with the least leave-one-out error, in closed
         form.
-    feedback : {"explicit", "implicit"}, default="explicit"
-        Whether y holds ratings, or weights (None for all one).
-    weighter : transformer, default=None
-        Turns counts with a heavy tail into weights, such as `CountWeighter`: it is fitted on the summed y of the pairs
-        of users and items. None: y is the weight.
     scale : {"count", "log"}, default="count"
         Of the scores of implicit feedback: :math:`n_i` or :math:`\log(1 + n_i)`. Both rank alike; beside other
         scores, as in a `BlendRecommender`, counts have too long a tail. Explicit feedback: without effect.
@@ -102,27 +107,33 @@ class PopularityRecommender(BaseFactorRecommender):
         "damping": [Interval(Real, 0, None, closed="left")],
     }
 
+    _reads_user_features = False  # everybody gets the same list
+
     def __init__(
         self,
         *,
         user: Column = 0,
         item: Column = 1,
+        user_features: Columns | None = None,
         item_features: Columns | None = None,
+        user_encoder: Estimator | None = None,
         item_encoder: Estimator | None = None,
-        feature_alpha: Any = "auto",
-        feedback: Feedback = "explicit",
+        feedback: Feedback = "implicit",
         weighter: Estimator | None = None,
+        feature_alpha: Any = "auto",
         scale: Any = "count",
         damping: float = 5.0,
         handle_unknown: Unknown = "prior",
     ) -> None:
         self.user = user
         self.item = item
+        self.user_features = user_features
         self.item_features = item_features
+        self.user_encoder = user_encoder
         self.item_encoder = item_encoder
-        self.feature_alpha = feature_alpha
         self.feedback = feedback
         self.weighter = weighter
+        self.feature_alpha = feature_alpha
         self.scale = scale
         self.damping = damping
         self.handle_unknown = handle_unknown

@@ -54,7 +54,10 @@ class GroupData:
         self.names = ["user_id", "item_id"]
         columns: dict[str, Any] = {"user": 0, "item": 1}
         for side in ("user", "item"):
-            used = known.get(f"{side}_features") is not None or (describe and f"{side}_features" in known)
+            describes = (
+                describe and f"{side}_features" in known and getattr(recommender, f"_reads_{side}_features", True)
+            )
+            used = known.get(f"{side}_features") is not None or describes
             if used:
                 columns[f"{side}_features"] = self._add_features(side, known.get(f"{side}_encoder") is not None)
         params = {"random_state": 0, "handle_unknown": "prior", **columns, **params}

@@ -11,9 +11,11 @@ from skllmrec.recommenders import BlendRecommender, FeatureMFRecommender, Popula
 _rng = np.random.default_rng(0)
 RATINGS = _rng.integers(1, 6, (60, 40)) * (_rng.random((60, 40)) < 0.2).astype(np.float64)
 MODELS = {
-    "popularity": PopularityRecommender(),
-    "FeatureMF": FeatureMFRecommender(2),
-    "blend": BlendRecommender([("a", PopularityRecommender()), ("b", FeatureMFRecommender(2))]),
+    "popularity": PopularityRecommender(feedback="explicit"),
+    "FeatureMF": FeatureMFRecommender(2, feedback="explicit"),
+    "blend": BlendRecommender(
+        [("a", PopularityRecommender(feedback="explicit")), ("b", FeatureMFRecommender(2, feedback="explicit"))]
+    ),
 }
 DENSE = {
     "floats": RATINGS,
@@ -40,7 +42,7 @@ def test_dense(model, X):
 
 
 def test_sparse_later():
-    model = PopularityRecommender().fit(*interactions_from_matrix(RATINGS))
+    model = PopularityRecommender(feedback="explicit").fit(*interactions_from_matrix(RATINGS))
     for method in (model.predict, model.partial_fit):
         with pytest.raises(TypeError, match="interactions_from_matrix"):
             method(sparse.csr_array(RATINGS))
@@ -48,7 +50,7 @@ def test_sparse_later():
 
 def test_the_remedy_works():
     X, y = interactions_from_matrix(sparse.csr_array(RATINGS))
-    model = FeatureMFRecommender(2).fit(X, y)
+    model = FeatureMFRecommender(2, feedback="explicit").fit(X, y)
     assert (model.seen_.toarray() > 0).sum() == (RATINGS > 0).sum()
     assert model.recommend([0], 3)[0].shape == (1, 3)
 
@@ -56,6 +58,6 @@ def test_the_remedy_works():
 def test_rows_with_more_columns_are_taken():
     users, items = np.nonzero(RATINGS)
     flags = np.zeros((len(users), 3))
-    PopularityRecommender().fit(np.column_stack([users, items, flags]), np.ones(len(users)))
+    PopularityRecommender(feedback="explicit").fit(np.column_stack([users, items, flags]), np.ones(len(users)))
     one_user = np.column_stack([np.zeros(20), np.arange(20), np.zeros((20, 3))])
-    PopularityRecommender().fit(one_user, np.arange(20.0))
+    PopularityRecommender(feedback="explicit").fit(one_user, np.arange(20.0))

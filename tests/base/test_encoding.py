@@ -44,10 +44,10 @@ NAMES = {"user": "user", "item": "item"}
 RECOMMENDERS = {
     "FeatureMF": lambda **params: FeatureMFRecommender(3, feedback="implicit", **NAMES, **params),
     "autoencoder": lambda **params: LinearAutoencoderRecommender(**NAMES, method="cease", **params),
-    "Neighbors": lambda **params: NeighborsRecommender(**NAMES, **params),
+    "Neighbors": lambda **params: NeighborsRecommender(feedback="explicit", **NAMES, **params),
     "Popularity": lambda **params: PopularityRecommender(feedback="implicit", **NAMES, **params),
     "Markov": lambda **params: MarkovRecommender(**NAMES, **params),
-    "Pairwise": lambda **params: PairwiseRecommender(Ridge(), **NAMES, **params),
+    "Pairwise": lambda **params: PairwiseRecommender(Ridge(), feedback="explicit", **NAMES, **params),
     "TwoTower": lambda **params: TwoTowerRecommender(3, feedback="implicit", max_iter=1, **NAMES, **params),
 }
 VECTORIZERS = {
@@ -88,7 +88,7 @@ def test_rows_are_named_in_the_message():
 @pytest.mark.parametrize("with_table", [False, True])
 @pytest.mark.parametrize("side", ["user", "item"])
 def test_a_row_too_many_is_refused(recommender, side, with_table):
-    if side == "user" and not hasattr(recommender(), "user_encoder"):
+    if side == "user" and not recommender()._reads_user_features:
         pytest.skip("it reads no features of users")
     column = "about" if side == "user" else "year"
     params = {f"{side}_features": [column], f"{side}_encoder": FunctionTransformer(one_row_more)}

@@ -22,8 +22,10 @@ def model():
 
 
 CALLS = {
-    "fit": lambda model: PopularityRecommender(user="user", item="item").fit(ROUNDED),
-    "partial_fit": lambda model: PopularityRecommender(user="user", item="item").partial_fit(ROUNDED),
+    "fit": lambda model: PopularityRecommender(user="user", item="item", feedback="explicit").fit(ROUNDED),
+    "partial_fit": lambda model: PopularityRecommender(user="user", item="item", feedback="explicit").partial_fit(
+        ROUNDED
+    ),
     "predict": lambda model: model.predict(ROUNDED),
     "users": lambda model: model.recommend([float(FIRST)]),
     "candidates": lambda model: model.recommend([FIRST], candidates=[float(FIRST)]),

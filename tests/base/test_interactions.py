@@ -87,7 +87,7 @@ def test_transposed_and_targets():
 
 def check(y, *, feedback, sample_weight=None, n=None):
     X = np.zeros((len(y) if n is None else n, 2))
-    return check_feedback(PopularityRecommender(), X, y, sample_weight, feedback=feedback)
+    return check_feedback(PopularityRecommender(feedback="explicit"), X, y, sample_weight, feedback=feedback)
 
 
 def test_implicit_weights_are_multiplied_by_sample_weights():
@@ -201,8 +201,10 @@ def test_rows_keep_the_arguments_of_the_call_and_copy_nothing(seen):
 
 
 RECOMMENDERS = {
-    "als": lambda: FeatureMFRecommender(4, user="user", item="item", max_iter=2),
-    "gradients": lambda: FeatureMFRecommender(4, user="user", item="item", solver="adamw", max_iter=2),
+    "als": lambda: FeatureMFRecommender(4, user="user", item="item", max_iter=2, feedback="explicit"),
+    "gradients": lambda: FeatureMFRecommender(
+        4, user="user", item="item", solver="adamw", max_iter=2, feedback="explicit"
+    ),
     "towers": lambda: TwoTowerRecommender(
         4, user="user", item="item", max_iter=1, tasks={"time": "regression"}, device="cpu"
     ),

@@ -44,7 +44,7 @@ RECOMMENDERS = {
     "near": PARTS[1],
     "autoencoder": LinearAutoencoderRecommender(**TEXT),
     "markov": MarkovRecommender(**TEXT),
-    "pairwise": PairwiseRecommender(Ridge(), **TEXT),
+    "pairwise": PairwiseRecommender(Ridge(), feedback="explicit", **TEXT),
     "blend": BlendRecommender([("one", PARTS[0]), ("two", PARTS[1])], random_state=0),
 }
 
@@ -329,5 +329,5 @@ def test_what_exists_depends_on_the_parts():
     for weights, there in (([0.0, 1.0], True), ([1.0, 0.0], False)):
         blend.weights_ = dict.fromkeys(blend.weights_, np.array(weights))
         assert hasattr(blend, "similar_items") == there and not hasattr(blend, "partial_fit")
-    assert not hasattr(PairwiseRecommender(Ridge()), "similar_items")
-    assert hasattr(PairwiseRecommender(Ridge()), "partial_fit")
+    assert not hasattr(PairwiseRecommender(Ridge(), feedback="explicit"), "similar_items")
+    assert hasattr(PairwiseRecommender(Ridge(), feedback="explicit"), "partial_fit")

@@ -25,7 +25,7 @@ def implicit():
 @pytest.fixture
 def explicit():
     ratings = [3.0 + (len(row[1]) % 3) for row in ROWS]
-    return FeatureMFRecommender(3, alpha=0.1, max_iter=5, random_state=0).fit(ROWS, ratings)
+    return FeatureMFRecommender(3, alpha=0.1, max_iter=5, random_state=0, feedback="explicit").fit(ROWS, ratings)
 
 
 def scores_of(recommender, *args, **kwargs):

@@ -58,7 +58,7 @@ def test_candidates_start_with_the_defaults_and_are_distinct(feedback, trials):
 
 
 def test_every_search_gets_the_same_budget_and_both_encoders_the_same_text():
-    items = BUNCH.items
+    items = BUNCH.item_table
     data = JobData(
         "x", X, None, items, None, "{title}. {description}", ["title", "description"], "title", None, ["title"]
     )
@@ -78,7 +78,7 @@ def test_every_search_gets_the_same_budget_and_both_encoders_the_same_text():
 
 
 def test_a_search_with_tfidf_runs_and_sees_the_table():
-    data = JobData("x", X, None, BUNCH.items, None, "{title}", ["title"], "title", None, ["title"])
+    data = JobData("x", X, None, BUNCH.item_table, None, "{title}", ["title"], "title", None, ["title"])
     options = Namespace(feedback="implicit", trials=2, k=5, seed=0, model="some-model", max_length=32, store=None)
     made = protocol("cold-items")
     search = make_estimators(data, options, made)[TFIDF]

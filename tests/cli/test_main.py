@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
     bunch = make_interactions(n_users=60, n_items=40, density=0.35, feedback="explicit", random_state=0)
     columns = [name for name in ("user_id", "item_id", "rating", "timestamp") if name in bunch.frame.columns]
     bunch.frame[columns].to_parquet(folder / "interactions.parquet")
-    items = bunch.items.assign(user_tags="what a user said", url="http://example.org")
+    items = bunch.item_table.assign(user_tags="what a user said", url="http://example.org")
     items.to_parquet(folder / "items.parquet")
     return folder
 

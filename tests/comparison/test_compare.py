@@ -363,7 +363,9 @@ def test_a_failing_estimator_names_itself(fails, doing):
 def test_threshold_without_a_relevant_row_is_refused_with_the_range_of_y():
     X = [[user, item] for user in "abc" for item in "xyz"]
     with pytest.raises(ValueError, match=r"threshold=50 leaves no relevant row: y is between 1 and 9"):
-        compare_recommenders({"popularity": PopularityRecommender()}, X, range(1, 10), cv=3, threshold=50)
+        compare_recommenders(
+            {"popularity": PopularityRecommender(feedback="explicit")}, X, range(1, 10), cv=3, threshold=50
+        )
 
 
 def relevant_recall(y, relevant, **options):

@@ -56,8 +56,8 @@ def test_joins_what_is_there(tmp_path, tables, kind):
     assert_frame_equal(data.frame, expected)
     assert_frame_equal(data.data, expected.drop(columns="rating"))
     assert data.target.tolist() == [4.0, 3.0, 5.0, 1.0] and data.target.name == "rating"
-    assert data.items["item_id"].tolist() == ["08", "07", "06", "99"]
-    assert data.users["user_id"].tolist() == ["u2", "u1", "u3"]
+    assert data.item_table["item_id"].tolist() == ["08", "07", "06", "99"]
+    assert data.user_table["user_id"].tolist() == ["u2", "u1", "u3"]
     assert data.feature_names == list(data.data.columns)
     assert (data.target_names, data.item_names) == (["rating"], ["item_id", "title", "year"])
     X, y = load_interactions(tmp_path, return_X_y=True)
@@ -69,17 +69,17 @@ def test_bunch_survives_copies_and_pickle(tmp_path, tables):
     data = load_interactions(write(tmp_path, tables, "parquet"))
     for again in (copy.copy(data), copy.deepcopy(data), pickle.loads(pickle.dumps(data))):  # noqa: S301
         assert type(again) is type(data)
-        assert_frame_equal(again.items, data.items)
+        assert_frame_equal(again.item_table, data.item_table)
         assert_frame_equal(again["frame"], data.frame)
-    assert set(dir(data)) >= {"frame", "data", "target", "items", "users", "DESCR"}
-    assert [key for key, _ in dict(data).items()] == list(data)
+    assert set(dir(data)) >= {"frame", "data", "target", "item_table", "user_table", "DESCR"}
+    assert [(key, value is data[key]) for key, value in data.items()] == [(key, True) for key in data]  # a dict's own
 
 
 def test_attributes_are_optional(tmp_path, tables):
     data = load_interactions(write(tmp_path, {"interactions": tables["interactions"].drop(columns="timestamp")}, "csv"))
     assert list(data.frame.columns) == ["user_id", "item_id", "rating"]
-    assert data.items.to_dict("list") == {"item_id": ["07", "08", "99"]}
-    assert data.users.to_dict("list") == {"user_id": ["u1", "u2", "u3"]}
+    assert data.item_table.to_dict("list") == {"item_id": ["07", "08", "99"]}
+    assert data.user_table.to_dict("list") == {"user_id": ["u1", "u2", "u3"]}
 
 
 def test_shared_names_are_told_apart(tmp_path, tables):
@@ -192,15 +192,15 @@ SHAPES = {  # interactions, items with a row of their own or an interaction, use
 @pytest.mark.parametrize("name", SHAPES)
 def test_real_folders(data_folder, name):
     data = load_interactions(data_folder / name)
-    assert (len(data.frame), len(data.items), len(data.users)) == SHAPES[name]
+    assert (len(data.frame), len(data.item_table), len(data.user_table)) == SHAPES[name]
     raw = pd.read_parquet(data_folder / name / "interactions.parquet")
     assert data.frame["user_id"].tolist() == raw["user_id"].tolist()
     assert data.target.tolist() == raw["rating"].tolist()
-    titles = data.items.set_index("item_id")["title"]
+    titles = data.item_table.set_index("item_id")["title"]
     assert titles.index.is_unique
     sample = data.frame.sample(200, random_state=0)
     assert sample["title"].fillna("").tolist() == titles[sample["item_id"]].fillna("").tolist()
-    assert data.frame["item_id"].isin(data.items["item_id"]).all()
+    assert data.frame["item_id"].isin(data.item_table["item_id"]).all()
     assert "Licence" in data.DESCR
     assert not any(
         pd.api.types.is_extension_array_dtype(t) and pd.api.types.is_numeric_dtype(t) for t in data.frame.dtypes
@@ -212,7 +212,7 @@ def test_real_traps(data_folder):
     journey = load_interactions(data_folder / "completejourney", duplicates="sum")
     assert len(journey.frame) == len(journey.frame[["user_id", "item_id"]].drop_duplicates()) == 75000 - 5746
     assert journey.target.sum() == 75000
-    assert journey.items["department"].isna().sum() == 5  # bought, but not in the product table
+    assert journey.item_table["department"].isna().sum() == 5  # bought, but not in the product table
     books = load_interactions(data_folder / "book_crossing", target="explicit_rating", exclude_columns=["rating"])
     assert len(books.target) == 62656 and books.target.between(1, 10).all()
     music = load_interactions(data_folder / "lastfm_hetrec", exclude_columns=["tags", "own_tags", "listen_count"])

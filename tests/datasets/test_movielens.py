@@ -162,13 +162,13 @@ def test_archive_comes_first_and_is_kept(sources):
     assert data.frame["age"].tolist() == [24, 53, 53]
     assert [str(dtype) for dtype in data.frame.dtypes[:4]] == ["int64", "int64", "float64", "int64"]
     assert "rating" not in data.data and data.target.tolist() == [3.0, 5.0, 1.0]
-    assert len(data.items) == 5 and len(data.users) == 2
+    assert len(data.item_table) == 5 and len(data.user_table) == 2
     assert "may not be passed on" in data.DESCR
     assert [path.name for path in sources.home.iterdir()] == [_movielens._CACHE]
     sources.archive.unlink()
     again = fetch_movielens_100k(data_home=sources.home, download_if_missing=False)
     assert sources.pip == 0
-    for name in ("frame", "items", "users"):
+    for name in ("frame", "item_table", "user_table"):
         assert_frame_equal(again[name], data[name])
 
 
@@ -177,7 +177,7 @@ def test_wheel_gives_the_same(sources):
     sources.archive.unlink()
     copy = fetch_movielens_100k(data_home=sources.home / "b")
     assert sources.pip == 1
-    for name in ("frame", "items", "users"):
+    for name in ("frame", "item_table", "user_table"):
         assert_frame_equal(copy[name], original[name])
 
 
@@ -245,7 +245,7 @@ def test_arrays_and_pairs(sources):
     assert isinstance(X, pd.DataFrame) and isinstance(y, pd.Series)
     data = fetch_movielens_100k(data_home=sources.home, as_frame=False)
     assert data.frame is None
-    assert type(data.data) is type(data.items) is type(data.target) is np.ndarray
+    assert type(data.data) is type(data.item_table) is type(data.target) is np.ndarray
     assert data.data[:2].tolist() == X[:2].to_numpy(dtype=object).tolist()
     assert data.feature_names == list(X.columns)
 
@@ -307,18 +307,19 @@ def test_real_data():
         data = fetch_movielens_100k(timeout=3)
     except DatasetNotFoundError as error:
         pytest.skip(f"no source can be reached: {error}")
-    assert data.frame.shape == (100_000, 11) and data.items.shape == (1682, 4) and data.users.shape == (943, 5)
+    assert data.frame.shape == (100_000, 11)
+    assert data.item_table.shape == (1682, 4) and data.user_table.shape == (943, 5)
     assert not data.frame.duplicated(["user_id", "item_id"]).any()
     # published in the description of the set
     assert data.target.value_counts().sort_index().tolist() == [6110, 11370, 27145, 34174, 21201]
     assert data.frame.groupby("user_id").size().min() == 20
-    titles = data.items.set_index("item_id")["title"]
+    titles = data.item_table.set_index("item_id")["title"]
     assert titles[64] == "The Shawshank Redemption" and titles[543] == "Les Misérables"
     assert not titles.str.contains(r"\(\d{4}\)|, (?:The|A|An|Les?|La)$").any()
-    assert data.items["genres"][0] == "Animation, Children's, Comedy"
-    assert data.items["item_id"][data.items["genres"] == ""].tolist() == [267, 1373]
-    assert data.items["year"].isna().sum() == 1 and data.items["year"].dropna().between(1922, 1998).all()
-    assert data.users["zip_code"].str.len().eq(5).all()
+    assert data.item_table["genres"][0] == "Animation, Children's, Comedy"
+    assert data.item_table["item_id"][data.item_table["genres"] == ""].tolist() == [267, 1373]
+    assert data.item_table["year"].isna().sum() == 1 and data.item_table["year"].dropna().between(1922, 1998).all()
+    assert data.user_table["zip_code"].str.len().eq(5).all()
 
 
 def test_importing_and_failing_without_pandas():

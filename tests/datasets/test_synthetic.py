@@ -26,20 +26,21 @@ def test_shapes_and_columns(feedback, language):
     assert data.frame.shape == (200, 9) and data.target.shape == (200,)
     assert not data.frame.duplicated(["user_id", "item_id"]).any()
     assert data.frame["timestamp"].is_monotonic_increasing
-    assert data.items["item_id"].tolist() == list(range(20)) and data.users["user_id"].tolist() == list(range(30))
+    assert data.item_table["item_id"].tolist() == list(range(20))
+    assert data.user_table["user_id"].tolist() == list(range(30))
     assert data.user_preferences.shape == (30, 6) and data.item_topics.shape == (20, 6)
     for shares in (data.user_preferences, data.item_topics):
         assert np.allclose(shares.sum(axis=1), 1) and (shares >= 0).all()
     assert set(data.target) == {1.0} if feedback == "implicit" else set(data.target) <= {1.0, 2.0, 3.0, 4.0, 5.0}
-    texts = [*data.items["title"], *data.items["description"], *data.users["about"]]
+    texts = [*data.item_table["title"], *data.item_table["description"], *data.user_table["about"]]
     assert all(text.isascii() == (language == "en") and "{" not in text for text in texts)
-    joined = data.items.set_index("item_id")["title"][data.frame["item_id"]]
+    joined = data.item_table.set_index("item_id")["title"][data.frame["item_id"]]
     assert data.frame["title"].tolist() == joined.tolist()
 
 
 def test_same_seed_same_data():
     first, second, other = (make_interactions(random_state=seed) for seed in (7, 7, 8))
-    for name in ("frame", "items", "users"):
+    for name in ("frame", "item_table", "user_table"):
         assert_frame_equal(first[name], second[name])
     assert not first.frame.equals(other.frame)
     X, y = make_interactions(random_state=7, return_X_y=True)
@@ -51,7 +52,7 @@ def test_same_seed_same_data():
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_text_predicts_preference_of_new_items(seed, language):
     data = make_interactions(feedback="explicit", language=language, random_state=seed)
-    texts = (data.items["title"] + " " + data.items["description"]).tolist()
+    texts = (data.item_table["title"] + " " + data.item_table["description"]).tolist()
     model = make_pipeline(TfidfVectorizer(analyzer=TextAnalyzer()), Ridge(0.1))
     user, item = data.frame["user_id"].to_numpy(), data.frame["item_id"].to_numpy()
 
@@ -94,8 +95,8 @@ def test_popularity_is_long_tailed_and_age_leans_with_taste(seed):
     assert activity.max() > 4 * activity.median()
     # within a tenth of the items by popularity, ids say nothing: they are not sorted by it
     assert abs(np.corrcoef(np.arange(200), np.bincount(data.frame["item_id"], minlength=200))[0, 1]) < 0.3
-    residual = np.linalg.lstsq(data.user_preferences, data.users["age"], rcond=None)[1][0]
-    assert 1 - residual / (500 * data.users["age"].var()) > 0.3
+    residual = np.linalg.lstsq(data.user_preferences, data.user_table["age"], rcond=None)[1][0]
+    assert 1 - residual / (500 * data.user_table["age"].var()) > 0.3
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

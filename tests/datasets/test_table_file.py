@@ -219,7 +219,7 @@ def test_whole_numbers_are_integers_only_where_the_text_round_trips(tmp_path):
     assert data.frame["user_id"].tolist() == [long, long + 1]
     assert data.frame["item_id"].tolist() == ["1", "02"]
     data = load_interactions(folder(tmp_path, "user_id,item_id,rating\n1,2,4\n", "item_id,title\n2,a\n03,b\n"))
-    assert data.items["item_id"].tolist() == ["2", "03"], "both files decide together"
+    assert data.item_table["item_id"].tolist() == ["2", "03"], "both files decide together"
 
 
 def test_items_whose_ids_match_no_interaction_are_an_error(tmp_path):

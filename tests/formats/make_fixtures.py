@@ -73,14 +73,17 @@ def recommenders():
     )
     text = {**NAMES, "item_features": ["title"], "item_encoder": titles}
     models = {
-        "feature_mf_explicit": (rec.FeatureMFRecommender(4, **text, max_iter=3, random_state=0), ratings),
+        "feature_mf_explicit": (
+            rec.FeatureMFRecommender(4, **text, feedback="explicit", max_iter=3, random_state=0),
+            ratings,
+        ),
         "feature_mf_implicit": (rec.FeatureMFRecommender(4, **NAMES, feedback="implicit", random_state=0), None),
         "two_tower": (two_tower(), None),
         "autoencoder": (rec.LinearAutoencoderRecommender(**text, method="additive", alpha=5.0), None),
-        "neighbors": (rec.NeighborsRecommender(5, **text, content_weight=0.5), ratings),
+        "neighbors": (rec.NeighborsRecommender(5, feedback="explicit", **text, content_weight=0.5), ratings),
         "markov": (rec.MarkovRecommender(5, **NAMES, time="time"), None),
-        "popularity": (rec.PopularityRecommender(**NAMES), ratings),
-        "pairwise": (rec.PairwiseRecommender(Ridge(), **text), ratings),
+        "popularity": (rec.PopularityRecommender(feedback="explicit", **NAMES), ratings),
+        "pairwise": (rec.PairwiseRecommender(Ridge(), feedback="explicit", **text), ratings),
         "blend": (
             rec.BlendRecommender(
                 [

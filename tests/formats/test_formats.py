@@ -136,7 +136,7 @@ def test_folds_of_a_comparison_stay_as_they_are(release):
 
 
 def test_estimator_of_a_newer_version_is_refused():
-    model = skllmrec.PopularityRecommender().fit([[0, 0], [1, 1]], [1.0, 2.0])
+    model = skllmrec.PopularityRecommender(feedback="explicit").fit([[0, 0], [1, 1]], [1.0, 2.0])
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(FORMATS, "estimator", FORMATS["estimator"] + 1)
         patch.setattr(formats, "__version__", NEWER)

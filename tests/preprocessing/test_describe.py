@@ -40,7 +40,7 @@ def test_nothing_in_clean_data(seed):
         {"user": X[:, 0], "item": X[:, 1], "time": times, "noise": np.random.default_rng(seed).random(len(X))}
     )
     items = pd.DataFrame({"item": range(300), "plot": plots(seed=seed)})
-    description = describe_data(frame, y, items, user="user", item="item", time="time")
+    description = describe_data(frame, y, item_table=items, user="user", item="item", time="time")
     assert description.findings == [], str(description)
     assert description.facts["rows"] == "720"
     assert "nothing found" in str(description)
@@ -61,7 +61,7 @@ def test_texts():
     texts[20:60] = [f"{text}. Read more on our website today." for text in texts[20:60]]
     items = pd.DataFrame({"id": range(300), "plot": texts, "genre": ["Comedy", "Drama"] * 150})
     for table in (items, pl.DataFrame({"id": range(300), "plot": texts}), FeatureTable(items, key="id")):
-        seen = found(describe_data([["ann", 1]], items=table, key="id", least=1))
+        seen = found(describe_data([["ann", 1]], item_table=table, key="id", least=1))
         assert {(where, what): finding.count for (where, what), finding in seen.items()} == {
             ("plot", "missing values"): 2,
             ("plot", "duplicate texts"): 10,
@@ -76,17 +76,17 @@ def test_texts():
         }
     assert seen["plot", "boilerplate"].examples == ["Read more on our website today."]
     assert seen["plot", "missing values"].of == 300
-    assert "'A" not in describe_data([["ann", 1]], items=items, key="id").to_html()
+    assert "'A" not in describe_data([["ann", 1]], item_table=items, key="id").to_html()
 
 
 def test_short_texts():
     items = pd.DataFrame({"id": range(40), "plot": [*plots(30), *"abcdefghij"]})
-    assert found(describe_data([[1, 1]], items=items, key="id"))["plot", "very short texts"].count == 10
+    assert found(describe_data([[1, 1]], item_table=items, key="id"))["plot", "very short texts"].count == 10
 
 
 def test_columns_of_few_values_are_categories():
     items = pd.DataFrame({"id": range(40), "genre": ["A", "a long name of a genre"] * 20})
-    description = describe_data([[1, 1]], items=items, key="id", least=1)
+    description = describe_data([[1, 1]], item_table=items, key="id", least=1)
     assert description.facts["category 'genre'"] == "2 different values"
     assert description.findings == []
 
@@ -95,9 +95,8 @@ def test_chinese_texts_are_one_script():
     words = [chr(code) for code in range(0x4E00, 0x4E40)]
     rng = np.random.default_rng(0)
     texts = ["".join(rng.choice(words, 30)) for _ in range(100)]
-    assert (
-        describe_data([[1, 1]], items=pd.DataFrame({"id": range(100), "plot": texts}), key="id", least=1).findings == []
-    )
+    table = pd.DataFrame({"id": range(100), "plot": texts})
+    assert describe_data([[1, 1]], item_table=table, key="id", least=1).findings == []
 
 
 def test_interactions():
@@ -180,11 +179,11 @@ def test_columns_of_the_catalogue_that_leak_are_found(library, container):
     items = library.DataFrame(columns)
     items = FeatureTable(items, key="item") if container == "table" else items
     frame = library.DataFrame({"user": X[:, 0], "item": X[:, 1]})
-    seen = {where for where, what in found(describe_data(frame, y, items, user="user", item="item")) if "rank" in what}
+    seen = found(describe_data(frame, y, user="user", item="item", item_table=items))
+    seen = {where for where, what in seen if "rank" in what}
     assert seen == {"stars", "sold"}
-    seen = {
-        where for where, what in found(describe_data(frame, items=items, user="user", item="item")) if "rank" in what
-    }
+    seen = found(describe_data(frame, user="user", item="item", item_table=items))
+    seen = {where for where, what in seen if "rank" in what}
     assert seen == {"sold"}  # without ratings nobody knows their mean
 
 
@@ -200,14 +199,14 @@ def test_broken_characters_are_not_to_be_cleaned_away():
     X, _, _ = rows()
     items = pd.DataFrame({"item": range(300), "plot": plots()})
     items.loc[0, "plot"] = items.loc[0, "plot"].replace("the", "JosÃ© MarÃ\xada", 1)
-    seen = {what for _, what in found(describe_data(X, items=items, key="item"))}
+    seen = {what for _, what in found(describe_data(X, item_table=items, key="item"))}
     assert seen == {"broken characters"}
 
 
 def test_a_small_share_is_not_told_as_zero():
     X, _, _ = rows()
     items = pd.DataFrame({"item": range(3000), "plot": [*plots(2999), None]})
-    (finding,) = describe_data(X, items=items, key="item").findings
+    (finding,) = describe_data(X, item_table=items, key="item").findings
     assert "in 1 of 3,000 (< 0.1%)" in str(finding)
 
 
@@ -215,12 +214,12 @@ def test_a_small_share_is_not_told_as_zero():
     ("arguments", "error", "says"),
     [
         ({"least": 0}, ValueError, "least must be an integer >= 1, got 0"),
-        ({"items": pd.DataFrame({"id": [1]}), "key": "item"}, ValueError, "key='item' is not a column of items"),
-        ({"items": [["a title"]]}, TypeError, "items must be a dataframe"),
+        ({"item_table": pd.DataFrame({"id": [1]}), "key": "item"}, ValueError, "'item' is not a column of item_table"),
+        ({"item_table": [["a title"]]}, TypeError, "item_table must be a dataframe"),
         (
-            {"items": pd.DataFrame([[1, "a", "b"]], columns=["id", "t", "t"]), "key": "id"},
+            {"item_table": pd.DataFrame([[1, "a", "b"]], columns=["id", "t", "t"]), "key": "id"},
             ValueError,
-            "items has 2 columns named 't'",
+            "item_table has 2 columns named 't'",
         ),
         ({"X": pd.DataFrame([["ann", 1, 1]], columns=["u", "i", "i"])}, ValueError, "X has 2 columns named 'i'"),
     ],

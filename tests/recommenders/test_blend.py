@@ -196,7 +196,10 @@ def test_a_part_that_says_next_to_nothing_does_not_drown_the_others():
 def test_explicit_ratings_are_a_convex_combination():
     X = tribes(0)[:, :2]
     y = np.random.default_rng(0).integers(1, 6, len(X)).astype(float) + (X[:, 1] % 5)
-    parts = [("mf", FeatureMFRecommender(2, max_iter=3)), ("mean", PopularityRecommender())]
+    parts = [
+        ("mf", FeatureMFRecommender(2, max_iter=3, feedback="explicit")),
+        ("mean", PopularityRecommender(feedback="explicit")),
+    ]
     blend = BlendRecommender(parts, few_shot=0, random_state=0).fit(X, y)
     expected = sum(w * part.predict(X) for w, part in zip(blend.weights_["warm"], blend.estimators_, strict=True))
     assert_allclose(blend.predict(X), expected)
@@ -204,9 +207,11 @@ def test_explicit_ratings_are_a_convex_combination():
 
 
 def test_parameters_of_the_parts():
-    blend = BlendRecommender([("mf", FeatureMFRecommender(3)), ("mean", PopularityRecommender())])
+    blend = BlendRecommender(
+        [("mf", FeatureMFRecommender(3, feedback="explicit")), ("mean", PopularityRecommender(feedback="explicit"))]
+    )
     assert blend.get_params()["mf__n_components"] == 3
-    other = clone(blend).set_params(mf__n_components=7, mean=PopularityRecommender(damping=1.0))
+    other = clone(blend).set_params(mf__n_components=7, mean=PopularityRecommender(damping=1.0, feedback="explicit"))
     assert other.estimators[0][1].n_components == 7 and other.estimators[1][1].damping == 1.0
     assert blend.estimators[0][1].n_components == 3
 
@@ -233,11 +238,15 @@ def test_too_little_data_gives_equal_weights():
     ("estimators", "error", "message"),
     [
         ([], ValueError, "give a list of at least one"),
-        ([PopularityRecommender()], ValueError, "give a list of at least one"),
-        ([("a", PopularityRecommender()), ("a", PopularityRecommender())], ValueError, "Names provided are not unique"),
+        ([PopularityRecommender(feedback="explicit")], ValueError, "give a list of at least one"),
+        (
+            [("a", PopularityRecommender(feedback="explicit")), ("a", PopularityRecommender(feedback="explicit"))],
+            ValueError,
+            "Names provided are not unique",
+        ),
         ([("a", Ridge())], TypeError, "'a' is a Ridge: blends are made of recommenders"),
         (
-            [("a", PopularityRecommender()), ("b", PopularityRecommender(feedback="implicit"))],
+            [("a", PopularityRecommender(feedback="explicit")), ("b", PopularityRecommender(feedback="implicit"))],
             ValueError,
             "different feedback, {'a': 'explicit', 'b': 'implicit'}: set feedback=",
         ),
@@ -271,7 +280,7 @@ def test_parts_that_refuse_unknown_items_are_judged_on_held_out_ones(feedback):
     assert blend.estimators_[2].estimators_[0].handle_unknown == "error" and strict.handle_unknown == "error"
 
 
-@pytest.mark.parametrize("estimators", [[], None, [PopularityRecommender()], "parts"])
+@pytest.mark.parametrize("estimators", [[], None, [PopularityRecommender(feedback="explicit")], "parts"])
 def test_a_blend_that_cannot_be_fitted_can_be_shown(estimators):
     blend = BlendRecommender(estimators)
     assert "BlendRecommender" in blend._repr_html_() and "BlendRecommender" in repr(blend)

@@ -179,7 +179,7 @@ def test_same_seed_same_factors():
     frame, y = make_rows(9)
     fits = [fit("explicit", frame, y) for _ in range(2)]
     assert_array_equal(fits[0].user_factors_, fits[1].user_factors_)
-    other = FeatureMFRecommender(WIDTH, **NAMES, random_state=1).fit(frame, y)
+    other = FeatureMFRecommender(WIDTH, feedback="explicit", **NAMES, random_state=1).fit(frame, y)
     assert not np.allclose(other.user_factors_, fits[0].user_factors_)
 
 

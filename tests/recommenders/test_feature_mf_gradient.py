@@ -300,7 +300,9 @@ def test_gradient_solvers_come_close_to_least_squares_on_films(data_folder, solv
     train, test = next(PerUserKFold(5, user="user_id", random_state=0).split(frame))
     rmse, ndcg = {}, {}
     for name in ("als", solver):
-        model = FeatureMFRecommender(**names, solver=name).fit(frame.iloc[train], frame["rating"].iloc[train])
+        model = FeatureMFRecommender(**names, solver=name, feedback="explicit").fit(
+            frame.iloc[train], frame["rating"].iloc[train]
+        )
         rmse[name] = np.sqrt(((model.predict(frame.iloc[test]) - frame["rating"].iloc[test]) ** 2).mean())
         model.set_params(feedback="implicit", alpha=0.02).fit(frame.iloc[train])
         ndcg[name] = make_ranking_scorer("ndcg", k=20)(model, frame.iloc[test], None)

@@ -65,7 +65,9 @@ def test_implicit_scores_against_the_formula(by, seed):
 @pytest.mark.parametrize("by", ["interactions", "both"])
 def test_explicit_ratings_against_the_formula(by):
     X, y = data(2)
-    model = NeighborsRecommender(4, by=by, shrinkage=3.0, damping=2.0, **TEXTS["content"]).fit(X, y)
+    model = NeighborsRecommender(4, by=by, shrinkage=3.0, damping=2.0, feedback="explicit", **TEXTS["content"]).fit(
+        X, y
+    )
     users, items = (list(ids) for ids in (model.users_, model.items_))
     R, seen = np.zeros((len(users), len(items))), np.zeros((len(users), len(items)))
     for (user, item, _), rating in zip(X, y, strict=True):
@@ -165,9 +167,12 @@ def test_a_weight_that_is_no_better_beyond_chance_is_not_taken(monkeypatch):
 
 def test_a_given_weight_is_taken_and_few_interactions_choose_none():
     X, y = data(0)
-    assert NeighborsRecommender(content_weight=0.7, **TEXTS["content"]).fit(X, y).content_weight_ == 0.7
-    assert NeighborsRecommender(**TEXTS["content"]).fit(X, y).content_weight_ == 0.3
-    assert NeighborsRecommender(by="content", **TEXTS["content"]).fit(X, y).content_weight_ == 1.0
+    assert (
+        NeighborsRecommender(content_weight=0.7, feedback="explicit", **TEXTS["content"]).fit(X, y).content_weight_
+        == 0.7
+    )
+    assert NeighborsRecommender(feedback="explicit", **TEXTS["content"]).fit(X, y).content_weight_ == 0.3
+    assert NeighborsRecommender(by="content", feedback="explicit", **TEXTS["content"]).fit(X, y).content_weight_ == 1.0
 
 
 def test_a_user_without_a_history_gets_what_is_popular():
@@ -201,7 +206,7 @@ def test_partial_fit_gives_new_items_neighbours_by_their_interactions():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"by": "both"}, "by='both' compares items by their content: name its columns"),
+        ({"by": "both", "feedback": "explicit"}, "by='both' compares items by their content: name its columns"),
         ({"metric": "bm25", "feedback": "explicit"}, "metric='bm25' weighs counts, not ratings"),
     ],
 )

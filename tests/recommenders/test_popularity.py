@@ -37,7 +37,7 @@ def test_weights_are_summed():
 
 @pytest.mark.parametrize("damping", [0.0, 2.0])
 def test_damped_means(damping):
-    recommender = PopularityRecommender(damping=damping).fit(X, Y)
+    recommender = PopularityRecommender(damping=damping, feedback="explicit").fit(X, Y)
     mean = 20 / 6
     expected = [(12 + damping * mean) / (3 + damping), (1 + damping * mean) / (1 + damping)]
     assert_allclose(recommender.predict([["ann", "alien"], ["ann", "heat"]]), expected)
@@ -45,10 +45,10 @@ def test_damped_means(damping):
 
 
 def test_partial_fit_equals_fit_on_all():
-    recommender = PopularityRecommender().fit(X[:3], Y[:3]).partial_fit(X[3:], Y[3:])
+    recommender = PopularityRecommender(feedback="explicit").fit(X[:3], Y[:3]).partial_fit(X[3:], Y[3:])
     assert_allclose(
         recommender.predict([["ann", item] for item in ("alien", "heat", "up")]),
-        PopularityRecommender().fit(X, Y).item_scores_,
+        PopularityRecommender(feedback="explicit").fit(X, Y).item_scores_,
     )
     assert_array_equal(recommender.recommend(["cem"], n_items=2)[0], [["heat", None]])
 

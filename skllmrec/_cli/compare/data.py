@@ -128,7 +128,8 @@ class JobData:
         X, y = (self.X, self.y) if self.read is None else (self.read, self.ratings)
         times = X[TIME] if TIME in X.columns else None
         time = TIME if times is not None and times.dtype.kind in "iufM" and times.notna().all() else None
-        found = describe_data(X, y, self.items[[ITEM, *self.columns]], user=USER, item=ITEM, time=time, key=ITEM)
+        table = self.items[[ITEM, *self.columns]]
+        found = describe_data(X, y, user=USER, item=ITEM, time=time, item_table=table)
         return replace(found, findings=[replace(one, advice=self._advice(one)) for one in found.findings])
 
     def _advice(self, finding):
@@ -280,7 +281,7 @@ def _load(options):
             raise ValueError(f"--{flag} needs --interactions FILE, the file that holds who met which item")
     if files.interactions is None and options.data == ML_100K:
         bunch = fetch_movielens_100k()
-        return JobTables(bunch.frame, bunch.items, bunch.users[[USER]], TARGET, [])
+        return JobTables(bunch.frame, bunch.item_table, bunch.user_table[[USER]], TARGET, [])
     excluded = [name for name in options.exclude_columns if name]
     return load_job_files(options.data, files, target=target, exclude_columns=excluded)
 

@@ -113,7 +113,7 @@ def load_job_files(folder: str, files: FileOptions, *, target: str | None, exclu
     if paths[1] is None and files.interactions is not None:
         interactions, items = _describe_items(interactions, files, target, notes)
     bunch = make_bunch(interactions, items, users, user=files.user, item=files.item, target=target, descr="")
-    frame, items, users = (_renamed(table, names) for table in (bunch.frame, bunch.items, bunch.users))
+    frame, items, users = (_renamed(table, names) for table in (bunch.frame, bunch.item_table, bunch.user_table))
     return JobTables(frame, items, users, names.get(target, target), notes)
 
 

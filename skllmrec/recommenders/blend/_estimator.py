@@ -10,9 +10,10 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
+from skllmrec._foreign import as_table
 from skllmrec._ids import IdIndex, normalise_ids
 from skllmrec._sklearn import BaseComposition, Interval, all_or_nothing, column_positions, fit_context, take_rows
-from skllmrec._typing import Array, Column, Estimator, Feedback, FloatArray, Ids, RandomState, Rows, Unknown
+from skllmrec._typing import Array, Column, Estimator, Feedback, FloatArray, Frame, Ids, RandomState, Rows, Unknown
 from skllmrec.base import BaseRecommender, Entities
 from skllmrec.base._hints import once
 from skllmrec.recommenders.blend._validation import (
@@ -65,7 +66,7 @@ class _Names:
         """Find the rows of `Entities` in what a caller gave: ids, rows of a table, or a tuple of both."""
         if given is None:
             return cls(entities.ids, histories=histories, are_people=False)
-        is_tuple, table = _find_table(given)
+        is_tuple, table = _find_table(as_table(given))
         if len(table.shape) == 1:
             return cls(entities.ids, histories=histories)
         ids = side.read_ids(table)
@@ -520,8 +521,13 @@ class BlendRecommender(BaseComposition, BaseRecommender):
 
     @available_if(lambda self: self._can_compare_items)
     def similar_items(
-        self, items: Ids | Rows | None = None, n_items: int = 10, *, features: Rows | None = None
-    ) -> tuple[Array, FloatArray]:
+        self,
+        items: Ids | Rows | None = None,
+        n_items: int = 10,
+        *,
+        features: Rows | None = None,
+        as_frame: bool = False,
+    ) -> tuple[Array, FloatArray] | Frame:
         """Find similar items by the part that weighs most for frequent items.
 
         Parameters
@@ -532,12 +538,14 @@ class BlendRecommender(BaseComposition, BaseRecommender):
             Length of each list.
         features : array-like or dataframe of n_queries rows, default=None
             Instead of `items`, features alone, as the part reads them.
+        as_frame : bool, default=False
+            Return one data frame instead of two arrays: columns item, similar_item, rank and score.
 
         Returns
         -------
         ids : ndarray of shape (n_queries, n_items)
             Most similar first, the item itself left out.
         scores : ndarray of shape (n_queries, n_items), float64
-            Similarities.
+            Similarities. With `as_frame`, a data frame instead of both.
         """
-        return self._heaviest.similar_items(items, n_items, features=features)
+        return self._heaviest.similar_items(items, n_items, features=features, as_frame=as_frame)

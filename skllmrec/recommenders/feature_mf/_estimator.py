@@ -64,8 +64,8 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
     user_encoder, item_encoder : transformer, default=None
         Encodes the feature columns, once for each distinct user or item; a scalar column reaches it one-dimensional.
         None: the columns are numbers.
-    feedback : {"explicit", "implicit"}, default="explicit"
-        Whether y holds ratings, or non-negative weights (None for all one).
+    feedback : {"implicit", "explicit"}, default="implicit"
+        Whether y holds non-negative weights (None for all one), or ratings.
     weighter : transformer, default=None
         Turns counts with a heavy tail into weights, such as `CountWeighter`: it is fitted on the summed y of the pairs
         of users and items. None: y is the weight.
@@ -164,7 +164,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
     >>> recommender = FeatureMFRecommender(
     ...     8, user="user_id", item="item_id", item_features="title", item_encoder=TfidfVectorizer(),
     ...     feedback="implicit", random_state=0)
-    >>> ids, scores = recommender.fit(data.data).recommend(data.users["user_id"][:2], n_items=3)
+    >>> ids, scores = recommender.fit(data.data).recommend(data.user_table["user_id"][:2], n_items=3)
     >>> ids.shape
     (2, 3)
     """
@@ -203,7 +203,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         item_features: Columns | None = None,
         user_encoder: Estimator | None = None,
         item_encoder: Estimator | None = None,
-        feedback: Feedback = "explicit",
+        feedback: Feedback = "implicit",
         weighter: Estimator | None = None,
         solver: str = "als",
         alpha: float | None = None,

@@ -163,7 +163,7 @@ class TwoTowerRecommender(CallbackSupportMixin, TowerVectorRecommender):
     >>> recommender = TwoTowerRecommender(
     ...     8, user="user_id", item="item_id", item_features="title", item_encoder=TfidfVectorizer(),
     ...     max_iter=5, device="cpu", random_state=0)
-    >>> ids, scores = recommender.fit(data.data).recommend(data.users["user_id"][:2], n_items=3)
+    >>> ids, scores = recommender.fit(data.data).recommend(data.user_table["user_id"][:2], n_items=3)
     >>> ids.shape
     (2, 3)
     """
