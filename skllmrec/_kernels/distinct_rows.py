@@ -29,9 +29,9 @@ def distinct_rows(matrix: Array) -> tuple[IntArray, IntArray] | None:
     bits = matrix.view(np.uint32 if matrix.dtype.itemsize == 4 else np.uint64)
     factors: Array = np.random.default_rng(0).integers(2**63, size=bits.shape[1], dtype=np.uint64) * 2 + 1
     keys = np.zeros(len(bits), dtype=np.uint64)
-    for column, factor in enumerate(factors):  # a sum of products modulo 2^64
+    for column in range(len(factors)):  # a sum of products modulo 2^64
         word = bits[:, column].astype(np.uint64)
-        keys += (word ^ (word >> np.uint64(32))) * factor  # the low half of round numbers is zero
+        keys += (word ^ (word >> np.uint64(32))) * factors[column]  # the low half of round numbers is zero
     _, first, places = np.unique(keys, return_index=True, return_inverse=True)
     if len(first) == len(matrix) or not np.array_equal(bits[first[places]], bits):
         return None

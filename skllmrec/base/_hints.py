@@ -71,8 +71,11 @@ def implicit_setting(estimator: Estimator) -> str:
 
 def explicit_setting(estimator: Estimator) -> str:
     """Say how to learn from ratings instead of weights."""
-    found = setting(estimator, "feedback", "'explicit'")
-    return f"use {found}" if found else "use a recommender of ratings, such as FeatureMFRecommender()"
+    reads_ratings = getattr(estimator, "_reads_ratings", True)
+    found = setting(estimator, "feedback", "'explicit'") if reads_ratings else None
+    return (
+        f"use {found}" if found else "use a recommender of ratings, such as FeatureMFRecommender(feedback='explicit')"
+    )
 
 
 def missing_ratings(estimator: Estimator, X: Rows) -> ValueError:

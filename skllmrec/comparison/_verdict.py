@@ -39,12 +39,12 @@ def ranking(comparison: "Comparison", metric: str) -> list[str]:
     return sorted(means, key=lambda name: (not np.isfinite(means[name]), sign * means[name]))
 
 
-def rival_of(comparison: "Comparison", winner: str, metric: str) -> str | None:
-    """Name of the estimator that the winner is held against: the reference, or the next best where it won."""
+def rival_of(comparison: "Comparison", winner: str, metric: str) -> str:
+    """Name of the estimator that the winner of several is held against: the reference, or the next best where it won."""
     if winner != comparison.settings["reference"]:
         return comparison.settings["reference"]
     others = [*ranking(comparison, metric), *baselines_of(comparison)]
-    return next((name for name in others if name != winner), None)
+    return next(name for name in others if name != winner)
 
 
 def _p_value(comparison, first, second, metric):

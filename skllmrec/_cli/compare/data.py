@@ -95,7 +95,7 @@ class JobData:
     @property
     def user_table(self) -> FeatureTable | None:
         """Users with the text that the models read, for `fit`; None where no text describes them."""
-        if self.user_template is None:
+        if self.user_template is None or self.users is None:
             return None
         return FeatureTable(self.users[[USER, *self.user_columns]], key=USER)
 
@@ -108,7 +108,7 @@ class JobData:
     @cached_property
     def user_texts(self) -> Array:
         """The text of every user, an object array, empty where no text describes them."""
-        if self.user_template is None:
+        if self.user_template is None or self.users is None:
             return np.empty(0, dtype=object)
         return TextTemplate(self.user_template).fit_transform(self.users[self.user_columns])
 

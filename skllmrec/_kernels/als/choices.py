@@ -135,7 +135,8 @@ class Trials:
         """
         best, found = choices, self.quality(choices)
         for strength in PRIOR_STRENGTHS[1:]:
-            strengths = tuple(strength if n == side else choices.prior_strengths[n] for n in range(2))
+            users, items = choices.prior_strengths
+            strengths = (users, strength) if side else (strength, items)
             for alpha in alphas:
                 other = Choices(alpha, strengths, choices.n_components)
                 if is_better(self.quality(other), found):

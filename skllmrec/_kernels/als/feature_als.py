@@ -220,8 +220,16 @@ def fit_feature_als(
     targets, mean, scale = standardise(weights, ratings)
     targets = np.ones(weights.nnz) if targets is None else targets
     bases = factorise_sides(weights, (user_features, item_features), settings)
-    given = {"alpha": alpha, "prior_strength": prior_strength, "n_components": n_components}
-    alpha, strengths, d = choose(weights, targets, bases, settings, **given, max_iter=max_iter)
+    alpha, strengths, d = choose(
+        weights,
+        targets,
+        bases,
+        settings,
+        alpha=alpha,
+        prior_strength=prior_strength,
+        n_components=n_components,
+        max_iter=max_iter,
+    )
     settings = replace(settings, n_components=d)
     users, items = sides = two_sides(weights, targets, bases, settings)
 

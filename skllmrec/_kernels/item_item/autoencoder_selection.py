@@ -5,7 +5,7 @@ on four sets of 3,000 to 4,000 items the 1,000 most popular ones lead to the sam
 the time.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from scipy import sparse
@@ -20,7 +20,7 @@ from skllmrec._kernels.item_item.autoencoder import (
 from skllmrec._kernels.selection.blending import ranking_gain
 from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, SHARE, hold_out_entries, judged_users, take_entries
 from skllmrec._kernels.selection.peak import search_peak
-from skllmrec._typing import CsrMatrix, IntArray, Matrix
+from skllmrec._typing import CsrMatrix, FloatArray, IntArray, Matrix
 
 SAMPLE_ITEMS = 1000
 RIDGES = tuple(2.0**power for power in range(-2, 11))  # in mean histories
@@ -196,7 +196,7 @@ def choose_strengths(
         return usual
     items = popular_items(X)
     sample, features = X[:, items], None if F is None else F[items]
-    content = fit_content(features, feature_alpha).weights if method == "additive" else None
+    content = fit_content(cast(Matrix, features), feature_alpha).weights if method == "additive" else None
     shared = {"method": method, "user_exponent": user_exponent, "content": content}
     shared["parameters"] = {"feature_alpha": feature_alpha, "dropout": dropout}
     parts = [_HeldOut(sample, features, seed, **shared) for seed in _seeds(sample)]
@@ -244,6 +244,8 @@ def choose_feature_ridge(X: CsrMatrix, F: Matrix) -> float:
             return USUAL_FEATURE_RIDGE
         nothing = sparse.csr_matrix((len(users), test.shape[1]))
         known, new = features[~is_new], features[is_new]
-        columns = (cold_columns(fit_content(known, ridge).cold, known, new) for ridge in FEATURE_RIDGES)
+        columns = (
+            cold_columns(cast(FloatArray, fit_content(known, ridge).cold), known, new) for ridge in FEATURE_RIDGES
+        )
         found.append([ranking_gain(history[users] @ one, test[users], nothing).mean() for one in columns])
     return FEATURE_RIDGES[int(np.argmax(np.mean(found, axis=0)))]
