@@ -27,7 +27,7 @@ def distinct_rows(matrix: Array) -> tuple[IntArray, IntArray] | None:
     if len(matrix) < 2 or matrix.shape[1] == 0:
         return None
     bits = matrix.view(np.uint32 if matrix.dtype.itemsize == 4 else np.uint64)
-    factors: Array = np.random.default_rng(0).integers(2**63, size=bits.shape[1], dtype=np.uint64) * 2 + 1
+    factors = np.asarray(np.random.default_rng(0).integers(2**63, size=bits.shape[1], dtype=np.uint64) * 2 + 1)
     keys = np.zeros(len(bits), dtype=np.uint64)
     for column in range(len(factors)):  # a sum of products modulo 2^64
         word = bits[:, column].astype(np.uint64)

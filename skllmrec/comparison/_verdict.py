@@ -40,7 +40,7 @@ def ranking(comparison: "Comparison", metric: str) -> list[str]:
 
 
 def rival_of(comparison: "Comparison", winner: str, metric: str) -> str:
-    """Name of the estimator that the winner of several is held against: the reference, or the next best where it won."""
+    """Name of the estimator that the winner is compared with: the reference, or the next best where it won."""
     if winner != comparison.settings["reference"]:
         return comparison.settings["reference"]
     others = [*ranking(comparison, metric), *baselines_of(comparison)]
