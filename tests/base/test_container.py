@@ -58,6 +58,6 @@ def test_the_remedy_works():
 def test_rows_with_more_columns_are_taken():
     users, items = np.nonzero(RATINGS)
     flags = np.zeros((len(users), 3))
-    PopularityRecommender(feedback="explicit").fit(np.column_stack([users, items, flags]), np.ones(len(users)))
+    PopularityRecommender().fit(np.column_stack([users, items, flags]), np.ones(len(users)))
     one_user = np.column_stack([np.zeros(20), np.arange(20), np.zeros((20, 3))])
     PopularityRecommender(feedback="explicit").fit(one_user, np.arange(20.0))
