@@ -44,10 +44,10 @@ NAMES = {"user": "user", "item": "item"}
 RECOMMENDERS = {
     "FeatureMF": lambda **params: FeatureMFRecommender(3, feedback="implicit", **NAMES, **params),
     "autoencoder": lambda **params: LinearAutoencoderRecommender(**NAMES, method="cease", **params),
-    "Neighbors": lambda **params: NeighborsRecommender(feedback="explicit", **NAMES, **params),
+    "Neighbors": lambda **params: NeighborsRecommender(**NAMES, **params),
     "Popularity": lambda **params: PopularityRecommender(feedback="implicit", **NAMES, **params),
     "Markov": lambda **params: MarkovRecommender(**NAMES, **params),
-    "Pairwise": lambda **params: PairwiseRecommender(Ridge(), feedback="explicit", **NAMES, **params),
+    "Pairwise": lambda **params: PairwiseRecommender(Ridge(), **NAMES, **params),
     "TwoTower": lambda **params: TwoTowerRecommender(3, feedback="implicit", max_iter=1, **NAMES, **params),
 }
 VECTORIZERS = {

@@ -84,9 +84,9 @@ def test_events_that_repeat_have_a_tail_too():
 @pytest.mark.parametrize(
     ("recommender", "named"),
     [
-        (FeatureMFRecommender(2, max_iter=2), "set feedback='implicit'"),
-        (NeighborsRecommender(), "set feedback='implicit'"),
-        (PairwiseRecommender(Ridge()), r"use a recommender of implicit feedback, such as FeatureMFRecommender"),
+        (FeatureMFRecommender(2, max_iter=2, feedback="explicit"), "set feedback='implicit'"),
+        (NeighborsRecommender(feedback="explicit"), "set feedback='implicit'"),
+        (PairwiseRecommender(Ridge(), feedback="explicit"), "set feedback='implicit'"),
     ],
 )
 def test_hours_as_ratings_warn(recommender, named):
@@ -185,8 +185,8 @@ def test_scales_with_halves_or_from_zero_are_known(levels):
     ("recommender", "remedy"),
     [
         (FeatureMFRecommender(2, feedback="implicit"), "or use feedback='explicit'"),
-        (LinearAutoencoderRecommender(), r"or use a recommender of ratings, such as FeatureMFRecommender\(\)"),
-        (MarkovRecommender(), r"or use a recommender of ratings, such as FeatureMFRecommender\(\)"),
+        (LinearAutoencoderRecommender(), r"or use a recommender of ratings, such as FeatureMFRecommender"),
+        (MarkovRecommender(), r"or use a recommender of ratings, such as FeatureMFRecommender"),
     ],
 )
 def test_thumbs_and_stars_name_what_the_class_has(recommender, remedy):
@@ -201,15 +201,20 @@ def test_thumbs_and_stars_name_what_the_class_has(recommender, remedy):
 @pytest.mark.parametrize("y", [[0, 1], [0.0, 1.0, 1.0], [False, True]])
 def test_zeros_and_ones_as_ratings_are_explained(y):
     with pytest.warns(RatingScaleWarning, match=r"only 0 and 1 .*dislike.*set feedback='implicit'.*-1 and 1"):
-        FeatureMFRecommender(2, max_iter=2).fit(X[:60], np.resize(y, 60))
-    with pytest.warns(RatingScaleWarning, match="use a recommender of implicit feedback"):
-        PairwiseRecommender(Ridge()).fit(X[:60], np.resize(y, 60))
+        FeatureMFRecommender(2, max_iter=2, feedback="explicit").fit(X[:60], np.resize(y, 60))
+    with pytest.warns(RatingScaleWarning, match="set feedback='implicit'"):
+        PairwiseRecommender(Ridge(), feedback="explicit").fit(X[:60], np.resize(y, 60))
 
 
 def test_ones_alone_as_ratings_are_explained():
     with pytest.warns(RatingScaleWarning, match=r"y is 1 in every row.*set feedback='implicit'"):
-        FeatureMFRecommender(2, max_iter=2).fit(X[:60], np.ones(60))
-    assert warnings_of(lambda: FeatureMFRecommender(2, max_iter=2).fit(X[:60], np.resize([-1, 1, 1], 60))) == []
+        FeatureMFRecommender(2, max_iter=2, feedback="explicit").fit(X[:60], np.ones(60))
+    assert (
+        warnings_of(
+            lambda: FeatureMFRecommender(2, max_iter=2, feedback="explicit").fit(X[:60], np.resize([-1, 1, 1], 60))
+        )
+        == []
+    )
 
 
 # -- y is None ----------------------------------------------------------------------------------------------------
@@ -223,9 +228,9 @@ def frame(**columns):
 def test_a_column_of_ratings_is_named_where_y_is_missing(name):
     rows = frame(**{name: np.resize([1, 4, 5, 5], 60)})
     with pytest.raises(ValueError, match=rf"requires y.*y=X\['{name}'\], or set feedback='implicit'"):
-        FeatureMFRecommender(2).fit(rows)
-    with pytest.raises(ValueError, match=rf"y=X\['{name}'\], or use a recommender of implicit feedback"):
-        PairwiseRecommender(Ridge()).fit(rows)
+        FeatureMFRecommender(2, feedback="explicit").fit(rows)
+    with pytest.raises(ValueError, match=rf"y=X\['{name}'\], or set feedback='implicit'"):
+        PairwiseRecommender(Ridge(), feedback="explicit").fit(rows)
     with pytest.warns(RatingScaleWarning, match=rf"y is None, although X has a column '{name}'.*between 1 and 5"):
         PopularityRecommender(feedback="implicit").fit(rows)
     likes = rows[rows[name] >= 4]
@@ -235,7 +240,7 @@ def test_a_column_of_ratings_is_named_where_y_is_missing(name):
 def test_times_name_what_the_class_has():
     times = np.arange(60).astype("datetime64[s]")
     with pytest.raises(ValueError, match=r"or no y and set feedback='implicit'$"):
-        FeatureMFRecommender(2).fit(X[:60], times)
+        FeatureMFRecommender(2, feedback="explicit").fit(X[:60], times)
     with pytest.raises(ValueError, match=r"or no y$"):
         LinearAutoencoderRecommender().fit(X[:60], times)
 
