@@ -36,12 +36,8 @@ def test_popularity_ranks_like_the_stand_in(candidates):
     for name in ("users", "items", "recommended", "item_counts"):
         np.testing.assert_array_equal(getattr(ranked, name), getattr(expected, name))
     assert ranked.n_training_users == expected.n_training_users
-    assert (
-        rank_test_users(PopularityRecommender(feedback="explicit").fit(train, np.ones(len(train))), train).evaluate(
-            "recall"
-        )
-        == 0
-    )
+    rated = PopularityRecommender(feedback="explicit").fit(train, np.resize([1.0, 2.0, 4.0], len(train)))
+    assert rank_test_users(rated, train).evaluate("recall") == 0
 
 
 def make_factors(**changes):

@@ -196,7 +196,7 @@ def test_any_transformer_weighs():
 def test_a_weighter_of_ratings_is_refused():
     X, y = plays()
     with pytest.raises(ValueError, match=r"weighter=CountWeighter.*feedback='explicit'"):
-        FeatureMFRecommender(2, weighter=CountWeighter()).fit(X, y)
+        FeatureMFRecommender(2, feedback="explicit", weighter=CountWeighter()).fit(X, y)
 
 
 def test_statistics_are_those_of_the_training_rows():
@@ -204,7 +204,7 @@ def test_statistics_are_those_of_the_training_rows():
     search = GridSearchCV(
         LinearAutoencoderRecommender(weighter=CountWeighter("bm25")),
         {"weighter": [CountWeighter("log"), CountWeighter("bm25")], "weighter__normalize": [True, False]},
-        scoring=make_ranking_scorer("ndcg", k=5),
+        scoring=make_ranking_scorer("ndcg", k=5, exclude_seen=False),
         cv=3,
     ).fit(X, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
@@ -227,7 +227,9 @@ def test_in_a_pipeline_and_in_a_comparison():
         name: NeighborsRecommender(feedback="implicit", weighter=CountWeighter(name))
         for name in ("log", "bm25", "quantile")
     }
-    comparison = compare_recommenders(contestants, X[["user", "item"]], y, cv=2, k=3, random_state=0)
+    comparison = compare_recommenders(
+        contestants, X[["user", "item"]], y, cv=2, k=3, exclude_seen=False, random_state=0
+    )
     assert set(comparison.frame["estimator"]) == set(contestants)
 
 

@@ -102,7 +102,7 @@ def test_gives_a_recommender_features_of_users():
         ),
     )
     scores = cross_val_score(
-        model, frame, cv=KFold(3, shuffle=True, random_state=0), scoring=make_ranking_scorer("ndcg")
+        model, frame, cv=KFold(3, shuffle=True, random_state=0), scoring=make_ranking_scorer("ndcg", exclude_seen=False)
     )
     assert np.isfinite(scores).all()
     ids, _ = model.fit(frame)[-1].recommend([0, 1], n_items=3)
