@@ -304,7 +304,8 @@ def test_gradient_solvers_come_close_to_least_squares_on_films(data_folder, solv
             frame.iloc[train], frame["rating"].iloc[train]
         )
         rmse[name] = np.sqrt(((model.predict(frame.iloc[test]) - frame["rating"].iloc[test]) ** 2).mean())
-        model.set_params(feedback="implicit", alpha=0.02).fit(frame.iloc[train])
-        ndcg[name] = make_ranking_scorer("ndcg", k=20)(model, frame.iloc[test], None)
+        pairs = frame[["user_id", "item_id"]]  # every rating is an event here
+        model.set_params(feedback="implicit", alpha=0.02).fit(pairs.iloc[train])
+        ndcg[name] = make_ranking_scorer("ndcg", k=20)(model, pairs.iloc[test], None)
     assert rmse[solver] < rmse["als"] + 0.005
     assert ndcg[solver] > 0.97 * ndcg["als"]
