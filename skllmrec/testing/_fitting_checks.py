@@ -329,7 +329,7 @@ def check_degenerate_data(recommender: Estimator, personalised: bool) -> None:
     one = {"row": slice(0, 1), "user": data.user_codes == 0, "item": data.item_codes == 0}
     for rows in one.values():
         require_finite(data.fitted(data.X[rows], data.y[rows]), data, [0, 1, 0, N_USERS], [0, 0, 1, N_ITEMS])
-    require_finite(data.fitted(data.X, np.ones(len(data.y))), data, [0, N_USERS], [0, N_ITEMS])
+    require_finite(data.fitted(data.X, np.full(len(data.y), 2.0)), data, [0, N_USERS], [0, N_ITEMS])
     X = np.concatenate([data.X, data.rows(0, np.setdiff1d(np.arange(N_ITEMS), data.seen(0)))])
     model = data.fitted(X, np.append(data.y, np.full(len(X) - len(data.y), data.y.max())))
     require_finite(model, data, [0, 1], [0, N_ITEMS])
