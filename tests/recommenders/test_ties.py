@@ -69,7 +69,7 @@ def twins():
 )
 def test_twins_come_in_the_order_of_the_candidates(name, rows, twins, n_threads, monkeypatch):
     monkeypatch.setenv("NUMBA_NUM_THREADS", n_threads)
-    model = MAKERS[name]().fit(rows, np.ones(len(rows)))
+    model = MAKERS[name]().fit(rows, np.full(len(rows), 2.0))
     users, n_items = model.users_, 2 * N_TWINS
     ranker = model.ranker(twins)
     ids, scores = ranker.rank(users, n_items)

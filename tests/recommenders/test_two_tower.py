@@ -412,7 +412,7 @@ def _two_tower_training_task(frame, kind):
 def test_what_does_not_go_together_is_named(params, words):
     frame = with_targets(make_rows()).assign(empty=None)
     with pytest.raises(ValueError) as raised:
-        recommender(**params).fit(frame, np.ones(len(frame)))
+        recommender(**params).fit(frame, np.full(len(frame), 2.0))
     for word in words:
         assert word in str(raised.value)
 
