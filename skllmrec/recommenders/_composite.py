@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import clone
 
 from skllmrec._ids import IdIndex, normalise_ids
-from skllmrec._sklearn import BaseComposition, column_positions, take_rows
+from skllmrec._sklearn import BaseComposition, column_positions, is_frame, take_columns, take_rows
 from skllmrec._typing import Estimator, Feedback, Rows
 from skllmrec.base import BaseRecommender, Entities
 
@@ -91,12 +91,12 @@ class TrainingRows:
 
     def __init__(self, X: Rows, y: Any, sample_weight: Any, tables: Any, seed: Any) -> None:
         self.X, self._seed = X, seed
-        self._y, self._sample_weight = (None if part is None else np.asarray(part) for part in (y, sample_weight))
+        self.y, self._sample_weight = (None if part is None else np.asarray(part) for part in (y, sample_weight))
         self._tables = {name: table for name, table in tables.items() if table is not None}
 
     def fit(self, estimator: Estimator, rows: Any = None) -> Estimator:
         """Fit a clone of a part on some rows, None: on all."""
-        given = self.X, self._y, self._sample_weight
+        given = self.X, self.y, self._sample_weight
         X, y, weights = given if rows is None else (None if part is None else take_rows(part, rows) for part in given)
         estimator = clone(estimator)
         if self._seed is not None:
@@ -222,6 +222,15 @@ class CompositeRecommender(BaseComposition, BaseRecommender):
         given = [table.frame for table in tables.values() if table is not None]
         self._table_columns = {name for frame in given for name in frame.columns if isinstance(name, str)}
         return tables
+
+    @staticmethod
+    def _rows_for(part, X):
+        """Leave out columns that a part knows neither from X nor from a table: others read them."""
+        if not is_frame(X) or not hasattr(part, "feature_names_in_"):
+            return X
+        wanted = {*part.feature_names_in_, *part._described_by}
+        kept = [name for name in X.columns if name in wanted]
+        return X if len(kept) == X.shape[1] else take_columns(X, kept)
 
     @property
     def _described_by(self):

@@ -15,6 +15,7 @@ from skllmrec.recommenders import (
     NeighborsRecommender,
     PairwiseRecommender,
     PopularityRecommender,
+    StackedRecommender,
     TwoTowerRecommender,
 )
 from skllmrec.testing import EXPECTED_FAILED_CHECKS, check_recommender
@@ -26,6 +27,10 @@ NUMBERS = {"user_features": ["age"], "item_features": ["year"]}
 
 def blend(*recommenders):
     return BlendRecommender([(f"part{n}", part) for n, part in enumerate(recommenders)], random_state=0)
+
+
+def stack(*recommenders, **params):
+    return StackedRecommender([(f"part{n}", part) for n, part in enumerate(recommenders)], random_state=0, **params)
 
 
 SKLEARN = [
@@ -59,6 +64,10 @@ SKLEARN = [
     TwoTowerRecommender(3, loss="warp", solver="rmsprop", max_iter=3),
     blend(FeatureMFRecommender(3, max_iter=2), PopularityRecommender()),
     blend(NeighborsRecommender(feedback="implicit"), PopularityRecommender(feedback="implicit")),
+    stack(
+        NeighborsRecommender(feedback="implicit"), PopularityRecommender(feedback="implicit"), final_estimator=Ridge()
+    ),
+    stack(LinearAutoencoderRecommender(), time=0, cv=2),
 ]
 
 PERSONALISED = [
@@ -89,6 +98,8 @@ PERSONALISED = [
     NeighborsRecommender(None, item_features=["year"]),
     blend(FeatureMFRecommender(8, max_iter=5), NeighborsRecommender()),
     blend(MarkovRecommender(), FeatureMFRecommender(8, max_iter=5, feedback="implicit")),
+    stack(NeighborsRecommender(feedback="implicit"), MarkovRecommender(), final_estimator=Ridge()),
+    stack(NeighborsRecommender(feedback="implicit"), LinearAutoencoderRecommender(alpha=1.0), cv=2),
     PairwiseRecommender(Ridge(alpha=0.1), **NUMBERS),
     PairwiseRecommender(RandomForestRegressor(10, random_state=0), **NUMBERS),
     TwoTowerRecommender(8, **TEXTS),

@@ -172,7 +172,7 @@ class BlendRecommender(CompositeRecommender):
             return self.fit(X, y, sample_weight=sample_weight)
         super().partial_fit(X, y, sample_weight=sample_weight)
         parts = [copy.copy(estimator) for estimator in self.estimators_]  # none has folded in if one fails
-        self.estimators_ = [part.partial_fit(X, y, sample_weight=sample_weight) for part in parts]
+        self.estimators_ = [part.partial_fit(self._rows_for(part, X), y, sample_weight=sample_weight) for part in parts]
         touched = self._user_side.index.encode(self._user_side.read_ids(self._checked(X, reset=False)))
         self._learn_levels(np.unique(touched))
         return self
@@ -286,7 +286,7 @@ class BlendRecommender(CompositeRecommender):
         for number, (part, weights) in enumerate(zip(self.estimators_, self._weights_of(items).T, strict=True)):
             if not weights.any():
                 continue
-            scores = part.predict(X)
+            scores = part.predict(self._rows_for(part, X))
             if self._feedback == "implicit":
                 given = self._levels_of(number, some, part.ranker(self._reference))[places]
                 scores = standardised(scores[:, np.newaxis], given, self._usual_spreads[number])[:, 0]
