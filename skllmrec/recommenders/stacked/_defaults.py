@@ -10,6 +10,9 @@ from skllmrec.recommenders._popularity import PopularityRecommender
 from skllmrec.recommenders.feature_mf._estimator import FeatureMFRecommender
 
 _MOST_ITEMS = 12_000  # of a linear autoencoder, whose time grows with their cube
+# Of the factors that read features: others go by ids alone. Chosen on held-out rows, it may differ from fold to fold,
+# and what the second stage learned of these factors would not hold for the last fit.
+_PRIOR_STRENGTH = 0.75
 
 
 def default_parts(
@@ -39,7 +42,8 @@ def default_parts(
     if closed_form:
         parts.append(("autoencoder", LinearAutoencoderRecommender(**columns)))
     if texts:
-        parts.append(("text_factors", FeatureMFRecommender(**implicit, **texts, **about_users)))
+        told = FeatureMFRecommender(**implicit, **texts, **about_users, prior_strength=_PRIOR_STRENGTH)
+        parts.append(("text_factors", told))
         parts.append(("text_neighbors", NeighborsRecommender(**implicit, **texts)))
         if closed_form:
             parts.append(("text_autoencoder", LinearAutoencoderRecommender(**columns, **texts)))

@@ -345,7 +345,8 @@ class StackedRecommender(CompositeRecommender):
         self._final = {}
         self.validation_scores_ = None
         reads = any(getattr(part, "item_features", None) is not None for part in parts) or self._facts.blocks
-        folds = Folds(self.seen_, rows.X, find_pairs(self, rows.X), self.cv, _NEW_SHARE if reads else 0.0, generator)
+        pairs, share = find_pairs(self, rows.X), _NEW_SHARE if reads else 0.0
+        folds = Folds(self.seen_, rows.X, pairs, self._splits(rows), share, generator)
         known: list[Lists] = []
         new: list[Lists] = []
         gains = []
