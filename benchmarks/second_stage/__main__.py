@@ -1,19 +1,21 @@
 """What does a second stage gain over a blend of the same parts, and over the best of them? All with their defaults.
 
     python -m benchmarks.second_stage [--data FOLDER_OF_FOLDERS] [--out FOLDER] [--sets ml_latest_small ...]
-        [--kinds ids both] [--seeds 1] [--max-items 4000] [--max-users 2000] [--seed 0]
+        [--protocols warm cold] [--kinds ids both] [--seeds 1] [--max-items 4000] [--max-users 2000] [--seed 0]
 
-The sets, the splits (a fifth of each user's likes is held out) and the features of items are those of
-`benchmarks.quality`. `StackedRecommender` without `estimators` makes its parts: of ids alone (`ids`), or of ids and of
+The sets, the splits and the features of items are those of `benchmarks.quality`: a fifth of each user's likes is held
+out ("warm"), or all likes of a fifth of the items, which are ranked among themselves ("cold", with features only; two
+such fifths). `StackedRecommender` without `estimators` makes its parts: of ids alone (`ids`), or of ids and of
 words and vectors of the titles (`both`), with the times where the set has them. `BlendRecommender` gets the same parts.
 The best part is the one that is best on the held-out rows, which nobody could have known.
 
-A run of a set, kind and seed is a file in `--out`; a stopped run is resumed. The table has NDCG@20 and the share of the
-items that are recommended, means over the seeds; intervals are bootstrapped over users, whose values are averaged over
-the seeds first.
+A run of a set, protocol, kind, split and seed is a file in `--out`; a stopped run is resumed. The table has NDCG@20 and
+the share of the items that are recommended, means over the seeds; intervals are bootstrapped over users, whose values
+are averaged over seeds and splits first.
 """
 
 import argparse
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -25,7 +27,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from benchmarks.common.measure import add_data_option, make_parser, markdown, require_data
-from benchmarks.quality.data import ITEM, SETS, USER, Dataset, Split, make_splits
+from benchmarks.quality.data import ITEM, N_SAMPLES, SETS, USER, Dataset, Split, make_splits
 from benchmarks.quality.models import Lookup, Shared, features_of
 from benchmarks.quality.run import K, evaluate_lists, write_json
 from skllmrec import BlendRecommender, StackedRecommender
@@ -47,8 +49,10 @@ def make_stack(split: Split, kind: str, seed: int) -> StackedRecommender:
 
 def evaluate(recommender: Estimator, split: Split) -> dict[str, Any]:
     """Evaluate the lists of a fitted recommender."""
-    ids, _ = recommender.recommend(split.users, K)
-    return evaluate_lists(pd.Index(split.catalogue).get_indexer(ids.ravel()).reshape(ids.shape), split)
+    candidates = split.catalogue[split.candidates]
+    given = None if split.protocol == "warm" else pd.DataFrame({ITEM: candidates})
+    ids, _ = recommender.recommend(split.users, K, candidates=given)
+    return evaluate_lists(pd.Index(candidates).get_indexer(ids.ravel()).reshape(ids.shape), split)
 
 
 def timed(function: Callable[[], Any]) -> tuple[Any, float]:
@@ -86,7 +90,7 @@ def gain(ours: FloatArray, theirs: FloatArray) -> str:
     return f"{ours.mean() / theirs.mean() - 1:+.1%} ({low:+.1%} to {high:+.1%})"
 
 
-def row_of(name: str, kind: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
+def row_of(name: str, protocol: str, kind: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
     """One row of the table."""
     means = {key: np.nanmean(by_user(runs, key)) for key in runs[0]}
     covered = {key: float(np.mean([one[key]["coverage"] for one in runs])) for key in runs[0]}
@@ -95,6 +99,7 @@ def row_of(name: str, kind: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
     seconds = {key: np.mean([one[key]["fit"] for one in runs]) for key in ("stack", "blend")}
     return {
         "set": name,
+        "split": protocol,
         "features": kind,
         "best part": f"{best[5:]} {means[best]:.4f} / {covered[best]:.2f}",
         "blend": f"{means['blend']:.4f} / {covered['blend']:.2f}",
@@ -112,6 +117,7 @@ def parse() -> argparse.Namespace:
     add_data_option(parser)
     parser.add_argument("--out", type=Path, default=Path(".second_stage"), help="folder of results and store")
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--protocols", nargs="*", default=["warm", "cold"], choices=["warm", "cold"])
     parser.add_argument("--kinds", nargs="*", default=["ids", "both"], choices=["ids", "tfidf", "llm", "both"])
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--max-items", type=int, default=4000)
@@ -122,24 +128,27 @@ def parse() -> argparse.Namespace:
     return options
 
 
+def runs_of(options: argparse.Namespace, name: str, protocol: str, kind: str) -> list[dict[str, Any]]:
+    """Read the runs of all seeds and splits; those that are missing are made now."""
+    seeds = range(options.seed, options.seed + options.seeds)
+    jobs = [(number, seed) for number in range(N_SAMPLES[protocol]) for seed in seeds]
+    folder = options.out / name / protocol
+    paths = [folder / f"{kind}-{options.max_items}-{options.max_users}-{number}-{seed}.json" for number, seed in jobs]
+    if not all(path.is_file() for path in paths):
+        data, store = Dataset.read(options.data, name, options.max_items), str(options.out / "store")
+        splits, _ = make_splits(data, protocol, seed=options.seed, max_users=options.max_users, store=store)
+        for path, (number, seed) in zip(paths, jobs, strict=True):
+            if not path.is_file():
+                write_json(path, run(splits[number], kind, seed))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+
+
 def main() -> None:
     """Run what is missing, and print the table."""
     options, table = parse(), []
-    for name in options.sets:
-        split = None
-        for kind in options.kinds:
-            runs = []
-            for seed in range(options.seed, options.seed + options.seeds):
-                path = options.out / name / f"{kind}-{options.max_items}-{options.max_users}-{seed}.json"
-                if not path.is_file():
-                    if split is None:
-                        data = Dataset.read(options.data, name, options.max_items)
-                        store = str(options.out / "store")
-                        test, _ = make_splits(data, "warm", seed=options.seed, max_users=options.max_users, store=store)
-                        split = test[0]
-                    write_json(path, run(split, kind, seed))
-                runs.append(json.loads(path.read_text(encoding="utf-8")))
-            table.append(row_of(name, kind, runs))
+    for name, protocol, kind in itertools.product(options.sets, options.protocols, options.kinds):
+        if protocol == "warm" or kind != "ids":
+            table.append(row_of(name, protocol, kind, runs_of(options, name, protocol, kind)))
             print(markdown(table[-1:]), flush=True)
     print("\nNDCG@20 / coverage@20; of the blend, the seconds in brackets\n")
     print(markdown(table))

@@ -86,6 +86,15 @@ class Names:
         return (self.ids[by_id], rows) if by_id.any() else rows
 
 
+def seeded(estimator: Estimator, seed: int | None) -> Estimator:
+    """Give an estimator, and those in it, a seed where they have none; None leaves them without."""
+    if seed is not None and hasattr(estimator, "get_params"):
+        given = estimator.get_params().items()
+        unset = [name for name, value in given if name.split("__")[-1] == "random_state" and value is None]
+        estimator.set_params(**dict.fromkeys(unset, seed))
+    return estimator
+
+
 class TrainingRows:
     """What `fit` was given, to fit parts on some of the rows."""
 
@@ -98,12 +107,7 @@ class TrainingRows:
         """Fit a clone of a part on some rows, None: on all."""
         given = self.X, self.y, self._sample_weight
         X, y, weights = given if rows is None else (None if part is None else take_rows(part, rows) for part in given)
-        estimator = clone(estimator)
-        if self._seed is not None:
-            given = estimator.get_params().items()
-            unset = [name for name, value in given if name.split("__")[-1] == "random_state" and value is None]
-            estimator.set_params(**dict.fromkeys(unset, self._seed))
-        return estimator.fit(X, y, sample_weight=weights, **self._tables)
+        return seeded(clone(estimator), self._seed).fit(X, y, sample_weight=weights, **self._tables)
 
 
 def find_pairs(recommender, X):

@@ -533,6 +533,36 @@ def test_seeds():
     assert (one != other).any()
 
 
+def test_encoders_without_a_seed_take_that_of_the_stack():
+    class Projection(Counting):
+        def __init__(self, random_state=None):
+            self.random_state = random_state
+            self.supervised = False
+
+        def transform(self, X):
+            return super().transform(X) @ np.random.default_rng(self.random_state).normal(size=(4, 2))
+
+    frame, encoder = tribes(), Projection()
+    one, two = (stack(item_features="text", item_encoder=encoder).fit(frame) for _ in range(2))
+    assert_array_equal(one.predict(frame), two.predict(frame))
+    assert encoder.random_state is None and one.item_encoder_.random_state is not None
+
+
+def test_skops(tmp_path):
+    io = pytest.importorskip("skops.io")
+    features = {"item_features": "text", "item_encoder": CountVectorizer()}
+    near = clone(NEAR).set_params(**features)
+    frame = tribes()
+    fitted = stack([("near", near), PARTS[0]], time="time", **features).fit(frame)
+    io.dump(fitted, tmp_path / "stack.skops")
+    types = io.get_untrusted_types(file=tmp_path / "stack.skops")
+    assert all(name.split(".")[0] in ("skllmrec", "scipy", "sklearn") for name in types)
+    loaded = io.load(tmp_path / "stack.skops", trusted=types)
+    new = frame.iloc[:2].assign(item=[900, 901])
+    for rows in (frame, new):
+        assert_array_equal(loaded.predict(rows), fitted.predict(rows))
+
+
 @pytest.mark.parametrize(
     ("params", "error", "message"),
     [

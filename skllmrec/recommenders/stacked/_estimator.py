@@ -6,6 +6,7 @@ from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
@@ -28,7 +29,15 @@ from skllmrec.base import BaseRecommender
 from skllmrec.base._columns import ColumnKey
 from skllmrec.base._encoding import learns_from_targets
 from skllmrec.base._side import fit_side
-from skllmrec.recommenders._composite import CompositeRecommender, Named, Names, TrainingRows, find_pairs, forgiving
+from skllmrec.recommenders._composite import (
+    CompositeRecommender,
+    Named,
+    Names,
+    TrainingRows,
+    find_pairs,
+    forgiving,
+    seeded,
+)
 from skllmrec.recommenders.stacked._candidates import Folds, Lists, make_lists
 from skllmrec.recommenders.stacked._defaults import default_parts
 from skllmrec.recommenders.stacked._facts import Block, Facts, OwnColumns
@@ -254,16 +263,17 @@ class StackedRecommender(CompositeRecommender):
             If an estimator is no recommender.
         """
         self._check_estimators()
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        self._seed_of_parts = None if self.random_state is None else seed
         super().fit(X, y, sample_weight=sample_weight, user_table=user_table, item_table=item_table)
         tables = self._remember_tables(user_table, item_table)
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         X = self._checked(X, reset=False)
-        rows = TrainingRows(X, y, sample_weight, tables, None if self.random_state is None else seed)
+        rows = TrainingRows(X, y, sample_weight, tables, self._seed_of_parts)
         named = self._named_parts()
         self.names_, parts = [name for name, _ in named], [part for _, part in named]
         self._learn_second_stage(rows, parts, np.random.default_rng(seed), seed)
         self.estimators_ = [rows.fit(part) for part in parts]
-        del self._learning
+        del self._learning, self._seed_of_parts
         for side in (self._user_side, self._item_side):
             if isinstance(side.encoder, SharedEncoder):
                 side.encoder.forget()
@@ -275,7 +285,7 @@ class StackedRecommender(CompositeRecommender):
     def _fit_side(self, X, keys, name, table, ids, targets):
         encoder = getattr(self, f"{name}_encoder")
         if encoder is not None and not learns_from_targets(encoder):
-            encoder = SharedEncoder(encoder)
+            encoder = SharedEncoder(seeded(clone(encoder), self._seed_of_parts))
         return fit_side(
             name,
             X,

@@ -114,7 +114,8 @@ class SharedEncoder(TransformerMixin, BaseEstimator):
 
     def forget(self) -> None:
         """Drop what fits of recommenders needed."""
-        vars(self).pop("_bank", None)
+        if hasattr(self, "_bank"):
+            del self._bank
 
     def __sklearn_tags__(self):
         return get_tags(self.estimator)
