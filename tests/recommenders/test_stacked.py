@@ -30,6 +30,7 @@ from skllmrec.base import BaseRecommender
 from skllmrec.exceptions import UnknownIdError
 from skllmrec.recommenders.stacked import _search
 from skllmrec.recommenders.stacked._candidates import Folds
+from skllmrec.recommenders.stacked._facts import Counts
 from skllmrec.recommenders.stacked._final import FinalModel, ListwiseBoostingRanker, raw_scores
 from skllmrec.recommenders.stacked._shared_encoder import SharedEncoder
 
@@ -461,6 +462,14 @@ def test_weights_of_zero_are_seen_and_not_relevant():
     fitted = stack(final=Recorder()).fit(frame, y)
     assert fitted.final_estimator_.y_.sum() <= y.sum()
     assert fitted._facts.items.values[0] == np.log1p(((frame["item"] == 0) & (y > 0)).sum())
+
+
+def test_equal_counts_do_not_divide_by_rounding_errors():
+    counts = np.full(24, 5)
+    assert np.log1p(counts).std() > 0  # for numpy
+    learned = Counts.learn(counts, 24)
+    assert_allclose(learned.relative, 0, atol=1e-12)
+    assert_allclose(learned.of(np.zeros(1)), -np.log(6))
 
 
 def test_too_little_to_learn_from_gives_the_mean_of_the_parts():

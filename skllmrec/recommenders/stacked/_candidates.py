@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -95,9 +94,10 @@ class Folds:
         self.seen = seen
         self._X, self._pair_of_row, self.generator = X, pair_of_row, generator
         self._owners = np.repeat(np.arange(seen.shape[0]), np.diff(seen.indptr))
-        if isinstance(cv, Integral):
-            folds = assign_folds(self._owners, int(cv), generator)
-            self.held_out = [folds == fold for fold in range(int(cv))]
+        if isinstance(cv, int | np.integer):
+            n = int(cv)
+            folds = assign_folds(self._owners, n, generator)
+            self.held_out = [folds == fold for fold in range(n)]
         else:
             self.held_out = [self._pairs_of(rows) for _, rows in cv]
         known, n_folds = np.unique(seen.indices), len(self.held_out)

@@ -55,6 +55,7 @@ from skllmrec.recommenders.stacked._standings import (
 _NEW_SHARE = 0.1  # of the items that are new in each fold, where parts read features
 _FOLDS = 3
 _LEAST_POSITIVES = 20  # held-out interactions below which a second stage cannot be learned
+_DECIMALS = 8  # of a score: rounding errors, which differ from call to call, must not order equal candidates
 _BLOCK_PAIRS = 2**16  # of predict
 _BLOCK_SCORES = 2**22  # of one part
 
@@ -502,7 +503,7 @@ class StackedRecommender(CompositeRecommender):
         standings = self._standings_for(users, histories)
         columns = columns_of(scores, owners, standings, self._usual, self._n_trained)
         if not self._final:  # too little to learn from: the mean of the parts
-            return columns[:, -2]
+            return np.round(columns[:, -2], _DECIMALS)
         about = self._facts.of(users, _without_zeros(histories), items, vectors, owners, places)
         X = np.hstack([columns, about])
         is_new = self._is_new(items)[places]
@@ -511,7 +512,7 @@ class StackedRecommender(CompositeRecommender):
             if rows.any():
                 model = self._final.get(segment) or next(iter(self._final.values()))
                 found[rows] = model(X[rows])
-        return found
+        return np.round(found, _DECIMALS)
 
     def _is_new(self, items):
         """Whether nobody had `Entities` of items."""

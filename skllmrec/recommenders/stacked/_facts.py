@@ -13,6 +13,7 @@ from skllmrec.base._matrices import stack
 from skllmrec.recommenders._item_to_item import Content
 
 _MOST_COLUMNS = 32  # of encoded features that are told to the second stage one by one
+_LEAST_SPREAD = 1e-6  # of logarithms of counts
 _FULL = 0.5  # share of entries from which on a column of a sparse matrix counts as dense
 
 
@@ -45,15 +46,16 @@ class Block:
         blocks = []
         for columns, dense in ((~filled, False), (filled, True)):
             if columns.any():
-                part = features[:, columns]
+                part: Any = features[:, columns]
                 part = part.toarray() if dense else part
                 blocks.append(cls(columns, dense, Content.learn(part, n_trained, dtype=np.float32)))
         return blocks
 
     def of(self, features: Matrix) -> Matrix:
         """Vectors of rows of features of items that are not known."""
-        part = features if self.columns is None else features[:, self.columns]
-        return self.content.of(part.toarray() if self.dense and sparse.issparse(part) else part)
+        part: Any = features if self.columns is None else features[:, self.columns]
+        is_sparse = sparse.issparse(part)
+        return self.content.of(part.toarray() if self.dense and is_sparse else part)
 
     def extended(self, features: Matrix | None, n_items: int) -> "Block":
         """Take items in, up to a number of them."""
@@ -65,10 +67,10 @@ class Block:
 
     def vectors(self, items: Entities) -> Matrix:
         """Vectors of `Entities` of items; zeros where nothing is known."""
-        known = self.content.vectors
+        known: Any = self.content.vectors
         places = np.where(items.codes >= 0, items.codes, known.shape[0])
-        empty = sparse.csr_matrix if sparse.issparse(known) else np.zeros
-        parts = [known, empty((1, known.shape[1]), dtype=known.dtype)]
+        empty: Any = sparse.csr_matrix if sparse.issparse(known) else np.zeros
+        parts: list[Any] = [known, empty((1, known.shape[1]), dtype=known.dtype)]
         if (items.codes >= 0).all():
             return known[items.codes]
         if items.features is not None:
@@ -137,7 +139,9 @@ class Counts:
         """Learn from the counts of all; the first `n_known` are those of the fit."""
         logs = np.log1p(counts)
         among = logs[:n_known][counts[:n_known] > 0]
-        return cls(logs, float(among.mean()) if len(among) else 0.0, float(among.std()) or 1.0 if len(among) else 1.0)
+        spread = float(among.std()) if len(among) else 0.0
+        # where all counts are the same, what is left are rounding errors
+        return cls(logs, float(among.mean()) if len(among) else 0.0, spread if spread > _LEAST_SPREAD else 1.0)
 
     def of(self, counts: Array) -> FloatArray:
         """Relative counts."""

@@ -193,7 +193,7 @@ def _calibration(scores, y, weights):
         return value / total, np.array([error @ z, error.sum()]) / total
 
     found = optimize.minimize(
-        loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(1e-3, 1e3), (-50, 50)]
+        loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(1e-3, 20), (-50, 50)]
     ).x
     slope = found[0] / spread
     return float(slope), float(found[1] - slope * mean)
