@@ -138,19 +138,20 @@ def test_listwise_loss_and_its_gradient(seed):
     X, y, starts, lengths = lists(seed)
     weights, alpha = np.random.default_rng(9).normal(size=4), 0.3
     targets, expected = np.zeros(len(X)), 0.0
+    offsets = np.log(np.random.default_rng(8).integers(1, 5, size=len(X)))
     for start, length in zip(starts, lengths, strict=True):
         own = slice(start, start + length)
         if y[own].sum():
             targets[own] = y[own] / y[own].sum()
-        scores = X[own] @ weights
+        scores = X[own] @ weights + offsets[own]
         expected -= targets[own] @ np.log(np.exp(scores) / np.exp(scores).sum())
     kept = np.repeat(np.add.reduceat(y, starts) > 0, lengths)
     first = np.append(0, np.cumsum(lengths[np.add.reduceat(y, starts) > 0])[:-1])
-    given = X[kept], targets[kept], first, alpha
+    given = X[kept], targets[kept], first, alpha, offsets[kept]
     loss, gradient = listwise_loss(weights, *given)
     assert loss == pytest.approx(expected / len(first) + alpha / 2 * weights @ weights)
     assert_allclose(gradient, approx_fprime(weights, lambda w: listwise_loss(w, *given)[0]), atol=1e-5)
-    fitted = fit_listwise(X, y, starts, alpha)
+    fitted = fit_listwise(X, y, starts, alpha, offsets)
     best = minimize(lambda w: listwise_loss(w, *given)[0], np.zeros(4), method="Nelder-Mead", options={"xatol": 1e-6})
     assert_allclose(fitted, best.x, atol=1e-3)
 

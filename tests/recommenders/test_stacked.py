@@ -28,7 +28,7 @@ from skllmrec import (
 from skllmrec._kernels.selection.standing import knots, reciprocal_ranks
 from skllmrec.base import BaseRecommender
 from skllmrec.exceptions import UnknownIdError
-from skllmrec.recommenders.stacked import _search
+from skllmrec.recommenders.stacked import _candidates, _search
 from skllmrec.recommenders.stacked._candidates import Folds
 from skllmrec.recommenders.stacked._facts import Counts
 from skllmrec.recommenders.stacked._final import FinalModel, ListwiseBoostingRanker, raw_scores
@@ -385,6 +385,22 @@ def test_the_default_is_the_mean_of_both_models_by_their_spread_in_lists():
     ]
     assert_allclose(model.predict(X), (linear / spread[0] + trees / spread[1]) / 2)
     assert abs(model.coef_[0]) > 3 * abs(model.coef_[1:]).max()
+
+
+def test_samples_stand_for_whole_lists():
+    class Weighted(Ridge):
+        def fit(self, X, y, sample_weight=None):
+            self.weights_, self.y_ = sample_weight, y
+            return super().fit(X, y, sample_weight)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_candidates, "_MAX_ROWS", 1)
+        patch.setattr(_candidates, "_LEAST_ROWS", 8)
+        sampled = stack(final=Weighted()).fit(tribes()).final_estimator_
+    full = stack(final=Weighted()).fit(tribes()).final_estimator_
+    assert (full.weights_ == 1).all() and (sampled.weights_[sampled.y_ > 0] == 1).all()
+    assert len(sampled.y_) < 0.7 * len(full.y_) and sampled.y_.sum() == full.y_.sum()
+    assert sampled.weights_.sum() == pytest.approx(len(full.y_), rel=0.1)
 
 
 def test_scores_are_calibrated_log_odds():

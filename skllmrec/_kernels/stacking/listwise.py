@@ -7,11 +7,11 @@ from skllmrec._typing import FloatArray, IntArray
 
 
 def listwise_loss(
-    weights: FloatArray, X: FloatArray, targets: FloatArray, starts: IntArray, alpha: float
+    weights: FloatArray, X: FloatArray, targets: FloatArray, starts: IntArray, alpha: float, offsets: FloatArray
 ) -> tuple[float, FloatArray]:
     r"""Mean cross-entropy of lists, :math:`-\frac 1L \sum_l \sum_{i \in l} t_i \log p_i + \frac\alpha2 |w|^2`.
 
-    :math:`p` is the softmax of :math:`Xw` in each list (ListNet, top one [1]_).
+    :math:`p` is the softmax of :math:`Xw + o` in each list (ListNet, top one [1]_).
 
     Parameters
     ----------
@@ -22,6 +22,8 @@ def listwise_loss(
     starts : ndarray of int, shape (n_lists,)
         First row of each list.
     alpha : float
+    offsets : ndarray of shape (n,)
+        :math:`o`, the logarithm of how many entries each row stands for where lists are samples.
 
     Returns
     -------
@@ -34,7 +36,7 @@ def listwise_loss(
        approach", ICML 2007.
     """
     lengths = np.diff(np.append(starts, len(X)))
-    scores = X @ weights
+    scores = X @ weights + offsets
     scores -= np.repeat(np.maximum.reduceat(scores, starts), lengths)
     exponentials = np.exp(scores)
     totals = np.add.reduceat(exponentials, starts)
@@ -43,7 +45,9 @@ def listwise_loss(
     return float(loss), X.T @ (shares - targets) / len(starts) + alpha * weights
 
 
-def fit_listwise(X: FloatArray, y: FloatArray, starts: IntArray, alpha: float) -> FloatArray:
+def fit_listwise(
+    X: FloatArray, y: FloatArray, starts: IntArray, alpha: float, offsets: FloatArray | None = None
+) -> FloatArray:
     """Minimise `listwise_loss` with targets that are uniform over the relevant entries of each list.
 
     Parameters
@@ -54,6 +58,8 @@ def fit_listwise(X: FloatArray, y: FloatArray, starts: IntArray, alpha: float) -
     starts : ndarray of int, shape (n_lists,)
         First row of each list, ascending, from 0.
     alpha : float
+    offsets : ndarray of shape (n,), default=None
+        As of `listwise_loss`; None: zeros.
 
     Returns
     -------
@@ -67,7 +73,12 @@ def fit_listwise(X: FloatArray, y: FloatArray, starts: IntArray, alpha: float) -
         return np.zeros(X.shape[1])
     targets = (y / np.repeat(np.where(totals > 0, totals, 1.0), lengths))[kept]
     starts = np.append(0, np.cumsum(lengths[totals > 0])[:-1])
+    offsets = np.zeros(len(targets)) if offsets is None else offsets[kept]
     found = optimize.minimize(
-        listwise_loss, np.zeros(X.shape[1]), args=(X[kept], targets, starts, alpha), jac=True, method="L-BFGS-B"
+        listwise_loss,
+        np.zeros(X.shape[1]),
+        args=(X[kept], targets, starts, alpha, offsets),
+        jac=True,
+        method="L-BFGS-B",
     )
     return np.asarray(found.x)

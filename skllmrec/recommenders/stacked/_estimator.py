@@ -119,8 +119,9 @@ class StackedRecommender(CompositeRecommender):
         Column of X with the time of each row: numbers or dates.
     final_estimator : regressor, classifier or ranker, default=None
         Any of scikit-learn: it learns 1 for relevant candidates and 0 for others. Classifiers score by their decision
-        function or log-odds. One whose `fit` takes `groups`, `qid` or `group` is told which rows are one list. None:
-        the mean of a linear model whose softmax over each list is drawn to its relevant candidates [1]_, and of
+        function or log-odds. One whose `fit` takes `groups`, `qid` or `group` is told which rows are one list; one that
+        takes `sample_weight`, how many candidates a row stands for, since long lists are sampled. None: the mean of a
+        linear model whose softmax over each list is drawn to its relevant candidates [1]_, and of
         `HistGradientBoostingClassifier`.
     cv : int, cross-validation generator or iterable, default=3
         Number of random folds, in which the interactions of each user are spread evenly; or a splitter of rows, such as

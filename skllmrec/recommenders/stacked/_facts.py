@@ -54,8 +54,7 @@ class Block:
     def of(self, features: Matrix) -> Matrix:
         """Vectors of rows of features of items that are not known."""
         part: Any = features if self.columns is None else features[:, self.columns]
-        is_sparse = sparse.issparse(part)
-        return self.content.of(part.toarray() if self.dense and is_sparse else part)
+        return self.content.of(part.toarray() if self.dense and hasattr(part, "toarray") else part)
 
     def extended(self, features: Matrix | None, n_items: int) -> "Block":
         """Take items in, up to a number of them."""

@@ -56,7 +56,7 @@ class ListwiseBoostingRanker(RegressorMixin, BaseEstimator):
         self.l2_regularization = l2_regularization
         self.random_state = random_state
 
-    def fit(self, X: FloatArray, y: FloatArray, groups: IntArray) -> Self:
+    def fit(self, X: FloatArray, y: FloatArray, groups: IntArray, sample_weight: FloatArray | None = None) -> Self:
         """Learn from lists.
 
         Parameters
@@ -66,6 +66,8 @@ class ListwiseBoostingRanker(RegressorMixin, BaseEstimator):
             One for what is relevant, else zero.
         groups : ndarray of int, shape (n,)
             The list of each row, ascending.
+        sample_weight : ndarray of shape (n,), default=None
+            How many candidates each row stands for.
 
         Returns
         -------
@@ -73,7 +75,9 @@ class ListwiseBoostingRanker(RegressorMixin, BaseEstimator):
         """
         starts = np.unique(groups, return_index=True)[1]
         self.scaler_ = StandardScaler().fit(X)
-        self.coef_ = fit_listwise(self.scaler_.transform(X), np.asarray(y, dtype=np.float64), starts, self.alpha)
+        offsets = None if sample_weight is None else np.log(sample_weight)
+        targets = np.asarray(y, dtype=np.float64)
+        self.coef_ = fit_listwise(self.scaler_.transform(X), targets, starts, self.alpha, offsets)
         self.trees_ = HistGradientBoostingClassifier(
             max_iter=self.max_iter,
             learning_rate=self.learning_rate,
@@ -82,7 +86,7 @@ class ListwiseBoostingRanker(RegressorMixin, BaseEstimator):
             l2_regularization=self.l2_regularization,
             early_stopping=False,
             random_state=self.random_state,
-        ).fit(np.round(X, _DECIMALS), y)
+        ).fit(np.round(X, _DECIMALS), y, sample_weight=sample_weight)
         self.scales_ = np.array([_spread_within(part, starts) for part in self._parts(X)])
         return self
 
@@ -140,12 +144,13 @@ class FinalModel:
         groups : ndarray of int, shape (n,)
             The list of each row, ascending.
         weights : ndarray of shape (n,)
-            How many candidates each row stands for: only the calibration uses them.
+            How many candidates each row stands for: the `sample_weight` of an estimator that takes it.
         """
         estimator = clone(estimator)
         taken = inspect.signature(estimator.fit).parameters
         lists = {"groups": groups, "qid": groups, "group": np.unique(groups, return_counts=True)[1]}
-        named = {name: value for name, value in lists.items() if name in taken}
+        given = {**lists, "sample_weight": weights}
+        named = {name: value for name, value in given.items() if name in taken}
         estimator.fit(X, y.astype(np.int64 if is_classifier(estimator) else np.float64), **named)
         return cls(estimator, *_calibration(_finite(estimator, raw_scores(estimator, X)), y, weights))
 
@@ -192,8 +197,6 @@ def _calibration(scores, y, weights):
         value = (weights * (np.logaddexp(0, margins) - y * margins)).sum()
         return value / total, np.array([error @ z, error.sum()]) / total
 
-    found = optimize.minimize(
-        loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(1e-3, 20), (-50, 50)]
-    ).x
+    found = optimize.minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(1e-3, 20), (-50, 50)]).x
     slope = found[0] / spread
     return float(slope), float(found[1] - slope * mean)
