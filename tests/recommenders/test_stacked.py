@@ -594,7 +594,7 @@ def test_skops(tmp_path):
         ({"estimators": []}, ValueError, "give a list of at least one"),
         ({"estimators": [("a", Ridge())]}, TypeError, "'a' is a Ridge: stacks are made of recommenders"),
         (
-            {"estimators": [("a", PopularityRecommender())]},
+            {"estimators": [("a", PopularityRecommender(feedback="explicit"))]},
             ValueError,
             r"'a' learns from ratings \(feedback='explicit'\).*set feedback='implicit', and pass the rows that are",
         ),
