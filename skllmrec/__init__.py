@@ -56,6 +56,7 @@ _PUBLIC = {
     "RankedUsers": "metrics",
     "RemoteTextEncoder": "encoders",
     "Segment": "metrics",
+    "StackedRecommender": "recommenders",
     "TemporalSplit": "model_selection",
     "TextAnalyzer": "preprocessing",
     "TextAugmenter": "preprocessing",

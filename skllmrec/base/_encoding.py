@@ -28,6 +28,11 @@ def encodes_texts(encoder: Estimator | None) -> bool:
     return any(hasattr(step, "build_analyzer") or get_tags(step).input_tags.string for step in _steps(encoder))
 
 
+def learns_from_targets(encoder: Estimator) -> bool:
+    """Whether an encoder, or a step of it, learns from the interactions of the items that it encodes."""
+    return any(get_tags(step).target_tags.required for step in [encoder, *_steps(encoder)])
+
+
 def _vectorizer(encoder):
     """Name of the vectorizer of scikit-learn that reads the table first, or None."""
     while getattr(encoder, "steps", None) or hasattr(getattr(encoder, "estimator", None), "fit"):

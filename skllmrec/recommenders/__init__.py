@@ -7,6 +7,7 @@ from skllmrec.recommenders._pairwise import PairwiseRecommender
 from skllmrec.recommenders._popularity import PopularityRecommender
 from skllmrec.recommenders.blend._estimator import BlendRecommender
 from skllmrec.recommenders.feature_mf._estimator import FeatureMFRecommender
+from skllmrec.recommenders.stacked._estimator import StackedRecommender
 from skllmrec.recommenders.two_tower._estimator import TwoTowerRecommender
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "NeighborsRecommender",
     "PairwiseRecommender",
     "PopularityRecommender",
+    "StackedRecommender",
     "TwoTowerRecommender",
 ]

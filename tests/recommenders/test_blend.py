@@ -295,7 +295,9 @@ def test_later_rows_bring_the_columns_of_the_table_to_the_parts():
     )
     columns = {"user": "user", "item": "item"}
     part = NeighborsRecommender(feedback="implicit", item_features=["parity"], **columns)
-    blend = BlendRecommender([("near", part)], random_state=0, **columns).fit(rows, item_table=table)
+    popular = PopularityRecommender(feedback="implicit", **columns)  # it knows nothing of the table's columns
+    blend = BlendRecommender([("near", part), ("popular", popular)], random_state=0, **columns)
+    blend.fit(rows, item_table=table)
     new = pd.DataFrame({"user": [0, 1], "item": [901, 900], "parity": [1.0, 0.0]})
     scores = blend.predict(new)
     ids, found = blend.recommend([0, 1], 2, candidates=new[["item", "parity"]])

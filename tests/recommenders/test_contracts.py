@@ -15,6 +15,7 @@ from skllmrec.recommenders import (
     NeighborsRecommender,
     PairwiseRecommender,
     PopularityRecommender,
+    StackedRecommender,
     TwoTowerRecommender,
 )
 from skllmrec.testing import EXPECTED_FAILED_CHECKS, check_recommender
@@ -26,6 +27,10 @@ NUMBERS = {"user_features": ["age"], "item_features": ["year"]}
 
 def blend(*recommenders):
     return BlendRecommender([(f"part{n}", part) for n, part in enumerate(recommenders)], random_state=0)
+
+
+def stack(*recommenders, **params):
+    return StackedRecommender([(f"part{n}", part) for n, part in enumerate(recommenders)], random_state=0, **params)
 
 
 SKLEARN = [
@@ -62,6 +67,10 @@ SKLEARN = [
     TwoTowerRecommender(3, loss="warp", solver="rmsprop", max_iter=3),
     blend(FeatureMFRecommender(3, max_iter=2, feedback="explicit"), PopularityRecommender(feedback="explicit")),
     blend(NeighborsRecommender(feedback="implicit"), PopularityRecommender(feedback="implicit")),
+    stack(
+        NeighborsRecommender(feedback="implicit"), PopularityRecommender(feedback="implicit"), final_estimator=Ridge()
+    ),
+    stack(LinearAutoencoderRecommender(), time=0, cv=2),
 ]
 
 PERSONALISED = [
@@ -95,6 +104,8 @@ PERSONALISED = [
     PairwiseRecommender(Ridge(alpha=0.1), feedback="explicit", **NUMBERS),
     PairwiseRecommender(RandomForestRegressor(10, random_state=0), n_negatives=2, **NUMBERS),
     PairwiseRecommender(RandomForestRegressor(10, random_state=0), feedback="explicit", **NUMBERS),
+    stack(NeighborsRecommender(feedback="implicit"), MarkovRecommender(), final_estimator=Ridge()),
+    stack(NeighborsRecommender(feedback="implicit"), LinearAutoencoderRecommender(alpha=1.0), cv=2),
     TwoTowerRecommender(8, **TEXTS),
     TwoTowerRecommender(8, ids=False, **BOTH),
     TwoTowerRecommender(8, loss="softmax", max_iter=10, **NUMBERS),

@@ -5,12 +5,13 @@ import numpy as np
 from skllmrec._kernels.selection.blending import convex_least_squares, select_greedily
 from skllmrec._kernels.selection.held_out import take_entries
 from skllmrec._kernels.selection.pools import Rankings, pool_rankings
+from skllmrec._kernels.selection.standing import levels, standardised, usual_spread
 from skllmrec._sklearn import take_rows
+from skllmrec.recommenders._composite import find_pairs, rows_of_codes
 
 SEGMENTS = ("cold", "few_shot", "warm")
 _MAX_USERS = 1024  # judged for each segment: enough for the choice, and bounds its cost
 _MAX_REFERENCE = 256  # items by which the scores of a user are standardised
-_LEAST_SPREAD = 0.01  # of the usual one: less says nothing
 _MIN_HELD_OUT = 30  # users or ratings below which nothing can be said about a segment
 _BAGS = 4  # halves of the items that weights are chosen on: a few frequent items must not decide alone
 _MIN_BAGGED = 40  # items below which all are one bag
@@ -29,27 +30,6 @@ def segments(counts, few_shot):
 def draw_reference(items, generator):
     """Draw the items by which scores are standardised."""
     return np.sort(generator.permutation(items)[:_MAX_REFERENCE])
-
-
-def levels(scores):
-    """Mean and standard deviation of the scores of each user, (n_users, 2)."""
-    scores = np.asarray(scores, dtype=np.float64)
-    return np.column_stack([scores.mean(axis=1), scores.std(axis=1)])
-
-
-def usual_spread(found):
-    """Return the spread of `levels` that half of the users exceed; 1 where most have none."""
-    return float(np.median(found[:, 1])) or 1.0
-
-
-def standardised(scores, given, usual):
-    """Scores relative to the `levels` of each user.
-
-    Where the scores of the reference items of a user hardly differ, the usual spread is used instead: divided by next
-    to nothing, the scores of other items would outweigh those of all other parts.
-    """
-    spread = np.where(given[:, 1:] < _LEAST_SPREAD * usual, usual, given[:, 1:])
-    return (np.asarray(scores, dtype=np.float64) - given[:, :1]) / spread
 
 
 class _Scores:
@@ -98,16 +78,8 @@ class Validation:
         counts = np.bincount(self._train.indices, minlength=n_items)
         known = np.bincount(self._seen.indices, minlength=n_items) > 0
         self._segments = np.where(known, segments(counts, blend.few_shot), -1)
-        self._pair_of_row = self._find_pairs(blend)
+        self._pair_of_row = find_pairs(blend, X)
         self.training_rows = np.flatnonzero((self._pair_of_row < 0) | ~self._held_out[self._pair_of_row])
-
-    def _find_pairs(self, blend):
-        """Position among the stored pairs of each row of X, -1 for rows without weight."""
-        users, items = (side.index.encode(side.read_ids(self._X)) for side in (blend._user_side, blend._item_side))
-        n_items = np.int64(self._seen.shape[1])
-        stored, wanted = self._owners * n_items + self._seen.indices, users * n_items + items
-        place = np.minimum(np.searchsorted(stored, wanted), len(stored) - 1)
-        return np.where((stored[place] == wanted) & (users >= 0) & (items >= 0), place, -1)
 
     def judge(self, parts, name):
         """Find the weights of parts, fitted on the training rows, for a segment.
@@ -172,7 +144,4 @@ class Validation:
         return select_greedily(rankings.scores, lambda blended: rankings.gains(blended).mean())
 
     def _rows_of(self, codes, wanted):
-        """Rows of X, with their features, of the users or items with these codes."""
-        rows = np.flatnonzero(self._pair_of_row >= 0)
-        known, first = np.unique(codes[self._pair_of_row[rows]], return_index=True)
-        return take_rows(self._X, rows[first[np.searchsorted(known, wanted)]])
+        return rows_of_codes(self._X, self._pair_of_row, codes, wanted)
