@@ -95,7 +95,7 @@ PERSONALISED = [
     NeighborsRecommender(None, item_features=["year"], feedback="explicit"),
     blend(FeatureMFRecommender(8, max_iter=5, feedback="explicit"), NeighborsRecommender(feedback="explicit")),
     blend(MarkovRecommender(), FeatureMFRecommender(8, max_iter=5, feedback="implicit")),
-    DiversifiedRecommender(FeatureMFRecommender(8, feedback="explicit")),
+    DiversifiedRecommender(FeatureMFRecommender(8, feedback="implicit", random_state=0)),
     DiversifiedRecommender(NeighborsRecommender(feedback="implicit"), method="mmr", features=1, strength=0.0),
     PairwiseRecommender(Ridge(alpha=0.1), feedback="explicit", **NUMBERS),
     PairwiseRecommender(RandomForestRegressor(10, random_state=0), n_negatives=2, **NUMBERS),
