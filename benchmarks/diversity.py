@@ -25,7 +25,7 @@ def load(folder: Path, name: str) -> pd.DataFrame:
     _, threshold = TAGS[name]
     frame = load_interactions(folder / name).frame
     if threshold is not None:
-        frame = frame[frame["rating"] >= threshold]
+        frame = frame[frame["rating"] >= threshold].drop(columns="rating")
     frame = frame.drop_duplicates([*COLUMNS.values()])
     for _ in range(5):
         counts = [frame[column].map(frame[column].value_counts()) for column in COLUMNS.values()]
