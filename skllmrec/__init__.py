@@ -31,6 +31,7 @@ _PUBLIC = {
     "CountWeighter": "preprocessing",
     "DataDescription": "preprocessing",
     "DenseTargets": "preprocessing",
+    "DiversifiedRecommender": "recommenders",
     "EmbeddingMapDisplay": "inspection",
     "EmbeddingStore": "encoders",
     "EmbeddingWhitener": "encoders",

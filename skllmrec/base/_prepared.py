@@ -108,6 +108,7 @@ class Prepared:
         users = self.read_users(users, history)
         rules = Rules(allow, deny, index=self.index, n_users=len(users))
         search, columns, left_out = self._restrict(rules, n_items, len(users))
+        search = self.model._begin_call(search)
         n_columns = len(self.items) if columns is None else len(columns)
         # lists for each user may leave nearly all candidates out, and then count like scores
         size = _search.few_rows(n_columns) if rules.by_user else search.users_at_once(n_columns)

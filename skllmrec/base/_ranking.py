@@ -287,6 +287,10 @@ class RankingMixin:
             )
         return BlockSearch(self, items)
 
+    def _begin_call(self, search):
+        """Return what one call of `recommend` searches; another search where lists depend on those before them."""
+        return search
+
     def _prepare_similarity(self, items):
         """Prepare `Entities` of items to be searched for similar ones."""
         return SimilaritySearch(self, items)

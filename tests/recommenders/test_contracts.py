@@ -9,6 +9,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from skllmrec.recommenders import (
     BlendRecommender,
+    DiversifiedRecommender,
     FeatureMFRecommender,
     LinearAutoencoderRecommender,
     MarkovRecommender,
@@ -71,6 +72,8 @@ SKLEARN = [
         NeighborsRecommender(feedback="implicit"), PopularityRecommender(feedback="implicit"), final_estimator=Ridge()
     ),
     stack(LinearAutoencoderRecommender(), time=0, cv=2),
+    DiversifiedRecommender(PopularityRecommender(feedback="implicit"), strength=0.5),
+    DiversifiedRecommender(NeighborsRecommender(feedback="explicit"), method="popularity"),
 ]
 
 PERSONALISED = [
@@ -101,6 +104,8 @@ PERSONALISED = [
     NeighborsRecommender(None, item_features=["year"], feedback="explicit"),
     blend(FeatureMFRecommender(8, max_iter=5, feedback="explicit"), NeighborsRecommender(feedback="explicit")),
     blend(MarkovRecommender(), FeatureMFRecommender(8, max_iter=5, feedback="implicit")),
+    DiversifiedRecommender(FeatureMFRecommender(8, feedback="implicit", random_state=0)),
+    DiversifiedRecommender(NeighborsRecommender(feedback="implicit"), method="mmr", features=1, strength=0.0),
     PairwiseRecommender(Ridge(alpha=0.1), feedback="explicit", **NUMBERS),
     PairwiseRecommender(RandomForestRegressor(10, random_state=0), n_negatives=2, **NUMBERS),
     PairwiseRecommender(RandomForestRegressor(10, random_state=0), feedback="explicit", **NUMBERS),

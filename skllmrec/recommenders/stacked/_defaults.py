@@ -10,8 +10,8 @@ from skllmrec.recommenders._popularity import PopularityRecommender
 from skllmrec.recommenders.feature_mf._estimator import FeatureMFRecommender
 
 _MOST_ITEMS = 12_000  # of a linear autoencoder, whose time grows with their cube
-# Chosen on held-out rows, these may differ from fold to fold, and what the second stage learned of the factors would not
-# hold for the last fit. The strength is that of the factors that read features: the others go by ids alone.
+# Chosen on held-out rows, these may differ from fold to fold, and what the second stage learned of the factors would
+# not hold for the last fit. The strength is that of the factors that read features: the others go by ids alone.
 _N_COMPONENTS, _PRIOR_STRENGTH = 64, 0.75
 
 
