@@ -12,6 +12,7 @@ from sklearn.utils import estimator_checks, get_tags
 
 import skllmrec
 from skllmrec import (
+    CountWeighter,
     DenseTargets,
     EmbeddingWhitener,
     HistoryText,
@@ -31,6 +32,7 @@ from skllmrec.recommenders import __all__ as recommenders
 
 WHOLE_SUITE = [
     DenseTargets(StandardScaler()),
+    CountWeighter(),
     EmbeddingWhitener(),
     InteractionFilter(),
     InteractionFilter(duplicates="mean", verbose=True),

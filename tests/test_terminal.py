@@ -66,7 +66,7 @@ def test_a_comparison_and_a_description_print_names_without_effect(capsys):
     result = compare_recommenders({OWNED: PopularityRecommender(feedback="implicit")}, X, n_resamples=9, **options)
     table = pd.DataFrame({"id": list("vwxyz"), OWNED: [None] * 5})
     printed = "".join(capsys.readouterr())
-    for text in (printed, repr(result), str(describe_data(X, items=table, key="id"))):
+    for text in (printed, repr(result), str(describe_data(X, item_table=table, key="id"))):
         assert not obeyed(text)
         assert "owned" in text
 

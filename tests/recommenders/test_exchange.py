@@ -25,7 +25,7 @@ SHARED = {
     "item_encoder": None,
     "feedback": "implicit",
 }
-OF_PARTS = {"BlendRecommender", "DiversifiedRecommender", "StackedRecommender"}  # made of recommenders, which have these parameters
+OF_PARTS = {"BlendRecommender", "DiversifiedRecommender", "StackedRecommender"}  # their parts have these parameters
 NAMES = [name for name in recommenders.__all__ if name not in OF_PARTS]
 NEEDS = {"PairwiseRecommender": {"estimator": Ridge()}}
 SMALL = {"n_components": 4, "max_iter": 2, "random_state": 0, "device": "cpu"}

@@ -305,8 +305,8 @@ class StackedRecommender(CompositeRecommender):
             targets=targets,
         )
 
-    def _remember(self, user_side, item_side, interactions):
-        super()._remember(user_side, item_side, interactions)
+    def _remember(self, user_side, item_side, interactions, counts, weighter):
+        super()._remember(user_side, item_side, interactions, counts, weighter)
         self.user_encoder_, self.item_encoder_ = (
             side.encoder.estimator_ if isinstance(side.encoder, SharedEncoder) else side.encoder
             for side in (user_side, item_side)
