@@ -259,8 +259,9 @@ class Connections:
             raise UntrustedError(error.verify_message) from error
         except (OSError, HTTPException) as error:  # HTTPException: a proxy that answers CONNECT with no HTTP
             connection.close()
-            is_late = isinstance(error, TimeoutError)  # its words differ with the place of the wait
-            reason = "no answer in time" if is_late else getattr(error, "strerror", None) or str(error) or "no reason given"
+            reason = getattr(error, "strerror", None) or str(error) or "no reason given"
+            if isinstance(error, TimeoutError):  # whose own words differ with the place of the wait
+                reason = "no answer in time"
             raise UnreachableError(reason) from error
         except BaseException:
             connection.close()
