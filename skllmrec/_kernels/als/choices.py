@@ -178,28 +178,42 @@ def choose(
     -------
     Choices
     """
-    explicit, is_open = settings.explicit, n_components == "auto" and not settings.explicit
-    sides = [side for side in (1, 0) if bases[side] is not None] if prior_strength == "auto" else []
+    opened = _Open(
+        alpha=alpha is None and not settings.explicit,
+        sides=tuple(side for side in (1, 0) if bases[side] is not None) if prior_strength == "auto" else (),
+        n_components=n_components == "auto" and not settings.explicit,
+    )
     given = 0.0 if prior_strength == "auto" else float(prior_strength)
+    usual = ALPHA_EXPLICIT if settings.explicit else ALPHA_IMPLICIT
     first = N_COMPONENTS[0] if n_components == "auto" else int(n_components)
-    usual = alpha if alpha is not None else ALPHA_EXPLICIT if explicit else ALPHA_IMPLICIT
-    choices = Choices(usual, (given, given), first)
-    fallback = choices._replace(prior_strengths=(PRIOR_STRENGTH, PRIOR_STRENGTH)) if sides else choices
-    climbs = alpha is None and not explicit
-    if not (climbs or sides or is_open):
+    choices = Choices(usual if alpha is None else alpha, (given, given), first)
+    if not any(opened):
         return choices
     trials = Trials(weights, targets, bases, settings, max_iter)
     if not trials.informative:
-        return fallback
-    choices = choices._replace(n_components=min(first, N_COMPONENTS[0]))
-    if climbs:
+        return choices._replace(prior_strengths=(PRIOR_STRENGTH, PRIOR_STRENGTH)) if opened.sides else choices
+    found = _strengths(trials, choices._replace(n_components=min(first, N_COMPONENTS[0])), opened)
+    if not opened.n_components:
+        return found._replace(n_components=first)
+    return trials.choose_n_components(found, [n for n in N_COMPONENTS if n == first or 2 * n <= min(weights.shape)])
+
+
+class _Open(NamedTuple):
+    """What is left to be chosen; `sides` are those whose prior strength is."""
+
+    alpha: bool
+    sides: tuple[int, ...]
+    n_components: bool
+
+
+def _strengths(trials, choices, opened):
+    """Choose alpha by ids only, then the prior strengths together with alpha, then alpha again where there are some."""
+    if opened.alpha:
         choices = trials.climb_alpha(choices, ALPHA_GRID, ALPHA_GRID.index(ALPHA_IMPLICIT))
-    for side in sides:
-        alphas = (choices.alpha, 2 * choices.alpha) if climbs else (choices.alpha,)
+    for side in opened.sides:
+        alphas = (choices.alpha, 2 * choices.alpha) if opened.alpha else (choices.alpha,)
         choices = trials.choose_prior_strength(choices, side, alphas=alphas)
-    if climbs and any(choices.prior_strengths) and sides:
-        choices = trials.climb_alpha(choices, [choices.alpha * 2.0**power for power in range(-2, 3)], 2)
-    if is_open:
-        grid = [n for n in N_COMPONENTS if n == first or 2 * n <= min(weights.shape)]
-        return trials.choose_n_components(choices, grid)
-    return choices._replace(n_components=first)
+    if opened.alpha and opened.sides and any(choices.prior_strengths):
+        grid = [choices.alpha * 2.0**power for power in range(-2, 3)]
+        choices = trials.climb_alpha(choices, grid, len(grid) // 2)
+    return choices
