@@ -35,6 +35,19 @@ def describe_missing(wanted: list[str], X: Rows) -> str:
     return f"lacks {' and '.join(parts)}"
 
 
+def _what_it_has(X, key, source):
+    """Say which columns X has instead of those of a key."""
+    if not is_frame(X):
+        return f"it has {X.shape[1]} unnamed columns, give positions or pass a dataframe"
+    columns = list(X.columns)
+    has = f"its columns are {columns}, name some of them"
+    absent = [
+        part for part in (key if isinstance(key, list) else [key]) if isinstance(part, str) and part not in columns
+    ]
+    has += f"; it {describe_missing(absent, X)}" if absent else ""
+    return has if source == "X" else f"{has} (X is the frame of {source} here)"
+
+
 class ColumnKey:
     """A column key resolved on the X of `fit`, to be read from any later X.
 
@@ -69,16 +82,7 @@ class ColumnKey:
         try:
             positions = column_positions(X, key)
         except (ValueError, IndexError, KeyError, TypeError) as error:
-            has = (
-                f"its columns are {list(X.columns)}, name some of them"
-                if is_frame(X)
-                else f"it has {X.shape[1]} unnamed columns, give positions or pass a dataframe"
-            )
-            if is_frame(X):
-                names = [part for part in (key if isinstance(key, list) else [key]) if isinstance(part, str)]
-                absent = [part for part in names if part not in list(X.columns)]
-                has += f"; it {describe_missing(absent, X)}" if absent else ""
-                has += "" if source == "X" else f" (X is the frame of {source} here)"
+            has = _what_it_has(X, key, source)
             raise ValueError(f"{name}={key!r} does not select columns of X: {has}") from error
         if len(positions) == 0:
             raise ValueError(f"{name}={key!r} selects no column")

@@ -25,20 +25,26 @@ def _blank(values):
     return float(np.mean((values == 0) | np.isnan(values)))
 
 
+def _ids_alone(estimator, X):
+    """Columns of the ids, or None: where ids have names or features are read, X is no bare matrix."""
+    if not (isinstance(X, np.ndarray) or is_frame(X)) or len(X.shape) != 2 or X.shape[1] < _FEWEST_COLUMNS:
+        return None
+    if any(getattr(estimator, name, None) is not None for name in ("user_features", "item_features")):
+        return None
+    keys = [estimator.user, estimator.item]
+    if not all(isinstance(key, int | np.integer) and -X.shape[1] <= key < X.shape[1] for key in keys):
+        return None
+    return [_numbers(take_columns(X, key)) for key in keys]
+
+
 def _looks_like_a_matrix(estimator, X):
     """Whether a dense X holds a user in each row and an item in each column.
 
     Its first columns are then ratings, most of them zero or NaN; as columns of ids they would name the same user and
     item in most rows.
     """
-    if not (isinstance(X, np.ndarray) or is_frame(X)) or len(X.shape) != 2 or X.shape[1] < _FEWEST_COLUMNS:
-        return False
-    keys = [estimator.user, estimator.item]
-    reads_more = any(getattr(estimator, f"{side}_features", None) is not None for side in ("user", "item"))
-    if reads_more or not all(isinstance(key, int | np.integer) and -X.shape[1] <= key < X.shape[1] for key in keys):
-        return False
-    ids = [_numbers(take_columns(X, key)) for key in keys]
-    if any(values is None or len(values) == 0 for values in ids):
+    ids = _ids_alone(estimator, X)
+    if ids is None or any(values is None or len(values) == 0 for values in ids):
         return False
     shares = [_blank(values) for values in ids]
     if min(shares) < _BLANK_OF_ONE or np.mean(shares) < _BLANK:
