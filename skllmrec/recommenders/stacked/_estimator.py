@@ -360,14 +360,25 @@ class StackedRecommender(CompositeRecommender):
 
     def _learn_second_stage(self, rows, parts, generator, seed):
         """Set the final models and `validation_scores_` from candidates of parts that were fitted without them."""
-        self._final = {}
+        known, new, gains = self._out_of_fold_lists(rows, parts, generator)
         self.validation_scores_ = None
+        if gains.shape[1]:
+            self.validation_scores_ = dict(zip(self.names_, gains.mean(axis=1).tolist(), strict=True))
+        self._final = {}
+        for segment, lists in (("known", Lists.joined(known)), ("new", Lists.joined(new))):
+            if lists is None or lists.y.sum() < _LEAST_POSITIVES or lists.y.all():
+                continue
+            final = ListwiseBoostingRanker(random_state=seed) if self.final_estimator is None else self.final_estimator
+            self._final[segment] = FinalModel.fit(final, lists.X, lists.y, lists.groups, lists.weights)
+
+    def _out_of_fold_lists(self, rows, parts, generator):
+        """Candidates of each fold, known and new items apart, and what each part gains there for each user."""
         reads = any(getattr(part, "item_features", None) is not None for part in parts) or self._facts.blocks
         pairs, share = find_pairs(self, rows.X), _NEW_SHARE if reads else 0.0
         folds = Folds(self.seen_, rows.X, pairs, self._splits(rows), share, generator)
         known: list[Lists] = []
         new: list[Lists] = []
-        gains = []
+        gains = [np.empty((len(parts), 0))]
         for fold in range(folds.n_folds):
             training = folds.training_rows(fold)
             if len(training) == 0:
@@ -377,15 +388,7 @@ class StackedRecommender(CompositeRecommender):
             known += found[0]
             new += found[1]
             gains.append(found[2])
-        gains = np.concatenate(gains, axis=1) if gains else np.empty((len(parts), 0))
-        if gains.shape[1]:
-            self.validation_scores_ = dict(zip(self.names_, gains.mean(axis=1).tolist(), strict=True))
-        for segment, parts_of_lists in (("known", known), ("new", new)):
-            lists = Lists.joined(parts_of_lists)
-            if lists is None or lists.y.sum() < _LEAST_POSITIVES or lists.y.all():
-                continue
-            final = ListwiseBoostingRanker(random_state=seed) if self.final_estimator is None else self.final_estimator
-            self._final[segment] = FinalModel.fit(final, lists.X, lists.y, lists.groups, lists.weights)
+        return known, new, np.concatenate(gains, axis=1)
 
     def _splits(self, rows):
         """Return the number of folds, or their rows."""
