@@ -14,6 +14,7 @@ from skllmrec._sklearn import Interval, StrOptions
 from skllmrec._typing import Column, Columns, Estimator, Feedback, Unknown
 from skllmrec.base._interactions import interactions_of
 from skllmrec.recommenders._item_to_item import Content, ItemToItemRecommender, history_sums
+from skllmrec.recommenders._order import FadingRecommender
 
 _SUPPORT = 1.0  # draws what few neighbours say towards the biases
 _WEIGHTS = (0.03, 0.1, 0.3, 1.0, 3.0)  # of the content, that held-out interactions choose from
@@ -22,7 +23,7 @@ _JUDGED_AT_ONCE = 256  # users
 _BLOCK_SIMILARITIES = 2**22  # 32 MiB of float64
 
 
-class NeighborsRecommender(ItemToItemRecommender):
+class NeighborsRecommender(FadingRecommender, ItemToItemRecommender):
     r"""Score an item by the items among a user's history that are most like it, by content, interactions or both.
 
     The similarity of items i and j is the sum of two parts, of which `by` may keep one:
@@ -64,6 +65,13 @@ class NeighborsRecommender(ItemToItemRecommender):
     weighter : transformer, default=None
         Turns counts with a heavy tail into weights, such as `CountWeighter`: it is fitted on the summed y of the pairs
         of users and items. None: y is the weight.
+    time : str or int, default=None
+        Column of X that orders the rows of a user: numbers or dates. None: the order of training rows is unknown.
+    half_life : float, "auto" or None, default="auto"
+        After how many later interactions of a user one counts half as much for what this user is recommended; 1 or 2
+        for "what next?", more where tastes last. A list in `history` has an order, oldest first, also without `time`.
+        "auto" chooses 0.5, 1, ..., 32 or no fading, by what users did last, held out from a second fit; without `time`
+        and for explicit feedback nothing fades. None: order does not count.
     by : {"auto", "content", "interactions", "both"}, default="auto"
         What makes items similar; ``"auto"``: both if there are features, else interactions.
     metric : {"auto", "cosine", "tfidf", "bm25"}, default="auto"
@@ -94,6 +102,8 @@ class NeighborsRecommender(ItemToItemRecommender):
         Mean rating; 0 for implicit feedback.
     item_biases_, user_biases_ : ndarray of shape (n_items,), (n_users,)
         Damped biases; 0 for implicit feedback.
+    half_life_ : float or None
+        The half-life in use, None where nothing fades.
     users_, items_, seen_
         See `BaseRecommender`.
 
@@ -114,6 +124,7 @@ class NeighborsRecommender(ItemToItemRecommender):
 
     _parameter_constraints: dict = {
         **ItemToItemRecommender._parameter_constraints,
+        **FadingRecommender._order_constraints,
         "n_neighbors": [Interval(Integral, 1, None, closed="left"), None],
         "by": [StrOptions({"auto", "content", "interactions", "both"})],
         "metric": [StrOptions({"auto", *WEIGHTINGS})],
@@ -134,6 +145,8 @@ class NeighborsRecommender(ItemToItemRecommender):
         item_encoder: Estimator | None = None,
         feedback: Feedback = "implicit",
         weighter: Estimator | None = None,
+        time: Column | None = None,
+        half_life: float | str | None = "auto",
         by: str = "auto",
         metric: str = "auto",
         content_weight: Any = "auto",
@@ -150,6 +163,8 @@ class NeighborsRecommender(ItemToItemRecommender):
         self.item_encoder = item_encoder
         self.feedback = feedback
         self.weighter = weighter
+        self.time = time
+        self.half_life = half_life
         self.by = by
         self.metric = metric
         self.content_weight = content_weight
@@ -175,9 +190,11 @@ class NeighborsRecommender(ItemToItemRecommender):
         self.item_biases_ = np.empty(0)
         self.similarity_ = sparse.csr_matrix((0, self._n_trained))
         self.content_weight_ = self._choose_content_weight(interactions)
+        self._learn_order(interactions, {"content_weight": self.content_weight_})
         self._append_items(interactions)
 
     def _partial_fit_interactions(self, interactions, users, items):
+        self._extend_order(interactions)
         if self._content is not None:
             self._content = self._content.extended(interactions.item_features, interactions.weights.shape[1])
         self._count(interactions.weights)
