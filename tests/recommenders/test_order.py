@@ -1,7 +1,6 @@
 """Histories that fade: what a user did last counts most."""
 
-import pickle
-
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -106,7 +105,7 @@ def test_a_history_comes_after_what_is_known(fading):
     new = [item for item in range(20) if item not in in_order(rows, 5)][:2]
     again = in_order(rows, 5)[0]
     _, known = fading.recommend([5], n_items=20, exclude_seen=False, history=[[*new, again]])
-    weights = {item: 1.0 for item in in_order(rows, 5)[1:] + new}
+    weights = dict.fromkeys(in_order(rows, 5)[1:] + new, 1.0)
     _, asked = fading.recommend(None, 20, exclude_seen=False, history=[{**weights, again: 2.0}])
     np.testing.assert_allclose(known, asked, rtol=1e-4, atol=1e-6)
 
@@ -187,10 +186,11 @@ def test_a_fit_again_forgets_the_order_before(fading):
     np.testing.assert_array_equal(fading.recommend([1], 9)[0], plain.recommend([1], 9)[0])
 
 
-def test_the_order_survives_a_file(fading):
+def test_the_order_survives_a_file(fading, tmp_path):
     rows = make_rows(8)
     fading.set_params(time="time", half_life=1.0).fit(rows)
-    loaded = pickle.loads(pickle.dumps(fading))
+    joblib.dump(fading, tmp_path / "fading.joblib")
+    loaded = joblib.load(tmp_path / "fading.joblib")
     for given in (fading, loaded):
         given.partial_fit(pd.DataFrame({"user": [1], "item": [3], "time": [-1]}))
     for expected, found in zip(fading.recommend([1, 2], 9), loaded.recommend([1, 2], 9), strict=True):
