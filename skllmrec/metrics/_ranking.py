@@ -1,5 +1,6 @@
 """Rank the users of a test set with a fitted recommender: where estimators meet the array metrics."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -31,7 +32,6 @@ from skllmrec.metrics._registry import (
     check_of_lists,
     check_ranking_options,
     one_value_per_user,
-    takes,
 )
 from skllmrec.metrics._tables import find_table
 
@@ -451,7 +451,8 @@ def _read_questions(recommender, X, history):
     """Read the column of the histories, if there is one, and refuse a recommender that cannot answer."""
     if history is None:
         return None
-    if not takes(recommender.recommend, "history"):
+    parameters = inspect.signature(recommender.recommend).parameters.values()
+    if not any(one.name == "history" or one.kind is one.VAR_KEYWORD for one in parameters):
         raise TypeError(
             f"{type(recommender).__name__}.recommend has no parameter history, so that it cannot say what comes next: "
             "leave it out, or rank its users without history="
