@@ -278,10 +278,8 @@ def flatten(lists: Any, name: str, n_users: int, *, owner: str = "user") -> tupl
             )
     ids = [item for one in lists for item in one]
     owners = np.repeat(np.arange(n_users), [len(one) for one in lists])
-    array = np.empty(len(ids), dtype=object)
-    array[:] = ids
     try:
-        return normalise_ids(array, name=f"{name}: the item ids"), owners
+        return normalise_ids(np.array(ids, dtype=object), name=f"{name}: the item ids"), owners
     except ValueError:
         missing = next((place for place, item in enumerate(ids) if is_missing(item)), None)
         if missing is None:

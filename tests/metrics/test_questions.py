@@ -220,6 +220,7 @@ ASKED = pd.DataFrame({"item": ["i01", "i02", "i03"], "history": [["i02"], ["i03"
         (ASKED.assign(history=[["i02"], [], ["i01", None]]), {}, ValueError, "of row 2 holds a missing id .None."),
         (ASKED.assign(history=[["i02"], [], [np.nan]]), {}, ValueError, "of row 2 holds a missing id .nan."),
         (ASKED.assign(history=[["i02"], [], ["i01", 3]]), {}, TypeError, "mix"),
+        (ASKED.assign(history=[[["i02"]], [], []]), {}, ValueError, "must be one-dimensional, got shape"),
         (ASKED.assign(history=[[2], [3], [4]]), {}, TypeError, "numbers"),
         (ASKED.rename(columns={"item": "next"}), {}, ValueError, "item='item' is not a column of X"),
         (ASKED.assign(item=[1, 2, 3]), {}, TypeError, "a string never equals a number"),
