@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from skllmrec._ids import shown
+from skllmrec._ids import flatten, is_sequence, shown
 from skllmrec.base._interactions import aggregate
-from skllmrec.base._lists import flatten, is_sequence
 from skllmrec.base._magnitude import LARGEST
 
 
