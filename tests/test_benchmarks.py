@@ -125,17 +125,6 @@ def test_published_metrics_are_those_of_their_definitions():
 
 
 @in_repository
-def test_published_metrics_of_next_items():
-    from benchmarks.published.protocol import evaluate_next
-
-    lists = np.array([[f"i{(start + place) % 20}" for place in range(10)] for start in range(3)], dtype=object)
-    found = evaluate_next(lists, ["i0", "i5", "i19"])  # in places 1 and 5, and nowhere
-    assert found["HR@10"] == pytest.approx(2 / 3)
-    assert found["NDCG@10"] == pytest.approx((1 + 1 / math.log2(6)) / 3)
-    assert found["users"] == pytest.approx([1, 1 / math.log2(6), 0], abs=1e-6)
-
-
-@in_repository
 def test_published_baseline_is_that_of_its_formula():
     from benchmarks.published.protocol import SimpleAlgorithm
 

@@ -14,9 +14,8 @@ models and budgets are not ours, and plain models may reach more on these rows t
 """
 
 import argparse
-import json
-import re
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,8 @@ import pandas as pd
 
 from benchmarks.common.measure import add_data_option, make_parser, markdown, require_data
 from benchmarks.common.next_item import HISTORY, USER, NextItemSet
+from benchmarks.common.runs import file_name, resumed
 from benchmarks.next_item.contestants import CONTESTANTS, Setup
-from benchmarks.quality.run import write_json
 from skllmrec import rank_test_users
 
 K = 10
@@ -75,11 +74,6 @@ def interval(values: Any, users: Any) -> str:
     return f"{low:.3f} to {high:.3f}"
 
 
-def path_of(folder: Path, name: str, seed: int) -> Path:
-    """File of a run."""
-    return folder / f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}-{seed}.json"
-
-
 def table_of(options: argparse.Namespace, name_of_set: str, questions: str, trained_on: str) -> list[dict[str, Any]]:
     """Make what is missing, and the rows of a table: published ones first."""
     published = PUBLISHED.get(name_of_set, {}) if questions == "test" else {}
@@ -94,10 +88,9 @@ def table_of(options: argparse.Namespace, name_of_set: str, questions: str, trai
     for name in options.contestants:
         results = []
         for seed in range(options.seed, options.seed + options.seeds):
-            path = path_of(folder, name, seed)
-            if not path.is_file():
-                write_json(path, run(data, name, questions, trained_on, Setup(str(options.out / "store"), seed)))
-            results.append(json.loads(path.read_text(encoding="utf-8")))
+            setup = Setup(str(options.out / "store"), seed)
+            job = partial(run, data, name, questions, trained_on, setup)
+            results.append(resumed(folder / file_name(f"{name} {seed}"), job))
         means = {metric: np.mean([one[metric] for one in results], axis=0) for metric in ("hit_rate", "ndcg", "mrr")}
         minutes = np.mean([one["fit"] + one["recommend"] for one in results]) / 60
         rows.append(

@@ -4,29 +4,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import make_pipeline, make_union
-
 import skllmrec
 from benchmarks.common.next_item import ITEM, POSITION, USER
+from benchmarks.common.texts import item_texts
 from skllmrec import (
     BlendRecommender,
-    EmbeddingWhitener,
     FeatureMFRecommender,
     LinearAutoencoderRecommender,
-    LLMTextEncoder,
     MarkovRecommender,
     NeighborsRecommender,
     PopularityRecommender,
-    TextAnalyzer,
-    TextTemplate,
 )
 from skllmrec._typing import Estimator
 
 _COLUMNS: dict[str, Any] = {"user": USER, "item": ITEM}
 _TEMPLATE, _READ = "{title}. {brand}. {description}", ["title", "brand", "description"]
-_MAX_WORDS = 64  # word pieces that the language model reads, as in `skllmrec compare`
 
 
 @dataclass(frozen=True)
@@ -45,22 +37,13 @@ class Setup:
 
     def reading(self, kind: str, **options: Any) -> dict[str, Any]:
         """Parameters of a recommender that reads ids alone, or the texts as "tfidf", "llm" or "both"."""
-        if kind == "ids":
-            return {**_COLUMNS, **options}
-        words = TfidfVectorizer(analyzer=TextAnalyzer(), sublinear_tf=True, dtype=np.float32)
-        vectors = make_pipeline(LLMTextEncoder(max_length=_MAX_WORDS, memory=self.store), EmbeddingWhitener())
-        encoder = {"tfidf": words, "llm": vectors, "both": make_union(words, vectors)}[kind]
-        return {
-            **_COLUMNS,
-            "item_features": _READ,
-            "item_encoder": make_pipeline(TextTemplate(_TEMPLATE), encoder),
-            **options,
-        }
+        texts = item_texts(kind, template=_TEMPLATE, columns=_READ, store=self.store)
+        return {**_COLUMNS, "time": POSITION, **texts, **options}
 
 
 def _parts(setup, kind):
     return [
-        ("markov", MarkovRecommender(**setup.reading(kind, time=POSITION))),
+        ("markov", MarkovRecommender(**setup.reading(kind))),
         ("neighbors", NeighborsRecommender(**setup.reading(kind))),
         ("factors", FeatureMFRecommender(**setup.reading(kind), random_state=setup.seed)),
     ]
@@ -70,17 +53,18 @@ def _sequential(kind, **options):
     kind_of = getattr(skllmrec, "SequentialRecommender", None)
     if kind_of is None:
         return None
-    return lambda setup: kind_of(**setup.reading(kind, time=POSITION, **options), random_state=setup.seed)
+    return lambda setup: kind_of(**setup.reading(kind, **options), random_state=setup.seed)
 
 
 _ALL: dict[str, Callable[[Setup], Estimator] | None] = {
-    "popularity": lambda setup: PopularityRecommender(**setup.reading("ids", feedback="implicit")),
-    "Markov": lambda setup: MarkovRecommender(**setup.reading("ids", time=POSITION)),
-    "Markov, TF-IDF": lambda setup: MarkovRecommender(**setup.reading("tfidf", time=POSITION)),
+    "popularity": lambda setup: PopularityRecommender(**_COLUMNS),
+    "Markov": lambda setup: MarkovRecommender(**setup.reading("ids")),
+    "Markov, TF-IDF": lambda setup: MarkovRecommender(**setup.reading("tfidf")),
     "neighbours": lambda setup: NeighborsRecommender(**setup.reading("ids")),
     "neighbours, TF-IDF": lambda setup: NeighborsRecommender(**setup.reading("tfidf")),
     "neighbours, TF-IDF + LLM": lambda setup: NeighborsRecommender(**setup.reading("both")),
     "linear autoencoder": lambda setup: LinearAutoencoderRecommender(**setup.reading("ids")),
+    "linear autoencoder, TF-IDF": lambda setup: LinearAutoencoderRecommender(**setup.reading("tfidf")),
     "FeatureMF": lambda setup: FeatureMFRecommender(**setup.reading("ids"), random_state=setup.seed),
     "FeatureMF, TF-IDF": lambda setup: FeatureMFRecommender(**setup.reading("tfidf"), random_state=setup.seed),
     "FeatureMF, TF-IDF + LLM": lambda setup: FeatureMFRecommender(**setup.reading("both"), random_state=setup.seed),

@@ -4,28 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import make_pipeline, make_union
-
+from benchmarks.common.texts import item_texts
 from benchmarks.published.protocol import ITEM, USER
 from skllmrec import (
     BlendRecommender,
-    EmbeddingWhitener,
     FeatureMFRecommender,
     LinearAutoencoderRecommender,
-    LLMTextEncoder,
-    MarkovRecommender,
     NeighborsRecommender,
     PopularityRecommender,
     StackedRecommender,
-    TextAnalyzer,
-    TextTemplate,
 )
 from skllmrec._typing import Estimator
 
 _COLUMNS: dict[str, Any] = {"user": USER, "item": ITEM}
-_MAX_WORDS = 64  # word pieces that the language model reads, as in `skllmrec compare`
 
 
 @dataclass(frozen=True)
@@ -51,16 +42,8 @@ class Setup:
 
     def reading(self, kind: str) -> dict[str, Any]:
         """Parameters of a recommender of ids that reads the texts as "tfidf", "llm" or "both"; of none with "ids"."""
-        if kind == "ids":
-            return _COLUMNS
-        words = TfidfVectorizer(analyzer=TextAnalyzer(), sublinear_tf=True, dtype=np.float32)
-        vectors = make_pipeline(LLMTextEncoder(max_length=_MAX_WORDS, memory=self.store), EmbeddingWhitener())
-        encoder = {"tfidf": words, "llm": vectors, "both": make_union(words, vectors)}[kind]
-        features = {
-            "item_features": list(self.columns),
-            "item_encoder": make_pipeline(TextTemplate(self.template), encoder),
-        }
-        return {**_COLUMNS, **features}
+        texts = item_texts(kind, template=self.template, columns=self.columns, store=self.store)
+        return {**_COLUMNS, **texts}
 
     def timed(self, kind: str) -> dict[str, Any]:
         """Add the column of times."""
@@ -92,10 +75,6 @@ def _autoencoder(kind):
     return lambda setup: LinearAutoencoderRecommender(**setup.reading(kind))
 
 
-def _markov(kind):
-    return lambda setup: MarkovRecommender(**setup.timed(kind))
-
-
 def _stack(kind):
     return lambda setup: StackedRecommender(**setup.timed(kind), random_state=0)
 
@@ -116,15 +95,4 @@ MOVIELENS: Contestants = {
     "blend, TF-IDF + LLM": lambda setup: _blend(setup, "both"),
     "stack": _stack("ids"),
     "stack, TF-IDF + LLM": _stack("both"),
-}
-OFFICE: Contestants = {
-    "popularity": _popularity,
-    "neighbours": _neighbors("ids"),
-    "neighbours, TF-IDF": _neighbors("tfidf"),
-    "Markov": _markov("ids"),
-    "Markov, TF-IDF": _markov("tfidf"),
-    "linear autoencoder": _autoencoder("ids"),
-    "linear autoencoder, TF-IDF": _autoencoder("tfidf"),
-    "FeatureMF": _factors("ids"),
-    "FeatureMF, TF-IDF": _factors("tfidf"),
 }

@@ -3,7 +3,7 @@
 Nothing here is chosen: splits, seeds and metrics are those of the sources, written anew.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from scipy import sparse
 from sklearn.model_selection import train_test_split
 
 from skllmrec._typing import Array, FloatArray, IntArray
-from skllmrec.metrics import hit_rate_at_k, map_at_k, ndcg_at_k, precision_at_k, recall_at_k
+from skllmrec.metrics import map_at_k, ndcg_at_k, precision_at_k, recall_at_k
 
 USER, ITEM, TIME, RATING = "user_id", "item_id", "timestamp", "rating"
 K = 10
@@ -99,31 +99,6 @@ def evaluate(lists: Array, users: Array, test: pd.DataFrame) -> dict[str, Any]:
         "P@10": precision_at_k(relevant, places, k=K),
         "R@10": recall_at_k(relevant, places, k=K),
         "users": [round(float(value), 6) for value in per_user],
-    }
-
-
-def evaluate_next(lists: Array, answers: Sequence[Any]) -> dict[str, Any]:
-    """Judge lists of ten items by the one item that came next.
-
-    Parameters
-    ----------
-    lists : ndarray of shape (n_questions, 10)
-    answers : sequence of ids, of length n_questions
-
-    Returns
-    -------
-    dict
-        The share of the lists with the answer (HR@10), and the mean of ``1 / log2(1 + place)``, of misses 0.
-    """
-    hits = lists == np.asarray(answers, dtype=lists.dtype)[:, np.newaxis]
-    # one column for each place: a list is relevant where the answer stands
-    relevant = sparse.csr_matrix(np.column_stack([hits, ~hits.any(axis=1)]).astype(np.float32))
-    places = np.tile(np.arange(lists.shape[1]), (len(lists), 1))
-    per_question = ndcg_at_k(relevant, places, k=K, average=False)
-    return {
-        "HR@10": hit_rate_at_k(relevant, places, k=K),
-        "NDCG@10": float(per_question.mean()),
-        "users": [round(float(value), 6) for value in per_question],
     }
 
 

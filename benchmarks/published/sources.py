@@ -18,18 +18,3 @@ MOVIELENS: dict[str, dict[str, tuple[float, float, float, float]]] = {
     },
 }
 MOVIELENS_METRICS = ("MAP", "NDCG@10", "P@10", "R@10")
-
-# AkaliKong/MiniOneRec (Apache-2.0), technical report: HR@10, NDCG@10 on Office Products
-OFFICE: dict[str, tuple[float, float]] = {
-    "GRU4Rec": (0.1019, 0.0669),
-    "Caser": (0.1093, 0.0737),
-    "SASRec": (0.1120, 0.0858),
-    "HSTU": (0.1400, 0.1126),
-    "TIGER": (0.1408, 0.1002),
-    "LC-Rec (language model)": (0.1237, 0.0920),
-    "BIGRec (language model)": (0.1434, 0.1091),
-    "D3 (language model)": (0.1634, 0.1213),
-    "S-DPO (language model)": (0.1587, 0.1255),
-    "MiniOneRec (language model)": (0.1634, 0.1242),
-}
-OFFICE_METRICS = ("HR@10", "NDCG@10")
