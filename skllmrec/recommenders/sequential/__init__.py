@@ -1,0 +1,5 @@
+"""A network that reads what a user had, in order, and says what comes next."""
+
+from skllmrec.recommenders.sequential._estimator import SequentialRecommender
+
+__all__ = ["SequentialRecommender"]
