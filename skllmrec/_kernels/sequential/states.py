@@ -123,4 +123,4 @@ def unit_rows(rows: FloatArray) -> FloatArray:
     ndarray of shape (n, d)
     """
     lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, np.newaxis]
-    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 1e-12)  # noqa: PLR2004 - as in training
+    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 1e-12)

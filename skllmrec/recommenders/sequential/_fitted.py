@@ -64,10 +64,12 @@ class ItemMap:
         ndarray of shape (n, width), float32
         """
         out = np.zeros((features.shape[0], width), dtype=np.float32)
-        if self.projection is not None:
-            out += on_distinct_rows(lambda rows: rows @ self.projection, self.inputs.rows(features))
-        if self.words is not None:
-            out += self.inputs.word_rows(features) @ self.words
+        projection, words = self.projection, self.words
+        if projection is not None:
+            out += on_distinct_rows(lambda rows: np.asarray(rows @ projection), self.inputs.rows(features))
+        if words is not None:
+            rows: Any = self.inputs.word_rows(features)
+            out += rows @ words
         return out
 
 
@@ -111,6 +113,9 @@ class SequenceStateRecommender(TimedRecommender):
     def _events_of(self, rows, times):
         """Put rows in order; those of weight zero are no events."""
         kept = rows.weights > 0
+        missing = np.flatnonzero(times != times)  # texts of arrays may say "nan"
+        if len(missing):
+            raise ValueError(f"time={self.time!r} is missing at position {missing[0]}: remove such rows")
         return order_events(rows.users[kept], rows.items[kept], times[kept])
 
     def _store(self, events, n_users):

@@ -76,15 +76,22 @@ class ItemTable:
         torch.Tensor of shape (n, d)
         """
         parts = []
-        if "projection" in parameters:
+        if "projection" in parameters and self._rows is not None:
             rows = self._rows if wanted is None else self._rows[wanted]
             parts.append(rows @ parameters["projection"])
-        if "words" in parameters:
-            product = self._words.dot(parameters["words"]) if wanted is None else self._bags(parameters["words"], wanted)
-            parts.append(product)
+        if "words" in parameters and self._words is not None:
+            words = parameters["words"]
+            parts.append(self._words.dot(words) if wanted is None else self._bags(words, wanted))
         if "ids" in parameters:
             parts.append(parameters["ids"] if wanted is None else parameters["ids"][wanted])
+        if not parts:  # features that say nothing
+            return self._nothing(len(parameters["start"]), self.n_items if wanted is None else len(wanted))
         return sum(parts[1:], parts[0])
+
+    def _nothing(self, width, n_rows):
+        import torch
+
+        return torch.zeros(n_rows, width, device=self.device)
 
     def _bags(self, vectors, wanted):
         """Weighted sums of the vectors of the words of some items."""
