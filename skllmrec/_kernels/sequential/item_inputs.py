@@ -1,4 +1,4 @@
-"""What a network reads of the features of items: leading components of dense and of sparse columns, and words."""
+"""Inputs of a network from features of items: leading components of dense and of sparse columns, and words."""
 
 from dataclasses import dataclass
 
@@ -51,7 +51,7 @@ class Block:
 
 @dataclass(frozen=True)
 class ItemInputs:
-    """Maps encoded features to what a network reads, learned from the items of a fit.
+    """Maps from encoded features to the inputs of a network, learned from the items of a fit.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class ItemInputs:
     words : ndarray of shape (n_words,), intp
         Sparse columns.
     scale : float
-        Mean length of a row of words.
+        Root of the mean squared length of a row of words.
     """
 
     blocks: list[Block]

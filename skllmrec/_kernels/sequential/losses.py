@@ -1,4 +1,4 @@
-"""Cross-entropy of what came next against all candidates, in torch."""
+"""Cross-entropy of the next item against all candidates, in torch."""
 
 import functools
 from typing import TYPE_CHECKING

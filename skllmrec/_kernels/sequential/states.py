@@ -1,4 +1,4 @@
-"""What a history says, in NumPy: the state that fitted weights compute of the embeddings of its items."""
+"""States of histories in NumPy: fitted weights applied to the embeddings of the items of a history."""
 
 import numpy as np
 from scipy import sparse

@@ -1,4 +1,4 @@
-"""A network that reads what a user had, in order, and says what comes next."""
+"""Next items predicted by a network that reads the history of a user in order."""
 
 from skllmrec.recommenders.sequential._estimator import SequentialRecommender
 

@@ -1,4 +1,4 @@
-"""The fitted state of SequentialRecommender: embeddings of items, what users had last, and scores; without torch."""
+"""The fitted state of SequentialRecommender: embeddings of items, last items of users, and scores; without torch."""
 
 import copy
 from dataclasses import dataclass
@@ -108,7 +108,7 @@ class SequenceStateRecommender(TimedRecommender):
         copied._adopt(*arguments)
         return vars(copied)
 
-    # -- what users had -----------------------------------------------------------------------------------------
+    # -- histories of users --------------------------------------------------------------------------------------
 
     def _events_of(self, rows, times):
         """Put rows in order; those of weight zero are no events."""

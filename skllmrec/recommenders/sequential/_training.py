@@ -1,4 +1,4 @@
-"""How SequentialRecommender learns: every item of every user is predicted from the items before it."""
+"""Training of SequentialRecommender: every item of every user is predicted from the items before it."""
 
 import functools
 import hashlib
@@ -27,7 +27,7 @@ RATE_FACTORS = {"words": 0.2, "repeat": 15.0}  # words are many and rare, two nu
 
 @dataclass(frozen=True)
 class Data:
-    """What the network learns from.
+    """Training data of the network.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ class _Descent:
         states = unit_rows(states) / self.temperature
         return next_item_loss(states, unit_rows(scored), columns, repeats, inclusion=inclusion).mean()
 
-    # -- what a batch is ----------------------------------------------------------------------------------------
+    # -- parts of a batch ----------------------------------------------------------------------------------------
 
     def _events_of(self, windows):
         """Positions of the events of windows, one window after the other."""
