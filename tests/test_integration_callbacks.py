@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skllmrec.metrics import make_ranking_scorer
-from skllmrec.recommenders import FeatureMFRecommender, SequentialRecommender, TwoTowerRecommender
+from skllmrec.recommenders import FeatureMFRecommender, TwoTowerRecommender
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks since 1.9")
 
@@ -87,9 +87,8 @@ def test_tasks_in_order(recommender):
             2, user="user_id", item="item_id", solver="adamw", max_iter=2, feedback="explicit"
         ),
         lambda: TwoTowerRecommender(2, user="user_id", item="item_id", feedback="explicit", max_iter=2, device="cpu"),
-        lambda: SequentialRecommender(2, user="user_id", item="item_id", max_iter=2, device="cpu"),
     ],
-    ids=["als", "gradients", "towers", "sequences"],
+    ids=["als", "gradients", "towers"],
 )
 def test_callbacks_get_the_data_of_the_call_rows_without_weight_included(make):
     recorder, weights = Recorder(), np.ones(len(Y))

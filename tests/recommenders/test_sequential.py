@@ -352,3 +352,32 @@ def test_rows_of_weight_zero_are_no_events():
     with_zeros, without = model().fit(X, y), model().fit(X[y > 0])
     assert_array_equal(with_zeros.item_embeddings_, without.item_embeddings_)
     assert not model().fit(X[:2], np.array([0.0, 0.0])).history_
+
+
+class Recorder:
+    """Keeps what estimators predict after each epoch, and asks to stop after some."""
+
+    def __init__(self, stop_after=None):
+        self.stop_after, self.predicted = stop_after, []
+
+    def setup(self, estimator, context):
+        """Called before the fit."""
+
+    def teardown(self, estimator, context):
+        """Called after the fit."""
+
+    def on_fit_task_begin(self, estimator, context):
+        """Called before the fit and each epoch."""
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        if fitted_estimator is not None:
+            self.predicted.append(fitted_estimator.recommend(history=[[1, 2]], n_items=1)[1][0, 0])
+        return len(self.predicted) == self.stop_after
+
+
+def test_callbacks_see_the_model_of_each_epoch_and_may_stop():
+    pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks since 1.9")
+    recorder = Recorder(stop_after=3)
+    found = model(learning_rate="constant").set_callbacks(recorder).fit(circle())
+    assert found.n_iter_ == 3 and len(set(recorder.predicted)) == 3
+    assert_allclose(recorder.predicted[-1], found.recommend(history=[[1, 2]], n_items=1)[1][0, 0])
