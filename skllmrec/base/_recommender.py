@@ -106,6 +106,7 @@ class BaseRecommender(RankingMixin, RegressorMixin, VersionedStateMixin, BaseEst
     weighter: Any = None  # for recommenders without this parameter, and files of version 0.1.0
     _reads_user_features = True
     _reads_ratings = True
+    _learns_from_all_rows_again = False  # whether `partial_fit` may change the scores of pairs without new interactions
 
     # -- what a subclass implements ---------------------------------------------------------------------------
 

@@ -163,6 +163,10 @@ class CompositeRecommender(BaseComposition, BaseRecommender):
 
     _noun: str  # what error messages call it
 
+    @property
+    def _learns_from_all_rows_again(self):
+        return any(part._learns_from_all_rows_again for part in self.estimators_)
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters of this recommender and of its parts.
 

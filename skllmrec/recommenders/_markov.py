@@ -98,6 +98,7 @@ class MarkovRecommender(ItemToItemRecommender):
     }
     _reads_raw_counts = False
     _reads_ratings = False  # the chain counts which items followed each other
+    _learns_from_all_rows_again = True  # transitions are counted as in a fit on all rows
     _times = _near = None  # in files of version 0.1.0
 
     def __init__(

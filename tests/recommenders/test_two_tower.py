@@ -494,7 +494,7 @@ def test_parameters_reach_the_training(monkeypatch):
     assert recipe.solver == "adamw"
     defaults = [({}, 3.0), ({"feedback": "explicit"}, 0.1), ({"solver": "rmsprop"}, 0.0), ({"weight_decay": 0.0}, 0.0)]
     for params, weight_decay in defaults:
-        recommender(max_iter=1, **params).fit(frame, np.ones(len(frame)))
+        recommender(max_iter=1, **params).fit(frame, np.arange(len(frame)) % 3 + 1.0)
         assert recipes.pop()[0].weight_decay == weight_decay
 
 

@@ -139,6 +139,10 @@ class DiversifiedRecommender(BaseRecommender):
         return getattr(self.recommender_, "handle_unknown", "prior")
 
     @property
+    def _learns_from_all_rows_again(self):
+        return self.recommender_._learns_from_all_rows_again
+
+    @property
     def _reads_raw_counts(self):
         return self.recommender._reads_raw_counts
 
