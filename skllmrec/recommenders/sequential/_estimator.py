@@ -32,8 +32,9 @@ class SequentialRecommender(CallbackSupportMixin, SequenceStateRecommender):
 
     with learned weights r of the age, a learned matrix A, or layers of causal self-attention with learned positions
     [1]_; an empty history has a learned state of its own. The score of an item is
-    :math:`\cos(s, x_i) / \tau + b`, where b is a learned number for the latest item, another one for the other items of
-    the history, and 0 for all others: whether people come back to what they had is learned, too, and read where
+    :math:`\cos(s, x_i) / \tau + b_i + c`, where :math:`b_i` is learned for each item (items without interactions have
+    the mean of the rarest ones), and c is a learned number for the latest item, another one for the other items of the
+    history, and 0 for all others: whether people come back to what they had is learned, too, and read where
     ``exclude_seen=False``. Each item of each history is predicted from those before it, by cross-entropy against all
     items. Without features this is SASRec [1]_ with cosines, or its counterpart with pooling.
 
@@ -86,7 +87,7 @@ class SequentialRecommender(CallbackSupportMixin, SequenceStateRecommender):
         Items drawn for each step, besides those that came next in the batch; the sum over them is corrected for how
         likely each is drawn (logQ). None: all items, from 32,768 on 8,192 of them.
     dropout : float, default=0.1
-        Share of the numbers of embeddings and states left out in training.
+        Share of the components of features, and of the numbers of embeddings and states, left out in training.
     weight_decay : float, default=0.01
         Decoupled, of all matrices.
     learning_rate : {"cosine", "linear", "constant"}, default="cosine"
@@ -124,6 +125,8 @@ class SequentialRecommender(CallbackSupportMixin, SequenceStateRecommender):
     ----------
     item_embeddings_ : ndarray of shape (n_items, n_components), float32
         In the order of `items_`.
+    item_biases_ : ndarray of shape (n_items,), float32
+        What each item gets on top of its cosine over the temperature.
     repeat_ : ndarray of shape (2,)
         What the latest item of a history and its other items get on top of their scores.
     encoder_ : {"pooling", "attention"}

@@ -30,10 +30,12 @@ class Candidates:
         Of their unit vectors.
     places : ndarray of shape (n_items,), intp
         Where each known item stands among the candidates, -1 where it is none.
+    biases : ndarray of shape (n_candidates,)
     """
 
     tiles: ProductTiles
     places: IntArray
+    biases: FloatArray
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class SequenceStateRecommender(TimedRecommender):
 
     encoder_: str
     item_embeddings_: FloatArray
+    item_biases_: FloatArray
     repeat_: FloatArray
     n_components: int
     max_length: int
@@ -100,7 +103,15 @@ class SequenceStateRecommender(TimedRecommender):
         self.item_embeddings_ = self._embed(interactions.item_features, n_items)
         if ids is not None:
             self.item_embeddings_[: len(ids)] += ids
+        biases = weights.pop("biases")
+        counts = np.bincount(events.items, minlength=len(biases))
+        self._rare_bias = float(biases[counts == counts.min()].mean())
+        self.item_biases_ = self._with_rare(biases, n_items)
         self._store(events, n_users)
+
+    def _with_rare(self, biases, n_items):
+        """Append the biases of items without interactions: the mean of those of the rarest items of fit."""
+        return np.append(biases, np.full(n_items - len(biases), self._rare_bias, dtype=biases.dtype))
 
     def _attributes_after(self, *arguments):
         """Return the attributes that a copy of this estimator has after ``_adopt(*arguments)``, for callbacks."""
@@ -149,6 +160,7 @@ class SequenceStateRecommender(TimedRecommender):
             return
         known, new = self.item_embeddings_, self._embed(features, n_items - n_known)
         self.item_embeddings_ = np.concatenate([known, new])
+        self.item_biases_ = self._with_rare(self.item_biases_, n_items)
         if self._item_map is not None:
             return
         length = np.linalg.norm(known, axis=1).mean()
@@ -192,7 +204,8 @@ class SequenceStateRecommender(TimedRecommender):
         places = np.full(len(self.item_embeddings_), -1, dtype=np.intp)
         known = np.flatnonzero(items.codes >= 0)
         places[items.codes[known]] = known
-        return Candidates(ProductTiles(self._similarity_vectors(items)), places)
+        biases = np.append(self.item_biases_, np.float32(self._rare_bias))[items.codes]  # -1 is the last
+        return Candidates(ProductTiles(self._similarity_vectors(items)), places, biases)
 
     def _score_block(self, users, items):
         return self._score_prepared(users, self._prepare_items(items))
@@ -200,6 +213,7 @@ class SequenceStateRecommender(TimedRecommender):
     def _score_prepared(self, users, prepared):
         histories = self._histories(users)
         scores = prepared.tiles.scores(unit_rows(self._states(histories)) / np.float32(self.temperature))
+        scores += prepared.biases
         rows, ages = np.nonzero(is_first_mention(histories))
         columns = prepared.places[histories[rows, ages]]
         kept = columns >= 0

@@ -61,7 +61,9 @@ class ItemTable:
             parts = words.indptr.astype(np.int64), words.indices.astype(np.int64), words.data
             self._csr = [to_device(part, device) for part in parts]
 
-    def embed(self, parameters: "dict[str, torch.Tensor]", wanted: "torch.Tensor | None" = None) -> "torch.Tensor":
+    def embed(
+        self, parameters: "dict[str, torch.Tensor]", wanted: "torch.Tensor | None" = None, rate: float = 0.0
+    ) -> "torch.Tensor":
         """Compute the embeddings of all items or of some.
 
         Parameters
@@ -70,15 +72,19 @@ class ItemTable:
             "projection", "words" and "ids", as many as there are.
         wanted : torch.Tensor of shape (n,), int64, default=None
             None: all.
+        rate : float, default=0.0
+            Share of the components of the features that is left out.
 
         Returns
         -------
         torch.Tensor of shape (n, d)
         """
+        from torch.nn.functional import dropout
+
         parts = []
         if "projection" in parameters and self._rows is not None:
             rows = self._rows if wanted is None else self._rows[wanted]
-            parts.append(rows @ parameters["projection"])
+            parts.append((dropout(rows, rate) if rate else rows) @ parameters["projection"])
         if "words" in parameters and self._words is not None:
             words = parameters["words"]
             parts.append(self._words.dot(words) if wanted is None else self._bags(words, wanted))
@@ -139,6 +145,7 @@ class SequenceNetwork:
             self._add("ids", (table.n_items, width), width**-0.5 if not n_inputs else _SMALL)
         self._add("start", (width,), _RESIDUAL)
         self._add("repeat", (2,), 0.0)
+        self._add("biases", (table.n_items,), 0.0)
         if architecture.encoder == "pooling":
             self._set("recency", -_OLDER * torch.arange(architecture.max_length, dtype=torch.float32))
             self._add("last", (width, width), 0.0)

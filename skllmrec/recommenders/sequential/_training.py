@@ -216,22 +216,26 @@ class _Descent:
 
     def loss(self, rows):
         """Mean loss of a batch."""
+        import torch
+        from torch.nn.functional import pad
+
         rows = to_device(np.ascontiguousarray(rows), self.network.device)
         positions = rows if self.is_pooling else self._events_of(rows)
         histories, places = self._histories(positions)
         candidates, numbers, inclusion = self._candidates(positions, histories)
         table = self.network.table
-        embeddings = table.embed(self.network.parameters, numbers)
+        embeddings = table.embed(self.network.parameters, numbers, self.network.architecture.dropout)
         if numbers is not None:
             histories = self._renumbered(histories, numbers)
         states = self._states(embeddings, histories, rows, positions, numbers, training=True)
-        scored, columns = embeddings, self.items[positions]
+        scored, columns, biases = embeddings, self.items[positions], self.network.parameters["biases"]
         if candidates is not None:
             own = self._renumbered(candidates, numbers)
-            scored, columns = embeddings[own], self._renumbered(columns, candidates)
+            scored, columns, biases = embeddings[own], self._renumbered(columns, candidates), biases[candidates]
         repeats = self._repeats(positions, places, histories, candidates, numbers)
-        states = unit_rows(states) / self.temperature
-        return next_item_loss(states, unit_rows(scored), columns, repeats, inclusion=inclusion).mean()
+        states = pad(unit_rows(states) / self.temperature, (0, 1), value=1.0)
+        scored = torch.cat([unit_rows(scored), biases[:, None]], dim=1)
+        return next_item_loss(states, scored, columns, repeats, inclusion=inclusion).mean()
 
     # -- parts of a batch ----------------------------------------------------------------------------------------
 
@@ -320,7 +324,7 @@ class _Descent:
                 states = self.network.pooled(embeddings, histories, False)
             else:
                 states = self._attended_last(embeddings, histories)
-            scores = unit_rows(states) @ units.T / self.temperature
+            scores = unit_rows(states) @ units.T / self.temperature + self.network.parameters["biases"]
             rows, columns, values = self._repeats(positions, places, histories, None, None)
             scores[rows, columns] += values
             own = scores.gather(1, self.items[positions][:, None])
