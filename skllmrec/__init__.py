@@ -57,6 +57,7 @@ _PUBLIC = {
     "RankedUsers": "metrics",
     "RemoteTextEncoder": "encoders",
     "Segment": "metrics",
+    "SequentialRecommender": "recommenders",
     "StackedRecommender": "recommenders",
     "TemporalSplit": "model_selection",
     "TextAnalyzer": "preprocessing",
