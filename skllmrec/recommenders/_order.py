@@ -55,6 +55,11 @@ class TimedRecommender(BaseRecommender):
                 f"time column {self.time!r} holds {values[0]!r}, which is no number: convert it, e.g. with "
                 "pandas.to_datetime"
             )
+        missing = np.flatnonzero(times != times)  # a text may say "nan"
+        if len(missing):
+            raise ValueError(
+                f"time={self.time!r} is missing at position {missing[0]} ({len(missing)} in total): remove these rows"
+            )
         return times
 
     def _latest(self, interactions, known=None):

@@ -209,10 +209,11 @@ def test_ratings_fade_where_that_is_asked_for():
 
 
 def test_a_blend_passes_the_order_on():
-    rows = make_rows(10)
     part = NeighborsRecommender(**IDS, time="time", half_life=0.5)
-    blend = BlendRecommender([("neighbors", part), ("popularity", PopularityRecommender(**IDS))], **IDS).fit(rows)
-    first, second = (blend.recommend(None, 5, history=[history])[0].tolist() for history in ([1, 2, 3], [3, 2, 1]))
+    parts = [("neighbors", part), ("popularity", PopularityRecommender(**IDS))]
+    blend = BlendRecommender(parts, **IDS, random_state=0).fit(chain(0))
+    assert blend.weights_["warm"][0] > 0, "the neighbours count"
+    first, second = (blend.recommend(None, 5, history=[history])[0].tolist() for history in ([1, 9, 20], [20, 9, 1]))
     assert first != second
 
 
@@ -247,3 +248,10 @@ def test_markov_reads_times_as_before():
     known = chain_of_items.recommend([user], 20, exclude_seen=False)[1]
     asked = chain_of_items.recommend(None, 20, exclude_seen=False, history=[in_order(rows, user)])[1]
     np.testing.assert_allclose(known, asked)
+
+
+def test_a_time_whose_text_is_nan_is_missing(fading):
+    rows = np.array([["ann", "alien", "1"], ["ann", "heat", "nan"], ["bob", "heat", "2"]])
+    for recommender in (clone(fading).set_params(user=0, item=1, time=2), MarkovRecommender(time=2)):
+        with pytest.raises(ValueError, match="time=2 is missing at position 1"):
+            recommender.fit(rows)

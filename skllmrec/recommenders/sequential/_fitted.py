@@ -124,9 +124,6 @@ class SequenceStateRecommender(TimedRecommender):
     def _events_of(self, rows, times):
         """Put rows in order; those of weight zero are no events."""
         kept = rows.weights > 0
-        missing = np.flatnonzero(times != times)  # texts of arrays may say "nan"
-        if len(missing):
-            raise ValueError(f"time={self.time!r} is missing at position {missing[0]}: remove such rows")
         return order_events(rows.users[kept], rows.items[kept], times[kept])
 
     def _store(self, events, n_users):
