@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import skllmrec
 from benchmarks.common.next_item import ITEM, POSITION, USER
 from benchmarks.common.texts import item_texts
 from skllmrec import (
@@ -14,6 +13,7 @@ from skllmrec import (
     MarkovRecommender,
     NeighborsRecommender,
     PopularityRecommender,
+    SequentialRecommender,
 )
 from skllmrec._typing import Estimator
 
@@ -50,13 +50,18 @@ def _parts(setup, kind):
 
 
 def _sequential(kind, **options):
-    kind_of = getattr(skllmrec, "SequentialRecommender", None)
-    if kind_of is None:
-        return None
-    return lambda setup: kind_of(**setup.reading(kind, **options), random_state=setup.seed)
+    return lambda setup: SequentialRecommender(**setup.reading(kind, **options), random_state=setup.seed)
 
 
-_ALL: dict[str, Callable[[Setup], Estimator] | None] = {
+def _sequential_blend(setup):
+    parts = [
+        ("sequential", SequentialRecommender(**setup.reading("both"), random_state=setup.seed)),
+        ("neighbors", NeighborsRecommender(**setup.reading("tfidf"))),
+    ]
+    return BlendRecommender(parts, **_COLUMNS, random_state=setup.seed)
+
+
+CONTESTANTS: dict[str, Callable[[Setup], Estimator]] = {
     "popularity": lambda setup: PopularityRecommender(**_COLUMNS),
     "Markov": lambda setup: MarkovRecommender(**setup.reading("ids")),
     "Markov, TF-IDF": lambda setup: MarkovRecommender(**setup.reading("tfidf")),
@@ -73,5 +78,5 @@ _ALL: dict[str, Callable[[Setup], Estimator] | None] = {
     "sequential, ids (SASRec)": _sequential("ids", encoder="attention"),
     "sequential, TF-IDF": _sequential("tfidf"),
     "sequential, TF-IDF + LLM": _sequential("both"),
+    "blend of the last one and neighbours, TF-IDF": _sequential_blend,
 }
-CONTESTANTS: dict[str, Callable[[Setup], Estimator]] = {name: make for name, make in _ALL.items() if make is not None}
