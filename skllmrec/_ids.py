@@ -1,7 +1,8 @@
-"""Ids of users and items: read them from X, compare them by value, map them to positions."""
+"""Ids of users and items, and lists of them: read them from X, compare them by value, map them to positions."""
 
 import math
 import numbers
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -233,6 +234,90 @@ def join_ids(first: Array, second: Array, *, name: str = "ids") -> Array:
     if {first.dtype.kind, second.dtype.kind} == {"i", "f"}:
         return _normalise_mixed(np.concatenate([first.astype(object), second.astype(object)]), name)
     return np.concatenate([first, second])
+
+
+def is_sequence(value: Any) -> bool:
+    """Whether a value is a list of something, be it an array or a mapping; a string is none."""
+    return not isinstance(value, str | bytes) and (hasattr(value, "__len__") or isinstance(value, Mapping))
+
+
+def flatten(lists: Any, name: str, n_users: int, *, owner: str = "user") -> tuple[Array, IntArray]:
+    """Make one array of ids out of one list for each user, and say whose each id is.
+
+    Parameters
+    ----------
+    lists : sequence of sequences or mappings of ids
+    name : str
+        What the lists are, for error messages.
+    n_users : int
+        How many lists there must be.
+    owner : str, default="user"
+        What has a list, for error messages.
+
+    Returns
+    -------
+    ids : ndarray of shape (n_ids,)
+    owners : ndarray of shape (n_ids,), intp
+
+    Raises
+    ------
+    ValueError
+        If there are not as many lists, one is no list, or an id is missing; the message names whose it is.
+    TypeError
+        If an id is neither a string nor a number.
+    """
+    if len(lists) != n_users:
+        raise ValueError(
+            f"{name} has {len(lists)} lists for {n_users} {owner}s: give one list of item ids for each {owner}"
+        )
+    for position, one in enumerate(lists):
+        if not is_sequence(one):
+            raise ValueError(
+                f"{name} holds one list of item ids for each {owner}, but that of {owner} {position} is {shown(one)} "
+                f"({type(one).__name__}): put it in a list"
+            )
+    ids = [item for one in lists for item in one]
+    owners = np.repeat(np.arange(n_users), [len(one) for one in lists])
+    try:
+        return normalise_ids(np.array(ids, dtype=object), name=f"{name}: the item ids"), owners
+    except ValueError:
+        missing = next((place for place, item in enumerate(ids) if is_missing(item)), None)
+        if missing is None:
+            raise
+        raise ValueError(
+            f"{name} of {owner} {owners[missing]} holds a missing id ({shown(ids[missing])}): leave it out"
+        ) from None
+
+
+def list_column(X: Rows, key: Column, *, name: str) -> Sequence[Any]:
+    """Read a column of lists of ids.
+
+    Parameters
+    ----------
+    X : dataframe or array-like of shape (n_samples, n_features)
+    key : str or int
+        Name or position of the column.
+    name : str
+        What the column is, for error messages.
+
+    Returns
+    -------
+    lists : list of length n_samples
+        What stands in the column; what is not a list is left for `flatten` to refuse.
+
+    Raises
+    ------
+    ValueError
+        If the column does not exist.
+    """
+    X = as_table(X)
+    X = X if hasattr(X, "shape") else np.asarray(X, dtype=object)
+    try:
+        values = take_columns(X, key)
+    except (ValueError, IndexError, KeyError) as error:
+        has = f"its columns are {list(X.columns)}" if is_frame(X) else f"it has {X.shape[1]} unnamed columns"
+        raise ValueError(f"{name}={key!r} is not a column of X: {has}") from error
+    return values.to_list() if hasattr(values, "to_list") else list(values)
 
 
 class IdIndex:

@@ -57,6 +57,7 @@ __all__ = [
     "validate_data",
     "with_callbacks",
     "with_types",
+    "without_callbacks",
 ]
 
 # attributes that scikit-learn sets on an estimator from the start of a fit to the teardown of its callbacks
@@ -151,6 +152,13 @@ def column_positions(X: Any, key: Any) -> np.ndarray:
 def output_container(estimator: Any) -> str:
     """Return what `transform` of an estimator gives: "default" (an array), "pandas" or "polars"."""
     return _get_output_config("transform", estimator)["dense"]
+
+
+def without_callbacks(estimator: Any) -> Any:
+    """Remove scikit-learn's callbacks from a copy of an estimator whose fit is a step of another one."""
+    for name in ("_skl_callbacks", "_parent_callback_ctx", *_CALLBACK_STATE):
+        vars(estimator).pop(name, None)
+    return estimator
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from skllmrec._training import Checkpoint, DivergenceError, Recipe, index_batche
 from skllmrec._training._recipe import SOLVERS
 from skllmrec.exceptions import CheckpointError
 from skllmrec.language_models import LLMFineTuner, LLMPretrainer
-from skllmrec.recommenders import FeatureMFRecommender, TwoTowerRecommender
+from skllmrec.recommenders import FeatureMFRecommender, SequentialRecommender, TwoTowerRecommender
 
 N_ROWS = 48
 
@@ -530,7 +530,7 @@ def test_killed_training_ends_like_one_that_ran_through(tmp_path, kill_step, kil
 
 # -- the vocabulary -----------------------------------------------------------------------------------------------
 
-ESTIMATORS = [FeatureMFRecommender, TwoTowerRecommender, LLMFineTuner, LLMPretrainer]
+ESTIMATORS = [FeatureMFRecommender, SequentialRecommender, TwoTowerRecommender, LLMFineTuner, LLMPretrainer]
 OTHER_WORDS = {"max_epochs", "n_epochs", "epochs", "patience", "precision", "lr", "optimizer", "schedule", "min_gain"}
 
 

@@ -32,8 +32,8 @@ import numpy as np
 
 from benchmarks.claim.cells import CODINGS, METRICS, TRADITIONAL, run
 from benchmarks.common.measure import add_data_option, make_parser, markdown, require_data
+from benchmarks.common.runs import write_json
 from benchmarks.quality.data import PROTOCOLS, SETS
-from benchmarks.quality.run import write_json
 from skllmrec.comparison._statistics import holm_correction, paired_effect_size, permutation_p_values
 
 # (set, protocol) -> coding -> cells, one per seed

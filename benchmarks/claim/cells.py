@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 
+from benchmarks.common.runs import write_json
 from benchmarks.quality.data import ITEM, MAX_WORDS, Dataset, Split
 from benchmarks.quality.models import MODELS, Model
-from benchmarks.quality.run import write_json
 from benchmarks.quality.space import trials
 from skllmrec._typing import CsrMatrix, IntArray
 from skllmrec.metrics import (

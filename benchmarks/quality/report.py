@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.common.measure import markdown
+from benchmarks.common.runs import write_json
 from benchmarks.quality.data import PROTOCOLS, SETS
 from benchmarks.quality.models import KINDS, MODELS
-from benchmarks.quality.run import Cells, K, write_json
+from benchmarks.quality.run import Cells, K
 from skllmrec.comparison._statistics import bootstrap_means, percentile_interval
 
 METRICS = ("ndcg", "recall", "coverage", "ild", "gini")

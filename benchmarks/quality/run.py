@@ -1,8 +1,6 @@
 """Cells of the quality benchmark: a model on a set under a protocol, each in a file of its own, so that runs resume."""
 
 import json
-import os
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.common.runs import file_name, write_json
 from benchmarks.quality.data import Split
 from benchmarks.quality.models import MODELS
 from benchmarks.quality.space import trials
@@ -18,19 +17,6 @@ from skllmrec._typing import IntArray
 from skllmrec.metrics import catalog_coverage, gini_index, intra_list_diversity, ndcg_at_k, recall_at_k
 
 K = 20
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a file atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    partial.write_text(json.dumps(content), encoding="utf-8")
-    os.replace(partial, path)
-
-
-def file_name(model: str) -> str:
-    """Name of the file of a model."""
-    return re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-") + ".json"
 
 
 @dataclass

@@ -27,9 +27,10 @@ import pandas as pd
 from sklearn.base import clone
 
 from benchmarks.common.measure import add_data_option, make_parser, markdown, require_data
+from benchmarks.common.runs import write_json
 from benchmarks.quality.data import ITEM, N_SAMPLES, SETS, USER, Dataset, Split, make_splits
 from benchmarks.quality.models import Lookup, Shared, features_of
-from benchmarks.quality.run import K, evaluate_lists, write_json
+from benchmarks.quality.run import K, evaluate_lists
 from skllmrec import BlendRecommender, StackedRecommender
 from skllmrec._typing import Estimator, FloatArray
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from skllmrec._ids import shown
+from skllmrec._ids import flatten, is_sequence, shown
+from skllmrec._kernels.sequential.events import Sequences
 from skllmrec.base._interactions import aggregate
-from skllmrec.base._lists import flatten, is_sequence
 from skllmrec.base._magnitude import LARGEST
 
 
@@ -24,18 +24,22 @@ class History:
         Ratings of the stored pairs; None for implicit feedback.
     ages : ndarray of shape (weights.nnz,), intp
         How many ids stand behind the last mention of an item in its list: 0 for what was liked last.
+    sequence : Sequences
+        Positions of the items in the order of the lists, oldest first, those mentioned several times included.
     """
 
     weights: sparse.csr_matrix
     ratings: np.ndarray | None
     ages: np.ndarray
+    sequence: Sequences
 
     def take(self, positions):
         """Select the histories of some users."""
         order = np.arange(self.weights.nnz)
         stored = sparse.csr_matrix((order, self.weights.indices, self.weights.indptr), self.weights.shape)[positions]
         ratings = None if self.ratings is None else self.ratings[stored.data]
-        return History(self.weights[positions], ratings, self.ages[stored.data])
+        sequence = self.sequence.take(np.arange(len(self.sequence))[positions])
+        return History(self.weights[positions], ratings, self.ages[stored.data], sequence)
 
 
 def read_history(history, item_side, *, n_users, liked, handle_unknown):
@@ -85,7 +89,8 @@ def read_history(history, item_side, *, n_users, liked, handle_unknown):
     owners, codes, values = owners[known], codes[known], values[known]
     weights, ratings = (values, None) if liked is None else (np.ones(len(values)), values)
     shape = n_users, len(item_side.index)
-    return History(*aggregate(owners, codes, weights, ratings, shape), _ages(owners, codes, shape))
+    sequence = Sequences.of(owners, codes, n_users)
+    return History(*aggregate(owners, codes, weights, ratings, shape), _ages(owners, codes, shape), sequence)
 
 
 def _ages(owners, codes, shape):

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import sparse
 
-from skllmrec._ids import normalise_ids, shown
-from skllmrec.base._lists import flatten, is_sequence
+from skllmrec._ids import flatten, is_sequence, normalise_ids, shown
 
 
 class Rules:

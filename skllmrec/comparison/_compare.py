@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from skllmrec._foreign import as_table
 from skllmrec._sklearn import num_rows
 from skllmrec._terminal import say
-from skllmrec._typing import ArrayLike, Estimator, Path, RandomState, Rows
+from skllmrec._typing import ArrayLike, Column, Estimator, Path, RandomState, Rows
 from skllmrec.base import FeatureTable
 from skllmrec.comparison._checkpoint import make_checkpoint
 from skllmrec.comparison._evaluate import evaluate_all, make_frames
@@ -130,6 +130,7 @@ def compare_recommenders(
     baselines: Collection[str] | None = None,
     candidates: Literal["all", "fitted", "test"] = "all",
     exclude_seen: bool = True,
+    history: Column | None = None,
     item_vectors: FeatureTable | None = None,
     item_classes: FeatureTable | None = None,
     user_groups: FeatureTable | None = None,
@@ -185,6 +186,13 @@ def compare_recommenders(
         Whether to leave out of each list what its user had in training; test rows that repeat a pair of training can
         then never be hits, and are counted (``settings["repeated_rows"]``, a RepeatedRowsWarning, the page). False
         where repeats, as of purchases, are to be recommended, and count.
+    history : str or int, default=None
+        Column of X that holds, for each row, the items that its user had before, oldest first, as
+        `skllmrec.model_selection.add_histories` makes it, with a `cv` by time. Each test row with a history then is a
+        question: what comes next after it? Estimators answer ``recommend(history=...)``, the item of the row alone is
+        relevant (`exclude_seen`: what is in the history is left out, not all of training), and questions are the unit
+        of means, intervals and tests: those of one user count as independent. The scorer of a search among the
+        estimators has a parameter `history` as well.
     item_vectors : FeatureTable or None, default=None
         The space of ``ild`` and ``serendipity``, best one that no model reads: columns of numbers are used as they
         are, otherwise the TF-IDF of the words of all columns. None: `item_table`, if there is one.
@@ -266,8 +274,8 @@ def compare_recommenders(
     seed = int(rng.randint(np.iinfo(np.int32).max))
     folds = _folds(cv, X, y, seed)
     chosen, words = _settle_relevance(threshold, X, y, folds, verbose=verbose)
-    plan = _plan(records, k, chosen, candidates, exclude_seen, tables, fit_tables)
-    repeated = _count_repeated(X, folds, estimators, exclude_seen=exclude_seen)
+    plan = _plan(records, k, chosen, candidates, exclude_seen, history, tables, fit_tables)
+    repeated = _count_repeated(X, folds, estimators, plan)
     seeds = rng.randint(np.iinfo(np.int32).max, size=len(folds))
     data = [X, y, user_table, item_table, *(tables.get(name) for name in given)]
     checkpoint = make_checkpoint(checkpoint_dir, estimators, data, folds, seeds, _decisive(plan), resume=resume)
@@ -298,11 +306,12 @@ def _settle_relevance(threshold, X, y, folds, *, verbose):
     return chosen, words
 
 
-def _count_repeated(X, folds, estimators, *, exclude_seen):
-    """Count the test rows that repeat a pair of training, and warn where they can never be hits."""
-    repeated = count_in_folds(X, folds, id_columns(estimators.values()))
-    if repeated is not None and exclude_seen:
-        warn_of_repeated_rows(repeated["rows"], repeated["of"], stacklevel=3)
+def _count_repeated(X, folds, estimators, plan):
+    """Count the test rows that repeat a pair of training or an item of their history; warn where they are no hits."""
+    repeated = count_in_folds(X, folds, id_columns(estimators.values()), history=plan.history)
+    if repeated is not None and plan.exclude_seen:
+        of_histories = plan.history is not None
+        warn_of_repeated_rows(repeated["rows"], repeated["of"], of_histories=of_histories, stacklevel=3)
     return repeated
 
 
@@ -314,6 +323,7 @@ def _settings_of(plan):
         "threshold": plan.threshold,
         "candidates": plan.candidates,
         "exclude_seen": plan.exclude_seen,
+        "history": plan.history,
         "diversity": None if vectors is None else vectors.name,
         "metrics": [as_facts(metric) for metric in plan.metrics],
     }
@@ -325,6 +335,7 @@ def _plan(
     threshold: float | None,
     candidates: Literal["all", "fitted", "test"],
     exclude_seen: bool,
+    history: Column | None,
     tables: dict[str, Any],
     fit_tables: dict[str, Any],
 ) -> EvaluationPlan:
@@ -332,13 +343,13 @@ def _plan(
     if "item_vectors" in tables:
         tables = tables | {"item_vectors": ItemSpace(tables["item_vectors"])}
     fit_tables = {name: table for name, table in fit_tables.items() if table is not None}
-    return EvaluationPlan(metrics, k, threshold, candidates, exclude_seen, tables, fit_tables)
+    return EvaluationPlan(metrics, k, threshold, candidates, exclude_seen, history, tables, fit_tables)
 
 
 def _decisive(plan: EvaluationPlan) -> tuple[Any, ...]:
     """Return the options that decide the figures of a fold; metrics of this package count by their names."""
     metrics = [metric.name if METRICS.get(metric.name) is metric else metric for metric in plan.metrics]
-    return metrics, plan.k, plan.threshold, plan.candidates, plan.exclude_seen
+    return metrics, plan.k, plan.threshold, plan.candidates, plan.exclude_seen, plan.history
 
 
 def _comparison(

@@ -46,13 +46,22 @@ def digest(*parts: str | bytes) -> str:
     return total.hexdigest()
 
 
+def _hashable(values):
+    """Replace lists and arrays among objects, as the histories of questions are, by tuples."""
+    found = values.copy()
+    for place, value in enumerate(values):
+        if isinstance(value, list | np.ndarray):
+            found[place] = tuple(np.asarray(value).tolist())
+    return found
+
+
 def _array(values):
     """Digest of an array; objects are distinguished by type and repr, those that are equal count once."""
     values = np.asarray(values)
     if values.dtype.kind in "biufcmMSU":
         return digest(values.dtype.str, repr(values.shape), np.ascontiguousarray(values).tobytes())
     pd = import_optional("pandas", extra="demo", purpose="compare_recommenders")
-    codes, unique = pd.factorize(values.ravel())
+    codes, unique = pd.factorize(_hashable(values.ravel()))
     named = digest(*(f"{type(value).__name__} {value!r}" for value in unique))
     return digest("objects", repr(values.shape), codes.astype("<i8").tobytes(), named)
 

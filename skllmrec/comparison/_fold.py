@@ -15,7 +15,7 @@ from skllmrec._ids import shown
 from skllmrec._kernels.warm_up import load_compiled
 from skllmrec._peak_memory import PeakMemory
 from skllmrec._sklearn import take_rows
-from skllmrec._typing import Array, ArrayLike, Estimator, IntArray, Rows
+from skllmrec._typing import Array, ArrayLike, Column, Estimator, IntArray, Rows
 from skllmrec.exceptions import SkllmrecError
 from skllmrec.inspection._binned import mean_and_error
 from skllmrec.metrics import Metric, recall_at_k
@@ -40,6 +40,8 @@ class EvaluationPlan:
         What is ranked.
     exclude_seen : bool
         Whether lists leave out what their user had in training.
+    history : str, int or None
+        The column of X that makes each test row a question of the next item; None: test users are ranked.
     metric_tables : dict of str to ItemSpace or FeatureTable
         What metrics need: ``item_vectors``, ``item_classes``, ``user_groups``.
     fit_tables : dict of str to FeatureTable
@@ -51,6 +53,7 @@ class EvaluationPlan:
     threshold: float | None = None
     candidates: Literal["all", "fitted", "test"] = "all"
     exclude_seen: bool = True
+    history: Column | None = None
     metric_tables: dict[str, Any] = field(default_factory=dict)
     fit_tables: dict[str, Any] = field(default_factory=dict)
 
@@ -64,6 +67,7 @@ class FoldResult:
     estimator : str
     fold : int
     users : ndarray of shape (n_users,)
+        Their ids; the rows of X that are questions, where those are ranked.
     per_user : dict of str to ndarray of shape (n_users,)
     per_fold : dict of str to float
     by_popularity : dict of str to ndarray of shape (n_bins,)
@@ -244,7 +248,7 @@ def evaluate_fold(
         fitted = _attempt(name, fold, "fitting", clone(estimator).fit, X_train, y_train, **tables)
         fitted_at = perf_counter()
     ranking = perf_counter()
-    options = {name: getattr(plan, name) for name in ("k", "threshold", "candidates", "exclude_seen")}
+    options = {name: getattr(plan, name) for name in ("k", "threshold", "candidates", "exclude_seen", "history")}
     options |= {"random_state": seed, "training": (X_train, y_train)}
     ranked, _, _ = _attempt(name, fold, "ranking", rank_quietly, fitted, X_test, y_test, **options)
     ranked_at = perf_counter()
@@ -256,7 +260,7 @@ def evaluate_fold(
     return FoldResult(
         name,
         fold,
-        ranked.users,
+        ranked.users if ranked.rows is None else test[ranked.rows],
         per_user,
         per_fold,
         by_popularity=_by_popularity(ranked, plan.k),

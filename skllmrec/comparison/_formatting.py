@@ -95,6 +95,11 @@ def sureness(p: float) -> str:
     return f"{certainty(p)} (p = {p:.{3 if p < 0.05 else 2}f})"
 
 
+def unit_of(comparison: "Comparison") -> str:
+    """Say what means, intervals and tests are over: users, or questions of the next item."""
+    return "users" if comparison.settings.get("history") is None else "questions"
+
+
 def baselines_of(comparison: "Comparison") -> list[str]:
     """Names of the estimators that know nothing about a single user; empty for files of older versions."""
     baselines = comparison.settings.get("baselines", ())

@@ -9,7 +9,7 @@ import numpy as np
 from skllmrec._drawing import new_axes, point_style, tidy
 from skllmrec._optional import import_optional
 from skllmrec._typing import Frame, Path
-from skllmrec.comparison._formatting import contestants_of, lower_is_better
+from skllmrec.comparison._formatting import contestants_of, lower_is_better, unit_of
 from skllmrec.inspection import FrontierDisplay, PopularityDisplay
 
 if TYPE_CHECKING:
@@ -204,7 +204,9 @@ def gain_plot(comparison: "Comparison", metric: str, *, ax: Any = None) -> Any:
     ax.set_ylim(-0.6, len(names) - 0.2)
     ax.margins(x=0.12)
     level = comparison.settings["level"]
-    ax.set_xlabel(f"gain of {metric} over {reference!r} in %,\nwith {100 * level:g} % interval over users")
+    ax.set_xlabel(
+        f"gain of {metric} over {reference!r} in %,\nwith {100 * level:g} % interval over {unit_of(comparison)}"
+    )
     tidy(ax)
     ax.grid(axis="y", visible=False)
     return ax

@@ -15,6 +15,7 @@ from skllmrec.comparison._formatting import (
     lower_is_better,
     significant_digits,
     stars,
+    unit_of,
 )
 from skllmrec.comparison._plots import gain_plot, popularity_plot, scatter_plot, svg
 from skllmrec.comparison._progress import seconds
@@ -229,7 +230,8 @@ def method_note(comparison: "Comparison") -> str:
     """Say in a sentence or two how intervals and p-values were computed."""
     s = comparison.settings
     note = (
-        "Intervals: bootstrap over users. P-values: paired permutation tests over users, adjusted after Holm for the "
+        f"Intervals: bootstrap over {unit_of(comparison)}. P-values: paired permutation tests over "
+        f"{unit_of(comparison)}, adjusted after Holm for the "
         "comparisons of a row. Coverage, Gini and errors exist once per fold and carry no test."
     )
     return note + (f" Diversity (ild) is measured in {escape(s['diversity'])}." if s.get("diversity") else "")
@@ -361,13 +363,17 @@ def protocol(comparison: "Comparison") -> list[tuple[str, Any]]:
     # results of earlier versions lack the words
     relevant = "every test row" if s["threshold"] is None else f"y >= {s['threshold']:g}"
     repeated = s.get("repeated_rows")
-    words = [] if repeated is None else [words_of_repeated(repeated, exclude_seen=s["exclude_seen"])]
+    asked = s.get("history") is not None
+    words = []
+    if repeated is not None:
+        words.append(words_of_repeated(repeated, exclude_seen=s["exclude_seen"], of_histories=asked))
     return [
         ("Folds", s["n_folds"]),
         ("Rows", s["n_rows"]),
         ("List length k", s["k"]),
         ("Relevant", s.get("relevant", relevant)),
-        *(("Test rows already in training", said) for said in words),
+        *([("Questions", f"what comes next after the {s['history']!r} of each test row")] if asked else []),
+        *(("Test rows already in their history" if asked else "Test rows already in training", said) for said in words),
         ("Candidates", s["candidates"]),
         ("Reference", s["reference"]),
         ("Permutations, resamples", f"{s['n_permutations']}, {s['n_resamples']}"),

@@ -8,7 +8,7 @@ from skllmrec._files import replacing
 from skllmrec._optional import import_optional
 from skllmrec._terminal import printable
 from skllmrec._typing import Frame, Path
-from skllmrec.comparison._formatting import COSTS, lower_is_better, significant_digits, stars
+from skllmrec.comparison._formatting import COSTS, lower_is_better, significant_digits, stars, unit_of
 from skllmrec.comparison._summary import compare_columns, pool_users
 
 
@@ -26,7 +26,8 @@ class Comparison:
         seed``,
         ``relevant`` (which test rows were relevant and why, in words), ``exclude_seen``, ``repeated_rows`` (how many
         test rows have a user and an item that are in a training row as well: ``rows, of, by_fold``; None where the
-        columns of the ids are unknown),
+        columns of the ids are unknown), ``history`` (the column that makes test rows questions of the next item, or
+        None),
         ``diversity`` (the name of the space of ``ild`` and ``serendipity``), ``versions`` (a dict) and ``metrics`` (for
         each a dict of ``name, label, description, per, greater_is_better``).
     by_popularity : pandas.DataFrame or None, default=None
@@ -44,8 +45,9 @@ class Comparison:
         time; ``fit_peak_mb``, by how much the resident memory of the process grew at most during `fit`, in units of
         1,000,000 bytes (NaN where the system does not report it; child processes of `fit` do not count).
     per_user : pandas.DataFrame or None
-        A row per estimator, fold and test user: ``estimator, fold, user`` and a column per metric. None after
-        `from_json`.
+        A row per estimator, fold and test user: ``estimator, fold, user`` and a column per metric. Where questions of
+        the next item were compared, a row per question, and ``user`` is its row of X, here as in ``n_users`` of the
+        other frames. None after `from_json`.
     per_fold : pandas.DataFrame
         A row per estimator and fold, with the quantities that exist once per fold.
     chosen : pandas.DataFrame
@@ -215,7 +217,7 @@ class Comparison:
         lower = [metric for metric in self.metrics if lower_is_better(self, metric)]
         text = (
             f"Percentages: gain over {self.settings['reference']!r}. Stars: paired permutation test over "
-            "users, Holm-adjusted (* p < .05, ** p < .01, *** p < .001)."
+            f"{unit_of(self)}, Holm-adjusted (* p < .05, ** p < .01, *** p < .001)."
         )
         return text + (f" Lower is better: {', '.join(lower)}." if lower else "")
 
@@ -327,9 +329,9 @@ class Comparison:
 
     def __repr__(self) -> str:
         s = self.settings
-        users = int(self.frame["n_users"].max())
+        units = int(self.frame["n_users"].max())
         head = (
-            f"Comparison of {len(self.estimators)} estimators, {s['n_folds']} fold(s), {users} test users, "
+            f"Comparison of {len(self.estimators)} estimators, {s['n_folds']} fold(s), {units} test {unit_of(self)}, "
             f"k={s['k']}, candidates={s['candidates']!r}"
         )
         head += f"\nRelevant: {s['relevant']}" if "relevant" in s else ""

@@ -4,7 +4,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from skllmrec.comparison._formatting import baselines_of, certainty, contestants_of, lower_is_better, sureness
+from skllmrec.comparison._formatting import (
+    baselines_of,
+    certainty,
+    contestants_of,
+    lower_is_better,
+    sureness,
+    unit_of,
+)
 
 if TYPE_CHECKING:
     from skllmrec.comparison._result import Comparison
@@ -125,13 +132,15 @@ def hits_sentence(comparison: "Comparison", winner: str, rival: str) -> list[str
         return []
     total = next((total for total in (100, 1000) if round(total * rates[0]) != round(total * rates[1])), 100)
     first, second = (round(total * rate) for rate in rates)
-    found = f"find at least one item they like among {comparison.settings['k']} recommendations"
+    unit = unit_of(comparison)
+    what = "at least one item they like" if unit == "users" else "what comes next"
+    found = f"find {what} among {comparison.settings['k']} recommendations"
     if first == second:
-        said = f"Of {total} users, {first} {found}, with {winner!r} as with {rival!r}."
+        said = f"Of {total} {unit}, {first} {found}, with {winner!r} as with {rival!r}."
     elif _p_value(comparison, winner, rival, label) < 0.05:
-        said = f"Of {total:,} users, {first} instead of {second} {found} ({winner!r} instead of {rival!r})."
+        said = f"Of {total:,} {unit}, {first} instead of {second} {found} ({winner!r} instead of {rival!r})."
     else:
-        said = f"Of {total:,} users, {first} with {winner!r} and {second} with {rival!r} {found}: this may be chance."
+        said = f"Of {total:,} {unit}, {first} with {winner!r} and {second} with {rival!r} {found}: this may be chance."
     baselines = [name for name in baselines_of(comparison) if name not in (winner, rival)]
     if baselines:
         best = max(baselines, key=lambda name: comparison.value(name, label))
@@ -198,6 +207,5 @@ def _details(comparison, metric):
         if name != reference and np.isfinite(p):
             bounds = f"{level:.0%} interval {low:+z.1%} to {high:+z.1%}"
             lines.append(f"{name!r} against {reference!r}: {metric} {gain:+z.1%} ({bounds}), {sureness(p)}.")
-    return (
-        [*lines, "The p-values are those of paired permutation tests over users, adjusted after Holm."] if lines else []
-    )
+    tests = f"The p-values are those of paired permutation tests over {unit_of(comparison)}, adjusted after Holm."
+    return [*lines, tests] if lines else []

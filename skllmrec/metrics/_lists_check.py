@@ -69,7 +69,9 @@ def _repeats(positions):
     return marks
 
 
-def check_unseen(positions: IntArray, history: csr_array | None, items: Array, users: Array) -> None:
+def check_unseen(
+    positions: IntArray, history: csr_array | None, items: Array, users: Array, *, where: str = "in training"
+) -> None:
     """Raise an error where a list holds what its user had in training, although that was to be left out.
 
     Parameters
@@ -80,6 +82,8 @@ def check_unseen(positions: IntArray, history: csr_array | None, items: Array, u
         None: unknown, nothing is checked.
     items, users : ndarray
         Ids, for the message.
+    where : str, default="in training"
+        Where the user had it, for the message.
 
     Raises
     ------
@@ -91,7 +95,7 @@ def check_unseen(positions: IntArray, history: csr_array | None, items: Array, u
     rows, places = np.nonzero(positions >= 0)
     seen = np.zeros(positions.shape, dtype=bool)
     seen[rows, places] = _stored(history, rows, positions[rows, places])
-    fault = "listed {item} for {user}, who had it in training, although exclude_seen=True"
+    fault = f"listed {{item}} for {{user}}, who had it {where}, although exclude_seen=True"
     _refuse_first(seen, items[positions], users, fault)
 
 
@@ -143,26 +147,29 @@ def count_repeated(seen: CsrMatrix, users: IdIndex, items: IdIndex, user_ids: Ar
     return 0 if n_pairs == seen.nnz else int(np.count_nonzero(repeated))
 
 
-def warn_of_repeated_rows(n_repeated: int, n_rows: int, *, stacklevel: int) -> None:
-    """Warn where test rows repeat pairs of training, which lists leave out.
+def warn_of_repeated_rows(n_repeated: int, n_rows: int, *, of_histories: bool = False, stacklevel: int) -> None:
+    """Warn where test rows repeat pairs of training, or items of their own history, which lists leave out.
 
     Parameters
     ----------
     n_repeated, n_rows : int
+    of_histories : bool, default=False
+        Whether the rows are questions of the next item.
     stacklevel : int
         As for `warnings.warn`, counted from the caller.
     """
     if n_repeated:
+        left_out = "is in the history" if of_histories else "a user had in training"
         warnings.warn(
-            f"{said_of_repeated_rows(n_repeated, n_rows)}. What a user had in training is left out of the lists, so "
-            "that these rows can never be hits. Keep one row for each user and item before the split "
+            f"{said_of_repeated_rows(n_repeated, n_rows, of_histories=of_histories)}. What {left_out} is left out of "
+            "the lists, so that these rows can never be hits. Keep one row for each user and item before the split "
             "(InteractionFilter does), or pass exclude_seen=False where repeats are to be recommended",
             RepeatedRowsWarning,
             stacklevel=stacklevel + 1,
         )
 
 
-def said_of_repeated_rows(n_repeated: int, n_rows: int) -> str:
+def said_of_repeated_rows(n_repeated: int, n_rows: int, *, of_histories: bool = False) -> str:
     """Write the number and the share of repeated rows.
 
     Examples
@@ -174,4 +181,6 @@ def said_of_repeated_rows(n_repeated: int, n_rows: int) -> str:
     share: Any = n_repeated / n_rows
     verb = "has" if n_repeated == 1 else "have"
     count = f"{n_repeated:,} of {n_rows:,} test rows ({share:.1%})"
+    if of_histories:
+        return f"{count} {verb} an item that is in the history of the same row"
     return f"{count} {verb} a user and an item that are together in a training row"

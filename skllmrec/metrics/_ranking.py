@@ -1,5 +1,6 @@
 """Rank the users of a test set with a fitted recommender: where estimators meet the array metrics."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from sklearn.utils import check_random_state
 from skllmrec._foreign import as_table
 from skllmrec._ids import IdIndex, column
 from skllmrec._sklearn import take_rows
-from skllmrec._typing import Array, ArrayLike, Estimator, FloatArray, RandomState, Rows
+from skllmrec._typing import Array, ArrayLike, Column, Estimator, FloatArray, IntArray, RandomState, Rows
 from skllmrec.metrics._lists import check_k, summarise
 from skllmrec.metrics._lists_check import (
     check_unseen,
@@ -21,6 +22,7 @@ from skllmrec.metrics._lists_check import (
     pair_matrix,
     warn_of_repeated_rows,
 )
+from skllmrec.metrics._questions import Questions
 from skllmrec.metrics._registry import (
     FROM_CALLER,
     METRICS,
@@ -41,7 +43,9 @@ class RankedUsers:
     Parameters
     ----------
     users : ndarray of shape (n_users,)
-        Ids of the test users with a relevant candidate, sorted.
+        Ids of the test users with a relevant candidate, sorted. Where questions of the next item were ranked, the user
+        of each question, so that a user can be there several times; what is said of users here is then true of
+        questions.
     items : ndarray of shape (n_items,)
         Ids of the candidates: the columns of `relevant`, and what `recommended` points to.
     relevant : csr_array of bool, shape (n_users, n_items)
@@ -53,7 +57,10 @@ class RankedUsers:
     n_training_users : int or None
         Number of training users with an interaction; None if the recommender has no `seen_`.
     history : csr_array of bool, shape (n_users, n_items), or None
-        The candidates that each user had in training; None if the recommender has no `seen_`.
+        The candidates that each user had in training; None if the recommender has no `seen_`. Those in the history of
+        each question.
+    rows : ndarray of intp of shape (n_users,), or None
+        The row of X that each question is; None where users were ranked.
 
     See Also
     --------
@@ -82,6 +89,7 @@ class RankedUsers:
     item_counts: Array | None = None
     n_training_users: int | None = None
     history: csr_array | None = None
+    rows: IntArray | None = None
 
     @property
     def n_items(self) -> int:
@@ -334,6 +342,7 @@ def rank_test_users(
     threshold: float | None = None,
     candidates: Literal["all", "fitted", "test"] = "all",
     exclude_seen: bool = True,
+    history: Column | None = None,
     random_state: RandomState = 0,
 ) -> RankedUsers:
     """Recommend to every user of a test set, and align the lists with what was relevant.
@@ -341,6 +350,10 @@ def rank_test_users(
     What a user had in training is excluded from the lists, so that a test row that training saw can never be
     a hit; a RepeatedRowsWarning counts such rows, unless X holds all training rows. Users without a relevant candidate
     are left out.
+
+    With `history`, each row of X is a question instead: what comes next after this history? The recommender answers
+    ``recommend(history=...)``, which knows nothing else of the user, and the item of the row alone is relevant: the
+    protocol of sequential recommendation, with all candidates ranked.
 
     Parameters
     ----------
@@ -360,8 +373,11 @@ def rank_test_users(
         What is ranked: the items of `fit` ("fitted"), those of X ("test"), or both together. With "fitted" an
         item that is new in X is not ranked and does not count as relevant; to count it as a miss, use "all".
     exclude_seen : bool, default=True
-        Whether to leave out of each list what its user had in training; False where repeats, as of purchases, are to be
-        recommended, and count.
+        Whether to leave out of each list what its user had in training (with `history`: what is in the history); False
+        where repeats, as of purchases, are to be recommended, and count.
+    history : str or int, default=None
+        Column of X that holds, for each row, the items that its user had before, oldest first, as
+        `skllmrec.model_selection.add_histories` makes it. Rows with an empty history are no questions, and left out.
     random_state : int, RandomState instance or None, default=0
         Shuffles the candidates, whose order decides ties: equal scores are not ranked by id. A known item
         still wins a tie with a new one.
@@ -373,13 +389,15 @@ def rank_test_users(
     Raises
     ------
     TypeError
-        If the estimator holds no recommender, or X has ids of another type than `fit` had.
+        If the estimator holds no recommender, or one without histories where there are some, or X has ids of another
+        type than `fit` had.
     NotFittedError
         If the recommender is not fitted.
     ValueError
-        If an option is unknown, a column is missing, y is not numeric or has another length than X, a
-        threshold is given without y, or `recommend` returns something that is not a candidate, an item twice, what the
-        user had in training, or the score NaN (the message names user and item).
+        If an option is unknown, a column is missing, a history is missing, is no list or holds a missing id, y is not
+        numeric or has another length than X, a threshold is given without y, or `recommend` returns something that is
+        not a candidate, an item twice, what the user had in training, or the score NaN (the message names user and
+        item).
 
     Examples
     --------
@@ -392,6 +410,15 @@ def rank_test_users(
     [['heat', 'up'], ['alien', 'brazil']]
     >>> ranked.evaluate("mrr")
     0.75
+
+    What comes next, after histories of people who are known or not:
+
+    >>> import pandas as pd
+    >>> questions = pd.DataFrame({"user": ["dan", "eve"], "item": ["up", "heat"], "history": [["heat"], ["alien"]]})
+    >>> columns = {"user": "user", "item": "item", "feedback": "implicit"}
+    >>> recommender = PopularityRecommender(**columns).fit(pd.DataFrame(X, columns=["user", "item"]))
+    >>> rank_test_users(recommender, questions, history="history", k=2).evaluate("hit_rate", average=False)
+    array([1., 1.])
     """
     ranked, n_repeated, n_rows = rank_quietly(
         estimator,
@@ -401,11 +428,36 @@ def rank_test_users(
         threshold=threshold,
         candidates=candidates,
         exclude_seen=exclude_seen,
+        history=history,
         random_state=random_state,
     )
     if exclude_seen:
-        warn_of_repeated_rows(n_repeated, n_rows, stacklevel=2)
+        warn_of_repeated_rows(n_repeated, n_rows, of_histories=history is not None, stacklevel=2)
     return ranked
+
+
+def _user_ids(recommender, X, questions):
+    """Read the users of the rows; rows of questions need not have any, and are then numbered."""
+    if (
+        questions is not None
+        and isinstance(recommender.user, str)
+        and recommender.user not in getattr(X, "columns", ())
+    ):
+        return np.arange(len(questions.lists))
+    return column(X, recommender.user, name="user")
+
+
+def _read_questions(recommender, X, history):
+    """Read the column of the histories, if there is one, and refuse a recommender that cannot answer."""
+    if history is None:
+        return None
+    parameters = inspect.signature(recommender.recommend).parameters.values()
+    if not any(one.name == "history" or one.kind is one.VAR_KEYWORD for one in parameters):
+        raise TypeError(
+            f"{type(recommender).__name__}.recommend has no parameter history, so that it cannot say what comes next: "
+            "leave it out, or rank its users without history="
+        )
+    return Questions.read(X, history)
 
 
 def rank_quietly(
@@ -417,6 +469,7 @@ def rank_quietly(
     threshold: float | None,
     candidates: Literal["all", "fitted", "test"],
     exclude_seen: bool = True,
+    history: Column | None = None,
     random_state: RandomState = 0,
     training: tuple[Rows, ArrayLike | None] | None = None,
 ) -> tuple[RankedUsers, int, int]:
@@ -424,7 +477,7 @@ def rank_quietly(
 
     Parameters
     ----------
-    estimator, X, y, k, threshold, candidates, exclude_seen, random_state
+    estimator, X, y, k, threshold, candidates, exclude_seen, history, random_state
         See `rank_test_users`.
     training : tuple (X, y), default=None
         The rows of `fit`, to check the lists of a recommender without `seen_`.
@@ -433,38 +486,57 @@ def rank_quietly(
     -------
     ranked : RankedUsers
     n_repeated, n_rows : int
-        How many of the test rows repeat a pair of training, as far as the recommender knows it.
+        How many of the test rows repeat a pair of training, as far as the recommender knows it; with `history`, how
+        many ask for an item of their own history.
     """
     check_ranking_options(k, threshold, candidates)
     recommender, rows_of = _unwrap(estimator)
+    questions = _read_questions(recommender, as_table(X), history)
     X = rows_of(as_table(X))
-    user_ids = column(X, recommender.user, name="user")
     item_ids = column(X, recommender.item, name="item")
-    random = check_random_state(random_state)
-    items, asked = _candidate_items(recommender, X, item_ids, candidates, random)
+    user_ids = _user_ids(recommender, X, questions)
+    items, asked = _candidate_items(recommender, X, item_ids, candidates, check_random_state(random_state))
     index = IdIndex(items)
     codes = index.encode(item_ids)
-    rows = np.flatnonzero(relevant_rows(y, threshold, len(user_ids)) & (codes >= 0))
-    users, user_codes = IdIndex.from_values(user_ids[rows])
+    wanted = relevant_rows(y, threshold, len(item_ids)) & (codes >= 0)
+    rows = np.flatnonzero(wanted if questions is None else wanted & questions.are_asked)
+    users, owners, first_rows = _people(user_ids, rows, questions)
     shape = len(users), len(items)
-    relevant = csr_array((np.ones(len(rows), dtype=bool), (user_codes, codes[rows])), shape=shape)
+    relevant = csr_array((np.ones(len(rows), dtype=bool), (owners, codes[rows])), shape=shape)
     relevant.sum_duplicates()
     k = min(k, len(items))
     recommended: Array = np.empty((0, k), dtype=np.intp)
     if len(users):
-        first_rows = rows[np.unique(user_codes, return_index=True)[1]]
-        asked_for = {"n_items": k, "candidates": asked, "exclude_seen": exclude_seen}
-        ids, scores = recommender.recommend(take_rows(X, first_rows), **asked_for)
-        recommended = list_positions(index, ids, scores, users.ids, k)
-    counts, n_training_users = _training_counts(recommender, items)
-    history, n_repeated = None, 0
-    pairs = _training_pairs(recommender, rows_of, training)
-    if pairs is not None:
-        seen, trained_users, trained_items = pairs
-        history = _training_history(seen, trained_users, trained_items, users.ids, items)
-        n_repeated = count_repeated(seen, trained_users, trained_items, user_ids, item_ids)
+        people = {"users": take_rows(X, first_rows)} if questions is None else {"history": questions.take(rows)}
+        ids, scores = recommender.recommend(**people, n_items=k, candidates=asked, exclude_seen=exclude_seen)
+        recommended = list_positions(index, ids, scores, users, k)
+    if questions is None:
+        pairs = _training_pairs(recommender, rows_of, training)
+        had, n_repeated = _had_in_training(pairs, user_ids, item_ids, users, items)
+        known = had if hasattr(recommender, "seen_") else None
+    else:
+        known = had = questions.known_items(rows, index)
+        n_repeated = questions.count_repeated(item_ids)
     if exclude_seen:
-        check_unseen(recommended, history, items, users.ids)
-    known = history if hasattr(recommender, "seen_") else None
-    ranked = RankedUsers(users.ids, items, relevant, recommended, counts, n_training_users, known)
-    return ranked, n_repeated, len(user_ids)
+        check_unseen(recommended, had, items, users, where="in training" if questions is None else "in the history")
+    counts, n_training_users = _training_counts(recommender, items)
+    asked_rows = None if questions is None else rows
+    ranked = RankedUsers(users, items, relevant, recommended, counts, n_training_users, known, asked_rows)
+    return ranked, n_repeated, len(item_ids)
+
+
+def _people(user_ids, rows, questions):
+    """Return whom lists are for, whose list each relevant row is about, and the first row of each."""
+    if questions is not None:
+        return user_ids[rows], np.arange(len(rows)), rows
+    users, owners = IdIndex.from_values(user_ids[rows])
+    return users.ids, owners, rows[np.unique(owners, return_index=True)[1]]
+
+
+def _had_in_training(pairs, user_ids, item_ids, users, items):
+    """Return the candidates that each user had in training, and how many of the rows repeat such a pair."""
+    if pairs is None:
+        return None, 0
+    seen, trained_users, trained_items = pairs
+    had = _training_history(seen, trained_users, trained_items, users, items)
+    return had, count_repeated(seen, trained_users, trained_items, user_ids, item_ids)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from skllmrec._typing import ArrayLike, Estimator, RandomState, Rows
+from skllmrec._typing import ArrayLike, Column, Estimator, RandomState, Rows
 from skllmrec.metrics._lists_check import warn_of_repeated_rows
 from skllmrec.metrics._ranking import RankedUsers, rank_quietly
 from skllmrec.metrics._registry import (
@@ -28,11 +28,12 @@ class _RankingScorer:
         """Return the score of a fitted recommender on X, or one per metric."""
         ranked, n_repeated, n_rows = rank_quietly(estimator, X, y, **self._options)
         if self._options.get("exclude_seen", True):
-            warn_of_repeated_rows(n_repeated, n_rows, stacklevel=2)
+            of_histories = "history" in self._options
+            warn_of_repeated_rows(n_repeated, n_rows, of_histories=of_histories, stacklevel=2)
         if len(ranked.users) == 0:
             raise ValueError(
-                f"no user has a relevant item among the candidates ({self!r}): "
-                f"lower the threshold, or use another split"
+                f"no {'row with a history' if 'history' in self._options else 'user'} has a relevant item among the "
+                f"candidates ({self!r}): lower the threshold, or use another split"
             )
         if isinstance(self._metric, list):
             return {as_metric(metric).name: self._score(ranked, metric) for metric in self._metric}
@@ -65,6 +66,7 @@ def make_ranking_scorer(
     threshold: float | None = None,
     candidates: Literal["all", "fitted", "test"] = "all",
     exclude_seen: bool = True,
+    history: Column | None = None,
     random_state: RandomState = 0,
     item_vectors: Any = None,
     item_classes: Any = None,
@@ -91,8 +93,12 @@ def make_ranking_scorer(
         What is ranked: the items of `fit` ("fitted"; a new item then does not count as relevant), those of
         the test rows ("test"), or both together.
     exclude_seen : bool, default=True
-        Whether to leave out of each list what its user had in training; False where repeats, as of purchases, are to be
-        recommended, and count.
+        Whether to leave out of each list what its user had in training (with `history`: what is in the history); False
+        where repeats, as of purchases, are to be recommended, and count.
+    history : str or int, default=None
+        Column of X that holds, for each row, the items that its user had before, oldest first, as
+        `skllmrec.model_selection.add_histories` makes it. Each row with a history then is a question, what comes next
+        after it, and metrics are averaged over questions; see `rank_test_users`.
     random_state : int, RandomState instance or None, default=0
         Shuffles the candidates: equal scores are ranked in that order, not by id.
     item_vectors : FeatureTable, default=None
@@ -150,6 +156,7 @@ def make_ranking_scorer(
     tables = {"item_vectors": item_vectors, "item_classes": item_classes, "user_groups": user_groups}
     tables = check_tables(records, tables)
     check_ranking_options(k, threshold, candidates)
-    options = {"k": k, "threshold": threshold, "candidates": candidates, "random_state": random_state}
+    options: dict[str, Any] = {"k": k, "threshold": threshold, "candidates": candidates, "random_state": random_state}
     options |= {} if exclude_seen else {"exclude_seen": False}
+    options |= {} if history is None else {"history": history}
     return _RankingScorer(metric, options, tables)

@@ -8,6 +8,7 @@ from skllmrec.recommenders._popularity import PopularityRecommender
 from skllmrec.recommenders.blend._estimator import BlendRecommender
 from skllmrec.recommenders.diversified._estimator import DiversifiedRecommender
 from skllmrec.recommenders.feature_mf._estimator import FeatureMFRecommender
+from skllmrec.recommenders.sequential._estimator import SequentialRecommender
 from skllmrec.recommenders.stacked._estimator import StackedRecommender
 from skllmrec.recommenders.two_tower._estimator import TwoTowerRecommender
 
@@ -20,6 +21,7 @@ __all__ = [
     "NeighborsRecommender",
     "PairwiseRecommender",
     "PopularityRecommender",
+    "SequentialRecommender",
     "StackedRecommender",
     "TwoTowerRecommender",
 ]

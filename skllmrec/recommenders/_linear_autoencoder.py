@@ -21,12 +21,13 @@ from skllmrec._kernels.item_item.autoencoder_selection import choose_feature_rid
 from skllmrec._sklearn import Interval, StrOptions
 from skllmrec._typing import Column, Columns, Estimator, Feedback, Unknown
 from skllmrec.recommenders._item_to_item import Candidates, Content, ItemToItemRecommender, place_columns
+from skllmrec.recommenders._order import FadingRecommender
 
 _DROPOUT, _USER_EXPONENT = 0.33, 0.5  # of "auto": near the best on validation rows of four sets
 _BLOCK_ITEMS = 1024  # whose columns are dense at a time where they are pruned
 
 
-class LinearAutoencoderRecommender(ItemToItemRecommender):
+class LinearAutoencoderRecommender(FadingRecommender, ItemToItemRecommender):
     r"""Reconstruct each user's history from itself by item-to-item weights with a zero diagonal.
 
     The score is :math:`\hat s_{ui} = \sum_j x_{uj} B_{ji}` with X the interactions and B in closed form (see
@@ -55,6 +56,13 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
     weighter : transformer, default=None
         Turns counts with a heavy tail into weights, such as `CountWeighter`: it is fitted on the summed y of the pairs
         of users and items. None: y is the weight.
+    time : str or int, default=None
+        Column of X that orders the rows of a user: numbers or dates. None: the order of training rows is unknown.
+    half_life : float, "auto" or None, default="auto"
+        After how many later interactions of a user one counts half as much for what this user is recommended; 1 or 2
+        for "what next?", more where tastes last. A list in `history` has an order, oldest first, also without `time`.
+        "auto" chooses 0.5, 1, ..., 32 or no fading, by what users did last, held out from a second fit; without `time`
+        and for explicit feedback nothing fades. None: order does not count.
     method : {"auto", "ease", "edlae", "cease", "additive", "l3ae"}, default="auto"
         With :math:`G = X^\top X`, K the inner products of the features of items, and :math:`Z(P)_{ij} = -P_{ij} /
         P_{jj}` with a zero diagonal:
@@ -96,6 +104,8 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         B. Its items are those with interactions at `fit`, the first of `items_`.
     alpha_, feature_alpha_, feature_weight_, dropout_, user_exponent_, popularity_exponent_ : float
         As given or as chosen; `feature_alpha_` and `feature_weight_` are NaN without features.
+    half_life_ : float or None
+        The half-life in use, None where nothing fades.
     users_, items_, seen_
         See `BaseRecommender`.
 
@@ -125,6 +135,7 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
 
     _parameter_constraints: dict = {
         **ItemToItemRecommender._parameter_constraints,
+        **FadingRecommender._order_constraints,
         "method": [StrOptions({"auto", *METHODS})],
         "alpha": [Interval(Real, 0, None, closed="neither"), None],
         "feature_alpha": [Interval(Real, 0, None, closed="neither"), None],
@@ -147,6 +158,8 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         item_encoder: Estimator | None = None,
         feedback: Feedback = "implicit",
         weighter: Estimator | None = None,
+        time: Column | None = None,
+        half_life: float | str | None = "auto",
         method: str = "auto",
         alpha: float | None = None,
         feature_alpha: float | None = None,
@@ -165,6 +178,8 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         self.item_encoder = item_encoder
         self.feedback = feedback
         self.weighter = weighter
+        self.time = time
+        self.half_life = half_life
         self.method = method
         self.alpha = alpha
         self.feature_alpha = feature_alpha
@@ -186,6 +201,7 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         self._check_memory(method, n_trained, features if content is not None else None)
         trained = None if content is None else content.trained
         strengths = self._choose(X, trained, method, unit)
+        self._learn_order(interactions, self._chosen(method))
         fitted = fit_autoencoder(
             weigh_users(X, self.user_exponent_),
             trained,
@@ -240,6 +256,13 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         self.feature_weight_ = float("nan") if features is None else strengths.feature_weight * scale
         return strengths
 
+    def _chosen(self, method):
+        """Values of the parameters that this fit has chosen."""
+        names = "alpha", "feature_alpha", "feature_weight", "popularity_exponent", "dropout", "user_exponent"
+        found = {name: getattr(self, f"{name}_") for name in names}
+        found = {name: None if value is not None and np.isnan(value) else value for name, value in found.items()}
+        return {"method": method, **found}
+
     def _unit(self, X):
         """Power of two in which weights are counted: B does not depend on it, but squares of tiny weights are zero."""
         relative = self.alpha is None and (self.feature_weight is None or self.method in ("auto", "additive"))
@@ -269,6 +292,7 @@ class LinearAutoencoderRecommender(ItemToItemRecommender):
         return sparse.hstack(pruned, format="csc")
 
     def _partial_fit_interactions(self, interactions, users, items):
+        self._extend_order(interactions)
         self._count(interactions.weights)
         if self._content is not None:
             known = self._content.vectors.shape[0]

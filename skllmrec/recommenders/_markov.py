@@ -6,16 +6,15 @@ import numpy as np
 from scipy import sparse
 
 from skllmrec._kernels.item_item.neighbors import inner_products, nearest
-from skllmrec._kernels.item_item.transitions import count_transitions, latest_times, order_baskets, recency
+from skllmrec._kernels.item_item.transitions import count_transitions, order_baskets, recency
 from skllmrec._sklearn import Interval
-from skllmrec._times import absolute_times, join_times, numbers_of_texts
 from skllmrec._typing import Column, Columns, Estimator, Feedback, Unknown
-from skllmrec.base._columns import ColumnKey
 from skllmrec.base._interactions import rows_of
 from skllmrec.recommenders._item_to_item import TIE_BREAK, Content, ItemToItemRecommender, history_sums, place_columns
+from skllmrec.recommenders._order import TimedRecommender
 
 
-class MarkovRecommender(ItemToItemRecommender):
+class MarkovRecommender(TimedRecommender, ItemToItemRecommender):
     r"""Recommend what users had next after the items that this user had last; where that is unknown, what reads alike.
 
     A Markov chain over items: with :math:`c_{ji}` the number of times that item i followed item j, and
@@ -132,43 +131,12 @@ class MarkovRecommender(ItemToItemRecommender):
         self.backoff = backoff
         self.handle_unknown = handle_unknown
 
-    def _check_columns(self, X):
-        if self.time is not None:
-            ColumnKey.resolve(X, self.time, name="time")
-
-    def _read_times(self, rows):
-        """Read the times of the rows as numbers; arrays of text may hold numbers as text."""
-        if self.time is None:
-            return np.zeros(len(rows))
-        values = np.asarray(rows.column(self.time, name="time"))
-        if not any(isinstance(value, str) for value in values.ravel()[:1]):
-            return absolute_times(rows.X, self.time)
-        times = numbers_of_texts(values.ravel())
-        if times is None:
-            raise ValueError(
-                f"time column {self.time!r} holds {values[0]!r}, which is no number: convert it, e.g. with "
-                "pandas.to_datetime"
-            )
-        return times
-
     def _fit_interactions(self, interactions):
         self._times = self._latest(interactions)
         self._content, self._near = None, None
         if interactions.item_features is not None:
             self._content = Content.learn(interactions.item_features, interactions.trained_shape[1])
         self._learn(interactions.weights)
-
-    def _latest(self, interactions, known=None):
-        """Find the latest time of each pair, those `known` before included; a row of weight zero is no event."""
-        rows = interactions.rows
-        kept, times = rows.weights > 0, self._read_times(rows)
-        users, items, times = rows.users[kept], rows.items[kept], times[kept]
-        if known is not None:
-            before = self.seen_.tocoo()
-            events = before.data > 0
-            users, items = np.append(before.row[events], users), np.append(before.col[events], items)
-            times = join_times(known[events], times, name=f"time={self.time!r}")
-        return latest_times(interactions.weights, users, items, times)
 
     def _learn(self, weights, touched=None):
         """Learn from the events of all calls; of `touched` users only, where the others are as they were."""
@@ -223,15 +191,6 @@ class MarkovRecommender(ItemToItemRecommender):
         if self._content is not None:
             self._content = self._content.extended(interactions.item_features, interactions.weights.shape[1])
         self._learn(interactions.weights, users)
-
-    def _known_times(self):
-        """Return the times of the pairs of the calls before."""
-        if self._times is None and self.time is not None:
-            raise ValueError(
-                "this MarkovRecommender comes from a file that does not hold the times of its rows, so that new rows "
-                "cannot be put in order with them: fit it again on all rows"
-            )
-        return np.zeros(self.seen_.nnz) if self._times is None else self._times
 
     def _histories(self, users):
         recent = rows_of(self._recent, users.codes)

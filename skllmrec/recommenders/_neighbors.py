@@ -20,12 +20,13 @@ from skllmrec._sklearn import Interval, StrOptions
 from skllmrec._typing import Column, Columns, Estimator, Feedback, Unknown
 from skllmrec.base._interactions import interactions_of
 from skllmrec.recommenders._item_to_item import TIE_BREAK, Content, ItemToItemRecommender, history_sums
+from skllmrec.recommenders._order import FadingRecommender
 
 _SUPPORT = 1.0  # draws what few neighbours say towards the biases
 _MAX_JUDGED = 500  # users in each hold-out
 
 
-class NeighborsRecommender(ItemToItemRecommender):
+class NeighborsRecommender(FadingRecommender, ItemToItemRecommender):
     r"""Score an item by the items among a user's history that are most like it, by content, interactions or both.
 
     The similarity of items i and j is the sum of two parts, of which `by` may keep one:
@@ -67,6 +68,13 @@ class NeighborsRecommender(ItemToItemRecommender):
     weighter : transformer, default=None
         Turns counts with a heavy tail into weights, such as `CountWeighter`: it is fitted on the summed y of the pairs
         of users and items. None: y is the weight.
+    time : str or int, default=None
+        Column of X that orders the rows of a user: numbers or dates. None: the order of training rows is unknown.
+    half_life : float, "auto" or None, default="auto"
+        After how many later interactions of a user one counts half as much for what this user is recommended; 1 or 2
+        for "what next?", more where tastes last. A list in `history` has an order, oldest first, also without `time`.
+        "auto" chooses 0.5, 1, ..., 32 or no fading, by what users did last, held out from a second fit; without `time`
+        and for explicit feedback nothing fades. None: order does not count.
     by : {"auto", "content", "interactions", "both"}, default="auto"
         What makes items similar; ``"auto"``: both if there are features, else interactions.
     metric : {"auto", "cosine", "tfidf", "bm25"}, default="auto"
@@ -100,6 +108,8 @@ class NeighborsRecommender(ItemToItemRecommender):
         Mean rating; 0 for implicit feedback.
     item_biases_, user_biases_ : ndarray of shape (n_items,), (n_users,)
         Damped biases; 0 for implicit feedback.
+    half_life_ : float or None
+        The half-life in use, None where nothing fades.
     users_, items_, seen_
         See `BaseRecommender`.
 
@@ -120,6 +130,7 @@ class NeighborsRecommender(ItemToItemRecommender):
 
     _parameter_constraints: dict = {
         **ItemToItemRecommender._parameter_constraints,
+        **FadingRecommender._order_constraints,
         "n_neighbors": [Interval(Integral, 1, None, closed="left"), None],
         "by": [StrOptions({"auto", "content", "interactions", "both"})],
         "metric": [StrOptions({"auto", *WEIGHTINGS})],
@@ -140,6 +151,8 @@ class NeighborsRecommender(ItemToItemRecommender):
         item_encoder: Estimator | None = None,
         feedback: Feedback = "implicit",
         weighter: Estimator | None = None,
+        time: Column | None = None,
+        half_life: float | str | None = "auto",
         by: str = "auto",
         metric: str = "auto",
         content_weight: Any = "auto",
@@ -156,6 +169,8 @@ class NeighborsRecommender(ItemToItemRecommender):
         self.item_encoder = item_encoder
         self.feedback = feedback
         self.weighter = weighter
+        self.time = time
+        self.half_life = half_life
         self.by = by
         self.metric = metric
         self.content_weight = content_weight
@@ -181,9 +196,11 @@ class NeighborsRecommender(ItemToItemRecommender):
         self.item_biases_ = np.empty(0)
         self.similarity_ = sparse.csr_matrix((0, self._n_trained))
         self.shrinkage_, self.content_weight_ = self._choose_strengths(interactions)
+        self._learn_order(interactions, {"shrinkage": self.shrinkage_, "content_weight": self.content_weight_})
         self._append_items(interactions)
 
     def _partial_fit_interactions(self, interactions, users, items):
+        self._extend_order(interactions)
         if self._content is not None:
             self._content = self._content.extended(interactions.item_features, interactions.weights.shape[1])
         self._count(interactions.weights)
@@ -233,7 +250,8 @@ class NeighborsRecommender(ItemToItemRecommender):
     def _similar_interactions(self, codes):
         """Similarities of the interactions of some known items to those of all that were trained on."""
         columns, lengths = self._by_users[: self._n_trained], self._lengths[: self._n_trained]
-        shrinkage = self.shrinkage_ * self._unit
+        # models that were saved before the shrinkage was chosen have only the parameter
+        shrinkage = getattr(self, "shrinkage_", self.shrinkage) * self._unit
         return shrunk_cosines(self._by_users[codes], columns, self._lengths[codes], lengths, shrinkage)
 
     def _similar_content(self, vectors):

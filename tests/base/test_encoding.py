@@ -20,6 +20,7 @@ from skllmrec.recommenders import (
     NeighborsRecommender,
     PairwiseRecommender,
     PopularityRecommender,
+    SequentialRecommender,
     TwoTowerRecommender,
 )
 
@@ -48,6 +49,7 @@ RECOMMENDERS = {
     "Popularity": lambda **params: PopularityRecommender(feedback="implicit", **NAMES, **params),
     "Markov": lambda **params: MarkovRecommender(**NAMES, **params),
     "Pairwise": lambda **params: PairwiseRecommender(Ridge(), **NAMES, **params),
+    "Sequential": lambda **params: SequentialRecommender(3, max_iter=1, **NAMES, **params),
     "TwoTower": lambda **params: TwoTowerRecommender(3, feedback="implicit", max_iter=1, **NAMES, **params),
 }
 VECTORIZERS = {

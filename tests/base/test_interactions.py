@@ -16,6 +16,7 @@ from skllmrec.recommenders import (
     FeatureMFRecommender,
     MarkovRecommender,
     PopularityRecommender,
+    SequentialRecommender,
     TwoTowerRecommender,
 )
 
@@ -209,6 +210,7 @@ RECOMMENDERS = {
         4, user="user", item="item", max_iter=1, tasks={"time": "regression"}, device="cpu"
     ),
     "markov": lambda: MarkovRecommender(user="user", item="item", time="time"),
+    "sequential": lambda: SequentialRecommender(4, user="user", item="item", time="time", max_iter=1, device="cpu"),
 }
 
 

@@ -20,6 +20,7 @@ from skllmrec import (
     NeighborsRecommender,
     PairwiseRecommender,
     PopularityRecommender,
+    SequentialRecommender,
 )
 from skllmrec.base import BaseRecommender, _prepared
 from skllmrec.retrieval import VectorIndex
@@ -44,6 +45,7 @@ RECOMMENDERS = {
     "near": PARTS[1],
     "autoencoder": LinearAutoencoderRecommender(**TEXT),
     "markov": MarkovRecommender(**TEXT),
+    "sequential": SequentialRecommender(4, max_iter=3, random_state=0, **TEXT),
     "pairwise": PairwiseRecommender(Ridge(), feedback="explicit", **TEXT),
     "blend": BlendRecommender([("one", PARTS[0]), ("two", PARTS[1])], random_state=0),
 }

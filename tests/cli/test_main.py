@@ -126,6 +126,50 @@ def test_temporal_with_a_part_of_the_users(compare, folder, tmp_path):
     assert set(pd.read_csv(out / "results.csv")["n_folds"]) == {1}
 
 
+@pytest.mark.parametrize(("protocol", "asked"), [("next-item", None), ("last-item", 60)])
+def test_what_comes_next(compare, folder, tmp_path, protocol, asked):
+    timed = tmp_path / "timed"
+    timed.mkdir()
+    rows = pd.read_parquet(folder / "interactions.parquet")[["user_id", "item_id"]]
+    rows = rows.assign(day=range(len(rows))).sample(frac=1, random_state=0)
+    again = rows.sample(frac=0.1, random_state=1)
+    rows = pd.concat([rows, again.assign(day=again["day"] + len(rows))])
+    rows.to_csv(timed / "interactions.csv", index=False)
+    pd.read_parquet(folder / "items.parquet").to_csv(timed / "items.csv", index=False)
+    options = ["--protocol", protocol, "--time", "day", "--target", "none"]
+    status, printed, _, out = compare(*options, data=timed)
+    assert status == 0
+    assert re.search(r"9\.1% of the rows repeat an earlier item of their user: lists may repeat what is in", printed)
+    results = pd.read_csv(out / "results.csv")
+    assert set(results["metric"]) >= {"hit_rate@5", "ndcg@5", "mrr@5"}
+    assert "precision@5" not in set(results["metric"])
+    n_asked = results.loc[results["metric"] == "ndcg@5", "n_users"].unique()
+    assert n_asked == ([asked] if asked else [n for n in n_asked if 0.15 * len(rows) < n <= 0.2 * len(rows) + 1])
+    assert "find what comes next among 5 recommendations" in printed
+    job = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    assert job["settings"]["history"] == "history"
+    assert job["settings"]["exclude_seen"] is False
+    ids, _ = joblib.load(out / "best_pipeline.joblib").recommend(history=[rows["item_id"].tolist()[:3]], n_items=5)
+    assert ids.shape == (1, 5)
+
+
+def test_next_item_needs_times_and_without_repeats_leaves_out_what_a_user_had(compare, folder, tmp_path):
+    timeless = tmp_path / "timeless"
+    timeless.mkdir()
+    pd.read_parquet(folder / "interactions.parquet")[["user_id", "item_id"]].to_parquet(
+        timeless / "interactions.parquet"
+    )
+    pd.read_parquet(folder / "items.parquet").to_parquet(timeless / "items.parquet")
+    status, _, error, _ = compare("--protocol", "next-item", "--target", "none", data=timeless)
+    assert status == 2
+    assert "--protocol next-item needs times: the interactions have no column 'timestamp'" in error
+    options = ["--protocol", "last-item", "--target", "none", "--trials", "1"]
+    status, printed, _, out = compare(*options, data=timeless)
+    assert status == 0
+    assert "0.0% of the rows repeat an earlier item of their user: lists leave out what is in the history" in printed
+    assert json.loads((out / "results.json").read_text(encoding="utf-8"))["settings"]["exclude_seen"] is True
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -16,6 +16,7 @@ from skllmrec import (
     NeighborsRecommender,
     PairwiseRecommender,
     PopularityRecommender,
+    SequentialRecommender,
     TwoTowerRecommender,
 )
 
@@ -37,6 +38,7 @@ MAKERS = {
     "popularity counts": lambda **kw: PopularityRecommender(**COUNTS, **kw),
     "pairwise": lambda **kw: PairwiseRecommender(Ridge(), **kw),
     "pairwise forest": lambda **kw: PairwiseRecommender(RandomForestRegressor(2, random_state=0), **kw),
+    "sequential": lambda **kw: SequentialRecommender(3, **SEEDED, **kw),
     "tower ratings": lambda **kw: TwoTowerRecommender(3, **SEEDED, **kw),
     "tower counts": lambda **kw: TwoTowerRecommender(3, **SEEDED, **COUNTS, **kw),
     "blend": lambda **kw: BlendRecommender(

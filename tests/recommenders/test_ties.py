@@ -14,6 +14,7 @@ from skllmrec import (
     NeighborsRecommender,
     PairwiseRecommender,
     PopularityRecommender,
+    SequentialRecommender,
     TwoTowerRecommender,
 )
 from skllmrec._kernels.topk.exact import ItemVectors, ProductTiles, topk_factors
@@ -41,6 +42,8 @@ MAKERS = {
     "markov": lambda: MarkovRecommender(**FEATURES),
     "popularity": lambda: PopularityRecommender(**COUNTS, **FEATURES),
     "pairwise": lambda: PairwiseRecommender(Ridge(), user_features=[12, 13], **FEATURES),
+    "sequential": lambda: SequentialRecommender(8, **SEEDED, **FEATURES),
+    "attention": lambda: SequentialRecommender(8, encoder="attention", **SEEDED, **FEATURES),
     "tower": lambda: TwoTowerRecommender(8, **SEEDED, **COUNTS, **FEATURES),
     "blend": lambda: BlendRecommender([("mf", mf()), ("near", NeighborsRecommender(**COUNTS, **FEATURES))], **RANDOM),
     "blend of mf": lambda: BlendRecommender([("one", mf()), ("two", mf(alpha=1.0, unobserved_weight=0.1))], **RANDOM),

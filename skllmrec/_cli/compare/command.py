@@ -17,7 +17,8 @@ from skllmrec._cli._program import UsageError, program
 from skllmrec._cli.compare import report as output
 from skllmrec._cli.compare.data import ML_100K, load_job_data
 from skllmrec._cli.compare.estimators import BUILT_IN, IDS, TFIDF, make_estimators, make_llm_encoder, make_protocol
-from skllmrec._cli.compare.files import TIME
+from skllmrec._cli.compare.files import LAST_ITEM, NEXT_ITEM, TIME
+from skllmrec._cli.compare.next_item import as_questions
 from skllmrec._cli.compare.user_file import load_own_estimators
 from skllmrec._cli.compare.verdict import best_estimator, verdict
 from skllmrec._files import replacing
@@ -121,8 +122,9 @@ def _add_task(add):
     add(
         "--protocol",
         default="warm",
-        choices=["warm", "cold-items", "temporal"],
-        help="known items; new items, ranked among themselves; or the last 20%% in time",
+        choices=["warm", "cold-items", "temporal", NEXT_ITEM, LAST_ITEM],
+        help="known items; new items, ranked among themselves; the last 20%% in time; or what comes next after a "
+        "history: the last 20%% in time, or the last row of each user",
     )
     add(
         "--text",
@@ -247,6 +249,7 @@ def _prepare(options):
     data = load_job_data(options)
     _check_times(data, options)
     protocol = make_protocol(options.protocol, folds=options.folds, seed=options.seed, columns=data.X.columns)
+    data, protocol = as_questions(data, protocol)
     for key, value in [*data.describe()[1:], ("Protocol", protocol.text), ("Feedback", options.feedback)]:
         say(f"  {key}: {value}")
     for note in data.notes:
@@ -267,13 +270,13 @@ def _prepare(options):
 
 def _check_times(data, options):
     """Raise an error where the temporal protocol lacks times that can be ordered."""
-    if options.protocol != "temporal" or TIME not in data.X.columns:
+    if options.protocol not in ("temporal", NEXT_ITEM, LAST_ITEM) or TIME not in data.X.columns:
         return
     n_missing = int(data.X[TIME].isna().sum())
     if n_missing:
         raise ValueError(
-            f"--protocol temporal needs every time, but {n_missing:,} interactions have none in {options.time!r}: "
-            "remove these rows, or use another --protocol"
+            f"--protocol {options.protocol} needs every time, but {n_missing:,} interactions have none in "
+            f"{options.time!r}: remove these rows, or use another --protocol"
         )
     codes_of_times(data.X[TIME].to_numpy(), name=f"--time: the column {options.time!r}")
 
@@ -334,6 +337,8 @@ def _encode(data, options):
 def _compare(data, protocol, options, estimators, folder):
     explicit, new_items = options.feedback == "explicit", protocol.candidates == "test"
     metrics = [m for m in _METRICS if not (new_items and m == "novelty")]  # all new items are equally new
+    if protocol.history is not None:  # of one relevant item, recall is the hit rate, and precision a part of it
+        metrics = [m for m in metrics if m not in ("recall", "precision")]
     say(
         f"\nComparing {len(estimators)} estimators; each search tries {options.trials} candidate(s) "
         f"inside each training fold; what is done is kept in {folder} (--resume goes on from there)"
@@ -349,7 +354,7 @@ def _compare(data, protocol, options, estimators, folder):
             threshold=data.threshold if explicit else None,
             reference=TFIDF,
             baselines=[*find_baselines(estimators), *([IDS] if new_items else [])],
-            candidates=protocol.candidates,
+            **protocol.ranking,
             item_vectors=data.item_vectors,
             **data.fit_tables,
             checkpoint_dir=folder,

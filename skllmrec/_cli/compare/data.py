@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from skllmrec._cli.compare.files import ID_TEXT, ITEM, TIME, USER, FileOptions, JobTables, load_job_files
+from skllmrec._cli.compare.files import ID_TEXT, ITEM, NEXT_ITEM, TIME, USER, FileOptions, JobTables, load_job_files
 from skllmrec._terminal import printable
 from skllmrec._typing import Array, Frame
 from skllmrec.base import FeatureTable
@@ -137,7 +137,7 @@ class JobData:
         if finding.what.startswith("fewer than"):
             return f"too few to learn from ids alone; the estimators with text read {self.template!r} as well"
         if finding.what.startswith("drift"):
-            if self.protocol == "temporal":
+            if self.protocol in ("temporal", NEXT_ITEM):
                 return "the temporal protocol, as chosen, tests what comes later"
             return "--protocol temporal tests what comes later"
         if finding.what.startswith("rank correlation"):

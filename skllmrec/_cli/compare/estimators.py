@@ -11,11 +11,11 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.utils import check_random_state
 
 from skllmrec._cli.compare.data import JobData
-from skllmrec._cli.compare.files import ITEM, TIME, USER
+from skllmrec._cli.compare.files import HISTORY, ITEM, LAST_ITEM, NEXT_ITEM, TIME, USER
 from skllmrec._typing import Feedback, Frame
 from skllmrec.encoders import EmbeddingWhitener, LLMTextEncoder
 from skllmrec.metrics import make_ranking_scorer
-from skllmrec.model_selection import ColdItemKFold, PerUserKFold, TemporalSplit
+from skllmrec.model_selection import ColdItemKFold, LeaveLastOut, PerUserKFold, TemporalSplit
 from skllmrec.model_selection._first_splits import FirstSplits
 from skllmrec.preprocessing import CountWeighter, TextAnalyzer, TextTemplate
 from skllmrec.recommenders import FeatureMFRecommender, PopularityRecommender
@@ -40,12 +40,23 @@ class Protocol:
     candidates : {"all", "test"}
     text : str
         In words.
+    history : str or None
+        The column of X that makes each test row a question of the next item.
+    exclude_seen : bool
+        Whether lists leave out what a user had.
     """
 
     outer: Any
     inner: Any
     candidates: Literal["all", "test"]
     text: str
+    history: str | None = None
+    exclude_seen: bool = True
+
+    @property
+    def ranking(self) -> dict[str, Any]:
+        """How lists are made, as parameters of scorers and comparisons."""
+        return {"candidates": self.candidates, "exclude_seen": self.exclude_seen, "history": self.history}
 
 
 def make_protocol(name: str, *, folds: int, seed: int, columns: Iterable[str]) -> Protocol:
@@ -53,7 +64,7 @@ def make_protocol(name: str, *, folds: int, seed: int, columns: Iterable[str]) -
 
     Parameters
     ----------
-    name : {"warm", "cold-items", "temporal"}
+    name : {"warm", "cold-items", "temporal", "next-item", "last-item"}
     folds : int
         Outer folds; a temporal protocol has one.
     seed : int
@@ -79,12 +90,22 @@ def make_protocol(name: str, *, folds: int, seed: int, columns: Iterable[str]) -
         text = f"{folds} folds of items: those of a test fold have no training row and are ranked among themselves"
         # folds of items differ a lot, by the few that everyone knows: one validation split would choose at random
         return Protocol(outer, FirstSplits(inner, 3), "test", text)
+    if name == LAST_ITEM:
+        last = LeaveLastOut(user=USER, time=TIME if TIME in columns else None)
+        text = "the last row of every user is asked for, after the up to 10 items before it; every item is ranked"
+        return Protocol(last, last, "all", text, HISTORY)
     if TIME not in columns:
         raise ValueError(
-            f"--protocol temporal needs times: the interactions have no column {TIME!r}, only {list(columns)}; "
+            f"--protocol {name} needs times: the interactions have no column {TIME!r}, only {list(columns)}; "
             "--time names the column of the times"
         )
     split = TemporalSplit(time=TIME, test_size=0.2)
+    if name == NEXT_ITEM:
+        text = (
+            "the last 20 % of the rows in time are asked for, each after the up to 10 items that its user had before, "
+            "by models that were trained on the rows before; every item is ranked"
+        )
+        return Protocol(split, split, "all", text, HISTORY)
     text = "the last 20 % of the rows in time are tested, by models that know the rows before; every item is ranked"
     return Protocol(split, split, "all", text)
 
@@ -153,7 +174,7 @@ def make_estimators(data: JobData, options: Namespace, protocol: Protocol) -> di
     scorer = make_ranking_scorer(
         "ndcg",
         k=options.k,
-        candidates=protocol.candidates,
+        **protocol.ranking,
         threshold=data.threshold if options.feedback == "explicit" else None,
     )
     candidates = make_candidates(data.X, options.feedback, options.trials, options.seed)

@@ -10,6 +10,8 @@ from skllmrec.datasets._bunch import make_bunch
 from skllmrec.datasets._folder import find_interactions, find_table, load_files
 
 USER, ITEM, TIME = "user_id", "item_id", "timestamp"
+HISTORY = "history"  # made for the protocols that ask what comes next
+NEXT_ITEM, LAST_ITEM = "next-item", "last-item"
 ID_TEXT = "item_name"  # the text of items that nothing describes
 
 
@@ -25,6 +27,8 @@ class FileOptions:
         Columns.
     delimiter, decimal, encoding : str or None
         Of text files; None detects them.
+    protocol : str
+        Those that ask what comes next keep all rows of a user and an item, the others the latest.
     """
 
     interactions: str | None = None
@@ -36,6 +40,7 @@ class FileOptions:
     delimiter: str | None = None
     decimal: str | None = None
     encoding: str | None = None
+    protocol: str = "warm"
 
     @classmethod
     def of(cls, options: Namespace) -> "FileOptions":
@@ -99,7 +104,7 @@ def load_job_files(folder: str, files: FileOptions, *, target: str | None, exclu
             paths,
             target=target,
             exclude_columns=exclude_columns,
-            duplicates="last",
+            duplicates="keep" if files.protocol in (NEXT_ITEM, LAST_ITEM) else "last",
             **{name: getattr(files, name) for name in ("user", "item", "time", "delimiter", "decimal", "encoding")},
         )
     except ValueError as error:

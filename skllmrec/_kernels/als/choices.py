@@ -146,7 +146,8 @@ class Trials:
     def choose_n_components(self, choices: Choices, grid: Sequence[int]) -> Choices:
         """Take more factors as long as they are better."""
         for fewer, more in itertools.pairwise(grid):
-            if not is_better(*(self.quality(choices._replace(n_components=n)) for n in (more, fewer))):
+            found, reference = (self.quality(choices._replace(n_components=n)) for n in (more, fewer))
+            if not is_better(found, reference):
                 return choices._replace(n_components=fewer)
         return choices._replace(n_components=grid[-1])
 

@@ -1,8 +1,8 @@
 """Shrinkage and weight of the content of item neighbourhoods, chosen on held-out interactions.
 
-The trials have only the most popular items, for the sake of time. On films, artists and groceries (3,000 to 4,000 items)
-the best shrinkage among the 1,000 most popular ones is about the best among all; on books, where rare items make up
-more of what is liked, it is four times too large. So the usual shrinkage is left for a clear gain only: on groceries
+The trials have only the most popular items, for the sake of time. On films, artists and groceries (3,000 to 4,000
+items) the best shrinkage among the 1,000 most popular ones is about the best among all; on books, where rare items make
+up more of what is liked, it is four times too large. So the usual shrinkage is left for a clear gain only: on groceries
 others were better by 5 to 9 standard errors, on the other sets, books included, by 1.8 at most.
 """
 
@@ -75,7 +75,7 @@ class NeighborTrial:
         """Neighbours of each item, (n_items, n_items); without a weight, by interactions alone."""
         scale = self._scale + shrinkage * self._unit
         similarity = np.divide(self._products, scale, out=np.zeros_like(scale), where=scale > 0)
-        if content_weight:
+        if content_weight and self._content is not None:
             similarity += content_weight * self._content
         n = len(similarity)
         return nearest(similarity.__getitem__, n, n, self._n_neighbors, np.arange(n))

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from skllmrec._kernels.topk.exact import topk_factors
 from skllmrec._kernels.topk.quality import find_hits, ndcg_of_hits
-from skllmrec._typing import CsrMatrix, FloatArray, IntArray
+from skllmrec._typing import Array, CsrMatrix, FloatArray, IntArray
 
 SHARE = 0.1  # of the interactions
 MIN_HELD_OUT = 50  # fewer decide nothing: callers keep their defaults
@@ -42,6 +42,41 @@ def hold_out_entries(weights: CsrMatrix, seed: int, fraction: float = SHARE) -> 
     left_in_row = np.bincount(rows[~test], minlength=weights.shape[0])
     left_in_column = np.bincount(weights.indices[~test], minlength=weights.shape[1])
     test &= (left_in_row[rows] > 0) & (left_in_column[weights.indices] > 0)
+    return np.flatnonzero(~test), np.flatnonzero(test)
+
+
+def hold_out_last(weights: CsrMatrix, times: Array, seed: int) -> tuple[IntArray, IntArray]:
+    """Split the stored entries of an interaction matrix by time: what a sample of the rows did last is held out.
+
+    At most 2,048 rows are sampled, at most a half of those with several times. All entries of a row's last time are
+    held out, except those whose column would be left without an entry.
+
+    Parameters
+    ----------
+    weights : csr_matrix of shape (n_users, n_items)
+        Entries of weight zero are never held out.
+    times : ndarray of shape (weights.nnz,)
+    seed : int
+
+    Returns
+    -------
+    train, test : ndarray of int
+        Positions in ``weights.data``, ascending.
+    """
+    rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
+    events = np.flatnonzero(weights.data > 0)
+    owners, when = rows[events], np.unique(times[events], return_inverse=True)[1]
+    last, first = np.full(weights.shape[0], -1), np.full(weights.shape[0], len(when))
+    np.maximum.at(last, owners, when)
+    np.minimum.at(first, owners, when)
+    users = np.flatnonzero(first < last)
+    n_sampled = min(_MAX_USERS, (len(users) + 1) // 2)
+    sampled = np.zeros(weights.shape[0], dtype=bool)
+    sampled[np.random.default_rng(seed).choice(users, n_sampled, replace=False)] = True
+    test = np.zeros(weights.nnz, dtype=bool)
+    test[events] = sampled[owners] & (when == last[owners])
+    left = np.bincount(weights.indices[~test], minlength=weights.shape[1])
+    test &= left[weights.indices] > 0
     return np.flatnonzero(~test), np.flatnonzero(test)
 
 
@@ -132,8 +167,8 @@ class HoldOut:
 
     train_entries: IntArray
     test_entries: IntArray
-    train: sp.csr_matrix
-    test: sp.csr_matrix
+    train: CsrMatrix
+    test: CsrMatrix
     users: IntArray
 
     @classmethod
@@ -235,13 +270,13 @@ def list_quality(positions: IntArray, test: CsrMatrix) -> FloatArray:
     return ndcg_of_hits(find_hits(test, positions), n_relevant, positions.shape[1])
 
 
-def is_better(quality: FloatArray, reference: FloatArray, min_gain: float = MIN_GAIN) -> bool:
+def is_better(quality: FloatArray, reference: FloatArray, n_errors: float = MIN_GAIN) -> bool:
     """Whether paired values exceed a reference by more than some standard errors of their mean difference.
 
     Parameters
     ----------
     quality, reference : ndarray of shape (n,)
-    min_gain : float, default=0.5
+    n_errors : float, default=0.5
         So many standard errors.
 
     Returns
@@ -250,4 +285,4 @@ def is_better(quality: FloatArray, reference: FloatArray, min_gain: float = MIN_
     """
     difference = quality - reference
     error = difference.std() / np.sqrt(len(difference))
-    return bool(difference.mean() > min_gain * error)
+    return bool(difference.mean() > n_errors * error)

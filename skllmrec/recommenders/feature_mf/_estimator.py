@@ -69,6 +69,13 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
     weighter : transformer, default=None
         Turns counts with a heavy tail into weights, such as `CountWeighter`: it is fitted on the summed y of the pairs
         of users and items. None: y is the weight.
+    time : str or int, default=None
+        Column of X that orders the rows of a user: numbers or dates. None: the order of training rows is unknown.
+    half_life : float, "auto" or None, default="auto"
+        After how many later interactions of a user one counts half as much for what this user is recommended; 1 or 2
+        for "what next?", more where tastes last. A list in `history` has an order, oldest first, also without `time`.
+        "auto" chooses 0.5, 1, ..., 32 or no fading, by what users did last, held out from a second fit; without `time`
+        and for explicit feedback nothing fades. None: order does not count.
     solver : {"als", "adamw", "rmsprop", "sgd"}, default="als"
         How the objective is minimised. "als": alternating least squares by warm-started conjugate gradients, the
         fastest. The others: mini-batch gradient descent with AdamW, RMSProp or Nesterov momentum, which adds dropout
@@ -133,6 +140,8 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         Zero for implicit feedback.
     mean_ : float
         mu, the weighted mean rating; 0 for implicit feedback.
+    half_life_ : float or None
+        The half-life in use, None where nothing fades.
     user_prior_strength_, item_prior_strength_ : float
         The strengths used; 0 without features.
     alpha_, unobserved_weight_ : float
@@ -171,6 +180,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
 
     _parameter_constraints: dict = {
         **PriorFactorRecommender._parameter_constraints,
+        **PriorFactorRecommender._order_constraints,
         **training_constraints(
             "tol",
             "batch_size",
@@ -205,6 +215,8 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         item_encoder: Estimator | None = None,
         feedback: Feedback = "implicit",
         weighter: Estimator | None = None,
+        time: Column | None = None,
+        half_life: float | str | None = "auto",
         solver: str = "als",
         alpha: float | None = None,
         nu: float | None = None,
@@ -233,6 +245,8 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         self.item_encoder = item_encoder
         self.feedback = feedback
         self.weighter = weighter
+        self.time = time
+        self.half_life = half_life
         self.solver = solver
         self.alpha = alpha
         self.nu = nu
@@ -254,6 +268,7 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
 
     def _fit_interactions(self, interactions):
         n_users, n_items = interactions.trained_shape
+        self.half_life_ = self._ages = None  # of an earlier fit: callbacks read what this one has so far
         features = interactions.user_features, interactions.item_features
         max_iter = _MAX_ITER[self.solver] if self.max_iter is None else self.max_iter
         descent = None if self.solver == "als" else self._gradient_descent()
@@ -284,6 +299,22 @@ class FeatureMFRecommender(CallbackSupportMixin, TransformerMixin, PriorFactorRe
         self._adopt(model, interactions)
         if descent is not None:
             self.history_ = descent.history
+        self._learn_order(interactions, self._chosen())
+        if self._ages is not None:
+            self._refresh_users(np.arange(n_users), self._faded(interactions.weights), interactions.ratings)
+            self._learn_typical_user()
+
+    def _chosen(self):
+        """Values of the parameters that this fit has chosen; those that are chosen in closed form are left to it."""
+        strengths = {"item_features": self.item_prior_strength_, "user_features": self.user_prior_strength_}
+        read = [strength for name, strength in strengths.items() if getattr(self, name) is not None]
+        return {
+            "n_components": self.n_components_,
+            "alpha": self.alpha_,
+            "unobserved_weight": self.unobserved_weight_,
+            "prior_strength": max(read, default=0.0),
+            "verbose": False,
+        }
 
     def _gradient_descent(self):
         names = ("batch_size", "learning_rate", "learning_rate_init", "dropout")

@@ -6,9 +6,10 @@ from skllmrec._kernels.als.feature_als import FactorModel, FittedSide, fold_in
 from skllmrec._kernels.als.row_solver import gram_of
 from skllmrec.base._interactions import interactions_of
 from skllmrec.recommenders._factor_tables import FactorTableRecommender
+from skllmrec.recommenders._order import FadingRecommender
 
 
-class PriorFactorRecommender(FactorTableRecommender):
+class PriorFactorRecommender(FadingRecommender, FactorTableRecommender):
     """A recommender that holds a `FactorModel`: factors, biases, and maps from features to both.
 
     A subclass has the parameter ``feedback``, and its ``_fit_interactions`` ends with ``_adopt``.
@@ -52,9 +53,10 @@ class PriorFactorRecommender(FactorTableRecommender):
 
     def _partial_fit_interactions(self, interactions, users, items):
         n_users, n_items = interactions.weights.shape
+        self._extend_order(interactions)
         self._append("user", interactions.user_features, n_users)
         self._append("item", interactions.item_features, n_items)
-        self._fold_in("user", users, interactions.weights, interactions.ratings)
+        self._fold_in("user", users, self._faded(interactions.weights), interactions.ratings)
         self._fold_in("item", items, *interactions.transposed())
         self._learn_typical_user()
 
@@ -63,6 +65,9 @@ class PriorFactorRecommender(FactorTableRecommender):
         self._typical_user = np.zeros(self.n_components_ + 1)
         if self.feedback == "implicit":
             self._typical_user[:-1] = self.user_factors_.mean(axis=0)
+
+    def _refresh_users(self, users, weights, ratings=None):
+        self._fold_in("user", users, weights, ratings)
 
     def _fold_in(self, side, rows, weights, ratings):
         """Solve the factors of some rows of a side exactly, with the other side held fixed."""
