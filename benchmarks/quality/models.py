@@ -225,7 +225,7 @@ _PRIOR = {"prior_strength": ("auto", among(0.25, 0.5, 0.75, 0.9))}
 _NEIGHBORS = {
     "n_neighbors": (100, among(20, 50, 100, 200, 400)),
     "metric": ("auto", among("cosine", "tfidf", "bm25")),
-    "shrinkage": (NeighborsRecommender(feedback="explicit").shrinkage, Log(1, 300)),
+    "shrinkage": ("auto", Log(1, 5000)),
 }
 _RIDGE = {"alpha": (None, Log(20, 2000))}
 _SHARE = {"feature_share": (None, Log(0.02, 2))}  # feature_weight, over alpha

@@ -7,20 +7,23 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from skllmrec._kernels.item_item.neighbor_selection import (
+    USUAL_SHRINKAGE,
+    USUAL_WEIGHT,
+    NeighborTrial,
+    choose_strengths,
+)
 from skllmrec._kernels.item_item.neighbors import WEIGHTINGS, inner_products, nearest, shrunk_cosines, weigh
 from skllmrec._kernels.selection.blending import ranking_gain
-from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, hold_out_entries, is_better, judged_users, take_entries
+from skllmrec._kernels.selection.held_out import draw_hold_outs, popular_items
 from skllmrec._sklearn import Interval, StrOptions
 from skllmrec._typing import Column, Columns, Estimator, Feedback, Unknown
 from skllmrec.base._interactions import interactions_of
-from skllmrec.recommenders._item_to_item import Content, ItemToItemRecommender, history_sums
+from skllmrec.recommenders._item_to_item import TIE_BREAK, Content, ItemToItemRecommender, history_sums
 from skllmrec.recommenders._order import FadingRecommender
 
 _SUPPORT = 1.0  # draws what few neighbours say towards the biases
-_WEIGHTS = (0.03, 0.1, 0.3, 1.0, 3.0)  # of the content, that held-out interactions choose from
-_USUAL_WEIGHT = 0.3  # where they are too few, or no other weight is better
-_JUDGED_AT_ONCE = 256  # users
-_BLOCK_SIMILARITIES = 2**22  # 32 MiB of float64
+_MAX_JUDGED = 500  # users in each hold-out
 
 
 class NeighborsRecommender(FadingRecommender, ItemToItemRecommender):
@@ -80,12 +83,15 @@ class NeighborsRecommender(FadingRecommender, ItemToItemRecommender):
         ``"auto"`` takes then; for implicit feedback it takes ``"tfidf"``.
     content_weight : float or "auto", default="auto"
         Weight w of the content beside the interactions. Where neighbours by content mislead, a large weight does harm;
-        where interactions are few, it helps: "auto" takes 0.3, or 0.03, 0.1, 1 or 3 if one of these is better on a
-        tenth of the interactions that is held out for the choice (NDCG@20, or the squared error of explicit feedback),
-        for which all items are compared twice.
-    shrinkage : float, default=20.0
+        where interactions are few, it helps: "auto" chooses among 0.03, 0.1, 0.3, 1 and 3, times what the chosen
+        `shrinkage` leaves of the similarities by interactions, on the same held-out interactions as the shrinkage,
+        and takes 0.3 unless another one is better beyond chance.
+    shrinkage : float or "auto", default="auto"
         Draws similarities that rest on few interactions towards zero: h is so many times the mean square of the
-        weighted interactions.
+        weighted interactions. The larger it is, the more count popular items. "auto" searches from 20 along factors of
+        four, and interpolates, for the best NDCG@20 (or squared error of explicit feedback) on tenths of the
+        interactions of the 1,000 most popular items that are held out for the choice. It stays 20 unless the other
+        value is better by two standard errors. The choice has no random state: equal data, equal value.
     damping : float, default=5.0
         Number of ratings at the mean that every bias starts with (explicit feedback).
     handle_unknown : {"prior", "error"}, default="prior"
@@ -96,8 +102,8 @@ class NeighborsRecommender(FadingRecommender, ItemToItemRecommender):
     similarity_ : csr_matrix of shape (n_items, n_trained)
         Row i: the neighbours of item i, at most `n_neighbors`, among the items with interactions at `fit`, which are
         the first of `items_`. `partial_fit` appends rows for new items; neighbours of known ones stay.
-    content_weight_ : float
-        Weight w that is used.
+    content_weight_, shrinkage_ : float
+        Weight w and shrinkage that are used.
     mean_ : float
         Mean rating; 0 for implicit feedback.
     item_biases_, user_biases_ : ndarray of shape (n_items,), (n_users,)
@@ -129,7 +135,7 @@ class NeighborsRecommender(FadingRecommender, ItemToItemRecommender):
         "by": [StrOptions({"auto", "content", "interactions", "both"})],
         "metric": [StrOptions({"auto", *WEIGHTINGS})],
         "content_weight": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
-        "shrinkage": [Interval(Real, 0, None, closed="left")],
+        "shrinkage": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "damping": [Interval(Real, 0, None, closed="neither")],
     }
 
@@ -150,7 +156,7 @@ class NeighborsRecommender(FadingRecommender, ItemToItemRecommender):
         by: str = "auto",
         metric: str = "auto",
         content_weight: Any = "auto",
-        shrinkage: float = 20.0,
+        shrinkage: Any = "auto",
         damping: float = 5.0,
         handle_unknown: Unknown = "prior",
     ) -> None:
@@ -189,8 +195,8 @@ class NeighborsRecommender(FadingRecommender, ItemToItemRecommender):
         self._content = Content.learn(features, self._n_trained) if counts else None
         self.item_biases_ = np.empty(0)
         self.similarity_ = sparse.csr_matrix((0, self._n_trained))
-        self.content_weight_ = self._choose_content_weight(interactions)
-        self._learn_order(interactions, {"content_weight": self.content_weight_})
+        self.shrinkage_, self.content_weight_ = self._choose_strengths(interactions)
+        self._learn_order(interactions, {"shrinkage": self.shrinkage_, "content_weight": self.content_weight_})
         self._append_items(interactions)
 
     def _partial_fit_interactions(self, interactions, users, items):
@@ -244,62 +250,64 @@ class NeighborsRecommender(FadingRecommender, ItemToItemRecommender):
     def _similar_interactions(self, codes):
         """Similarities of the interactions of some known items to those of all that were trained on."""
         columns, lengths = self._by_users[: self._n_trained], self._lengths[: self._n_trained]
-        shrinkage = self.shrinkage * self._unit
+        # models that were saved before the shrinkage was chosen have only the parameter
+        shrinkage = getattr(self, "shrinkage_", self.shrinkage) * self._unit
         return shrunk_cosines(self._by_users[codes], columns, self._lengths[codes], lengths, shrinkage)
 
     def _similar_content(self, vectors):
         """Similarities of the content of some items to that of all that were trained on."""
         return self.content_weight_ * inner_products(vectors, self._content.trained)
 
-    # -- the weight of the content ----------------------------------------------------------------------------
+    # -- shrinkage and weight of the content ------------------------------------------------------------------
 
-    def _choose_content_weight(self, interactions):
-        """Return the weight that is best on held-out interactions, where it is to be chosen."""
+    def _choose_strengths(self, interactions):
+        """Return the shrinkage and the weight of the content, those left open by held-out interactions."""
+        shrinkage = None if self.shrinkage == "auto" else float(self.shrinkage)
+        weight = None if self.content_weight == "auto" else float(self.content_weight)
         if self._content is None or self.by == "content":
-            return 1.0
-        if self.content_weight != "auto":
-            return float(self.content_weight)
+            weight = 1.0
+        if self.by != "content" and None in (shrinkage, weight):
+            trials = self._trials(interactions)
+            if trials:
+                return choose_strengths(trials, shrinkage, weight)
+        return USUAL_SHRINKAGE if shrinkage is None else shrinkage, USUAL_WEIGHT if weight is None else weight
+
+    def _trials(self, interactions):
+        """Fits of the most popular items without a tenth of their interactions; none where there are too few."""
         n_users, n_trained = interactions.trained_shape
         observed, ratings = interactions.weights[:n_users, :n_trained], interactions.ratings
-        parts = hold_out_entries(observed, seed=0)
-        if len(parts[1]) < MIN_HELD_OUT:
-            return _USUAL_WEIGHT
-        train, test = ((take_entries(observed, part), None if ratings is None else ratings[part]) for part in parts)
+        items = popular_items(observed)
+        entries = np.flatnonzero(np.isin(observed.indices, items))
+        codes = np.searchsorted(items, observed.indices[entries])
+        indptr = np.searchsorted(entries, observed.indptr)
+        sample = sparse.csr_matrix((observed.data[entries], codes, indptr), (n_users, len(items)))
+        targets = None if ratings is None else ratings[entries]
+        content = None if self._content is None else self._content.vectors[items]
+        return [self._trial(drawn, targets, content) for drawn in draw_hold_outs(sample, _MAX_JUDGED)]
+
+    def _trial(self, drawn, targets, content):
+        """Neighbours of the items of a hold-out, judged by what it holds out."""
         trial = copy.copy(self)
+        trial.item_biases_ = np.empty(0)
+        trial._begin_count(drawn.train)
+        parts = (drawn.train, drawn.train_entries), (drawn.test, drawn.test_entries)
+        train, test = ((part, None if targets is None else targets[entries]) for part, entries in parts)
         trial._learn_columns(*train)
-        quality = {
-            weight: trial._held_out_quality(similarity.T.tocsr(), train, test)
-            for weight, similarity in zip(_WEIGHTS, trial._similarities(), strict=True)
-        }
-        best = max(_WEIGHTS, key=lambda weight: quality[weight].mean())
-        return best if is_better(quality[best], quality[_USUAL_WEIGHT]) else _USUAL_WEIGHT
+        given, asked = (interactions_of(*part, drawn.users) for part in (train, test))
 
-    def _similarities(self):
-        """Neighbours of the items of fit with each of the weights; what they are made of is computed once."""
-        n, parts = self._n_trained, []
-        size = max(1, _BLOCK_SIMILARITIES // n)
-        for start in range(0, n, size):
-            codes = np.arange(start, min(start + size, n))
-            shared = self._similar_interactions(codes)
-            content = inner_products(self._content.vectors[codes], self._content.trained)
-            blends = (shared + weight * content for weight in _WEIGHTS)
-            parts.append([nearest(blend.__getitem__, len(codes), n, self.n_neighbors, codes) for blend in blends])
-        return [sparse.vstack(blocks, format="csr") for blocks in zip(*parts, strict=True)]
+        def quality(columns):
+            return trial._held_out_quality(columns, given, asked)
 
-    def _held_out_quality(self, columns, train, test):
+        return NeighborTrial(trial._by_users, trial._unit, content, self.n_neighbors, quality)
+
+    def _held_out_quality(self, columns, given, asked):
         """NDCG@20 of users, or minus the squared errors of ratings, that were held out."""
-        found = []
-        users = judged_users(test[0], seed=0)
-        for start in range(0, len(users), _JUDGED_AT_ONCE):
-            block = users[start : start + _JUDGED_AT_ONCE]
-            (weights, ratings), (held_out, targets) = (interactions_of(*part, block) for part in (train, test))
-            if ratings is None:
-                found.append(ranking_gain(history_sums(weights, columns), held_out, weights))
-                continue
-            predicted = self._predicted(weights, ratings, columns, self.mean_ + self.item_biases_)
-            pairs = held_out.tocoo()
-            found.append(-((targets - predicted[pairs.row, pairs.col]) ** 2))
-        return np.concatenate(found)
+        (weights, ratings), (held_out, targets) = given, asked
+        if ratings is None:
+            return ranking_gain(history_sums(weights, columns) + TIE_BREAK * self._popularity, held_out, weights)
+        predicted = self._predicted(weights, ratings, columns, self.mean_ + self.item_biases_)
+        pairs = held_out.tocoo()
+        return -((targets - predicted[pairs.row, pairs.col]) ** 2)
 
     def _new_vectors(self, items):
         """Vectors of the rows of features that new items bring; None where content does not count."""

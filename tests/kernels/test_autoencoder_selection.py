@@ -6,8 +6,8 @@ from scipy import sparse
 
 from skllmrec._kernels.item_item import autoencoder_selection as selection
 from skllmrec._kernels.item_item.autoencoder import weigh_users
-from skllmrec._kernels.item_item.autoencoder_selection import choose_feature_ridge, choose_strengths, popular_items
-from skllmrec._kernels.selection.held_out import hold_out_entries, take_entries
+from skllmrec._kernels.item_item.autoencoder_selection import choose_feature_ridge, choose_strengths
+from skllmrec._kernels.selection.held_out import hold_out_entries, hold_out_seeds, popular_items, take_entries
 from skllmrec._kernels.selection.peak import search_peak
 
 
@@ -46,7 +46,7 @@ def test_the_search_ends_at_the_best_ridge_and_exponent():
     X = clusters()
     found = choose_strengths(X, method="edlae", user_exponent=0.5)
     unit = selection.mean_history(weigh_users(X, 0.5))
-    seeds = selection._seeds(X)
+    seeds = hold_out_seeds(X.nnz)
     ridges = [unit * ridge for ridge in selection.RIDGES]
     table = np.array(
         [

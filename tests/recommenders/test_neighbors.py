@@ -7,11 +7,13 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer
 
 from skllmrec import NeighborsRecommender
+from skllmrec._kernels.item_item import neighbor_selection
+from skllmrec._kernels.item_item.neighbor_selection import SHRINKAGES
 from skllmrec._kernels.item_item.neighbors import weigh
-from skllmrec._kernels.selection.held_out import hold_out_entries
+from skllmrec._kernels.selection.held_out import hold_out_entries, hold_out_seeds, is_better
+from skllmrec._kernels.selection.peak import search_peak
 from skllmrec.base import FeatureTable
 from skllmrec.metrics import ndcg_at_k
-from skllmrec.recommenders import _neighbors
 
 TEXTS = {"content": {"item_features": 2, "item_encoder": CountVectorizer()}}
 WORDS = ("red apple", "red cherry", "blue river", "blue ocean", "red river", "apple ocean cherry", "green", "blue")
@@ -40,7 +42,7 @@ def neighbourhoods(S, k):
 
 def similarity(model, by, columns):
     """Similarities by the formula, dense."""
-    X, h = columns, model.shrinkage * np.mean(columns[columns != 0] ** 2)
+    X, h = columns, model.shrinkage_ * np.mean(columns[columns != 0] ** 2)
     lengths = np.linalg.norm(X, axis=0)
     shared = X.T @ X / (np.outer(lengths, lengths) + h)
     content = cosine_table(CountVectorizer().fit_transform(WORDS[item] for item in model.items_).toarray())
@@ -124,6 +126,24 @@ def tastes(seed, *, n_groups=4):
     return pairs, {"good": [f"g{item % n_groups}" for item in range(48)], "bad": [f"b{i // 4}" for i in range(48)]}
 
 
+def held_out_quality(parameters, X, ratings, pairs):
+    """NDCG@20 of users, or minus squared errors, of all hold-outs, by fits on the rest."""
+    found = []
+    weights = csr_matrix((np.ones(len(pairs)), pairs.T))
+    for seed in hold_out_seeds(len(pairs)):
+        train, test = hold_out_entries(weights, seed=seed)  # rows are sorted as the stored entries are
+        fixed = NeighborsRecommender(**parameters)
+        fixed.fit(X.iloc[train], None if ratings is None else ratings[train])
+        if ratings is not None:
+            found.append(-np.square(fixed.predict(X.iloc[test]) - ratings[test]))
+            continue
+        users = np.unique(pairs[test, 0])
+        relevant = csr_matrix((np.ones(len(test)), pairs[test].T), shape=(120, 48))[users]
+        lists = np.searchsorted(fixed.items_, fixed.recommend(users, 20)[0])
+        found.append(ndcg_at_k(relevant[:, fixed.items_], lists, k=20, average=False))
+    return np.concatenate(found)
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("feedback", ["implicit", "explicit"])
 def test_the_weight_of_the_content_is_the_best_on_held_out_interactions(seed, feedback):
@@ -134,34 +154,72 @@ def test_the_weight_of_the_content_is_the_best_on_held_out_interactions(seed, fe
     for kind, texts in words.items():
         X = pd.DataFrame({"user": pairs[:, 0], "item": pairs[:, 1], "text": [texts[item] for item in pairs[:, 1]]})
         columns = {"user": "user", "item": "item", "item_features": "text", "item_encoder": CountVectorizer()}
-        parameters = {"feedback": feedback, "n_neighbors": 5, **columns}
-        model = NeighborsRecommender(**parameters).fit(X, ratings)
-        train, test = hold_out_entries(model.seen_, seed=0)  # rows are sorted as the stored entries are
-        quality = {}
-        for weight in (0.03, 0.1, 0.3, 1.0, 3.0):
-            fixed = NeighborsRecommender(**parameters, content_weight=weight)
-            fixed.fit(X.iloc[train], None if ratings is None else ratings[train])
-            if feedback == "explicit":
-                quality[weight] = -np.square(fixed.predict(X.iloc[test]) - ratings[test])
-                continue
-            users = np.unique(pairs[test, 0])
-            relevant = csr_matrix((np.ones(len(test)), pairs[test].T), shape=(120, 48))[users]
-            lists = np.searchsorted(model.items_, fixed.recommend(users, 20)[0])
-            quality[weight] = ndcg_at_k(relevant[:, model.items_], lists, k=20, average=False)
+        parameters = {"feedback": feedback, "n_neighbors": 5, "shrinkage": 20.0, **columns}
+        quality = {
+            weight: held_out_quality({**parameters, "content_weight": weight}, X, ratings, pairs)
+            for weight in (0.03, 0.1, 0.3, 1.0, 3.0)
+        }
         best = max(quality, key=lambda weight: quality[weight].mean())
         gain = quality[best] - quality[0.3]
         expected = best if gain.mean() > 0.5 * gain.std() / np.sqrt(len(gain)) else 0.3
-        assert model.content_weight_ == expected
-        chosen[kind] = expected
+        chosen[kind] = NeighborsRecommender(**parameters).fit(X, ratings).content_weight_
+        assert chosen[kind] == expected
     assert chosen["bad"] <= chosen["good"]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("feedback", ["implicit", "explicit"])
+def test_the_shrinkage_is_near_the_best_on_held_out_interactions(seed, feedback):
+    pd = pytest.importorskip("pandas")
+    pairs, _ = tastes(seed)
+    ratings = None if feedback == "implicit" else 3.0 + (pairs[:, 1] % 4 == 1) - (pairs[:, 1] % 4 == 2)
+    X = pd.DataFrame({"user": pairs[:, 0], "item": pairs[:, 1]})
+    parameters = {"feedback": feedback, "n_neighbors": 5, "user": "user", "item": "item"}
+
+    def quality(shrinkage):
+        return held_out_quality({**parameters, "shrinkage": shrinkage}, X, ratings, pairs)
+
+    reached = search_peak(lambda one: quality(one).mean(), SHRINKAGES, SHRINKAGES.index(20.0))
+    expected = reached.value if is_better(quality(reached.near), quality(20.0), 2.0) else 20.0
+    model = NeighborsRecommender(**parameters).fit(X, ratings)
+    assert_allclose(model.shrinkage_, expected, rtol=1e-6)
+    given = NeighborsRecommender(**parameters, shrinkage=model.shrinkage_).fit(X, ratings)
+    assert_array_equal(given.similarity_.toarray(), model.similarity_.toarray())
+
+
+def popular_taste(seed, *, n_users=400, n_items=400):
+    """Users who take items by popularity alone: what two items share says nothing beyond their counts."""
+    generator = np.random.default_rng(seed)
+    chances = np.arange(1, n_items + 1) ** -0.7
+    return np.array(
+        [(u, i) for u in range(n_users) for i in generator.choice(n_items, 8, replace=False, p=chances / chances.sum())]
+    )
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_where_only_popularity_counts_the_shrinkage_is_large_and_the_lists_are_better(seed):
+    pairs = popular_taste(seed)
+    pairs = pairs[np.lexsort(pairs.T[::-1])]  # as the stored entries are
+    train, test = hold_out_entries(csr_matrix((np.ones(len(pairs)), pairs.T)), seed, 0.2)
+    users = np.unique(pairs[test, 0])
+    relevant = csr_matrix((np.ones(len(test)), pairs[test].T), shape=(400, 400))[users]
+    models = [NeighborsRecommender(shrinkage=shrinkage).fit(pairs[train]) for shrinkage in ("auto", 20.0)]
+    assert models[0].shrinkage_ > 80
+    gains = [
+        ndcg_at_k(relevant[:, model.items_], np.searchsorted(model.items_, model.recommend(users, 20)[0]), k=20)
+        for model in models
+    ]
+    assert gains[0] > 1.05 * gains[1]
+    again = NeighborsRecommender().fit(pairs[train][::-1])
+    assert_allclose(again.shrinkage_, models[0].shrinkage_)
 
 
 def test_a_weight_that_is_no_better_beyond_chance_is_not_taken(monkeypatch):
     pairs, words = tastes(0)
     X = np.array([[user, item, words["good"][item]] for user, item in pairs.tolist()], dtype=object)
-    parameters = {"feedback": "implicit", "n_neighbors": 5, **TEXTS["content"]}
+    parameters = {"feedback": "implicit", "n_neighbors": 5, "shrinkage": 20.0, **TEXTS["content"]}
     assert NeighborsRecommender(**parameters).fit(X).content_weight_ != 0.3
-    monkeypatch.setattr(_neighbors, "is_better", lambda quality, reference: False)
+    monkeypatch.setattr(neighbor_selection, "is_better", lambda quality, reference: False)
     assert NeighborsRecommender(**parameters).fit(X).content_weight_ == 0.3
 
 
@@ -171,7 +229,9 @@ def test_a_given_weight_is_taken_and_few_interactions_choose_none():
         NeighborsRecommender(content_weight=0.7, feedback="explicit", **TEXTS["content"]).fit(X, y).content_weight_
         == 0.7
     )
-    assert NeighborsRecommender(feedback="explicit", **TEXTS["content"]).fit(X, y).content_weight_ == 0.3
+    usual = NeighborsRecommender(feedback="explicit", **TEXTS["content"]).fit(X, y)
+    assert (usual.shrinkage_, usual.content_weight_) == (20.0, 0.3)
+    assert NeighborsRecommender(shrinkage=2, feedback="explicit").fit(X[:, :2].astype(int), y).shrinkage_ == 2.0
     assert NeighborsRecommender(by="content", feedback="explicit", **TEXTS["content"]).fit(X, y).content_weight_ == 1.0
 
 

@@ -18,11 +18,10 @@ from skllmrec._kernels.item_item.autoencoder import (
     weigh_users,
 )
 from skllmrec._kernels.selection.blending import ranking_gain
-from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, SHARE, hold_out_entries, judged_users, take_entries
+from skllmrec._kernels.selection.held_out import MIN_HELD_OUT, draw_hold_outs, popular_items, thinned
 from skllmrec._kernels.selection.peak import search_peak
-from skllmrec._typing import CsrMatrix, FloatArray, IntArray, Matrix
+from skllmrec._typing import CsrMatrix, FloatArray, Matrix
 
-SAMPLE_ITEMS = 1000
 RIDGES = tuple(2.0**power for power in range(-2, 11))  # in mean histories
 USUAL_RIDGE = 8.0  # where the search begins, and what too little data keeps
 POPULARITY_EXPONENTS = (0.0, 0.1, 0.2, 0.3, 0.4)
@@ -32,9 +31,8 @@ USUAL_SHARE = 0.25
 SHARE_OF_ALPHA = {"cease": 0.1, "l3ae": 1.0}  # weight of the features, in multiples of alpha
 FEATURE_RIDGES = (2.0, 5.0, 10.0, 20.0, 40.0)
 USUAL_FEATURE_RIDGE = 5.0
-_HOLD_OUTS = (2, 8)  # least and most; their seeds are fixed, so that a fit does not depend on a random state
-_ENOUGH = 6_000  # held-out interactions, of all hold-outs together
 _MAX_USERS = 1000  # judged in each hold-out
+_NEW_HOLD_OUTS = 2
 _NEW_ITEMS = 5  # one in so many items is held out to choose the ridge of the features
 
 
@@ -70,43 +68,13 @@ def mean_history(X: CsrMatrix) -> float:
     return float(X.data @ X.data) / X.shape[0] or 1.0
 
 
-def popular_items(X: CsrMatrix, n_items: int = SAMPLE_ITEMS) -> IntArray:
-    """Positions of the columns with most entries, ascending.
-
-    Parameters
-    ----------
-    X : csr_matrix of shape (n_users, n_items)
-    n_items : int
-
-    Returns
-    -------
-    ndarray of int
-    """
-    counts = np.bincount(X.indices, minlength=X.shape[1])
-    return np.sort(np.argsort(-counts, kind="stable")[:n_items])
-
-
-def _some(users):
-    """At most `_MAX_USERS` of them, at equal distances."""
-    return users[:: max(1, -(-len(users) // _MAX_USERS))]
-
-
-def _seeds(X):
-    """Seeds of as many hold-outs as it takes to judge on enough interactions."""
-    least, most = _HOLD_OUTS
-    return range(min(max(least, -(-_ENOUGH // max(1, round(SHARE * X.nnz)))), most))
-
-
 class _HeldOut:
     """A tenth of the interactions of some items, and fits on the others."""
 
-    def __init__(self, X, F, seed, *, method, user_exponent, content, parameters):
-        train, test = (take_entries(X, part) for part in hold_out_entries(X, seed))
-        users = _some(judged_users(test, seed))
-        self.n_entries = test.nnz
-        self._train, self._F = weigh_users(train, user_exponent), F
-        self._test, self._seen = test[users], train[users].astype(np.float32)
-        self._counts = np.bincount(train.indices, minlength=X.shape[1])
+    def __init__(self, drawn, F, *, method, user_exponent, content, parameters):
+        self._train, self._F = weigh_users(drawn.train, user_exponent), F
+        self._test, self._seen = drawn.test[drawn.users], drawn.train[drawn.users].astype(np.float32)
+        self._counts = np.bincount(drawn.train.indices, minlength=drawn.train.shape[1])
         self._method, self._parameters = method, parameters
         self._by_content = None if content is None else np.asarray(self._seen @ content)
 
@@ -199,8 +167,8 @@ def choose_strengths(
     content = fit_content(cast(Matrix, features), feature_alpha).weights if method == "additive" else None
     shared = {"method": method, "user_exponent": user_exponent, "content": content}
     shared["parameters"] = {"feature_alpha": feature_alpha, "dropout": dropout}
-    parts = [_HeldOut(sample, features, seed, **shared) for seed in _seeds(sample)]
-    if min(part.n_entries for part in parts) < MIN_HELD_OUT:
+    parts = [_HeldOut(drawn, features, **shared) for drawn in draw_hold_outs(sample, _MAX_USERS)]
+    if not parts:
         return usual
     trials = _Trials(parts, weights, exponents)
     peak = search_peak(trials, ridges, start)
@@ -236,10 +204,10 @@ def choose_feature_ridge(X: CsrMatrix, F: Matrix) -> float:
     items = popular_items(X)
     sample, features = sparse.csr_matrix(X[:, items], dtype=np.float32), F[items]
     found = []
-    for seed in range(_HOLD_OUTS[0]):
+    for seed in range(_NEW_HOLD_OUTS):
         is_new = np.random.default_rng(seed).permutation(len(items)) % _NEW_ITEMS == 0
         history, test = sample[:, ~is_new], sample[:, is_new]
-        users = _some(np.flatnonzero((np.diff(history.indptr) > 0) & (np.diff(test.indptr) > 0)))
+        users = thinned(np.flatnonzero((np.diff(history.indptr) > 0) & (np.diff(test.indptr) > 0)), _MAX_USERS)
         if test[users].nnz < MIN_HELD_OUT:
             return USUAL_FEATURE_RIDGE
         nothing = sparse.csr_matrix((len(users), test.shape[1]))

@@ -1,6 +1,6 @@
 """Choices made inside a fit on interactions held out from it: which value is better, and is it better beyond chance."""
 
-from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,7 +13,10 @@ SHARE = 0.1  # of the interactions
 MIN_HELD_OUT = 50  # fewer decide nothing: callers keep their defaults
 MIN_GAIN = 0.5  # standard errors by which a choice must beat the default
 CUTOFF = 20  # places of a list that are judged
+SAMPLE_ITEMS = 1000  # the most popular ones: strengths of item-item models hardly depend on the rare items
 _MAX_USERS = 2048  # enough for the standard error that matters, and bounds the cost of a full ranking
+_HOLD_OUTS = (2, 8)  # least and most; their seeds are fixed, so that a fit does not depend on a random state
+_ENOUGH = 6_000  # held-out entries, of all hold-outs together
 
 
 def hold_out_entries(weights: CsrMatrix, seed: int, fraction: float = SHARE) -> tuple[IntArray, IntArray]:
@@ -77,6 +80,60 @@ def hold_out_last(weights: CsrMatrix, times: Array, seed: int) -> tuple[IntArray
     return np.flatnonzero(~test), np.flatnonzero(test)
 
 
+def hold_out_seeds(n_entries: int) -> range:
+    """Seeds of as many hold-outs as it takes to judge on enough entries.
+
+    Parameters
+    ----------
+    n_entries : int
+        Of the matrix of which a tenth is held out each time.
+
+    Returns
+    -------
+    range
+        From 2 to 8 seeds, the same for every fit.
+
+    Examples
+    --------
+    >>> from skllmrec._kernels.selection.held_out import hold_out_seeds
+    >>> hold_out_seeds(10_000), hold_out_seeds(1_000_000)
+    (range(0, 6), range(0, 2))
+    """
+    least, most = _HOLD_OUTS
+    return range(min(max(least, -(-_ENOUGH // max(1, round(SHARE * n_entries)))), most))
+
+
+def popular_items(weights: CsrMatrix, n_items: int = SAMPLE_ITEMS) -> IntArray:
+    """Positions of the columns with most entries, ascending.
+
+    Parameters
+    ----------
+    weights : csr_matrix of shape (n_users, n_items)
+    n_items : int
+
+    Returns
+    -------
+    ndarray of int
+    """
+    counts = np.bincount(weights.indices, minlength=weights.shape[1])
+    return np.sort(np.argsort(-counts, kind="stable")[:n_items])
+
+
+def thinned(users: IntArray, most: int) -> IntArray:
+    """At most so many of the users, at equal distances.
+
+    Parameters
+    ----------
+    users : ndarray of int
+    most : int
+
+    Returns
+    -------
+    ndarray of int
+    """
+    return users[:: max(1, -(-len(users) // most))]
+
+
 def take_entries(weights: CsrMatrix, positions: IntArray) -> CsrMatrix:
     """Keep some stored entries of a CSR matrix.
 
@@ -93,6 +150,63 @@ def take_entries(weights: CsrMatrix, positions: IntArray) -> CsrMatrix:
     """
     indptr = np.searchsorted(positions, weights.indptr)
     return sp.csr_matrix((weights.data[positions], weights.indices[positions], indptr), weights.shape)
+
+
+@dataclass(frozen=True)
+class HoldOut:
+    """A tenth of the stored entries of an interaction matrix beside the others.
+
+    Attributes
+    ----------
+    train_entries, test_entries : ndarray of int
+        Positions in the data of the matrix, ascending.
+    train, test : csr_matrix of shape (n_users, n_items)
+    users : ndarray of int
+        Those to be judged: some of those who have held-out entries, ascending.
+    """
+
+    train_entries: IntArray
+    test_entries: IntArray
+    train: CsrMatrix
+    test: CsrMatrix
+    users: IntArray
+
+    @classmethod
+    def draw(cls, weights: CsrMatrix, seed: int, most_users: int) -> "HoldOut":
+        """Draw one, as `hold_out_entries` does.
+
+        Parameters
+        ----------
+        weights : csr_matrix of shape (n_users, n_items)
+        seed : int
+        most_users : int
+            Users that are judged at most.
+
+        Returns
+        -------
+        HoldOut
+        """
+        train, test = hold_out_entries(weights, seed)
+        held_out = take_entries(weights, test)
+        users = thinned(judged_users(held_out, seed), most_users)
+        return cls(train, test, take_entries(weights, train), held_out, users)
+
+
+def draw_hold_outs(weights: CsrMatrix, most_users: int) -> list[HoldOut]:
+    """As many hold-outs as it takes to judge on enough entries; none if even one would be too small.
+
+    Parameters
+    ----------
+    weights : csr_matrix of shape (n_users, n_items)
+    most_users : int
+        Users that are judged at most in each.
+
+    Returns
+    -------
+    list of HoldOut
+    """
+    drawn = [HoldOut.draw(weights, seed, most_users) for seed in hold_out_seeds(weights.nnz)]
+    return [] if min(part.test.nnz for part in drawn) < MIN_HELD_OUT else drawn
 
 
 def judged_users(test: CsrMatrix, seed: int) -> IntArray:
@@ -163,6 +277,7 @@ def is_better(quality: FloatArray, reference: FloatArray, n_errors: float = MIN_
     ----------
     quality, reference : ndarray of shape (n,)
     n_errors : float, default=0.5
+        So many standard errors.
 
     Returns
     -------
@@ -171,31 +286,3 @@ def is_better(quality: FloatArray, reference: FloatArray, n_errors: float = MIN_
     difference = quality - reference
     error = difference.std() / np.sqrt(len(difference))
     return bool(difference.mean() > n_errors * error)
-
-
-def hill_climb(evaluate: Callable[[float], FloatArray], grid: Sequence[float], start: int) -> float:
-    """Move from a default along a grid as long as each step is better.
-
-    Parameters
-    ----------
-    evaluate : callable
-        From a grid value to paired values, greater is better.
-    grid : sequence of float
-    start : int
-        Position of the default.
-
-    Returns
-    -------
-    float
-        A value of the grid.
-    """
-    best, quality = start, evaluate(grid[start])
-    for step in (1, -1):
-        while 0 <= best + step < len(grid):
-            candidate = evaluate(grid[best + step])
-            if not is_better(candidate, quality):
-                break
-            best, quality = best + step, candidate
-        if best != start:
-            break
-    return grid[best]
