@@ -10,7 +10,7 @@ import numpy as np
 from skllmrec._column_names import check_position_of_ids
 from skllmrec._foreign import as_table
 from skllmrec._missing import is_missing
-from skllmrec._sklearn import is_frame, take_columns
+from skllmrec._sklearn import is_frame, take_columns, take_named_column
 from skllmrec._typing import Array, Column, Ids, IntArray, Rows
 
 
@@ -310,13 +310,7 @@ def list_column(X: Rows, key: Column, *, name: str) -> Sequence[Any]:
     ValueError
         If the column does not exist.
     """
-    X = as_table(X)
-    X = X if hasattr(X, "shape") else np.asarray(X, dtype=object)
-    try:
-        values = take_columns(X, key)
-    except (ValueError, IndexError, KeyError) as error:
-        has = f"its columns are {list(X.columns)}" if is_frame(X) else f"it has {X.shape[1]} unnamed columns"
-        raise ValueError(f"{name}={key!r} is not a column of X: {has}") from error
+    values = take_named_column(as_table(X), key, name=name)
     return values.to_list() if hasattr(values, "to_list") else list(values)
 
 

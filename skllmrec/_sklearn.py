@@ -53,6 +53,7 @@ __all__ = [
     "num_rows",
     "output_container",
     "take_columns",
+    "take_named_column",
     "take_rows",
     "validate_data",
     "with_callbacks",
@@ -142,6 +143,22 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
 def take_columns(X: Any, key: Any) -> Any:
     """Columns of an array, sparse matrix or frame; a scalar key gives one dimension, a list two."""
     return _safe_indexing(X, key, axis=1)
+
+
+def take_named_column(X: Any, key: Any, *, name: str) -> Any:
+    """Column of a frame, an array or rows; the error where there is none says which parameter names it.
+
+    Raises
+    ------
+    ValueError
+        If X has no such column.
+    """
+    X = X if hasattr(X, "shape") else np.asarray(X, dtype=object)
+    try:
+        return take_columns(X, key)
+    except (ValueError, IndexError, KeyError) as error:
+        has = f"its columns are {list(X.columns)}" if is_frame(X) else f"it has {X.shape[1]} unnamed columns"
+        raise ValueError(f"{name}={key!r} is not a column of X: {has}") from error
 
 
 def column_positions(X: Any, key: Any) -> np.ndarray:

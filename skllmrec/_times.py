@@ -8,7 +8,7 @@ import numpy as np
 
 from skllmrec._missing import missing_mask
 from skllmrec._optional import import_optional
-from skllmrec._sklearn import is_frame, take_columns
+from skllmrec._sklearn import take_named_column
 from skllmrec._typing import Array, Column, IntArray, Rows
 
 
@@ -34,12 +34,7 @@ def read_times(X: Rows, key: Column) -> Array:
     TypeError
         If the times are strings.
     """
-    X = X if hasattr(X, "shape") else np.asarray(X, dtype=object)
-    try:
-        values = np.asarray(take_columns(X, key))
-    except (ValueError, IndexError, KeyError) as error:
-        has = f"its columns are {list(X.columns)}" if is_frame(X) else f"it has {X.shape[1]} unnamed columns"
-        raise ValueError(f"time={key!r} is not a column of X: {has}") from error
+    values = np.asarray(take_named_column(X, key, name="time"))
     if values.dtype.kind == "U" or (values.dtype.kind == "O" and any(isinstance(v, str) for v in values)):
         raise TypeError(
             f"time={key!r} holds strings, whose order need not be that of time: convert them to numbers or datetimes"

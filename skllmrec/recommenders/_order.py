@@ -22,7 +22,7 @@ from skllmrec._times import absolute_times, join_times, numbers_of_texts
 from skllmrec.base import BaseRecommender, Interactions
 from skllmrec.base._columns import ColumnKey
 from skllmrec.base._entities import Entities
-from skllmrec.base._interactions import rows_of
+from skllmrec.base._interactions import interactions_of
 
 HALF_LIVES = (32.0, 16.0, 8.0, 4.0, 2.0, 1.0, 0.5)
 _JUDGED_AT_ONCE = 256
@@ -134,13 +134,14 @@ class FadingRecommender(TimedRecommender):
 
     def _recency(self, users, merged):
         """Share of its weight that each stored pair keeps, of `Entities` of users and their interactions."""
-        ages = np.zeros(self.seen_.nnz, dtype=np.intp) if self._ages is None else self._ages
-        known = rows_of(sparse.csr_matrix((ages, self.seen_.indices, self.seen_.indptr), self.seen_.shape), users.codes)
+        known, ages = interactions_of(self.seen_, self._ages, users.codes)
+        if ages is None:  # nothing is known of their order
+            ages = np.zeros(known.nnz, dtype=np.intp)
         if users.history is None:
-            return recency_weights(known.data, self.half_life_)
+            return recency_weights(ages, self.half_life_)
         added, given = users.history.weights, users.history.ages
         n_added = np.diff(added.indptr)
-        return recency_weights(merged_ages(merged, known, known.data, added, given, n_added), self.half_life_)
+        return recency_weights(merged_ages(merged, known, ages, added, given, n_added), self.half_life_)
 
     def _faded(self, weights):
         """Weights of all pairs as they describe users."""
@@ -167,12 +168,13 @@ class FadingRecommender(TimedRecommender):
         held_out = take_entries(weights, test)
         users = judged_users(held_out, seed=0)
         ages = ages_of(observed, self._times[train])
+        prepared = trial._prepare_items(Entities(self.items_[:n_items], np.arange(n_items)))
 
         def quality(half_life: float | None) -> Any:
             trial.half_life_ = half_life
             trial._ages = None if half_life is None else ages
             trial._refresh_users(users, trial._faded(observed))
-            return trial._quality(users, held_out)
+            return trial._quality(users, prepared, held_out)
 
         flat = quality(None)
         found = {half_life: quality(half_life) for half_life in HALF_LIVES}
@@ -191,11 +193,9 @@ class FadingRecommender(TimedRecommender):
         trial._fit_interactions(Interactions(*sides, observed, None, *features, interactions.rows))
         return trial, observed
 
-    def _quality(self, users, held_out):
-        """NDCG@20 of the held-out interactions of some users."""
-        n_items = held_out.shape[1]
-        items = Entities(self.items_[:n_items], np.arange(n_items))
-        prepared, found = self._prepare_items(items), []
+    def _quality(self, users, prepared, held_out):
+        """NDCG@20 of the held-out interactions of some users, ranked among prepared items."""
+        n_items, found = held_out.shape[1], []
         for start in range(0, len(users), _JUDGED_AT_ONCE):
             block = users[start : start + _JUDGED_AT_ONCE]
             scores = self._score_prepared(Entities(self.users_[block], block), prepared)

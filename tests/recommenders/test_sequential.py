@@ -179,7 +179,7 @@ def test_held_out_events_are_the_last_ones_of_users_with_several():
     X = circle(10)
     users = np.append(X[:, 0].astype(int), 99)  # 99 has one event
     made = order_events(users, np.append(X[:, 1].astype(int), 0), np.append(X[:, 2].astype(int), 0))
-    kept, held_out = _training.hold_out_last(made, 1.0, seed=0)
+    kept, held_out = _training.hold_out_last_events(made, 1.0, seed=0)
     assert made.times[held_out].tolist() == [4] * 10 and 99 in made.users[kept]
     assert len(kept) + len(held_out) == len(made)
 

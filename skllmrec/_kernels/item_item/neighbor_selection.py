@@ -2,8 +2,8 @@
 
 The trials have only the most popular items, for the sake of time. On films, artists and groceries (3,000 to 4,000
 items) the best shrinkage among the 1,000 most popular ones is about the best among all; on books, where rare items make
-up more of what is liked, it is four times too large. So the usual shrinkage is left for a clear gain only: on groceries
-others were better by 5 to 9 standard errors, on the other sets, books included, by 1.8 at most.
+up more of what is liked, it is several times too large. So the usual shrinkage is left for a clear gain only, which
+groceries showed and the other sets, books included, did not.
 """
 
 from collections.abc import Callable, Sequence
@@ -125,9 +125,14 @@ def choose_strengths(
         shrinkage = peak.value if clear else USUAL_SHRINKAGE
     if content_weight is not None:
         return NeighborStrengths(shrinkage, content_weight)
-    spreads = [np.mean([trial.spread(one) for trial in trials]) for one in (shrinkage, USUAL_SHRINKAGE)]
-    unit = float(spreads[0] / spreads[1])
+    unit = (
+        1.0 if shrinkage == USUAL_SHRINKAGE else _mean_spread(trials, shrinkage) / _mean_spread(trials, USUAL_SHRINKAGE)
+    )
     found = {weight: quality(shrinkage, weight * unit) for weight in CONTENT_WEIGHTS}
     best = max(CONTENT_WEIGHTS, key=lambda weight: found[weight].mean())
     chosen = best if is_better(found[best], found[USUAL_WEIGHT]) else USUAL_WEIGHT
     return NeighborStrengths(shrinkage, chosen * unit)
+
+
+def _mean_spread(trials, shrinkage):
+    return float(np.mean([trial.spread(shrinkage) for trial in trials]))

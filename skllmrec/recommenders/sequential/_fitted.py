@@ -161,12 +161,12 @@ class SequenceStateRecommender(TimedRecommender):
         if self._item_map is not None:
             return
         length = np.linalg.norm(known, axis=1).mean()
-        first = np.flatnonzero(events.items >= n_known)
+        first, starts = np.flatnonzero(events.items >= n_known), events.starts
         sums = np.zeros_like(new)
         for start in range(0, len(first), _FOLDED_AT_ONCE):
             positions = first[start : start + _FOLDED_AT_ONCE]
             places = positions[:, np.newaxis] - 1 - np.arange(self.max_length)
-            within = places >= events.starts[positions][:, np.newaxis]
+            within = places >= starts[positions][:, np.newaxis]
             histories = np.where(within, events.items[np.maximum(places, 0)], -1)
             np.add.at(sums, events.items[positions] - n_known, unit_rows(self._states(histories)))
         self.item_embeddings_[n_known:] = unit_rows(sums) * length

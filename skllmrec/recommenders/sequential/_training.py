@@ -77,7 +77,7 @@ class Trained:
     n_iter: int = 0
 
 
-def hold_out_last(events: Events, fraction: float, seed: int) -> tuple[IntArray, IntArray]:
+def hold_out_last_events(events: Events, fraction: float, seed: int) -> tuple[IntArray, IntArray]:
     """Hold out the last event of some users who have others.
 
     Parameters
@@ -141,7 +141,7 @@ def _fit_one(data, architecture, temperature, recipe, options):
     n_words = 0 if data.words is None else data.words.shape[1]
     network = SequenceNetwork(architecture, table, data.rows.shape[1], n_words, recipe.seed)
     if options["early_stopping"]:
-        kept, held_out = hold_out_last(events, options["validation_fraction"], recipe.seed)
+        kept, held_out = hold_out_last_events(events, options["validation_fraction"], recipe.seed)
         if len(held_out) >= MIN_HELD_OUT:
             judge = _Descent(network, events, temperature, None)
             events = events.take(kept)

@@ -11,6 +11,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
+from skllmrec._kernels.item_item.transitions import latest_times
 from skllmrec._sklearn import HasMethods, all_or_nothing, fit_context, take_rows
 from skllmrec._times import codes_of_times
 from skllmrec._typing import (
@@ -342,7 +343,7 @@ class StackedRecommender(CompositeRecommender):
         """Time of each stored pair of positive weight, between 0 and 1: the last of its rows."""
         if self.time is None:
             return None
-        rows, n_items = interactions.rows, np.int64(interactions.weights.shape[1])
+        rows = interactions.rows
         codes = codes_of_times(rows.column(self.time, name="time"), name=f"time column {self.time!r}")
         missing = np.flatnonzero(codes < 0)
         if len(missing):
@@ -350,13 +351,9 @@ class StackedRecommender(CompositeRecommender):
                 f"time column {self.time!r} is missing at position {missing[0]} ({len(missing)} in total): remove "
                 "these rows"
             )
-        seen = _without_zeros(interactions.weights)
-        stored = np.repeat(np.arange(seen.shape[0]), np.diff(seen.indptr)) * n_items + seen.indices
         kept = rows.weights > 0
-        places = np.searchsorted(stored, rows.users[kept] * n_items + rows.items[kept])
-        times = np.zeros(len(stored))
-        np.maximum.at(times, places, codes[kept] / max(codes.max(), 1))
-        return times
+        times = codes[kept] / max(codes.max(), 1)
+        return latest_times(_without_zeros(interactions.weights), rows.users[kept], rows.items[kept], times)
 
     def _learn_second_stage(self, rows, parts, generator, seed):
         """Set the final models and `validation_scores_` from candidates of parts that were fitted without them."""
